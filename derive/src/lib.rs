@@ -1,0 +1,31 @@
+//! The derive macros of `floe`. Their documentation is with the traits `floe::Schema` and
+//! `floe::Key`.
+
+mod key;
+mod schema;
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
+
+/// Describes an archived type field by field: `#[rkyv(derive(Schema))]` on the type it is the
+/// archived form of.
+///
+/// Structs keep the offsets that the compiler gave them; enums must be `#[repr(u8)]`, as rkyv makes
+/// them.
+#[proc_macro_derive(Schema)]
+pub fn derive_schema(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    schema::expand(&input)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Hashes a type field by field, alike for a type and its archived form: `#[derive(Key)]` on the
+/// type and `#[rkyv(derive(Key))]` for the archived one.
+#[proc_macro_derive(Key)]
+pub fn derive_key(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    key::expand(&input)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}

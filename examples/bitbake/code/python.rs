@@ -1,0 +1,219 @@
+//! Reads a Python body: tokens first, then calls.
+
+use super::PythonCode;
+
+/// What the Python text refers to. No text makes it fail.
+pub(crate) fn parse(text: &str) -> PythonCode {
+    let tokens: Vec<Token> = Tokens { rest: text }.collect();
+    let mut code = PythonCode::default();
+    for (index, window) in tokens.windows(2).enumerate() {
+        let [Token::Name(name), Token::Symbol('(')] = *window else {
+            continue;
+        };
+        let defines =
+            index > 0 && matches!(tokens[index - 1], Token::Name("def") | Token::Name("class"));
+        if !defines {
+            call(&mut code, name, &tokens[index + 2..]);
+        }
+    }
+    code
+}
+
+/// Notes a call of `name`; `arguments` starts behind its opening parenthesis.
+fn call(code: &mut PythonCode, name: &str, arguments: &[Token]) {
+    let method = name.rsplit('.').next().unwrap_or(name);
+    let accesses = name != method
+        && ["Var", "VarFlag", "VarFlags"]
+            .iter()
+            .any(|end| method.ends_with(end));
+    let several = match name {
+        "bb.utils.contains" | "base_contains" => Some(false),
+        "bb.utils.contains_any" | "bb.utils.filter" => Some(true),
+        _ => None,
+    };
+    let variable = literal(arguments);
+    if let (Some(several), Some(variable)) = (several, variable) {
+        let values = literal(arguments.get(2..).unwrap_or_default());
+        let values = values.into_iter().flat_map(|values| match several {
+            true => values.split_whitespace().map(String::from).collect(),
+            false => vec![String::from(values)],
+        });
+        code.contains
+            .entry(variable.into())
+            .or_default()
+            .extend(values);
+    } else if let (true, Some(variable)) = (accesses || name == "oe.utils.conditional", variable) {
+        code.variables.insert(variable.into());
+    } else if !accesses && several.is_none() && !name.starts_with('.') && !KEYWORDS.contains(&name)
+    {
+        code.functions.insert(name.into());
+    }
+}
+
+/// The string at the start of `arguments`, if the whole argument is one literal.
+fn literal<'t>(arguments: &[Token<'t>]) -> Option<&'t str> {
+    match *arguments {
+        [Token::Text(text), Token::Symbol(',' | ')'), ..] => Some(text),
+        _ => None,
+    }
+}
+
+/// Words that may stand before a parenthesis without calling anything.
+const KEYWORDS: [&str; 23] = [
+    "and", "as", "assert", "await", "case", "del", "elif", "else", "except", "finally", "for",
+    "from", "if", "import", "in", "is", "lambda", "not", "or", "raise", "return", "while", "yield",
+];
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Token<'t> {
+    /// A name, dotted parts included: `bb.utils.which`. A leading dot says that it is a member of the
+    /// expression before it.
+    Name(&'t str),
+    /// The inside of a string, escapes as they are written.
+    Text(&'t str),
+    Symbol(char),
+}
+
+struct Tokens<'t> {
+    rest: &'t str,
+}
+
+impl<'t> Iterator for Tokens<'t> {
+    type Item = Token<'t>;
+
+    fn next(&mut self) -> Option<Token<'t>> {
+        self.skip_space_and_comments();
+        let first = self.rest.chars().next()?;
+        if first == '"' || first == '\'' {
+            return Some(self.string(first));
+        }
+        if is_name_start(first) || first == '.' {
+            return Some(self.name());
+        }
+        if first.is_ascii_digit() {
+            let end = self
+                .rest
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
+            self.take(end.unwrap_or(self.rest.len()));
+            return Some(Token::Symbol('0'));
+        }
+        self.take(first.len_utf8());
+        Some(Token::Symbol(first))
+    }
+}
+
+impl<'t> Tokens<'t> {
+    fn take(&mut self, length: usize) -> &'t str {
+        let (taken, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        taken
+    }
+
+    fn skip_space_and_comments(&mut self) {
+        loop {
+            self.rest = self
+                .rest
+                .trim_start_matches(|c: char| c.is_whitespace() || c == '\\');
+            if !self.rest.starts_with('#') {
+                return;
+            }
+            self.take(self.rest.find('\n').unwrap_or(self.rest.len()));
+        }
+    }
+
+    fn name(&mut self) -> Token<'t> {
+        let end = self
+            .rest
+            .find(|c| !is_name_start(c) && !c.is_numeric() && c != '.');
+        let name = self.take(end.unwrap_or(self.rest.len()));
+        let is_prefix = name.len() <= 2 && name.chars().all(|c| "rRbBuUfF".contains(c));
+        match self.rest.chars().next() {
+            Some(quote @ ('"' | '\'')) if is_prefix => self.string(quote),
+            _ => Token::Name(name),
+        }
+    }
+
+    /// Takes a string that starts with `quote`. One that is never closed ends with its line, or with the
+    /// text if it has three quotes.
+    fn string(&mut self, quote: char) -> Token<'t> {
+        let triple = [quote; 3].iter().collect::<String>();
+        let long = self.rest.starts_with(&triple);
+        let close = if long { &triple[..] } else { &triple[..1] };
+        self.take(close.len());
+        let text = self.rest;
+        let mut escaped = false;
+        for (position, character) in text.char_indices() {
+            if escaped {
+                escaped = false;
+            } else if character == '\\' {
+                escaped = true;
+            } else if text[position..].starts_with(close) {
+                self.take(position + close.len());
+                return Token::Text(&text[..position]);
+            } else if character == '\n' && !long {
+                self.take(position);
+                return Token::Text(&text[..position]);
+            }
+        }
+        Token::Text(self.take(text.len()))
+    }
+}
+
+fn is_name_start(character: char) -> bool {
+    character.is_alphabetic() || character == '_'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(texts: &[&str]) -> std::collections::BTreeSet<String> {
+        texts.iter().copied().map(String::from).collect()
+    }
+
+    #[test]
+    fn variables_are_literal_first_arguments_of_the_store() {
+        let code = parse(
+            "d.getVar('A')\nd.setVar(\"B\", x)\ne.data.getVarFlag('C', 'f')\nd.getVar(name)\n\
+             d.appendVar('D_' + n, 'v')\noe.utils.conditional('E', 'x', 'y', '', d)\n",
+        );
+        assert_eq!(code.variables, set(&["A", "B", "C", "E"]));
+        assert_eq!(code.functions, set(&[]));
+    }
+
+    #[test]
+    fn calls_are_functions_unless_keywords_definitions_or_methods_of_expressions() {
+        let code = parse(
+            "def own(d):\n    if (x): return (y)\n    bb.utils.which(p, f)\n    run (a)\n    ''.join(b)\n    f().g()\n",
+        );
+        assert_eq!(code.functions, set(&["bb.utils.which", "run", "f"]));
+    }
+
+    #[test]
+    fn strings_and_comments_hide_what_they_hold() {
+        let code = parse(
+            "# a()\n'b()' \"c(\\\"d()\" r'e()'\n\"\"\"f()\n'g()' \"\"\"\nh() # i('\nj()\n'open\nk()\n",
+        );
+        assert_eq!(code.functions, set(&["h", "j", "k"]));
+    }
+
+    #[test]
+    fn sought_values_are_kept_by_variable() {
+        let code = parse(
+            "bb.utils.contains('F', 'x y', 'a', 'b', d) or bb.utils.filter('F', 'u v', d)\n\
+             bb.utils.contains_any('G', ['w'], 1, 0, d)",
+        );
+        assert_eq!(code.contains["F"], set(&["x y", "u", "v"]));
+        assert_eq!(code.contains["G"], set(&[]));
+        assert_eq!(code.functions, set(&[]));
+    }
+
+    #[test]
+    fn odd_text_does_no_harm() {
+        for text in [
+            "", "'", "\"\"\"", "\\", "é(ü)", "f(", "1.5e3(", "...", "x.'",
+        ] {
+            parse(text);
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! What a recipe says of itself: names, dependencies, sources.
+//!
+//! A recipe is read together with the files that it includes or requires. This is not BitBake's evaluation:
+//! classes and configuration are not read, overrides that depend on machine, distribution or class are
+//! left out, appends of other layers and variants made by class extension do not exist, and of all
+//! references only `${PN}`, `${PV}`, `${BPN}` and `${BP}` are expanded; others stay as text.
+
+mod variables;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::statements::{Kind, Operator, Statement, words};
+use crate::walk::walk_struct;
+pub(crate) use variables::Names;
+use variables::Variables;
+
+/// What a recipe says of itself. A text is absent if no statement assigns it.
+#[derive(Debug, Clone, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(crate) struct Recipe {
+    /// `PN`, or the name in the file name.
+    pub name: String,
+    /// `PV`, or the version in the file name, or `1.0`.
+    pub version: String,
+    /// `SUMMARY`.
+    pub summary: Option<String>,
+    /// `DESCRIPTION`.
+    pub description: Option<String>,
+    /// `HOMEPAGE`.
+    pub homepage: Option<String>,
+    /// `SECTION`.
+    pub section: Option<String>,
+    /// `LICENSE`.
+    pub license: Option<String>,
+    /// `DEPENDS`, in order.
+    pub depends: Vec<String>,
+    /// `RDEPENDS` by package, in order.
+    pub runtime_depends: BTreeMap<String, Vec<String>>,
+    /// `PROVIDES`, in order, the recipe's own name first.
+    pub provides: Vec<String>,
+    /// The classes it inherits, in order, each once.
+    pub inherits: Vec<String>,
+    /// The tasks it adds and does not delete.
+    pub tasks: BTreeSet<String>,
+    /// `SRC_URI`, in order.
+    pub sources: Vec<String>,
+    /// The files it includes and requires, in order: the path in the layer, or the name as it is written
+    /// if the layer has no such file.
+    pub files: Vec<String>,
+}
+
+walk_struct!(
+    Recipe,
+    ArchivedRecipe {
+        name,
+        version,
+        summary,
+        description,
+        homepage,
+        section,
+        license,
+        depends,
+        runtime_depends,
+        provides,
+        inherits,
+        tasks,
+        sources,
+        files,
+    }
+);
+
+/// The parsed files of a layer tree, by path.
+pub(crate) type Files = BTreeMap<String, Vec<Statement>>;
+
+/// Reads the recipe at `path`. `roots` are the folders that included files are looked for in, after the
+/// recipe's own: the layers of the tree.
+pub(crate) fn read(path: &str, files: &Files, roots: &[String]) -> Recipe {
+    let mut reader = Reader {
+        files,
+        roots,
+        names: Names::of(path),
+        variables: Variables::default(),
+        recipe: Recipe::default(),
+        open: vec![],
+    };
+    reader.file(path);
+    reader.finish()
+}
+
+/// How many inclusions one recipe may make. Files that include each other again and again would otherwise
+/// take time without end.
+const INCLUDE_LIMIT: usize = 256;
+
+struct Reader<'f> {
+    files: &'f Files,
+    roots: &'f [String],
+    names: Names,
+    variables: Variables,
+    recipe: Recipe,
+    /// The files being read, the innermost last.
+    open: Vec<&'f str>,
+}
+
+impl<'f> Reader<'f> {
+    fn file(&mut self, path: &str) {
+        let files = self.files;
+        if let Some((path, statements)) = files.get_key_value(path) {
+            self.open.push(path);
+            for statement in statements {
+                self.statement(&statement.kind);
+            }
+            self.open.pop();
+        }
+    }
+
+    fn statement(&mut self, kind: &'f Kind) {
+        match kind {
+            Kind::Assign {
+                variable,
+                flag: None,
+                operator,
+                value,
+                ..
+            } => {
+                let value = match operator {
+                    Operator::SetNow => self.names.expand(value),
+                    _ => value.clone(),
+                };
+                let variable = self.names.expand_variable(variable);
+                self.variables.assign(&variable, *operator, value);
+                self.names.update(&self.variables);
+            }
+            Kind::Include { files, .. } => {
+                for name in files {
+                    self.include(name);
+                }
+            }
+            Kind::Inherit { classes, .. } => {
+                for class in classes {
+                    let class = self.names.expand(class);
+                    if !self.recipe.inherits.contains(&class) {
+                        self.recipe.inherits.push(class);
+                    }
+                }
+            }
+            Kind::AddTask { tasks, .. } => self.recipe.tasks.extend(tasks.iter().cloned()),
+            Kind::DeleteTask { tasks } => {
+                for task in tasks {
+                    self.recipe.tasks.remove(task);
+                }
+            }
+            Kind::Unset { name, flag: None } => self.variables.unset(name),
+            _ => {}
+        }
+    }
+
+    /// Reads an included file, unless it is being read already.
+    fn include(&mut self, name: &str) {
+        let name = self.names.expand(name);
+        let found = self.find(&name);
+        let path = found.clone().unwrap_or(name);
+        if self.recipe.files.len() < INCLUDE_LIMIT {
+            self.recipe.files.push(path);
+            if let Some(path) = found.filter(|path| !self.open.contains(&path.as_str())) {
+                self.file(&path);
+            }
+        }
+    }
+
+    /// The path of an included file: next to the file that names it, next to the recipe, or in a layer.
+    fn find(&self, name: &str) -> Option<String> {
+        let ends = [self.open.last(), self.open.first()];
+        let folders = ends.into_iter().flatten().map(|path| folder(path));
+        let folders = folders.chain(self.roots.iter().map(String::as_str));
+        folders
+            .filter_map(|folder| join(folder, name))
+            .find(|path| self.files.contains_key(path))
+    }
+
+    fn finish(self) -> Recipe {
+        let Self {
+            names,
+            variables,
+            mut recipe,
+            ..
+        } = self;
+        let text = |name: &str| variables.value(name).map(|value| names.expand(&value));
+        let list = |name: &str| dependencies(&text(name).unwrap_or_default());
+        recipe.summary = text("SUMMARY");
+        recipe.description = text("DESCRIPTION");
+        recipe.homepage = text("HOMEPAGE");
+        recipe.section = text("SECTION");
+        recipe.license = text("LICENSE");
+        recipe.depends = list("DEPENDS");
+        recipe.sources = words(&text("SRC_URI").unwrap_or_default())
+            .map(String::from)
+            .collect();
+        recipe.provides = vec![names.name.clone()];
+        recipe.provides.extend(
+            list("PROVIDES")
+                .into_iter()
+                .filter(|name| *name != names.name),
+        );
+        recipe.runtime_depends = variables
+            .packages()
+            .map(|package| (package.into(), list(&format!("RDEPENDS:{package}"))))
+            .collect();
+        recipe.name = names.name;
+        recipe.version = names.version;
+        recipe
+    }
+}
+
+/// The names in a list of dependencies, without their versions: `a (>= 1.0) b`.
+fn dependencies(text: &str) -> Vec<String> {
+    let mut inside = false;
+    let mut names = vec![];
+    for word in words(text) {
+        inside |= word.starts_with('(');
+        if !inside {
+            names.push(word.into());
+        }
+        inside &= !word.ends_with(')');
+    }
+    names
+}
+
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Joins a relative name to a folder and resolves `.` and `..`; nothing if it leads out of the tree.
+fn join(folder: &str, name: &str) -> Option<String> {
+    let mut parts: Vec<&str> = vec![];
+    for part in folder.split('/').chain(name.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statements::{Rules, parse};
+
+    fn tree(files: &[(&str, &str)]) -> Files {
+        let parse = |path, text| parse(path, text, Rules::Recipe).statements;
+        files
+            .iter()
+            .map(|&(path, text)| (path.into(), parse(path, text)))
+            .collect()
+    }
+
+    fn recipe(files: &[(&str, &str)]) -> Recipe {
+        read(files[0].0, &tree(files), &["meta".into()])
+    }
+
+    #[test]
+    fn a_recipe_is_read_with_what_it_requires() {
+        let recipe = recipe(&[
+            (
+                "meta/recipes-x/glow/glow_1.2.bb",
+                "require glow.inc\ninclude absent.inc\nSUMMARY = \"Light of ${BP}\"\n\
+                 DEPENDS += \"ink (>= 2) ${@f('a b')}\"\nDEPENDS:append = \" last\"\n\
+                 DEPENDS:append:qemuarm = \" never\"\nDEPENDS:remove = \"oil\"\n",
+            ),
+            (
+                "meta/recipes-x/glow/glow.inc",
+                "require conf/common.inc\nDEPENDS = \"wax oil\"\nSRC_URI = \"https://e.org/${BP}.tar \\\n file://a\"\n",
+            ),
+            (
+                "meta/conf/common.inc",
+                "inherit paint ${@g('b c')}\nSECTION ?= \"base\"\n",
+            ),
+        ]);
+        assert_eq!(
+            (recipe.name.as_str(), recipe.version.as_str()),
+            ("glow", "1.2")
+        );
+        assert_eq!(recipe.summary.as_deref(), Some("Light of glow-1.2"));
+        assert_eq!(recipe.section.as_deref(), Some("base"));
+        assert_eq!(recipe.license, None);
+        assert_eq!(recipe.depends, ["wax", "ink", "${@f('a b')}", "last"]);
+        assert_eq!(recipe.sources, ["https://e.org/glow-1.2.tar", "file://a"]);
+        assert_eq!(recipe.inherits, ["paint", "${@g('b c')}"]);
+        let files = [
+            "meta/recipes-x/glow/glow.inc",
+            "meta/conf/common.inc",
+            "absent.inc",
+        ];
+        assert_eq!(recipe.files, files);
+    }
+
+    #[test]
+    fn packages_tasks_and_provided_names_are_gathered() {
+        let recipe = recipe(&[(
+            "a/glow-native_git.bb",
+            "PV = \"3+git\"\nRDEPENDS:${PN} = \"x\"\nRDEPENDS:${PN}:append = \" y\"\n\
+             RDEPENDS:${PN}:append:arm = \" z\"\nRDEPENDS:${BPN}-dev += \"w\"\nRDEPENDS:class-target = \"v\"\n\
+             PROVIDES = \"virtual/light ${PN}\"\naddtask one two before three\ndeltask two\nSUMMARY = \"\"\n",
+        )]);
+        assert_eq!(recipe.version, "3+git");
+        assert_eq!(recipe.summary.as_deref(), Some(""));
+        assert_eq!(recipe.runtime_depends["glow-native"], ["x", "y"]);
+        assert_eq!(recipe.runtime_depends["glow-dev"], ["w"]);
+        assert_eq!(recipe.runtime_depends.len(), 2);
+        assert_eq!(recipe.provides, ["glow-native", "virtual/light"]);
+        assert!(recipe.tasks.iter().eq(["one"]));
+    }
+
+    #[test]
+    fn files_that_include_each_other_come_to_an_end() {
+        let recipe = recipe(&[
+            ("a/a.bb", "require b.inc\nrequire b.inc\n"),
+            ("a/b.inc", "require b.inc\nrequire c.inc\nrequire c.inc\n"),
+            ("a/c.inc", "require b.inc\nrequire a.bb\n"),
+        ]);
+        assert!(recipe.files.len() < INCLUDE_LIMIT);
+    }
+
+    #[test]
+    fn names_never_lead_out_of_the_tree() {
+        assert_eq!(join("a/b", "../c/./d"), Some("a/c/d".into()));
+        assert_eq!(join("a", "../../c"), None);
+        assert_eq!(join("", "c"), Some("c".into()));
+    }
+}

@@ -1,0 +1,266 @@
+//! The variables of one recipe, as far as they can be told without configuration.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::statements::{Operator, Variable, words};
+
+/// The values assigned so far, by name; packages' variables under `NAME:package`.
+#[derive(Default)]
+pub(super) struct Variables {
+    values: BTreeMap<String, Value>,
+}
+
+/// A variable: what was assigned, what holds if nothing was, and what waits for the end.
+#[derive(Default)]
+struct Value {
+    assigned: Option<String>,
+    weak_default: Option<String>,
+    appended: String,
+    prepended: String,
+    removed: Vec<String>,
+}
+
+impl Variables {
+    /// Carries out one assignment. One under a condition (an override that is neither a package nor an
+    /// operation) is passed over.
+    pub(super) fn assign(&mut self, variable: &Variable, operator: Operator, text: String) {
+        let Some((name, operation)) = unconditional(variable) else {
+            return;
+        };
+        let value = self.values.entry(name).or_default();
+        match operation {
+            Some("append") => value.appended.push_str(&text),
+            Some("prepend") => value.prepended.insert_str(0, &text),
+            Some(_) => value.removed.extend(words(&text).map(String::from)),
+            None => value.assign(operator, text),
+        }
+    }
+
+    pub(super) fn unset(&mut self, name: &str) {
+        self.values.remove(name);
+    }
+
+    /// The final value of a variable; nothing if it was never assigned.
+    pub(super) fn value(&self, name: &str) -> Option<String> {
+        self.values.get(name)?.value()
+    }
+
+    /// The packages that have an `RDEPENDS`.
+    pub(super) fn packages(&self) -> impl Iterator<Item = &str> {
+        self.values
+            .keys()
+            .filter_map(|name| name.strip_prefix("RDEPENDS:"))
+    }
+}
+
+impl Value {
+    fn assign(&mut self, operator: Operator, text: String) {
+        match operator {
+            Operator::Set | Operator::SetNow => self.assigned = Some(text),
+            Operator::WeakDefault => self.weak_default = Some(text),
+            Operator::Default => {
+                self.assigned.get_or_insert(text);
+            }
+            Operator::Append | Operator::AppendTight => {
+                let held = self.assigned.get_or_insert_default();
+                let space = if operator == Operator::Append {
+                    " "
+                } else {
+                    ""
+                };
+                *held = format!("{held}{space}{text}");
+            }
+            Operator::Prepend | Operator::PrependTight => {
+                let held = self.assigned.get_or_insert_default();
+                let space = if operator == Operator::Prepend {
+                    " "
+                } else {
+                    ""
+                };
+                *held = format!("{text}{space}{held}");
+            }
+        }
+    }
+
+    fn value(&self) -> Option<String> {
+        let held = self.assigned.as_ref().or(self.weak_default.as_ref());
+        if held.is_none() && self.appended.is_empty() && self.prepended.is_empty() {
+            return None;
+        }
+        let held = held.map_or("", String::as_str);
+        let value = format!("{}{held}{}", self.prepended, self.appended);
+        if self.removed.is_empty() {
+            return Some(value);
+        }
+        let kept = words(&value).filter(|word| !self.removed.iter().any(|removed| removed == word));
+        Some(kept.collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// The name a variable is kept under and the operation that waits for the end. Nothing if it depends on
+/// an override. In `RDEPENDS:x`, `x` is taken for a package unless it names a kind of build.
+fn unconditional(variable: &Variable) -> Option<(String, Option<&str>)> {
+    let overrides: Vec<&str> = variable.overrides.iter().map(String::as_str).collect();
+    let (package, rest) = match overrides[..] {
+        [package, ref rest @ ..] if variable.name == "RDEPENDS" => (Some(package), rest),
+        ref rest => (None, rest),
+    };
+    let is_condition = |name: &str| {
+        is_operation(name)
+            || ["class-", "libc-"]
+                .iter()
+                .any(|kind| name.starts_with(kind))
+    };
+    let operation = match *rest {
+        [] => None,
+        [operation] if is_operation(operation) => Some(operation),
+        _ => return None,
+    };
+    match package {
+        Some(package) if is_condition(package) => None,
+        Some(package) => Some((format!("{}:{package}", variable.name), operation)),
+        None => Some((variable.name.clone(), operation)),
+    }
+}
+
+fn is_operation(name: &str) -> bool {
+    matches!(name, "append" | "prepend" | "remove")
+}
+
+/// The names that every recipe has without assigning them.
+pub(crate) struct Names {
+    /// `PN`
+    pub name: String,
+    /// `PV`
+    pub version: String,
+}
+
+impl Names {
+    /// The names in the path of a recipe: `folder/NAME_VERSION.bb`.
+    pub(crate) fn of(path: &str) -> Self {
+        let file = path.rsplit('/').next().unwrap_or(path);
+        let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+        let mut parts = stem.split('_');
+        let name = parts.next().unwrap_or_default().into();
+        let version = parts.next().unwrap_or("1.0").into();
+        Self { name, version }
+    }
+
+    /// Takes over `PN` and `PV` where the recipe assigns them.
+    pub(super) fn update(&mut self, variables: &Variables) {
+        for (name, held) in [("PN", &mut self.name), ("PV", &mut self.version)] {
+            if let Some(value) = variables.value(name) {
+                *held = value;
+            }
+        }
+    }
+
+    /// `text` with the names in it expanded.
+    pub(crate) fn expand(&self, text: &str) -> String {
+        if !text.contains("${") {
+            return text.into();
+        }
+        let base = self.base();
+        let expanded = text.replace("${BP}", &format!("{base}-{}", self.version));
+        let expanded = expanded
+            .replace("${BPN}", base)
+            .replace("${PN}", &self.name);
+        expanded.replace("${PV}", &self.version)
+    }
+
+    pub(super) fn expand_variable<'v>(&self, variable: &'v Variable) -> Cow<'v, Variable> {
+        if variable.overrides.iter().all(|name| !name.contains("${")) {
+            return Cow::Borrowed(variable);
+        }
+        let overrides = variable
+            .overrides
+            .iter()
+            .map(|name| self.expand(name))
+            .collect();
+        Cow::Owned(Variable {
+            name: variable.name.clone(),
+            overrides,
+        })
+    }
+
+    /// `BPN`: the name without what tells variants of one recipe apart.
+    fn base(&self) -> &str {
+        let name = self.name.strip_prefix("nativesdk-").unwrap_or(&self.name);
+        let suffixes = ["-native", "-cross-canadian", "-crosssdk", "-cross"];
+        suffixes
+            .iter()
+            .find_map(|suffix| name.strip_suffix(suffix))
+            .unwrap_or(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Assignments<'t> = &'t [(&'t str, Operator, &'t str)];
+
+    fn value(assignments: Assignments) -> Option<String> {
+        let mut variables = Variables::default();
+        for &(name, operator, text) in assignments {
+            let mut parts = name.split(':').map(String::from);
+            let name = parts.next().unwrap_or_default();
+            let variable = Variable {
+                name,
+                overrides: parts.collect(),
+            };
+            variables.assign(&variable, operator, text.into());
+        }
+        variables.value("A")
+    }
+
+    #[test]
+    fn operators_work_in_order_and_overrides_at_the_end() {
+        use Operator::*;
+        let cases: [(Assignments, Option<&str>); 9] = [
+            (&[], None),
+            (&[("A", Default, "x"), ("A", Default, "y")], Some("x")),
+            (
+                &[("A", WeakDefault, "x"), ("A", WeakDefault, "y")],
+                Some("y"),
+            ),
+            (&[("A", WeakDefault, "x"), ("A", Default, "y")], Some("y")),
+            (
+                &[("A", Set, "x"), ("A", Append, "y"), ("A", Prepend, "z")],
+                Some("z x y"),
+            ),
+            (
+                &[
+                    ("A", SetNow, "x"),
+                    ("A", AppendTight, "y"),
+                    ("A", PrependTight, "z"),
+                ],
+                Some("zxy"),
+            ),
+            (
+                &[
+                    ("A:append", Set, "x"),
+                    ("A:prepend", Set, "z"),
+                    ("A", Set, "y"),
+                ],
+                Some("zyx"),
+            ),
+            (&[("A:remove", Set, "x z"), ("A", Set, "x y  z")], Some("y")),
+            (&[("A:arm", Set, "x"), ("A:append:arm", Set, "y")], None),
+        ];
+        for (assignments, expected) in cases {
+            assert_eq!(value(assignments).as_deref(), expected, "{assignments:?}");
+        }
+    }
+
+    #[test]
+    fn names_come_from_the_path() {
+        let names = Names::of("x/nativesdk-glow_2.1.bb");
+        assert_eq!(
+            names.expand("${PN} ${BPN} ${BP} ${PV} ${S}"),
+            "nativesdk-glow glow glow-2.1 2.1 ${S}"
+        );
+        assert_eq!(Names::of("glow.bb").version, "1.0");
+    }
+}

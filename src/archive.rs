@@ -1,0 +1,56 @@
+//! Values in rkyv's zero-copy form: written by [`Freezer`], checked by [`Validator`].
+
+mod collections;
+mod freezer;
+mod sink;
+mod validator;
+
+use rkyv::bytecheck::CheckBytes;
+use rkyv::rancor::{BoxedError, Strategy};
+use rkyv::{Archive, Serialize};
+
+use crate::schema::Schema;
+
+pub(crate) use collections::Collections;
+pub use freezer::{Freezer, Interning};
+pub(crate) use sink::{Scratch, Sink};
+pub use validator::Validator;
+
+/// Most that one whole value may take: relative pointers have 32 bits.
+pub(crate) const VALUE_LIMIT: u64 = (1 << 31) - 4096;
+
+/// The serialiser that values are frozen with.
+pub type FreezeStrategy<'a> = Strategy<Freezer<'a>, BoxedError>;
+/// The context that values from elsewhere are checked in.
+pub type CheckStrategy = Strategy<Validator, BoxedError>;
+
+/// A type that can be frozen: everything that derives `rkyv::Archive`, `rkyv::Serialize` and
+/// [`Schema`](macro@crate::Schema).
+///
+/// Implemented for every such type; there is nothing to implement by hand.
+///
+/// ```
+/// #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+/// #[rkyv(derive(floe::Schema))]
+/// struct Recipe {
+///     name: String,
+///     depends: Vec<String>,
+/// }
+///
+/// fn is_value<T: floe::Value>() {}
+/// is_value::<Recipe>();
+/// is_value::<Vec<(String, Option<u64>)>>();
+/// ```
+pub trait Value:
+    Archive<Archived: Schema + Send + Sync + CheckBytes<CheckStrategy>>
+    + for<'a> Serialize<FreezeStrategy<'a>>
+    + 'static
+{
+}
+
+impl<T> Value for T where
+    T: Archive<Archived: Schema + Send + Sync + CheckBytes<CheckStrategy>>
+        + for<'a> Serialize<FreezeStrategy<'a>>
+        + 'static
+{
+}

@@ -1,0 +1,273 @@
+//! What rkyv's own checks of hash tables and B-trees leave open.
+//!
+//! The lookups and iterators of rkyv 0.8.18 rely on three properties that its checks do not look
+//! at. Without them they read keys and values that nobody checked, which is undefined behaviour:
+//!
+//! - the control bytes behind the capacity of a hash table repeat its first ones, so that they
+//!   lead to no empty slot;
+//! - a leaf of a B-tree has an entry;
+//! - an inner node of a B-tree has a first child.
+//!
+//! This pass walks the archive by its description, after rkyv has accepted it, and visits only
+//! types that contain such collections.
+
+use std::collections::HashSet;
+
+use rkyv::primitive::{ArchivedUsize, FixedIsize, FixedUsize};
+
+use crate::format::{BIG_ENDIAN, byte_order};
+use crate::schema::{Description, Field, NoneMark, Shape, Type, TypeIndex};
+
+/// Lookups read control bytes in groups of this many.
+const GROUP: usize = 16;
+const POINTER: usize = size_of::<FixedUsize>();
+
+/// Checks the collections in values that rkyv's checks have accepted.
+pub(crate) struct Collections<'a> {
+    description: &'a Description,
+    archive: &'a [u8],
+    /// For each type, whether there can be a collection in it.
+    concerned: Vec<bool>,
+    /// Values behind shared pointers are checked once, however many pointers lead to them.
+    seen: HashSet<(usize, TypeIndex)>,
+}
+
+/// Why a collection was refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("the hash table at offset {at} has a control byte that leads to an empty slot")]
+    Control { at: usize },
+    #[error("a B-tree has a leaf without entries, at offset {at}")]
+    EmptyLeaf { at: usize },
+    #[error("a B-tree has an inner node without a first child, at offset {at}")]
+    NoFirstChild { at: usize },
+}
+
+impl<'a> Collections<'a> {
+    /// Collections in `archive`, whose root type the description tells.
+    pub(crate) fn new(description: &'a Description, archive: &'a [u8]) -> Self {
+        Self {
+            description,
+            archive,
+            concerned: concerned(description),
+            seen: HashSet::new(),
+        }
+    }
+
+    /// Checks the collections in the value at an offset: a root, or the entry of a map.
+    ///
+    /// # Panics
+    /// If rkyv's checks have not accepted the value.
+    pub(crate) fn check(&mut self, at: usize) -> Result<(), Refusal> {
+        self.value(self.description.root, at)
+    }
+
+    fn value(&mut self, index: TypeIndex, at: usize) -> Result<(), Refusal> {
+        if !self.concerned[index.0 as usize] {
+            return Ok(());
+        }
+        let described = self.type_of(index);
+        match &described.shape {
+            Shape::Array { item, length } => self.items(*item, at, *length),
+            Shape::Struct { fields, .. } => self.fields(fields, at),
+            Shape::Enum { variants } => {
+                let tag = self.archive[at];
+                let variant = variants.iter().find(|variant| variant.tag == tag);
+                variant.map_or(Ok(()), |variant| self.fields(&variant.fields, at))
+            }
+            Shape::Option { some, offset, none } => {
+                if self.is_none(*none, at, described.size) {
+                    return Ok(());
+                }
+                self.value(*some, at + offset)
+            }
+            Shape::Box { target } => self.pointee(*target, at),
+            Shape::Shared { target } | Shape::Interned { target } => {
+                if self.seen.insert((self.target(at), *target)) {
+                    self.pointee(*target, at)
+                } else {
+                    Ok(())
+                }
+            }
+            Shape::Vec { item } => self.items(*item, self.target(at), self.word(at + POINTER)),
+            Shape::BTreeMap {
+                key,
+                value,
+                node_entries,
+            } => {
+                if self.word(at + POINTER) == 0 {
+                    return Ok(());
+                }
+                let node = self.node_layout(*key, *value, *node_entries);
+                self.node(&node, self.target(at))
+            }
+            Shape::HashMap { entry } => self.table(*entry, at),
+            Shape::Map {
+                key,
+                value,
+                key_offset,
+                value_offset,
+            } => {
+                self.value(*key, at + key_offset)?;
+                self.value(*value, at + value_offset)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn fields(&mut self, fields: &[Field], at: usize) -> Result<(), Refusal> {
+        fields
+            .iter()
+            .try_for_each(|field| self.value(field.type_index, at + field.offset))
+    }
+
+    fn items(&mut self, item: TypeIndex, at: usize, length: usize) -> Result<(), Refusal> {
+        let size = self.type_of(item).size;
+        (0..length).try_for_each(|number| self.value(item, at + number * size))
+    }
+
+    /// The value that the pointer at an offset leads to.
+    fn pointee(&mut self, target: TypeIndex, at: usize) -> Result<(), Refusal> {
+        match self.type_of(target).shape {
+            Shape::Slice { item } => self.items(item, self.target(at), self.word(at + POINTER)),
+            _ => self.value(target, self.target(at)),
+        }
+    }
+
+    fn table(&mut self, entry: TypeIndex, at: usize) -> Result<(), Refusal> {
+        let (length, capacity) = (self.word(at + POINTER), self.word(at + 2 * POINTER));
+        if length == 0 {
+            return Ok(());
+        }
+        let start = self.target(at);
+        let count = capacity.next_multiple_of(GROUP) + GROUP - 1;
+        let archive = self.archive;
+        let is_full = |number: usize| archive[start + number] & 0x80 == 0;
+        if (capacity..count).any(|number| is_full(number) && !is_full(number % capacity)) {
+            return Err(Refusal::Control { at });
+        }
+        let size = self.type_of(entry).size;
+        (0..capacity)
+            .filter(|slot| is_full(*slot))
+            .try_for_each(|slot| self.value(entry, start - (slot + 1) * size))
+    }
+
+    fn node(&mut self, layout: &NodeLayout, at: usize) -> Result<(), Refusal> {
+        let rest = at + layout.rest;
+        let length = if self.archive[at] == 0 {
+            match self.word(rest) {
+                0 => return Err(Refusal::EmptyLeaf { at }),
+                length => length,
+            }
+        } else {
+            if self.is_nowhere(rest) {
+                return Err(Refusal::NoFirstChild { at });
+            }
+            let children = (0..=layout.entries).map(|number| rest + number * POINTER);
+            for child in children {
+                if !self.is_nowhere(child) {
+                    self.node(layout, self.target(child))?;
+                }
+            }
+            layout.entries
+        };
+        self.items(layout.key, at + layout.keys, length)?;
+        self.items(layout.value, at + layout.values, length)
+    }
+
+    fn node_layout(&self, key: TypeIndex, value: TypeIndex, entries: usize) -> NodeLayout {
+        let (key_type, value_type) = (self.type_of(key), self.type_of(value));
+        let keys = 1_usize.next_multiple_of(key_type.align);
+        let values = (keys + key_type.size * entries).next_multiple_of(value_type.align);
+        let end = values + value_type.size * entries;
+        NodeLayout {
+            key,
+            value,
+            entries,
+            keys,
+            values,
+            rest: end
+                .next_multiple_of(key_type.align.max(value_type.align))
+                .next_multiple_of(align_of::<ArchivedUsize>()),
+        }
+    }
+
+    fn type_of(&self, index: TypeIndex) -> &'a Type {
+        &self.description.types[index.0 as usize]
+    }
+
+    fn is_none(&self, mark: NoneMark, at: usize, size: usize) -> bool {
+        match mark {
+            NoneMark::Tag => self.archive[at] == 0,
+            NoneMark::Zero => self.archive[at..at + size].iter().all(|&byte| byte == 0),
+            NoneMark::Nowhere => self.is_nowhere(at),
+        }
+    }
+
+    /// Whether the pointer at an offset stands for none.
+    fn is_nowhere(&self, at: usize) -> bool {
+        self.word(at) == 1
+    }
+
+    /// Where the relative pointer at an offset leads to.
+    fn target(&self, at: usize) -> usize {
+        at.wrapping_add_signed(self.word(at) as FixedIsize as isize)
+    }
+
+    /// The length or pointer at an offset.
+    fn word(&self, at: usize) -> usize {
+        let bytes = std::array::from_fn(|i| self.archive[at + i]);
+        let word = match byte_order() {
+            BIG_ENDIAN => FixedUsize::from_be_bytes(bytes),
+            _ => FixedUsize::from_le_bytes(bytes),
+        };
+        word as usize
+    }
+}
+
+/// The parts of a B-tree's node, as offsets from its start.
+struct NodeLayout {
+    key: TypeIndex,
+    value: TypeIndex,
+    entries: usize,
+    keys: usize,
+    values: usize,
+    /// The length of a leaf, the children of an inner node.
+    rest: usize,
+}
+
+/// For each type, whether it is a hash table or B-tree, or leads to one.
+fn concerned(description: &Description) -> Vec<bool> {
+    let types = &description.types;
+    let mut concerned = vec![false; types.len()];
+    // Types may contain each other, so their answers are joined until none changes.
+    loop {
+        let mut changed = false;
+        for (position, described) in types.iter().enumerate() {
+            if !concerned[position] && leads_to_collection(&described.shape, &concerned) {
+                concerned[position] = true;
+                changed = true;
+            }
+        }
+        if !changed {
+            return concerned;
+        }
+    }
+}
+
+fn leads_to_collection(shape: &Shape, concerned: &[bool]) -> bool {
+    let leads = |index: &TypeIndex| concerned[index.0 as usize];
+    let any = |fields: &[Field]| fields.iter().any(|field| leads(&field.type_index));
+    match shape {
+        Shape::BTreeMap { .. } | Shape::HashMap { .. } => true,
+        Shape::Array { item, .. } | Shape::Slice { item } | Shape::Vec { item } => leads(item),
+        Shape::Option { some, .. } => leads(some),
+        Shape::Box { target } | Shape::Shared { target } | Shape::Interned { target } => {
+            leads(target)
+        }
+        Shape::Struct { fields, .. } => any(fields),
+        Shape::Enum { variants } => variants.iter().any(|variant| any(&variant.fields)),
+        Shape::Map { key, value, .. } => leads(key) || leads(value),
+        _ => false,
+    }
+}

@@ -1,0 +1,173 @@
+//! Where serialised bytes go: a buffer before the archive section of an unsealed region.
+
+use rkyv::rancor::{BoxedError, Source};
+use rkyv::ser::allocator::Arena;
+use rkyv::util::AlignedVec;
+
+use crate::error::{Error, Result};
+use crate::intern::Interner;
+use crate::region::Unsealed;
+
+/// Bytes that are collected before they are written.
+const BUFFER_LENGTH: usize = 1 << 20;
+
+/// Collects serialised bytes and writes them in large pieces.
+///
+/// rkyv keeps positions in 32 bits, but a map may be larger. So positions are counted from an
+/// origin that is set anew for every entry: archive offset = position + origin.
+pub(crate) struct Sink {
+    pub(crate) unsealed: Unsealed,
+    /// Bytes behind the `flushed` ones, aligned like the archive.
+    pub(crate) buffer: AlignedVec<16>,
+    flushed: u64,
+    /// Archive offset of position 0; negative for entries near the start.
+    origin: i64,
+    /// Archive offset at which the value being written began.
+    start: u64,
+    /// Bytes that the value being written may take.
+    most: u64,
+    /// An entry is patched after it was written, so it stays in the buffer until it is complete.
+    hold: bool,
+    failure: Option<Error>,
+}
+
+impl Sink {
+    pub(crate) fn new(unsealed: Unsealed) -> Self {
+        Self {
+            unsealed,
+            buffer: AlignedVec::new(),
+            flushed: 0,
+            origin: 0,
+            start: 0,
+            most: 0,
+            hold: false,
+            failure: None,
+        }
+    }
+
+    /// Archive offset of the next byte.
+    pub(crate) fn offset(&self) -> u64 {
+        self.flushed + self.buffer.len() as u64
+    }
+
+    /// Position of the next byte, as rkyv counts.
+    pub(crate) fn position(&self) -> usize {
+        self.position_of(self.offset())
+    }
+
+    /// Position of an archive offset.
+    pub(crate) fn position_of(&self, offset: u64) -> usize {
+        (offset as i64 - self.origin) as usize
+    }
+
+    /// Archive offset of a position.
+    pub(crate) fn offset_of(&self, position: usize) -> u64 {
+        (position as i64 + self.origin) as u64
+    }
+
+    /// Whether relative pointers of the value being written reach back to an archive offset: the
+    /// value itself and the way back together stay under the 2 GiB of a pointer.
+    pub(crate) fn reaches(&self, offset: u64) -> bool {
+        offset >= self.start || self.start - offset + self.most <= super::VALUE_LIMIT
+    }
+
+    /// Starts a value of at most `most` bytes at the next byte, which gets `position`. With
+    /// `hold` its bytes stay in the buffer until [`release`](Self::release).
+    pub(crate) fn start(&mut self, position: u32, most: u64, hold: bool) {
+        self.origin = self.offset() as i64 - i64::from(position);
+        self.start = self.offset();
+        self.most = most;
+        self.hold = hold;
+    }
+
+    /// Ends a held value; the buffer may be written.
+    pub(crate) fn release(&mut self) -> Result<()> {
+        self.hold = false;
+        if self.buffer.len() >= BUFFER_LENGTH {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Drops everything from an archive offset on, which must still be in the buffer.
+    pub(crate) fn truncate(&mut self, offset: u64) {
+        debug_assert!(offset >= self.flushed);
+        self.buffer.resize((offset - self.flushed) as usize, 0);
+        self.hold = false;
+        self.failure = None;
+    }
+
+    /// Appends zeros up to a multiple of `alignment`.
+    pub(crate) fn pad(&mut self, alignment: u64) {
+        let end = self.offset().next_multiple_of(alignment);
+        self.buffer.resize((end - self.flushed) as usize, 0);
+    }
+
+    /// The buffered bytes from an archive offset on.
+    pub(crate) fn buffered_mut(&mut self, offset: u64) -> &mut [u8] {
+        &mut self.buffer[(offset - self.flushed) as usize..]
+    }
+
+    /// Appends bytes of a value; the error that rkyv carries is a stand-in for `failure`.
+    pub(crate) fn write<E: Source>(&mut self, bytes: &[u8]) -> Result<(), E> {
+        if self.offset() - self.start + bytes.len() as u64 > self.most {
+            let name = self.unsealed.label().name.clone();
+            return Err(self.fail(Error::TooLarge {
+                name,
+                most: self.most,
+            }));
+        }
+        if self.buffer.len() + bytes.len() >= BUFFER_LENGTH && !self.hold {
+            return self.append(bytes).map_err(|error| self.fail(error));
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn fail<E: Source>(&mut self, error: Error) -> E {
+        let message = error.to_string();
+        self.failure = Some(error);
+        E::new(Failed(message))
+    }
+
+    /// The reason why serialising failed: our own, or what a `Serialize` implementation said.
+    pub(crate) fn failure(&mut self, reported: BoxedError) -> Error {
+        self.failure.take().unwrap_or_else(|| Error::Serialize {
+            name: self.unsealed.label().name.clone(),
+            reason: reported.to_string(),
+        })
+    }
+
+    /// Writes what is buffered.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.unsealed.append(&self.buffer)?;
+        self.flushed += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Writes bytes behind what is buffered, without copying them into the buffer.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.flush()?;
+        self.unsealed.append(bytes)?;
+        self.flushed += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Appends zeros to be overwritten through [`buffered_mut`](Self::buffered_mut).
+    pub(crate) fn reserve(&mut self, length: usize) {
+        self.buffer.resize(self.buffer.len() + length, 0);
+    }
+}
+
+/// What freezing a sequence of values needs and reuses between them.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) arena: Arena,
+    pub(crate) interner: Interner,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Failed(String);

@@ -1,0 +1,175 @@
+//! The context in which bytes from elsewhere are checked.
+#![allow(unsafe_code)]
+
+use std::alloc::Layout;
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::ops::Range;
+
+use rkyv::erased::{ErasedPtr, Metadata};
+use rkyv::rancor::Source;
+use rkyv::validation::shared::ValidationState;
+use rkyv::validation::{ArchiveContext, SharedContext};
+
+/// How deep values may be nested: each pointer followed is one level. Without a limit, 50,000
+/// levels overflow a stack of 2 MiB.
+const DEPTH_LIMIT: u32 = 128;
+
+/// How often each byte of an archive may be claimed on average.
+const CLAIMS_PER_BYTE: usize = 4;
+
+/// Checks that every pointer of an archive stays in it. Users meet it only in bounds.
+///
+/// rkyv's own validator lets every byte be claimed once and in order, which interned values,
+/// shared by entries that are checked one after the other, cannot keep. This one bounds the
+/// work instead: depth by a limit, and the bytes claimed by a multiple of the archive's length.
+/// An honest archive points to each byte once, since values behind shared pointers are checked
+/// once for each address and type; some of rkyv's collections look at a node up to three times.
+/// Values that overlap are harmless, because nothing in an archive can be written.
+#[derive(Debug)]
+pub struct Validator {
+    archive: Range<usize>,
+    depth: u32,
+    /// Bytes that may still be claimed.
+    budget: usize,
+    shared: HashMap<(usize, TypeId), Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    metadata: Metadata,
+    finished: bool,
+}
+
+/// Why a pointer was refused.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("a pointer to {length} bytes at offset {offset} leaves the archive of {archive} bytes")]
+    Bounds {
+        offset: isize,
+        length: usize,
+        archive: usize,
+    },
+    #[error("a pointer to offset {offset} is not aligned to {align}")]
+    Unaligned { offset: isize, align: usize },
+    #[error("values overlap: pointers claim many times the {archive} bytes that the archive has")]
+    Overlap { archive: usize },
+    #[error("values are nested deeper than {DEPTH_LIMIT} levels")]
+    Depth,
+    #[error("a shared pointer was finished without being started")]
+    NotStarted,
+    #[error("a shared value is claimed with two lengths")]
+    Metadata,
+}
+
+impl Validator {
+    /// Checks pointers into `archive`.
+    pub(crate) fn new(archive: &[u8]) -> Self {
+        let range = archive.as_ptr_range();
+        Self {
+            archive: range.start as usize..range.end as usize,
+            depth: 0,
+            budget: archive.len().saturating_mul(CLAIMS_PER_BYTE),
+            shared: HashMap::new(),
+        }
+    }
+
+    fn length(&self) -> usize {
+        self.archive.end - self.archive.start
+    }
+
+    fn check(&mut self, address: usize, layout: &Layout) -> Result<(), Refusal> {
+        let offset = address.wrapping_sub(self.archive.start) as isize;
+        let end = address.checked_add(layout.size());
+        if address < self.archive.start || end.is_none_or(|end| end > self.archive.end) {
+            return Err(Refusal::Bounds {
+                offset,
+                length: layout.size(),
+                archive: self.length(),
+            });
+        }
+        if !address.is_multiple_of(layout.align()) {
+            return Err(Refusal::Unaligned {
+                offset,
+                align: layout.align(),
+            });
+        }
+        match self.budget.checked_sub(layout.size()) {
+            Some(rest) => self.budget = rest,
+            None => {
+                return Err(Refusal::Overlap {
+                    archive: self.length(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+// SAFETY: `check_subtree_ptr` accepts a pointer only if all its bytes lie in the archive that
+// this validator was made for, and are aligned for the layout.
+unsafe impl<E: Source> ArchiveContext<E> for Validator {
+    fn check_subtree_ptr(&mut self, pointer: *const u8, layout: &Layout) -> Result<(), E> {
+        self.check(pointer as usize, layout).map_err(E::new)
+    }
+
+    unsafe fn push_subtree_range(
+        &mut self,
+        _root: *const u8,
+        _end: *const u8,
+    ) -> Result<Range<usize>, E> {
+        if self.depth == DEPTH_LIMIT {
+            return Err(E::new(Refusal::Depth));
+        }
+        self.depth += 1;
+        Ok(self.archive.clone())
+    }
+
+    unsafe fn pop_subtree_range(&mut self, _range: Range<usize>) -> Result<(), E> {
+        self.depth -= 1;
+        Ok(())
+    }
+}
+
+impl<E: Source> SharedContext<E> for Validator {
+    fn start_shared(
+        &mut self,
+        pointer_type: TypeId,
+        pointer: ErasedPtr,
+        same_metadata: unsafe fn(Metadata, Metadata) -> bool,
+    ) -> Result<ValidationState, E> {
+        let key = (pointer.data_address() as usize, pointer_type);
+        let Some(known) = self.shared.get(&key) else {
+            let metadata = pointer.metadata();
+            self.shared.insert(
+                key,
+                Shared {
+                    metadata,
+                    finished: false,
+                },
+            );
+            return Ok(ValidationState::Started);
+        };
+        // SAFETY: both metadata belong to pointers of the type `pointer_type`, which the caller's
+        // comparison is for.
+        if !unsafe { same_metadata(known.metadata, pointer.metadata()) } {
+            return Err(E::new(Refusal::Metadata));
+        }
+        Ok(if known.finished {
+            ValidationState::Finished
+        } else {
+            ValidationState::Pending
+        })
+    }
+
+    fn finish_shared(&mut self, pointer_type: TypeId, pointer: ErasedPtr) -> Result<(), E> {
+        let key = (pointer.data_address() as usize, pointer_type);
+        match self.shared.get_mut(&key) {
+            Some(known) if !known.finished => {
+                known.finished = true;
+                Ok(())
+            }
+            _ => Err(E::new(Refusal::NotStarted)),
+        }
+    }
+}

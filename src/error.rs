@@ -1,0 +1,416 @@
+//! What can go wrong: one variant for each step that can fail.
+
+use std::io;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+use crate::format::SectionKind;
+use crate::prefork::Failure;
+use crate::schema::Fingerprint;
+
+/// Result with the [`Error`] of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation failed: what, where, expected and got, and what to do about it.
+///
+/// After any error nothing is half done: what was readable before still is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The name of a cache cannot be used.
+    #[error("the name {name:?} cannot be used for a cache: {problem}")]
+    Name {
+        /// The name as given.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The kernel did not give a memory file.
+    #[error("cannot create the memory file of cache {name:?}: {source}")]
+    Create {
+        /// The cache.
+        name: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// Writing into a region that is being frozen failed: memory or a file size limit is used up.
+    #[error(
+        "cannot write cache {name:?} into its memory file: {source}; is memory, or RLIMIT_FSIZE, used up?"
+    )]
+    Write {
+        /// The cache.
+        name: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The kernel did not seal the memory file.
+    #[error("cannot seal the memory file of cache {name:?}: {source}")]
+    Seal {
+        /// The cache.
+        name: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A region could not be mapped.
+    #[error("cannot map the region of cache {name:?}: {source}")]
+    Map {
+        /// The cache.
+        name: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A value could not be serialised.
+    #[error("cannot serialise a value of cache {name:?}: {reason}")]
+    Serialize {
+        /// The cache.
+        name: String,
+        /// What the serialiser said.
+        reason: String,
+    },
+    /// A value is larger than relative pointers of 32 bits reach.
+    #[error(
+        "a value of cache {name:?} takes more than {most} bytes; split it into entries of a `Map`"
+    )]
+    TooLarge {
+        /// The cache.
+        name: String,
+        /// The most that one value may take, in bytes.
+        most: u64,
+    },
+    /// Two entries of a map have the same key.
+    #[error(
+        "cache {name:?} got the key {key} twice; tell the builder `last_wins` if the later entry should replace the earlier"
+    )]
+    DuplicateKey {
+        /// The cache.
+        name: String,
+        /// The key, as `Debug` prints it.
+        key: String,
+    },
+    /// What belongs to an owner was used in a process forked from it.
+    #[error(
+        "{what} belongs to process {owner}, but was used in process {process}; only the process \
+         that created it can use it"
+    )]
+    NotOwner {
+        /// What was used.
+        what: &'static str,
+        /// The process that created it.
+        owner: u32,
+        /// The process that used it.
+        process: u32,
+    },
+    /// A part already has a builder.
+    #[error("this part of cache {name:?} already has a builder; make one part for each process")]
+    PartTaken {
+        /// The cache.
+        name: String,
+    },
+
+    /// A descriptor is not a memory file whose content can no longer change.
+    #[error(
+        "the descriptor is not fully sealed: {missing} missing; only a memory file with the seals WRITE, SHRINK, GROW and SEAL can be read safely"
+    )]
+    Unsealed {
+        /// The seals that are not set.
+        missing: String,
+    },
+    /// A descriptor could not be asked for its seals or its size.
+    #[error("cannot inspect the descriptor: {source}")]
+    Descriptor {
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The bytes do not start as a region does.
+    #[error("not a floe region: it starts with \"{got}\"")]
+    NotRegion {
+        /// The first bytes, escaped.
+        got: String,
+    },
+    /// Fewer bytes than the header, or than the header says.
+    #[error("the region is cut short: expected {expected} bytes, got {got}")]
+    TooShort {
+        /// Bytes that there should be.
+        expected: u64,
+        /// Bytes that there are.
+        got: u64,
+    },
+    /// More bytes than the header says.
+    #[error("the region has bytes behind its end: expected {expected} bytes, got {got}")]
+    TooLong {
+        /// Bytes that there should be.
+        expected: u64,
+        /// Bytes that there are.
+        got: u64,
+    },
+    /// The region was written in another version of the format.
+    #[error(
+        "the region has format version {got}, this build reads {expected}; build the cache again"
+    )]
+    Version {
+        /// The version of this build.
+        expected: u32,
+        /// The version in the header.
+        got: u32,
+    },
+    /// The header does not match its digest.
+    #[error(
+        "the header of the region does not match its digest: it is damaged; build the cache again"
+    )]
+    HeaderDigest,
+    /// The archive was written by an rkyv of another format.
+    #[error("the archive has rkyv format {}.{}, this build reads {}.{}; build the cache again", got & 0xffff, got >> 16, expected & 0xffff, expected >> 16)]
+    ArchiveFormat {
+        /// rkyv's version here: major in the low half, minor in the high half.
+        expected: u32,
+        /// The one in the header.
+        got: u32,
+    },
+    /// The archive has the other byte order.
+    #[error(
+        "the archive has byte order {got}, this build reads {expected} (1 little, 2 big); build the cache with the same features of rkyv"
+    )]
+    ByteOrder {
+        /// The byte order of this build.
+        expected: u8,
+        /// The one in the header.
+        got: u8,
+    },
+    /// The archive has pointers of another width.
+    #[error(
+        "the archive has pointers of {got} bits, this build reads {expected}; build the cache with the same features of rkyv"
+    )]
+    PointerWidth {
+        /// Bits of an archived pointer in this build.
+        expected: u8,
+        /// The ones in the header.
+        got: u8,
+    },
+    /// The archive aligns its integers otherwise.
+    #[error(
+        "the archive has alignment {got}, this build reads {expected} (1 aligned, 0 unaligned); build the cache with the same features of rkyv"
+    )]
+    Alignment {
+        /// Whether this build aligns archived integers.
+        expected: u8,
+        /// What the header says.
+        got: u8,
+    },
+    /// The header or its section table contradicts itself.
+    #[error("the section table of the region is not valid: {problem}")]
+    SectionTable {
+        /// What does not fit.
+        problem: &'static str,
+    },
+    /// A section that the type needs is not there.
+    #[error("the region has no {section} section, which this type needs")]
+    MissingSection {
+        /// The section.
+        section: SectionKind,
+    },
+    /// A section does not match its digest.
+    #[error(
+        "the {section} section of the region does not match its digest: it is damaged; build the cache again"
+    )]
+    SectionDigest {
+        /// The section.
+        section: SectionKind,
+    },
+    /// Bytes between the sections, which must be zero, are not.
+    #[error(
+        "the padding before the {section} section of the region is not zero: it is damaged; build the cache again"
+    )]
+    Padding {
+        /// The section behind the padding.
+        section: SectionKind,
+    },
+    /// The region holds another type, or another version of it.
+    #[error(
+        "cache {name:?} holds another type: expected {expected_type} with fingerprint {expected}, got {got}; open it with the type that it was frozen from, or build it again"
+    )]
+    SchemaMismatch {
+        /// The cache.
+        name: String,
+        /// The type asked for.
+        expected_type: &'static str,
+        /// The fingerprint of the type asked for.
+        expected: Fingerprint,
+        /// The fingerprint in the header.
+        got: Fingerprint,
+    },
+    /// A section is not what its digest vouches for: the writer lied or had another layout.
+    #[error("the {section} section of cache {name:?} is not valid: {reason}")]
+    Invalid {
+        /// The cache.
+        name: String,
+        /// The section.
+        section: SectionKind,
+        /// What does not fit, and where.
+        reason: String,
+    },
+    /// The region has no descriptor to hand over: it lies on the heap.
+    #[error("cache {name:?} lies on the heap, and has no descriptor")]
+    NoDescriptor {
+        /// The cache.
+        name: String,
+    },
+
+    /// A file could not be opened or read.
+    #[error("cannot read {}: {source}", path.display())]
+    ReadFile {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A file does not hold a valid region of the type asked for.
+    #[error("cannot load {}: {source}", path.display())]
+    Load {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its content.
+        source: Box<Error>,
+    },
+    /// A file could not be written; the file that was there before still is.
+    #[error("cannot save {}: {step}: {source}", path.display())]
+    Save {
+        /// The file.
+        path: PathBuf,
+        /// The step that failed.
+        step: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The file is in place, but the disk did not confirm its name: a power loss may undo it.
+    #[error("saved {}, but the disk did not confirm it: {source}; save again to be sure", path.display())]
+    PublishedNotDurable {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+
+    /// The process has more threads than one, so that a safe fork is impossible.
+    #[error(
+        "cannot fork workers: expected 1 thread in this process, got {threads}; join thread pools \
+         and stop ticking progress bars first (rayon's global pool never ends: use a scoped one), \
+         or use the unsafe prefork::spawn_multithreaded"
+    )]
+    Multithreaded {
+        /// Threads counted in `/proc/self/task`.
+        threads: usize,
+    },
+    /// The threads of the process could not be counted.
+    #[error("cannot count the threads of this process in /proc/self/task: {0}; is /proc mounted?")]
+    CountThreads(#[source] io::Error),
+    /// More workers were asked for than there are places left in the process.
+    #[error(
+        "cannot fork {asked} workers: this process has room for {most} more; wait for other pools \
+         first, or ask for fewer"
+    )]
+    TooManyWorkers {
+        /// Workers asked for.
+        asked: usize,
+        /// Workers for which there is room now.
+        most: usize,
+    },
+    /// The disposition of `SIGTERM` could not be read, set or blocked.
+    #[error("cannot prepare the handling of SIGTERM for a pool of workers: {0}")]
+    Disposition(#[source] Errno),
+    /// The memory in which a worker hands back its result could not be made.
+    #[error(
+        "cannot create the memfd for the result of worker {worker}: {source}; the {worker} workers already \
+         started were ended; check the limit on open files (ulimit -n)"
+    )]
+    AnswerMemory {
+        /// The worker, which is also how many were started before it.
+        worker: usize,
+        /// What the kernel said.
+        source: Errno,
+    },
+    /// A fork failed.
+    #[error(
+        "cannot fork worker {worker}: {source}; the {worker} workers already started were ended; check the \
+         limits on processes (ulimit -u, pids.max) and on memory"
+    )]
+    Fork {
+        /// The worker, which is also how many were started before it.
+        worker: usize,
+        /// What the kernel said.
+        source: Errno,
+    },
+    /// Waiting for a worker failed.
+    #[error(
+        "cannot wait for worker {worker} (process {pid}): {source}; check the limit on open files (ulimit -n)"
+    )]
+    WaitWorker {
+        /// The worker.
+        worker: usize,
+        /// Its process.
+        pid: u32,
+        /// What the kernel said.
+        source: Errno,
+    },
+    /// A worker gave no result.
+    #[error("worker {worker} (process {pid}) gave no result: {source}")]
+    WorkerFailed {
+        /// The worker.
+        worker: usize,
+        /// Its process, which is gone.
+        pid: u32,
+        /// How it ended.
+        #[source]
+        source: Failure,
+    },
+    /// There is no process of this number.
+    #[error("cannot read {path}: process {pid} is gone")]
+    ProcessGone {
+        /// The process asked for.
+        pid: u32,
+        /// The file of `/proc`.
+        path: String,
+    },
+    /// The memory of a process of somebody else was asked for.
+    #[error("cannot read {path}: not permitted for process {pid}; run as the same user or as root")]
+    ProcessNotPermitted {
+        /// The process asked for.
+        pid: u32,
+        /// The file of `/proc`.
+        path: String,
+    },
+    /// A file of `/proc` could not be read for another reason.
+    #[error("cannot read {path} of process {pid}: {source}; is /proc mounted?")]
+    ReadProcess {
+        /// The process asked for.
+        pid: u32,
+        /// The file of `/proc`.
+        path: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The list of mappings has a form that is not known.
+    #[error(
+        "cannot understand /proc/{pid}/smaps: expected mappings as Linux 4.14 and later list them, \
+         got: {reason}"
+    )]
+    ParseMappings {
+        /// The process asked for.
+        pid: u32,
+        /// What was unexpected.
+        reason: String,
+    },
+    /// The physical frames of a range of addresses could not be read.
+    #[error(
+        "cannot read the frames of addresses {start:#x}..{end:#x} from /proc/self/pagemap: {source}; \
+         the range must be of this process"
+    )]
+    Frames {
+        /// First address.
+        start: usize,
+        /// The address after the last.
+        end: usize,
+        /// What failed.
+        source: io::Error,
+    },
+}

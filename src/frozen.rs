@@ -1,0 +1,368 @@
+//! Typed handles on frozen generations.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, Range};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rkyv::Archive;
+use rkyv::api::check_pos_with_context;
+use rkyv::rancor::{BoxedError, Strategy};
+use rkyv::util::AlignedVec;
+
+use crate::archive::{Collections, Freezer, Scratch, Sink, VALUE_LIMIT, Validator, Value};
+use crate::error::{Error, Result};
+use crate::format::SectionKind;
+use crate::region::{self, Backing, Label, Region, Unsealed};
+use crate::schema::{Description, Fingerprint};
+
+/// A typed handle on one frozen generation of a cache; derefs to the archived value.
+///
+/// Reading through it writes nothing: no lock, no count, no copied page, in whatever process and
+/// on whatever thread. `Frozen<Map<K, V>>` derefs to [`ArchivedMap`](crate::map::ArchivedMap).
+///
+/// Clones share one mapping, which goes when the last of them in a process is dropped; the memory
+/// itself goes back to the system with the last mapping and descriptor in any process. A clone
+/// counts in this process's own heap, never in the region.
+///
+/// ```
+/// use floe::Frozen;
+///
+/// let frozen = Frozen::freeze("primes", &vec![2_u32, 3, 5, 7])?;
+/// assert_eq!(frozen.len(), 4);
+/// assert_eq!(frozen[3], 7);
+///
+/// let copy: Frozen<Vec<u32>> = Frozen::from_fd(frozen.as_fd()?.try_clone_to_owned().unwrap())?;
+/// assert_eq!(copy.name(), "primes");
+/// # Ok::<(), floe::Error>(())
+/// ```
+pub struct Frozen<T: Content> {
+    view: T::View,
+    region: Arc<Region>,
+}
+
+/// What a region can hold: every [`Value`], and [`Map`](crate::Map).
+///
+/// Sealed: it cannot be implemented outside of this crate.
+pub trait Content: Sized + sealed::Sealed + 'static {
+    /// What a handle derefs to.
+    type Archived: ?Sized;
+    /// Where the parts of the value lie in a region, found once when it is opened.
+    #[doc(hidden)]
+    type View: Send + Sync;
+
+    /// The archived types.
+    #[doc(hidden)]
+    fn describe() -> Description;
+
+    /// Checks the sections of a region of unknown origin.
+    #[doc(hidden)]
+    fn check(region: &Region) -> Result<()>;
+
+    /// The parts of the value in a region.
+    ///
+    /// # Safety
+    /// This process froze the region itself from a `Self`, or [`check`](Self::check) accepted it.
+    #[doc(hidden)]
+    unsafe fn view(region: &Region) -> Result<Self::View>;
+
+    /// The same parts again, for another handle on the same region.
+    #[doc(hidden)]
+    fn copy_view(view: &Self::View) -> Self::View;
+
+    /// The value.
+    ///
+    /// # Safety
+    /// The region that the view was made of lives as long as the result.
+    #[doc(hidden)]
+    unsafe fn archived(view: &Self::View) -> &Self::Archived;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<T: crate::archive::Value> Sealed for T {}
+    impl<K, V> Sealed for crate::map::Map<K, V> {}
+}
+
+impl<T: Value> Frozen<T> {
+    /// Serialises a value into a new memory file named `floe:NAME.1`, seals it and maps it.
+    ///
+    /// Equal values give equal archive bytes, if their hash maps and hash sets are
+    /// [`Sorted`](crate::Sorted). The value streams through a buffer of 1 MiB; it may take 2 GiB.
+    ///
+    /// # Errors
+    /// [`Error::Name`], [`Error::Create`], [`Error::Serialize`], [`Error::TooLarge`],
+    /// [`Error::Write`], [`Error::Seal`] and [`Error::Map`]; nothing is left behind then.
+    pub fn freeze(name: &str, value: &T) -> Result<Self> {
+        Self::freeze_in(Backing::Memfd, name, value)
+    }
+
+    /// The same in a private heap buffer, for tests and for systems without memory files: it
+    /// cannot be handed to other processes, and a fork copies it like any heap.
+    ///
+    /// # Errors
+    /// [`Error::Name`], [`Error::Serialize`] and [`Error::TooLarge`].
+    pub fn freeze_on_heap(name: &str, value: &T) -> Result<Self> {
+        Self::freeze_in(Backing::Heap, name, value)
+    }
+
+    fn freeze_in(backing: Backing, name: &str, value: &T) -> Result<Self> {
+        const {
+            assert!(
+                align_of::<T::Archived>() <= 16,
+                "archived values may be aligned to 16 at most"
+            )
+        }
+        let mut sink = Sink::new(Unsealed::create(Label::first(name)?, backing)?);
+        let mut scratch = Scratch::default();
+        sink.start(0, VALUE_LIMIT, false);
+        Freezer::new(&mut sink, &mut scratch).serialize_whole(value)?;
+        sink.flush()?;
+        Self::seal(sink.unsealed, T::describe())
+    }
+}
+
+impl<T: Content> Frozen<T> {
+    /// Adds the schema section to a region that holds a `T`, and seals it.
+    pub(crate) fn seal(mut unsealed: Unsealed, description: Description) -> Result<Self> {
+        unsealed.begin(SectionKind::Schema);
+        unsealed.append(&description.to_json())?;
+        let region = unsealed.seal(description.fingerprint())?;
+        // SAFETY: the sections were just written by this process's own serialiser from a `T`,
+        // and nobody else could write the unsealed region (`Unsealed`).
+        unsafe { Self::over(region) }
+    }
+
+    /// Opens a sealed memory file from anywhere: another process, an inherited descriptor.
+    ///
+    /// Checks, in this order: the four seals, the header, the digest of every section, the
+    /// schema's fingerprint, and the structure of every value, at most 128 pointers deep. After
+    /// that nobody can change the bytes, and reading needs no checks.
+    ///
+    /// # Errors
+    /// One variant for each check: [`Error::Unsealed`] to [`Error::Invalid`]. Nothing stays
+    /// mapped then.
+    pub fn from_fd(fd: OwnedFd) -> Result<Self> {
+        Self::checked(Region::from_fd(fd)?)
+    }
+
+    /// Opens a copy of the bytes of a region on the heap, with the checks of
+    /// [`from_fd`](Self::from_fd).
+    ///
+    /// # Errors
+    /// As [`from_fd`](Self::from_fd), but for the seals.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let mut aligned = AlignedVec::with_capacity(bytes.len());
+        aligned.extend_from_slice(bytes);
+        Self::checked(Region::from_heap(aligned)?)
+    }
+
+    /// Loads a file that [`save`](Self::save) wrote: copies it into a sealed memory file and
+    /// checks that like [`from_fd`](Self::from_fd). What happens to the file afterwards cannot
+    /// reach a reader.
+    ///
+    /// # Errors
+    /// [`Error::ReadFile`], and [`Error::Load`] with the reason why the content was refused.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        region::load(path)
+            .and_then(Self::checked)
+            .map_err(|error| match error {
+                Error::ReadFile { .. } => error,
+                refused => Error::Load {
+                    path: path.to_owned(),
+                    source: Box::new(refused),
+                },
+            })
+    }
+
+    /// Writes the region to a file, atomically: a crash or power loss at any moment leaves the
+    /// old file or the new one. The file has mode 0600.
+    ///
+    /// # Errors
+    /// [`Error::Save`]: the old file is still there. [`Error::PublishedNotDurable`]: the new one
+    /// is there, but a power loss may undo it.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        region::save(&self.region, path.as_ref())
+    }
+
+    fn checked(region: Region) -> Result<Self> {
+        let header = region.header();
+        let expected = T::describe().fingerprint();
+        if header.fingerprint != expected {
+            return Err(Error::SchemaMismatch {
+                name: header.name.clone(),
+                expected_type: std::any::type_name::<T>(),
+                expected,
+                got: header.fingerprint,
+            });
+        }
+        T::check(&region)?;
+        // SAFETY: `check` has just accepted the region.
+        unsafe { Self::over(region) }
+    }
+
+    /// # Safety
+    /// As [`Content::view`].
+    unsafe fn over(region: Region) -> Result<Self> {
+        // SAFETY: the caller's promise.
+        let view = unsafe { T::view(&region)? };
+        Ok(Self {
+            view,
+            region: Arc::new(region),
+        })
+    }
+
+    /// The name of the cache.
+    pub fn name(&self) -> &str {
+        &self.region.header().name
+    }
+
+    /// The number of this version of the cache, from 1.
+    pub fn generation(&self) -> u64 {
+        self.region.header().generation
+    }
+
+    /// When the cache was frozen, on the wall clock.
+    pub fn created(&self) -> SystemTime {
+        self.region.header().created.wall()
+    }
+
+    /// What froze the cache: a name and a version.
+    pub fn producer(&self) -> &str {
+        &self.region.header().producer
+    }
+
+    /// The structural fingerprint of the frozen type.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.region.header().fingerprint
+    }
+
+    /// Length of the whole region in bytes.
+    pub fn size(&self) -> u64 {
+        self.region.header().length
+    }
+
+    /// The bytes of the whole region: header and sections.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.region.bytes()
+    }
+
+    /// Where the region lies in this process's memory, for [`memory`](crate::memory).
+    pub fn address_range(&self) -> Range<usize> {
+        self.region.address_range()
+    }
+
+    /// The sealed memory file, for handing it to another process.
+    ///
+    /// # Errors
+    /// [`Error::NoDescriptor`] if the region lies on the heap.
+    pub fn as_fd(&self) -> Result<BorrowedFd<'_>> {
+        self.region.fd().ok_or_else(|| Error::NoDescriptor {
+            name: self.name().to_owned(),
+        })
+    }
+
+    pub(crate) fn region(&self) -> &Region {
+        &self.region
+    }
+}
+
+impl<T: Content> Deref for Frozen<T> {
+    type Target = T::Archived;
+
+    #[inline]
+    fn deref(&self) -> &T::Archived {
+        // SAFETY: the handle keeps the region of its view, and the result borrows the handle.
+        unsafe { T::archived(&self.view) }
+    }
+}
+
+impl<T: Content> Clone for Frozen<T> {
+    fn clone(&self) -> Self {
+        Self {
+            view: T::copy_view(&self.view),
+            region: Arc::clone(&self.region),
+        }
+    }
+}
+
+impl<T: Content> fmt::Debug for Frozen<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frozen")
+            .field("name", &self.name())
+            .field("generation", &self.generation())
+            .field("size", &self.size())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the root of a whole value lies.
+pub struct Root<A>(NonNull<A>, PhantomData<A>);
+
+// SAFETY: a root gives shared references to an immutable `A` only.
+unsafe impl<A: Sync> Send for Root<A> {}
+// SAFETY: as above.
+unsafe impl<A: Sync> Sync for Root<A> {}
+
+impl<T: Value> Content for T {
+    type Archived = <T as Archive>::Archived;
+    type View = Root<<T as Archive>::Archived>;
+
+    fn describe() -> Description {
+        Description::of::<<T as Archive>::Archived>()
+    }
+
+    fn check(region: &Region) -> Result<()> {
+        let archive = region.section(SectionKind::Archive)?;
+        let invalid = |reason| Error::Invalid {
+            name: region.header().name.clone(),
+            section: SectionKind::Archive,
+            reason,
+        };
+        let position = root_position::<T>(archive).map_err(|reason| invalid(reason.to_owned()))?;
+        let mut validator = Validator::new(archive);
+        let context = Strategy::<_, BoxedError>::wrap(&mut validator);
+        check_pos_with_context::<<T as Archive>::Archived, _, BoxedError>(
+            archive, position, context,
+        )
+        .map_err(|error| invalid(error.to_string()))?;
+        Collections::new(&Self::describe(), archive)
+            .check(position)
+            .map_err(|refusal| invalid(refusal.to_string()))
+    }
+
+    unsafe fn view(region: &Region) -> Result<Self::View> {
+        let archive = region.section(SectionKind::Archive)?;
+        let position = archive.len() - size_of::<<T as Archive>::Archived>();
+        Ok(Root(
+            NonNull::from_ref(&archive[position..]).cast(),
+            PhantomData,
+        ))
+    }
+
+    fn copy_view(view: &Self::View) -> Self::View {
+        Root(view.0, PhantomData)
+    }
+
+    unsafe fn archived(view: &Self::View) -> &Self::Archived {
+        // SAFETY: the caller vouches that the region lives; `view` was made of a valid one, so a
+        // valid root lies there.
+        unsafe { view.0.as_ref() }
+    }
+}
+
+/// The root of a whole value is the end of its archive.
+fn root_position<T: Archive>(archive: &[u8]) -> Result<usize, &'static str> {
+    let position = archive.len().checked_sub(size_of::<T::Archived>());
+    let position = position.ok_or("it is shorter than the root of the type")?;
+    if !position.is_multiple_of(align_of::<T::Archived>()) {
+        return Err("the root of the type is not aligned");
+    }
+    Ok(position)
+}

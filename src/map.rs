@@ -1,0 +1,172 @@
+//! The frozen keyed cache.
+
+mod archived;
+mod builder;
+mod check;
+mod entry;
+mod index;
+mod iterators;
+mod key;
+mod part;
+mod table;
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use rkyv::Archive;
+
+use crate::archive::Value;
+use crate::error::{Error, Result};
+use crate::format::SectionKind;
+use crate::frozen::{Content, Frozen};
+use crate::region::Region;
+use crate::schema::Description;
+
+pub use archived::ArchivedMap;
+pub use builder::MapBuilder;
+pub use iterators::{GetMany, Iter};
+pub use key::{Key, mix};
+pub use part::Part;
+
+use entry::Entry;
+
+/// The type of a frozen keyed cache: `Frozen<Map<K, V>>` has `get`, `get_many`, `iter`, `len`.
+///
+/// A map is built entry by entry with a [`MapBuilder`], or at once with [`Map::freeze`]; there is
+/// no value of this type itself.
+///
+/// ```
+/// use floe::{Frozen, Map};
+///
+/// let versions: Frozen<Map<String, String>> =
+///     Map::freeze("versions", [("zlib".to_owned(), "1.3.1".to_owned())])?;
+/// assert_eq!(versions["zlib"].as_str(), "1.3.1");
+/// assert!(!versions.contains_key("gcc"));
+/// for (name, version) in versions.iter() {
+///     println!("{name} {version}");
+/// }
+/// # Ok::<(), floe::Error>(())
+/// ```
+pub struct Map<K, V> {
+    never: std::convert::Infallible,
+    types: PhantomData<fn(K, V)>,
+}
+
+/// What keys a map: a [`Value`] with a [`Key`] hash whose archived twin is a key as well and can
+/// be compared and printed.
+///
+/// Implemented for every such type.
+pub trait MapKey: Value + Key + Archive<Archived: Key + PartialEq + fmt::Debug> {}
+
+impl<K: Value + Key + Archive<Archived: Key + PartialEq + fmt::Debug>> MapKey for K {}
+
+impl<K: MapKey, V: Value> Map<K, V> {
+    /// Freezes a small map at once, in the order of its keys, so that equal maps give equal
+    /// bytes. The pairs are owned or borrowed; larger maps are better streamed into a
+    /// [`MapBuilder`].
+    ///
+    /// # Errors
+    /// As [`MapBuilder::insert`] and [`MapBuilder::finish`].
+    pub fn freeze<P>(name: &str, pairs: impl IntoIterator<Item = P>) -> Result<Frozen<Self>>
+    where
+        P: Pair<K, V>,
+        K: Ord,
+    {
+        let mut pairs: Vec<P> = pairs.into_iter().collect();
+        pairs.sort_by(|left, right| left.key().cmp(right.key()));
+        let mut builder = MapBuilder::new(name)?;
+        for pair in &pairs {
+            builder.insert(pair.key(), pair.value())?;
+        }
+        builder.finish()
+    }
+}
+
+/// A key and a value, each owned or borrowed, as the iterators of maps yield them.
+pub trait Pair<K, V> {
+    /// The key.
+    fn key(&self) -> &K;
+    /// The value.
+    fn value(&self) -> &V;
+}
+
+impl<K, V> Pair<K, V> for (K, V) {
+    fn key(&self) -> &K {
+        &self.0
+    }
+
+    fn value(&self) -> &V {
+        &self.1
+    }
+}
+
+impl<K, V> Pair<K, V> for (&K, &V) {
+    fn key(&self) -> &K {
+        self.0
+    }
+
+    fn value(&self) -> &V {
+        self.1
+    }
+}
+
+impl<K: MapKey, V: Value> Content for Map<K, V> {
+    type Archived = ArchivedMap<K, V>;
+    type View = ArchivedMap<K, V>;
+
+    fn describe() -> Description {
+        Description::of::<Entry<K, V>>()
+    }
+
+    fn check(region: &Region) -> Result<()> {
+        let (archive, index) = sections(region)?;
+        check::check::<K, V>(archive, index, &Self::describe())
+            .map(drop)
+            .map_err(|problem| {
+                let (section, reason) = match problem {
+                    check::Problem::Archive(reason) => (SectionKind::Archive, reason),
+                    check::Problem::Index(reason) => (SectionKind::Index, reason),
+                };
+                Error::Invalid {
+                    name: region.header().name.clone(),
+                    section,
+                    reason,
+                }
+            })
+    }
+
+    #[allow(unsafe_code)]
+    unsafe fn view(region: &Region) -> Result<Self::View> {
+        let (archive, index) = sections(region)?;
+        let head = index::IndexHead::decode(index).map_err(|problem| Error::Invalid {
+            name: region.header().name.clone(),
+            section: SectionKind::Index,
+            reason: problem.to_owned(),
+        })?;
+        // SAFETY: the caller vouches for valid sections of this type, which live as long as the
+        // region; `Region` keeps them at multiples of 64 and never writes.
+        Ok(unsafe { ArchivedMap::new(archive, index, head) })
+    }
+
+    fn copy_view(view: &Self::View) -> Self::View {
+        view.copy()
+    }
+
+    #[allow(unsafe_code)]
+    unsafe fn archived(view: &Self::View) -> &Self::Archived {
+        view
+    }
+}
+
+fn sections(region: &Region) -> Result<(&[u8], &[u8])> {
+    Ok((
+        region.section(SectionKind::Archive)?,
+        region.section(SectionKind::Index)?,
+    ))
+}
+
+impl<K, V> fmt::Debug for Map<K, V> {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.never {}
+    }
+}

@@ -1,0 +1,272 @@
+//! Reading a map in its region.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Index;
+
+use rkyv::Archive;
+
+use super::entry::Entry;
+use super::index::{HEAD_LENGTH, IndexHead, Slot, probe, slot_offset, slot_tag, tag};
+use super::iterators::{GetMany, Iter};
+use super::key::Key;
+
+/// A frozen map, as [`Frozen<Map<K, V>>`](crate::Frozen) derefs to it.
+///
+/// Lookups take whatever the archived key can be compared with and that hashes alike: `&str` for
+/// `String` keys, `[u8]` and arrays for byte strings, native integers, tuples and options of
+/// those, and types of your own that derive [`Key`]. (rkyv archives `usize` and `isize` in 32
+/// bits: look them up by `u32` and `i32`.)
+///
+/// No method writes, locks or allocates.
+pub struct ArchivedMap<K: Archive, V: Archive> {
+    archive: *const u8,
+    archive_length: u64,
+    slots: *const Slot,
+    head: IndexHead,
+    types: PhantomData<(K::Archived, V::Archived)>,
+}
+
+// SAFETY: a map is a view of immutable bytes; sharing or sending it shares references to keys and
+// values, which the bounds allow.
+unsafe impl<K: Archive<Archived: Sync>, V: Archive<Archived: Sync>> Sync for ArchivedMap<K, V> {}
+// SAFETY: as above.
+unsafe impl<K: Archive<Archived: Sync>, V: Archive<Archived: Sync>> Send for ArchivedMap<K, V> {}
+
+impl<K: Archive, V: Archive> ArchivedMap<K, V> {
+    /// A view of the two sections of a map.
+    ///
+    /// # Safety
+    /// Both sections are valid for `K` and `V`: made by this process's own builder, or accepted
+    /// by [`super::check::check`]. They start at multiples of 64, outlive the view and are never
+    /// written.
+    pub(crate) unsafe fn new(archive: &[u8], index: &[u8], head: IndexHead) -> Self {
+        Self {
+            archive: archive.as_ptr(),
+            archive_length: archive.len() as u64,
+            // SAFETY: a valid index section has its head before the slots.
+            slots: unsafe { index.as_ptr().add(HEAD_LENGTH).cast() },
+            head,
+            types: PhantomData,
+        }
+    }
+
+    /// The same view again, under the same promise.
+    pub(super) fn copy(&self) -> Self {
+        Self { ..*self }
+    }
+
+    /// Number of entries.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.head.entries as usize
+    }
+
+    /// Whether the map has no entries.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.head.entries == 0
+    }
+
+    /// Bytes of entries that were replaced by later ones under the same key and are still there.
+    pub fn garbage(&self) -> u64 {
+        self.head.garbage
+    }
+
+    /// The value of a key.
+    ///
+    /// Costs one line of the table and the lines of one entry.
+    #[inline]
+    pub fn get<Q>(&self, key: &Q) -> Option<&V::Archived>
+    where
+        Q: Key + ?Sized,
+        K::Archived: PartialEq<Q>,
+    {
+        self.find(key.key_hash(), key).map(|entry| &entry.value)
+    }
+
+    /// The archived key and the value of a key.
+    #[inline]
+    pub fn get_key_value<Q>(&self, key: &Q) -> Option<(&K::Archived, &V::Archived)>
+    where
+        Q: Key + ?Sized,
+        K::Archived: PartialEq<Q>,
+    {
+        self.find(key.key_hash(), key)
+            .map(|entry| (&entry.key, &entry.value))
+    }
+
+    /// Whether the map has a key.
+    #[inline]
+    pub fn contains_key<Q>(&self, key: &Q) -> bool
+    where
+        Q: Key + ?Sized,
+        K::Archived: PartialEq<Q>,
+    {
+        self.find(key.key_hash(), key).is_some()
+    }
+
+    /// The values of many keys, in their order: `None` for those that are not there.
+    ///
+    /// Takes the keys in groups of sixteen and fetches the memory of a group at once, so that in
+    /// maps larger than the processor's caches it takes about half of the time of single lookups.
+    ///
+    /// ```
+    /// # use floe::Map;
+    /// let ages = Map::freeze("ages", [("ada", 36_u32), ("alan", 41)].map(|(k, v)| (k.to_owned(), v)))?;
+    /// let found: Vec<Option<u32>> =
+    ///     ages.get_many(["alan", "grace", "ada"]).map(|age| age.map(|age| age.to_native())).collect();
+    /// assert_eq!(found, [Some(41), None, Some(36)]);
+    /// # Ok::<(), floe::Error>(())
+    /// ```
+    #[inline]
+    pub fn get_many<'q, Q, I>(&self, keys: I) -> GetMany<'_, K, V, I::IntoIter>
+    where
+        I: IntoIterator<Item = &'q Q>,
+        Q: Key + ?Sized + 'q,
+        K::Archived: PartialEq<Q>,
+    {
+        GetMany::new(self, keys.into_iter())
+    }
+
+    /// Keys and values, in the order in which they were inserted.
+    #[inline]
+    pub fn iter(&self) -> Iter<'_, K, V> {
+        Iter::new(self)
+    }
+
+    /// Archive offsets and keys of all entries, in the order in which they were inserted.
+    pub(super) fn offsets(&self) -> impl Iterator<Item = (u64, &K::Archived)> {
+        let mut walk = self.iter();
+        std::iter::from_fn(move || walk.next_entry()).map(|(offset, entry)| (offset, &entry.key))
+    }
+
+    /// The archived keys, in the order in which they were inserted.
+    #[inline]
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &K::Archived> {
+        self.iter().map(|(key, _)| key)
+    }
+
+    /// The values, in the order in which their keys were inserted.
+    #[inline]
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &V::Archived> {
+        self.iter().map(|(_, value)| value)
+    }
+
+    #[inline]
+    pub(super) fn find<Q>(&self, hash: u64, key: &Q) -> Option<&Entry<K, V>>
+    where
+        Q: ?Sized,
+        K::Archived: PartialEq<Q>,
+    {
+        for number in probe(hash, self.head.slots) {
+            match self.slot(number) {
+                0 => return None,
+                slot if slot_tag(slot) == tag(hash) => {
+                    let entry = self.entry(slot_offset(slot));
+                    if entry.key == *key {
+                        return Some(entry);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// The slot with a number from [`probe`].
+    #[inline]
+    pub(super) fn slot(&self, number: usize) -> u64 {
+        // SAFETY: `probe` keeps numbers below the number of slots, and the slots are valid (`new`).
+        u64::from_le_bytes(unsafe { *self.slots.add(number) })
+    }
+
+    /// The entry at an offset from a slot or from a walk over the entries.
+    #[inline]
+    pub(super) fn entry(&self, offset: u64) -> &Entry<K, V> {
+        // SAFETY: the sections are valid (`new`): offsets in slots, and the ends of entries before
+        // the end of the archive, are starts of valid entries, which live as long as `self`.
+        unsafe { Entry::at(self.archive, offset) }
+    }
+
+    #[inline]
+    pub(super) fn archive_length(&self) -> u64 {
+        self.archive_length
+    }
+
+    /// Asks for the memory of the home slot of a hash.
+    #[inline]
+    pub(super) fn prefetch_slot(&self, hash: u64) {
+        let home = (hash & (self.head.slots - 1)) as usize;
+        prefetch(self.slots.wrapping_add(home).cast());
+    }
+
+    /// Asks for the memory of the first entry whose slot has the tag of a hash.
+    #[inline]
+    pub(super) fn prefetch_entry(&self, hash: u64) {
+        for number in probe(hash, self.head.slots) {
+            match self.slot(number) {
+                0 => return,
+                slot if slot_tag(slot) == tag(hash) => {
+                    let start = self.archive.wrapping_add(slot_offset(slot) as usize);
+                    for line in 0..3 {
+                        prefetch(start.wrapping_add(64 * line));
+                    }
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Starts loading a cache line; a hint that has no effect on addresses that are not mapped.
+#[inline]
+fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing that the program could see and never faults; SSE is part
+    // of x86-64.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
+/// `map[key]`: the value of a key.
+///
+/// # Panics
+/// If the key is not there, like the maps of the standard library.
+impl<K: Archive, V: Archive, Q> Index<&Q> for ArchivedMap<K, V>
+where
+    Q: Key + ?Sized,
+    K::Archived: PartialEq<Q>,
+{
+    type Output = V::Archived;
+
+    #[inline]
+    fn index(&self, key: &Q) -> &V::Archived {
+        self.get(key).expect("no entry found for key")
+    }
+}
+
+impl<'a, K: Archive, V: Archive> IntoIterator for &'a ArchivedMap<K, V> {
+    type Item = (&'a K::Archived, &'a V::Archived);
+    type IntoIter = Iter<'a, K, V>;
+
+    fn into_iter(self) -> Iter<'a, K, V> {
+        self.iter()
+    }
+}
+
+impl<K, V> fmt::Debug for ArchivedMap<K, V>
+where
+    K: Archive<Archived: fmt::Debug>,
+    V: Archive<Archived: fmt::Debug>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self).finish()
+    }
+}

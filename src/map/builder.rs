@@ -1,0 +1,249 @@
+//! Building a map entry by entry.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use rkyv::Place;
+
+use super::entry::{ENTRY_ALIGNMENT, ENTRY_LIMIT, Entry, garbage_head};
+use super::index::IndexHead;
+use super::key::Key;
+use super::table::{Record, Table};
+use super::{Map, MapKey};
+use crate::archive::{Freezer, Scratch, Sink, Value};
+use crate::error::{Error, Result};
+use crate::format::SectionKind;
+use crate::frozen::{Content, Frozen};
+use crate::region::{Backing, Label, Unsealed};
+
+/// Position that rkyv is told for the first byte of every entry: far enough from zero that
+/// interned values of earlier entries have positions too.
+const ENTRY_POSITION: u32 = 1 << 31;
+
+/// Builds a frozen map: each [`insert`](Self::insert) serialises straight into the memory file.
+///
+/// The heap holds one entry, sixteen bytes for each entry inserted, a digest and an offset for
+/// each distinct interned value, and at the end the table. Entries keep the order of insertion,
+/// and equal insertions give equal bytes.
+///
+/// Several builders, on several threads or in forked parsers (see [`Part`](super::Part)), become
+/// one map by [`merge`](Self::merge) and [`append`](Self::append): their bytes are concatenated,
+/// nothing is serialised again. What is interned is written once per builder.
+///
+/// In a forked child a builder of the parent refuses with [`Error::NotOwner`], and dropping it
+/// there does nothing.
+///
+/// ```
+/// use floe::MapBuilder;
+///
+/// let mut versions = MapBuilder::<String, String>::new("versions")?;
+/// versions.insert(&"zlib".into(), &"1.3.1".into())?;
+/// versions.insert(&"busybox".into(), &"1.37.0".into())?;
+/// let versions = versions.finish()?;
+/// assert_eq!(versions["zlib"].as_str(), "1.3.1");
+/// assert_eq!(versions.get("gcc"), None);
+/// # Ok::<(), floe::Error>(())
+/// ```
+pub struct MapBuilder<K, V> {
+    sink: Sink,
+    scratch: Scratch,
+    records: Vec<Record>,
+    garbage: u64,
+    last_wins: bool,
+    types: PhantomData<fn(K, V)>,
+}
+
+impl<K: MapKey, V: Value> MapBuilder<K, V> {
+    /// An empty map in a memory file named `floe:NAME.GENERATION`.
+    ///
+    /// # Errors
+    /// [`Error::Name`] and [`Error::Create`].
+    pub fn new(name: &str) -> Result<Self> {
+        Ok(Self::over(Unsealed::create(
+            Label::first(name)?,
+            Backing::Memfd,
+        )?))
+    }
+
+    /// An empty map on the heap, for tests and for systems without memory files: it cannot be
+    /// handed to other processes, and a fork copies it like any heap.
+    ///
+    /// # Errors
+    /// [`Error::Name`].
+    pub fn on_heap(name: &str) -> Result<Self> {
+        Ok(Self::over(Unsealed::create(
+            Label::first(name)?,
+            Backing::Heap,
+        )?))
+    }
+
+    pub(super) fn over(unsealed: Unsealed) -> Self {
+        Self {
+            sink: Sink::new(unsealed),
+            scratch: Scratch::default(),
+            records: Vec::new(),
+            garbage: 0,
+            last_wins: false,
+            types: PhantomData,
+        }
+    }
+
+    /// Lets the entry inserted last under a key replace earlier ones, instead of failing. The
+    /// replaced bytes stay in the region as garbage.
+    #[must_use]
+    pub fn last_wins(mut self) -> Self {
+        self.last_wins = true;
+        self
+    }
+
+    /// Entries inserted so far.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether nothing was inserted yet.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Adds an entry.
+    ///
+    /// That a key was there before is noticed by [`finish`](Self::finish).
+    ///
+    /// # Errors
+    /// [`Error::Serialize`], [`Error::TooLarge`] (an entry has at most 1 GiB), [`Error::Write`]
+    /// and [`Error::NotOwner`]. The entry is then not in the map; the builder can go on.
+    pub fn insert(&mut self, key: &K, value: &V) -> Result<()> {
+        let start = self.sink.offset();
+        self.sink.start(ENTRY_POSITION, ENTRY_LIMIT, true);
+        if let Err(error) = self.write_entry(start, key, value) {
+            self.sink.truncate(start);
+            self.scratch.interner.forget_from(start);
+            return Err(error);
+        }
+        self.records.push(Record {
+            hash: key.key_hash(),
+            offset: start,
+        });
+        self.sink.release()
+    }
+
+    fn write_entry(&mut self, start: u64, key: &K, value: &V) -> Result<()> {
+        self.sink.reserve(Entry::<K, V>::SIZE);
+        let mut freezer = Freezer::new(&mut self.sink, &mut self.scratch);
+        let key_resolver = freezer.serialize(key)?;
+        let value_resolver = freezer.serialize(value)?;
+        drop(freezer);
+        self.sink.pad(ENTRY_ALIGNMENT);
+        let length = self.sink.offset() - start;
+        let entry: *mut Entry<K, V> = self.sink.buffered_mut(start).as_mut_ptr().cast();
+        // SAFETY: `reserve` put `SIZE` zeroed bytes at the start of the entry, and the buffer is
+        // aligned to 16 like every entry; the resolvers come from serialising these very values
+        // at the positions that the places have.
+        unsafe {
+            (*entry).set_head(length);
+            let position = ENTRY_POSITION as usize;
+            let (key_field, value_field) = (&raw mut (*entry).key, &raw mut (*entry).value);
+            let key_position = position + key_field.byte_offset_from(entry) as usize;
+            let value_position = position + value_field.byte_offset_from(entry) as usize;
+            key.resolve(key_resolver, Place::new_unchecked(key_position, key_field));
+            value.resolve(
+                value_resolver,
+                Place::new_unchecked(value_position, value_field),
+            );
+        }
+        Ok(())
+    }
+
+    /// Adds all entries of another builder, behind the own ones, by copying its bytes.
+    ///
+    /// # Errors
+    /// [`Error::Write`], [`Error::Map`] and [`Error::NotOwner`].
+    pub fn merge(&mut self, mut other: Self) -> Result<()> {
+        other.sink.flush()?;
+        let shift = self.append_block(other.sink.unsealed.view()?.archive())?;
+        self.garbage += other.garbage;
+        let shifted = |record: &Record| Record {
+            offset: record.offset + shift,
+            ..*record
+        };
+        self.records.extend(other.records.iter().map(shifted));
+        Ok(())
+    }
+
+    /// Adds all entries of a frozen map, behind the own ones, by copying its bytes.
+    ///
+    /// # Errors
+    /// [`Error::Write`] and [`Error::NotOwner`].
+    pub fn append(&mut self, map: &Frozen<Map<K, V>>) -> Result<()> {
+        let shift = self.append_block(map.region().section(SectionKind::Archive)?)?;
+        self.garbage += map.garbage();
+        self.records
+            .extend(map.offsets().map(|(offset, key)| Record {
+                hash: key.key_hash(),
+                offset: offset + shift,
+            }));
+        Ok(())
+    }
+
+    /// Copies whole entries to the end; returns the archive offset of the first.
+    fn append_block(&mut self, entries: &[u8]) -> Result<u64> {
+        let start = self.sink.offset();
+        self.sink.append(entries)?;
+        Ok(start)
+    }
+
+    /// Builds the index, seals the region and maps it.
+    ///
+    /// # Errors
+    /// [`Error::DuplicateKey`] unless the builder was told [`last_wins`](Self::last_wins);
+    /// [`Error::Write`], [`Error::Seal`], [`Error::Map`] and [`Error::NotOwner`].
+    pub fn finish(mut self) -> Result<Frozen<Map<K, V>>> {
+        self.sink.flush()?;
+        let mut head = IndexHead::new(self.records.len() as u64);
+        let table = self.table(&head)?;
+        let mut unsealed = self.sink.unsealed;
+        for garbage in &table.garbage {
+            unsealed.patch_archive(&garbage_head(garbage.length), garbage.offset)?;
+            head.garbage += garbage.length;
+        }
+        head.entries -= table.garbage.len() as u64;
+        head.garbage += self.garbage;
+        unsealed.begin(SectionKind::Index);
+        unsealed.append(&head.encode())?;
+        unsealed.append(table.slots.as_flattened())?;
+        Frozen::seal(unsealed, Map::<K, V>::describe())
+    }
+
+    /// The index over all records, with the entries that later ones replace.
+    fn table(&self, head: &IndexHead) -> Result<Table> {
+        let view = self.sink.unsealed.view()?;
+        let archive = view.archive().as_ptr();
+        // SAFETY: every record is the offset of an entry that this builder, or the builder of a
+        // merged or frozen map of the same types, wrote completely; all are flushed, and `view`
+        // borrows the region's only writer while they are read.
+        let entry = |offset| unsafe { Entry::<K, V>::at(archive, offset) };
+        Table::build(head.slots, &self.records, |earlier, later| {
+            if entry(earlier).key != entry(later).key {
+                return Ok(None);
+            }
+            if self.last_wins {
+                return Ok(Some(entry(earlier).length() as u64));
+            }
+            Err(Error::DuplicateKey {
+                name: self.sink.unsealed.label().name.clone(),
+                key: format!("{:?}", entry(later).key),
+            })
+        })
+    }
+}
+
+impl<K, V> fmt::Debug for MapBuilder<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MapBuilder")
+            .field("name", &self.sink.unsealed.label().name)
+            .field("entries", &self.records.len())
+            .finish_non_exhaustive()
+    }
+}

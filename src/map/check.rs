@@ -1,0 +1,147 @@
+//! Checking the sections of a map that comes from elsewhere.
+#![allow(unsafe_code)]
+
+use rkyv::Archive;
+use rkyv::bytecheck::CheckBytes;
+use rkyv::rancor::{BoxedError, Strategy};
+use rkyv::validation::ArchiveContextExt;
+
+use super::entry::{Entry, head_is_garbage, head_length};
+use super::index::{EMPTY, HEAD_LENGTH, IndexHead, Slot, probe, slot};
+use super::key::Key;
+use crate::archive::{CheckStrategy, Collections, Validator};
+use crate::schema::Description;
+
+/// Steps that all searches of a check together may take, for each slot of the table. A table
+/// filled to 3/4 needs about three.
+const STEPS_PER_SLOT: usize = 64;
+
+/// Why a map is not valid, and in which of its sections.
+pub(crate) enum Problem {
+    Archive(String),
+    Index(String),
+}
+
+/// Checks every entry of the archive section, and that the index leads to each live entry and
+/// nowhere else.
+///
+/// `description` is that of the map.
+pub(crate) fn check<K, V>(
+    archive: &[u8],
+    index: &[u8],
+    description: &Description,
+) -> Result<IndexHead, Problem>
+where
+    K: Archive<Archived: CheckBytes<CheckStrategy> + Key>,
+    V: Archive<Archived: CheckBytes<CheckStrategy>>,
+{
+    let head = IndexHead::decode(index).map_err(|problem| Problem::Index(problem.to_owned()))?;
+    let (slots, _) = index[HEAD_LENGTH..].as_chunks();
+    let mut search = Search {
+        slots,
+        steps_left: slots.len().saturating_mul(STEPS_PER_SLOT),
+    };
+    let mut validator = Validator::new(archive);
+    let mut collections = Collections::new(description, archive);
+    let mut seen = IndexHead {
+        entries: 0,
+        garbage: 0,
+        ..head
+    };
+    let mut offset = 0;
+    while offset < archive.len() {
+        let at = |reason| Problem::Archive(format!("entry at offset {offset}: {reason}"));
+        let (length, garbage) = frame::<K, V>(&archive[offset..]).map_err(at)?;
+        if garbage {
+            seen.garbage += length as u64;
+        } else {
+            let key = check_entry::<K, V>(&archive[offset..], &mut validator).map_err(at)?;
+            let checked = collections.check(offset);
+            checked.map_err(|refusal| at(refusal.to_string()))?;
+            search.expect(key.key_hash(), offset as u64)?;
+            seen.entries += 1;
+        }
+        offset += length;
+    }
+    let taken = slots.iter().filter(|slot| **slot != EMPTY).count() as u64;
+    if seen != head || taken != head.entries {
+        return Err(Problem::Index(format!(
+            "it counts {} entries, {taken} taken slots and {} bytes of garbage, where the archive has {} entries and {} bytes of garbage",
+            head.entries, head.garbage, seen.entries, seen.garbage
+        )));
+    }
+    Ok(head)
+}
+
+/// Length of the entry at the start of `archive`, and whether it is garbage.
+fn frame<K: Archive, V: Archive>(archive: &[u8]) -> Result<(usize, bool), String> {
+    let Some(head) = archive.first_chunk() else {
+        return Err("it has no room for its head".to_owned());
+    };
+    let head = u32::from_le_bytes(*head);
+    let length = head_length(head) as usize;
+    if length < Entry::<K, V>::SIZE || length > archive.len() {
+        return Err(format!(
+            "its length of {length} bytes is not between {} and the {} that are left",
+            Entry::<K, V>::SIZE,
+            archive.len()
+        ));
+    }
+    Ok((length, head_is_garbage(head)))
+}
+
+/// Checks key and value of the entry at the start of `archive`, whose frame was checked.
+fn check_entry<'a, K, V>(
+    archive: &'a [u8],
+    validator: &mut Validator,
+) -> Result<&'a K::Archived, String>
+where
+    K: Archive<Archived: CheckBytes<CheckStrategy>>,
+    V: Archive<Archived: CheckBytes<CheckStrategy>>,
+{
+    let entry: *const Entry<K, V> = archive.as_ptr().cast();
+    let context = Strategy::<Validator, BoxedError>::wrap(validator);
+    // SAFETY: `frame` checked that an `Entry` fits into `archive`, so both field pointers stay in
+    // it, and `in_subtree` runs the closures only on aligned pointers within the whole archive.
+    // The key is readable as a reference once it was checked.
+    unsafe {
+        let (key, value) = (&raw const (*entry).key, &raw const (*entry).value);
+        context
+            .in_subtree(key, |context| K::Archived::check_bytes(key, context))
+            .map_err(|error| format!("key: {error}"))?;
+        context
+            .in_subtree(value, |context| V::Archived::check_bytes(value, context))
+            .map_err(|error| format!("value: {error}"))?;
+        Ok(&*key)
+    }
+}
+
+/// Searches a table that may lie, in bounded time.
+struct Search<'a> {
+    slots: &'a [Slot],
+    steps_left: usize,
+}
+
+impl Search<'_> {
+    /// Finds the slot of the entry at `offset`, as a lookup of its key would.
+    fn expect(&mut self, hash: u64, offset: u64) -> Result<(), Problem> {
+        let expected = slot(hash, offset);
+        for number in probe(hash, self.slots.len() as u64) {
+            if self.slots[number] == expected {
+                return Ok(());
+            }
+            if self.slots[number] == EMPTY {
+                break;
+            }
+            let Some(left) = self.steps_left.checked_sub(1) else {
+                return Err(Problem::Index(
+                    "its entries stand too far from their home slots".to_owned(),
+                ));
+            };
+            self.steps_left = left;
+        }
+        Err(Problem::Index(format!(
+            "it does not lead to the entry at offset {offset}"
+        )))
+    }
+}

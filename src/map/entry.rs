@@ -1,0 +1,103 @@
+//! One entry of a map, as it lies in the archive section.
+//!
+//! ```text
+//! archive section = entry entry ...            each at a multiple of 16
+//! entry = head | archived key | archived value | what both point to | zeros to a multiple of 16
+//! head  = u32: bits 0-30 length of the entry in units of 16 bytes, bit 31 set for garbage
+//! ```
+//!
+//! Key and value stand at fixed offsets at the start, so that a hit needs the line in which they
+//! begin and no length to find them. An entry is garbage when a later one took its key.
+#![allow(unsafe_code)]
+
+use rkyv::rend::u32_le;
+use rkyv::{Archive, Portable};
+
+use crate::schema::{Schema, Shape, TypeIndex, Types};
+
+/// Entries start at multiples of this.
+pub(crate) const ENTRY_ALIGNMENT: u64 = 16;
+/// Most bytes of one entry: with the way back to interned values it stays within a pointer.
+pub(crate) const ENTRY_LIMIT: u64 = 1 << 30;
+
+const GARBAGE: u32 = 1 << 31;
+
+/// The start of an entry.
+#[repr(C)]
+pub struct Entry<K: Archive, V: Archive> {
+    head: u32_le,
+    /// The archived key.
+    pub key: K::Archived,
+    /// The archived value.
+    pub value: V::Archived,
+}
+
+// SAFETY: a C struct of portable fields.
+unsafe impl<K: Archive, V: Archive> Portable for Entry<K, V> {}
+
+// SAFETY: the offsets are the compiler's, and key and value have schemas of their own.
+unsafe impl<K, V> Schema for Entry<K, V>
+where
+    K: Archive<Archived: Schema> + 'static,
+    V: Archive<Archived: Schema> + 'static,
+{
+    fn describe(types: &mut Types) -> TypeIndex {
+        types.define::<Self>("Map", |types| Shape::Map {
+            key: K::Archived::describe(types),
+            value: V::Archived::describe(types),
+            key_offset: std::mem::offset_of!(Self, key),
+            value_offset: std::mem::offset_of!(Self, value),
+        })
+    }
+}
+
+impl<K: Archive, V: Archive> Entry<K, V> {
+    /// Bytes of head, key and value, without what they point to.
+    pub(crate) const SIZE: usize = {
+        assert!(
+            align_of::<Self>() <= ENTRY_ALIGNMENT as usize,
+            "keys and values of maps may be aligned to 16 at most"
+        );
+        size_of::<Self>()
+    };
+
+    pub(crate) fn set_head(&mut self, length: u64) {
+        self.head = u32_le::from_native((length / ENTRY_ALIGNMENT) as u32);
+    }
+
+    /// Length in bytes, to the start of the next entry.
+    pub(crate) fn length(&self) -> usize {
+        head_length(self.head.to_native()) as usize
+    }
+
+    pub(crate) fn is_garbage(&self) -> bool {
+        head_is_garbage(self.head.to_native())
+    }
+
+    /// The entry at an archive offset.
+    ///
+    /// # Safety
+    /// A valid entry of these types starts at `offset` of `archive`, which lies at a multiple of
+    /// 16 and is not written while the result lives.
+    #[inline]
+    pub(crate) unsafe fn at<'a>(archive: *const u8, offset: u64) -> &'a Self {
+        // SAFETY: the caller vouches for a valid entry there. Its alignment is at most 16
+        // (asserted in `SIZE`), and entries start at multiples of 16.
+        unsafe { &*archive.add(offset as usize).cast() }
+    }
+}
+
+/// The head of an entry of `length` bytes that is garbage.
+pub(crate) fn garbage_head(length: u64) -> [u8; 4] {
+    ((length / ENTRY_ALIGNMENT) as u32 | GARBAGE).to_le_bytes()
+}
+
+/// Length in bytes from a head.
+pub(crate) fn head_length(head: u32) -> u64 {
+    u64::from(head & !GARBAGE) * ENTRY_ALIGNMENT
+}
+
+/// Whether a head marks garbage.
+pub(crate) fn head_is_garbage(head: u32) -> bool {
+    head & GARBAGE != 0
+}

@@ -1,0 +1,148 @@
+//! Walking a map, and looking up many keys at once.
+
+use std::iter::FusedIterator;
+
+use rkyv::Archive;
+
+use super::archived::ArchivedMap;
+use super::entry::Entry;
+use super::key::Key;
+
+/// Keys and values of a map, in the order in which they were inserted.
+pub struct Iter<'a, K: Archive, V: Archive> {
+    map: &'a ArchivedMap<K, V>,
+    offset: u64,
+    left: usize,
+}
+
+impl<'a, K: Archive, V: Archive> Iter<'a, K, V> {
+    pub(super) fn new(map: &'a ArchivedMap<K, V>) -> Self {
+        Self {
+            map,
+            offset: 0,
+            left: map.len(),
+        }
+    }
+}
+
+impl<'a, K: Archive, V: Archive> Iter<'a, K, V> {
+    /// The next live entry and its archive offset.
+    #[inline]
+    pub(super) fn next_entry(&mut self) -> Option<(u64, &'a Entry<K, V>)> {
+        while self.offset < self.map.archive_length() {
+            let offset = self.offset;
+            let entry = self.map.entry(offset);
+            self.offset += entry.length() as u64;
+            if !entry.is_garbage() {
+                self.left -= 1;
+                return Some((offset, entry));
+            }
+        }
+        None
+    }
+}
+
+impl<'a, K: Archive, V: Archive> Iterator for Iter<'a, K, V> {
+    type Item = (&'a K::Archived, &'a V::Archived);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_entry()
+            .map(|(_, entry)| (&entry.key, &entry.value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<K: Archive, V: Archive> ExactSizeIterator for Iter<'_, K, V> {}
+impl<K: Archive, V: Archive> FusedIterator for Iter<'_, K, V> {}
+
+impl<K: Archive, V: Archive> Clone for Iter<'_, K, V> {
+    fn clone(&self) -> Self {
+        Self { ..*self }
+    }
+}
+
+/// Keys that are looked up together.
+const GROUP: usize = 16;
+
+/// The values of many keys, in their order.
+pub struct GetMany<'a, K: Archive, V: Archive, I> {
+    map: &'a ArchivedMap<K, V>,
+    keys: I,
+    found: [Option<&'a V::Archived>; GROUP],
+    next: usize,
+    end: usize,
+}
+
+impl<'a, K: Archive, V: Archive, I> GetMany<'a, K, V, I> {
+    pub(super) fn new(map: &'a ArchivedMap<K, V>, keys: I) -> Self {
+        Self {
+            map,
+            keys,
+            found: [None; GROUP],
+            next: 0,
+            end: 0,
+        }
+    }
+}
+
+impl<'q, K: Archive, V: Archive, Q, I> GetMany<'_, K, V, I>
+where
+    I: Iterator<Item = &'q Q>,
+    Q: Key + ?Sized + 'q,
+    K::Archived: PartialEq<Q>,
+{
+    /// Looks up the next keys: first all their slots are asked for, then all their entries, so
+    /// that the memory accesses overlap; then the keys are compared.
+    #[inline]
+    fn fill(&mut self) {
+        let mut group: [Option<(u64, &Q)>; GROUP] = [None; GROUP];
+        self.next = 0;
+        self.end = 0;
+        for (place, key) in group.iter_mut().zip(&mut self.keys) {
+            let hash = key.key_hash();
+            self.map.prefetch_slot(hash);
+            *place = Some((hash, key));
+            self.end += 1;
+        }
+        for (hash, _) in group.iter().flatten() {
+            self.map.prefetch_entry(*hash);
+        }
+        for (found, (hash, key)) in self.found.iter_mut().zip(group.iter().flatten()) {
+            *found = self.map.find(*hash, *key).map(|entry| &entry.value);
+        }
+    }
+}
+
+impl<'a, 'q, K: Archive, V: Archive, Q, I> Iterator for GetMany<'a, K, V, I>
+where
+    I: Iterator<Item = &'q Q>,
+    Q: Key + ?Sized + 'q,
+    K::Archived: PartialEq<Q>,
+{
+    type Item = Option<&'a V::Archived>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next == self.end {
+            self.fill();
+            if self.end == 0 {
+                return None;
+            }
+        }
+        self.next += 1;
+        Some(self.found[self.next - 1])
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let ready = self.end - self.next;
+        let (low, high) = self.keys.size_hint();
+        (
+            low.saturating_add(ready),
+            high.and_then(|high| high.checked_add(ready)),
+        )
+    }
+}

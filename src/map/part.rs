@@ -1,0 +1,131 @@
+//! Maps built in forked processes.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+use super::{Map, MapBuilder, MapKey};
+use crate::archive::Value;
+use crate::error::{Error, Result};
+use crate::format::HEADER_LENGTH;
+use crate::frozen::Frozen;
+use crate::region::{Label, Unsealed};
+
+/// A memory file in which one forked parser builds a map.
+///
+/// The owner makes the parts before the fork. Each child builds in one of them; the owner then
+/// opens the parts, which checks every byte, and appends them to a builder of its own. So the
+/// children's work reaches the owner as memory, and nothing is serialised twice.
+///
+/// ```
+/// use floe::map::{MapBuilder, Part};
+/// use floe::prefork;
+///
+/// let names = ["acl", "bash", "curl", "diffutils"];
+/// let parts = [Part::new("lengths")?, Part::new("lengths")?];
+/// let pool = prefork::spawn(2, |worker| -> Result<(), String> {
+///     let fill = || -> floe::Result<()> {
+///         let mut builder = parts[worker.index()].builder::<String, u64>()?;
+///         for name in &names[worker.index() * 2..][..2] {
+///             builder.insert(&name.to_string(), &(name.len() as u64))?;
+///         }
+///         builder.finish().map(drop)
+///     };
+///     fill().map_err(|error| error.to_string())
+/// })?;
+/// for filled in pool.join()? {
+///     filled.expect("the parser built its part");
+/// }
+///
+/// let mut builder = MapBuilder::new("lengths")?;
+/// for part in parts {
+///     builder.append(&part.open::<String, u64>()?)?;
+/// }
+/// let lengths = builder.finish()?;
+/// assert_eq!(lengths.len(), 4);
+/// assert_eq!(lengths["diffutils"], 9);
+/// # Ok::<(), floe::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Part {
+    file: File,
+    label: Label,
+    taken: AtomicBool,
+}
+
+impl Part {
+    /// An empty part of a cache.
+    ///
+    /// # Errors
+    /// [`Error::Name`] and [`Error::Create`].
+    pub fn new(name: &str) -> Result<Self> {
+        let label = Label::first(name)?;
+        let file = Unsealed::memory_file(&label)?;
+        Ok(Self {
+            file,
+            label,
+            taken: AtomicBool::new(false),
+        })
+    }
+
+    /// The builder that fills this part, in whatever process it is called; once over all of them.
+    ///
+    /// # Errors
+    /// [`Error::PartTaken`] if another builder was made from this part, in any process;
+    /// [`Error::Write`].
+    pub fn builder<K: MapKey, V: Value>(&self) -> Result<MapBuilder<K, V>> {
+        if self.taken.swap(true, Ordering::Relaxed) {
+            return Err(self.taken_error());
+        }
+        let fd = self.claim()?;
+        Ok(MapBuilder::over(Unsealed::adopt(self.label.clone(), fd)))
+    }
+
+    /// Makes this process the only writer. The lock keeps other processes out until the file is
+    /// no longer empty; after that, its length does.
+    fn claim(&self) -> Result<File> {
+        let failed = |source: io::Error| Error::Write {
+            name: self.label.name.clone(),
+            source,
+        };
+        let lock = libc::flock {
+            l_type: libc::F_WRLCK as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        match fcntl(&self.file, FcntlArg::F_SETLK(&lock)) {
+            Ok(_) => {}
+            Err(Errno::EACCES | Errno::EAGAIN) => return Err(self.taken_error()),
+            Err(errno) => return Err(failed(errno.into())),
+        }
+        if self.file.metadata().map_err(failed)?.len() > 0 {
+            return Err(self.taken_error());
+        }
+        self.file
+            .write_all_at(&[0; HEADER_LENGTH], 0)
+            .map_err(failed)?;
+        self.file.try_clone().map_err(failed)
+    }
+
+    fn taken_error(&self) -> Error {
+        Error::PartTaken {
+            name: self.label.name.clone(),
+        }
+    }
+
+    /// The map that a child built here, every byte checked.
+    ///
+    /// # Errors
+    /// As [`Frozen::from_fd`]; [`Error::Unsealed`] if no child finished its builder.
+    pub fn open<K: MapKey, V: Value>(self) -> Result<Frozen<Map<K, V>>> {
+        Frozen::from_fd(OwnedFd::from(self.file))
+    }
+}

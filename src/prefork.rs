@@ -1,0 +1,55 @@
+//! Workers forked from one process, each handing back a typed result.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), floe::Error> {
+//! let tens = floe::prefork::spawn(4, |worker| worker.index() as u64 * 10)?.join()?;
+//! assert_eq!(tens, [0, 10, 20, 30]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A worker starts with everything that its owner had: handles on frozen caches moved into the
+//! closure, or merely visible to it, are read without copying a page.
+//!
+//! # Lifetimes
+//! * A [`Pool`] that is dropped ends its workers: `SIGTERM`, [`GRACE`], `SIGKILL`. All are reaped.
+//! * `SIGTERM` to the owner is passed on to the workers, then the owner does what it would have
+//!   done without a pool: it dies, or its own handler runs. An owner that ignores `SIGTERM` passes
+//!   nothing on, and its workers ignore the signal too.
+//! * The owner's death by anything else leaves the workers running: they read what they have.
+//!
+//! # Limits
+//! Results are only kept for an owner that does not ignore `SIGCHLD` and leaves the reaping of
+//! workers to the pool; otherwise a worker that gave no result is reported as [`Failure::Lost`].
+
+mod answer;
+mod failure;
+mod pool;
+mod process;
+mod relay;
+mod threads;
+
+pub use answer::Answer;
+pub use failure::Failure;
+pub use pool::{Exit, GRACE, Pool};
+pub use process::{spawn, spawn_multithreaded};
+pub use relay::MOST_WORKERS;
+
+/// What a worker knows of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Worker {
+    index: usize,
+    count: usize,
+}
+
+impl Worker {
+    /// The number of this worker in its pool, from 0.
+    pub fn index(self) -> usize {
+        self.index
+    }
+
+    /// How many workers were asked for.
+    pub fn count(self) -> usize {
+        self.count
+    }
+}

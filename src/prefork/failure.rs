@@ -1,0 +1,46 @@
+//! How a worker can fail.
+
+use nix::sys::signal::Signal;
+
+/// How a worker ended that gave no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// Its closure panicked. A program compiled with `panic = "abort"` shows as [`Self::Killed`].
+    #[error("panicked: {message}")]
+    Panicked {
+        /// What the panic said; where it was is on the worker's stderr.
+        message: String,
+    },
+    /// It left no answer: something in its closure called `exit`.
+    #[error("exited with code {code} before its closure returned")]
+    Exited {
+        /// The code, 0 to 255.
+        code: i32,
+    },
+    /// A signal ended it.
+    #[error("killed by {}", name_of(*.signal))]
+    Killed {
+        /// The number of the signal.
+        signal: i32,
+    },
+    /// Its closure returned, but the result did not arrive whole.
+    #[error("its result did not arrive: {reason}")]
+    Unreadable {
+        /// Which step failed and why.
+        reason: String,
+    },
+    /// It is gone, and something else than the pool took note of how.
+    #[error(
+        "reaped by something else than its pool; do not ignore SIGCHLD, and wait for no process \
+         but your own"
+    )]
+    Lost,
+}
+
+fn name_of(signal: i32) -> String {
+    match Signal::try_from(signal) {
+        Ok(signal) => signal.to_string(),
+        Err(_) => format!("signal {signal}"),
+    }
+}

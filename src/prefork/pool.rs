@@ -1,0 +1,267 @@
+//! The owner's side: workers that live, and how they end.
+
+use std::{
+    marker::PhantomData,
+    os::fd::{AsFd, OwnedFd},
+    process, thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::signal::{Signal, kill},
+    unistd::{Pid, getpid},
+};
+
+use super::{
+    Answer, Failure,
+    answer::Letter,
+    process::{End, Look, end_of, watch},
+    relay::{Places, dismiss},
+};
+use crate::Error;
+
+/// How long workers have between `SIGTERM` and `SIGKILL` when their pool ends them.
+pub const GRACE: Duration = Duration::from_secs(1);
+
+/// Workers that run. Dropping it ends and reaps them all; see [`Pool::terminate`].
+///
+/// Only the process that spawned them can use a pool: in a worker that has inherited one, its
+/// functions return [`Error::NotOwner`] and dropping it does nothing.
+#[derive(Debug)]
+#[must_use = "dropping a pool ends its workers"]
+pub struct Pool<R> {
+    /// Those that have not been waited for, in order.
+    workers: Vec<Running>,
+    /// Dropped after the workers are gone, which is when `drop` returns.
+    places: Places,
+    result: PhantomData<fn() -> R>,
+}
+
+/// A worker that has ended.
+#[derive(Debug)]
+pub struct Exit<R> {
+    /// Its number in the pool, from 0.
+    pub worker: usize,
+    /// The process that it was. It is gone, and the number may be in use again.
+    pub pid: u32,
+    /// What it handed back, or why there is nothing.
+    pub result: Result<R, Failure>,
+}
+
+impl<R> Pool<R> {
+    /// The processes of the workers that have not been waited for, in the order of workers.
+    ///
+    /// They stay theirs until then, also of a worker that has ended: none is reused meanwhile.
+    pub fn pids(&self) -> Vec<u32> {
+        self.workers.iter().map(Running::id).collect()
+    }
+}
+
+impl<R: Answer> Pool<R> {
+    /// Waits for all workers and returns their results, in the order of workers.
+    ///
+    /// # Errors
+    /// [`Error::WorkerFailed`] as soon as one ends without a result; the others are then ended, as
+    /// by dropping the pool. Otherwise as [`Pool::wait_one`].
+    pub fn join(mut self) -> Result<Vec<R>, Error> {
+        let mut exits = Vec::with_capacity(self.workers.len());
+        while let Some(exit) = self.wait_one()? {
+            exits.push((exit.worker, exit.into_result()?));
+        }
+        exits.sort_unstable_by_key(|(worker, _)| *worker);
+        Ok(exits.into_iter().map(|(_, result)| result).collect())
+    }
+
+    /// Waits for all workers and tells how each has ended, in the order of workers. Those that
+    /// [`Pool::wait_one`] has returned before are not among them.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`] in another process than that which spawned the workers.
+    /// [`Error::WaitWorker`] should the kernel refuse; the workers left are then ended.
+    pub fn wait(mut self) -> Result<Vec<Exit<R>>, Error> {
+        self.check_owner()?;
+        let mut exits = Vec::with_capacity(self.workers.len());
+        while !self.workers.is_empty() {
+            exits.push(self.reap(0)?);
+        }
+        Ok(exits)
+    }
+
+    /// Waits for the next worker to end; `None` when all have been waited for.
+    ///
+    /// Needs a descriptor for each worker that is left, while it waits.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`] in another process than that which spawned the workers.
+    /// [`Error::WaitWorker`] should the kernel refuse, such as for want of descriptors.
+    pub fn wait_one(&mut self) -> Result<Option<Exit<R>>, Error> {
+        self.check_owner()?;
+        if self.workers.is_empty() {
+            return Ok(None);
+        }
+        let ended = match self.workers.iter().position(|worker| !worker.goes_on()) {
+            Some(ended) => ended,
+            None => self.first_to_end()?,
+        };
+        self.reap(ended).map(Some)
+    }
+
+    /// Ends all workers and tells how each has ended: `SIGTERM`, then `SIGKILL` for those that
+    /// are still there after [`GRACE`]. A result that was handed back before counts.
+    ///
+    /// # Errors
+    /// As [`Pool::wait`].
+    pub fn terminate(self) -> Result<Vec<Exit<R>>, Error> {
+        self.check_owner()?;
+        self.end();
+        self.wait()
+    }
+
+    /// Waits for the worker at `position`, reads its answer and takes it off the list.
+    fn reap(&mut self, position: usize) -> Result<Exit<R>, Error> {
+        let worker = &self.workers[position];
+        let end = worker.reap().map_err(|source| worker.refused(source))?;
+        let worker = self.workers.remove(position);
+        Ok(Exit {
+            worker: worker.index,
+            pid: worker.id(),
+            result: worker.letter.read().unwrap_or(Err(match end {
+                Some(End::Exited(code)) => Failure::Exited { code },
+                Some(End::Killed(signal)) => Failure::Killed { signal },
+                None => Failure::Lost,
+            })),
+        })
+    }
+}
+
+impl<R> Drop for Pool<R> {
+    fn drop(&mut self) {
+        // In another process these pids may by now belong to children of its own.
+        if self.check_owner().is_err() {
+            return;
+        }
+        self.end();
+        for worker in &self.workers {
+            // The kernel can only say that the worker is no child any more, which is the aim.
+            let _ = worker.reap();
+        }
+    }
+}
+
+impl<R> Exit<R> {
+    /// The result, or an error that names the worker.
+    ///
+    /// # Errors
+    /// [`Error::WorkerFailed`] if there is no result.
+    pub fn into_result(self) -> Result<R, Error> {
+        self.result.map_err(|source| Error::WorkerFailed {
+            worker: self.worker,
+            pid: self.pid,
+            source,
+        })
+    }
+}
+
+impl<R> Pool<R> {
+    pub(super) fn reserve(count: usize) -> Result<Self, Error> {
+        let places = Places::reserve(count)?;
+        Ok(Self {
+            workers: Vec::with_capacity(count),
+            places,
+            result: PhantomData,
+        })
+    }
+
+    pub(super) fn add(&mut self, index: usize, pid: Pid, letter: Letter) {
+        self.workers.push(Running { index, pid, letter });
+    }
+
+    fn check_owner(&self) -> Result<(), Error> {
+        let owner = self.places.owner();
+        if owner == getpid() {
+            return Ok(());
+        }
+        Err(Error::NotOwner {
+            what: "a pool of workers",
+            owner: owner.as_raw().unsigned_abs(),
+            process: process::id(),
+        })
+    }
+
+    /// Ends all workers, but reaps none: those that take no notice of `SIGTERM` are killed.
+    fn end(&self) {
+        self.signal(Signal::SIGTERM);
+        let deadline = Instant::now() + GRACE;
+        while self.workers.iter().any(Running::goes_on) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// The position of a worker that has ended, all of which go on at first.
+    fn first_to_end(&self) -> Result<usize, Error> {
+        let watched = self
+            .workers
+            .iter()
+            .map(|worker| watch(worker.pid).map_err(|source| worker.refused(source)));
+        let watched: Vec<OwnedFd> = watched.collect::<Result<_, _>>()?;
+        let mut polled: Vec<PollFd> = watched
+            .iter()
+            .map(|watched| PollFd::new(watched.as_fd(), PollFlags::POLLIN))
+            .collect();
+        loop {
+            match poll(&mut polled, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(source) => return Err(self.workers[0].refused(source)),
+            }
+            if let Some(ended) = polled.iter().position(|one| one.any() == Some(true)) {
+                return Ok(ended);
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        for worker in self.workers.iter().filter(|worker| worker.goes_on()) {
+            // A child that is not reaped can be signalled, if it has not changed its user.
+            let _ = kill(worker.pid, signal);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Running {
+    index: usize,
+    pid: Pid,
+    letter: Letter,
+}
+
+impl Running {
+    fn id(&self) -> u32 {
+        self.pid.as_raw().unsigned_abs()
+    }
+
+    fn goes_on(&self) -> bool {
+        matches!(end_of(self.pid, Look::Now), Ok(None))
+    }
+
+    /// Waits for the worker and reaps it; `None` if somebody else has.
+    fn reap(&self) -> nix::Result<Option<End>> {
+        // No signal must be passed on once its pid is free for others.
+        let waited = end_of(self.pid, Look::Wait);
+        dismiss(self.pid);
+        match waited.and_then(|_| end_of(self.pid, Look::Reap)) {
+            Err(Errno::ECHILD) => Ok(None),
+            end => end,
+        }
+    }
+
+    fn refused(&self, source: Errno) -> Error {
+        Error::WaitWorker {
+            worker: self.index,
+            pid: self.id(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The check that makes a fork safe: this process has one thread.
+
+use std::{
+    fs, io, thread,
+    time::{Duration, Instant},
+};
+
+use crate::Error;
+
+/// How long a thread that was joined may stay visible in `/proc`.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// Refuses a process that has other threads than the calling one.
+///
+/// A scope ends, and `join` may return, a moment before the kernel takes the thread off its list.
+/// So a process that seems to have several is looked at again for up to [`LINGER`].
+pub(super) fn require_single() -> Result<(), Error> {
+    let deadline = Instant::now() + LINGER;
+    loop {
+        let threads = count().map_err(Error::CountThreads)?;
+        if threads == 1 {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(Error::Multithreaded { threads });
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn count() -> io::Result<usize> {
+    fs::read_dir("/proc/self/task")?.try_fold(0, |threads, entry| entry.map(|_| threads + 1))
+}

@@ -1,0 +1,121 @@
+//! One immutable span of memory: header, archive, index, inputs and schema.
+//!
+//! A region begins as [`Unsealed`] bytes that only grow, is sealed once, and is never written
+//! again. Readers never know whether a sealed memfd or a heap buffer holds it.
+
+mod file;
+mod heap;
+mod memfd;
+mod unsealed;
+
+use std::ops::Range;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use memmap2::Mmap;
+use rkyv::util::AlignedVec;
+
+use crate::error::{Error, Result};
+use crate::format::{HEADER_LENGTH, Header, SectionKind};
+
+pub(crate) use file::{load, save};
+pub(crate) use unsealed::{Backing, Label, Unsealed};
+
+/// Bytes that nobody can change: a memory file with all four seals, or a private heap buffer.
+#[derive(Debug)]
+pub struct Region {
+    bytes: Bytes,
+    header: Header,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Memfd { map: Mmap, fd: OwnedFd },
+    Heap(AlignedVec<64>),
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Memfd { map, .. } => map,
+            Self::Heap(bytes) => bytes,
+        }
+    }
+}
+
+impl Region {
+    /// Takes over bytes that this process has just frozen itself: nothing is checked again.
+    fn trusted(bytes: Bytes, header: Header) -> Self {
+        Self { bytes, header }
+    }
+
+    /// Maps a memory file of unknown origin: first the seals, then header, lengths, padding and
+    /// every digest. What the sections mean is for the reader of their type to check.
+    pub fn from_fd(fd: OwnedFd) -> Result<Self> {
+        Self::checked(memfd::open(fd)?)
+    }
+
+    /// The same for bytes on the heap.
+    pub fn from_heap(bytes: AlignedVec<64>) -> Result<Self> {
+        Self::checked(Bytes::Heap(bytes))
+    }
+
+    fn checked(bytes: Bytes) -> Result<Self> {
+        let slice = bytes.as_slice();
+        let header = Header::decode(slice)?;
+        check_length(header.length, slice.len() as u64)?;
+        let mut end = HEADER_LENGTH;
+        for section in &header.sections {
+            let range = section.range();
+            if slice[end..range.start].iter().any(|&byte| byte != 0) {
+                return Err(Error::Padding {
+                    section: section.kind,
+                });
+            }
+            section.check(slice)?;
+            end = range.end;
+        }
+        Ok(Self { bytes, header })
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
+    /// The bytes of a section.
+    pub fn section(&self, kind: SectionKind) -> Result<&[u8]> {
+        let section = self
+            .header
+            .section(kind)
+            .ok_or(Error::MissingSection { section: kind })?;
+        Ok(&self.bytes()[section.range()])
+    }
+
+    /// Where the region lies in this process's memory, for `memory::Memory::of_mapping`.
+    pub fn address_range(&self) -> Range<usize> {
+        let range = self.bytes().as_ptr_range();
+        range.start as usize..range.end as usize
+    }
+
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.bytes {
+            Bytes::Memfd { fd, .. } => Some(std::os::fd::AsFd::as_fd(fd)),
+            Bytes::Heap(_) => None,
+        }
+    }
+}
+
+/// Compares the length in a header with the bytes that are there.
+fn check_length(expected: u64, got: u64) -> Result<()> {
+    match got {
+        got if got < expected => Err(Error::TooShort { expected, got }),
+        got if got > expected => Err(Error::TooLong { expected, got }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Regions in files: written atomically, read back through a sealed copy in memory.
+
+use std::fs::{File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use super::unsealed::Label;
+use super::{Region, check_length, memfd};
+use crate::error::{Error, Result};
+use crate::format::{HEADER_LENGTH, Header};
+
+/// Writes the bytes of a region to `path`, so that a crash at any moment leaves the old file or
+/// the new one: temporary file beside it, mode 0600, fsync, rename, fsync of the directory.
+pub(crate) fn save(region: &Region, path: &Path) -> Result<()> {
+    let failed = |step| {
+        move |source| Error::Save {
+            path: path.to_owned(),
+            step,
+            source,
+        }
+    };
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    // Opened before anything is written: after the rename nothing but its fsync may fail.
+    let directory_file = File::open(directory).map_err(failed("open the directory"))?;
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".floe-")
+        .tempfile_in(directory)
+        .map_err(failed("create a temporary file"))?;
+    temporary
+        .as_file()
+        .set_permissions(Permissions::from_mode(0o600))
+        .map_err(failed("set the mode"))?;
+    temporary
+        .write_all(region.bytes())
+        .map_err(failed("write"))?;
+    temporary.as_file().sync_all().map_err(failed("fsync"))?;
+    temporary
+        .persist(path)
+        .map_err(|error| failed("rename")(error.error))?;
+    directory_file
+        .sync_all()
+        .map_err(|source| Error::PublishedNotDurable {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// Copies a file into a sealed memory file and checks that; the file itself is never mapped, so
+/// whatever happens to it later cannot reach a reader.
+pub(crate) fn load(path: &Path) -> Result<Region> {
+    let unreadable = |source| Error::ReadFile {
+        path: path.to_owned(),
+        source,
+    };
+    // A FIFO must not block the open; for a regular file the flag means nothing.
+    let mut file = File::options()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(path)
+        .map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(unreadable(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        )));
+    }
+    let mut start = Vec::with_capacity(HEADER_LENGTH);
+    (&mut file)
+        .take(HEADER_LENGTH as u64)
+        .read_to_end(&mut start)
+        .map_err(unreadable)?;
+    let header = Header::decode(&start)?;
+    // Compared before the copy, so that a lying header costs no memory.
+    check_length(header.length, metadata.len())?;
+    copy_sealed(file, &start, &header)
+}
+
+fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> {
+    let name = &header.name;
+    let label = Label {
+        name: name.clone(),
+        generation: header.generation,
+    };
+    let mut memory = memfd::create(&label.memfd_name()).map_err(|source| Error::Create {
+        name: name.clone(),
+        source,
+    })?;
+    let copied = memory.write_all(start).and_then(|()| {
+        // The file may grow meanwhile; what was not announced is not copied.
+        let rest = header.length - start.len() as u64;
+        io::copy(&mut (&mut file).take(rest), &mut memory)
+    });
+    copied.map_err(|source| Error::Write {
+        name: name.clone(),
+        source,
+    })?;
+    memfd::seal(&memory).map_err(|source| Error::Seal {
+        name: name.clone(),
+        source,
+    })?;
+    Region::from_fd(memory.into())
+}

@@ -1,0 +1,115 @@
+//! The system-call boundary: memory files, their seals and their maps.
+//!
+//! This file holds the only `unsafe` of the region: mapping a descriptor.
+#![allow(unsafe_code)]
+
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+
+use memmap2::{Mmap, MmapOptions};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use super::Bytes;
+use crate::error::{Error, Result};
+
+/// The seals that make a memory file immutable for everybody, for ever.
+fn all_seals() -> SealFlag {
+    SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL
+}
+
+/// Creates an empty memory file that only this process can write: closed on exec, not
+/// executable where the kernel knows the flag (Linux 6.3), mode 0400 whatever the umask is.
+///
+/// The mode keeps other processes of the same user from opening it for writing through /proc
+/// before it is sealed.
+pub(super) fn create(label: &str) -> io::Result<File> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let noexec = MFdFlags::from_bits_retain(nix::libc::MFD_NOEXEC_SEAL);
+    let fd = match memfd_create(label, flags | noexec) {
+        Err(Errno::EINVAL) => memfd_create(label, flags)?,
+        other => other?,
+    };
+    let file = File::from(fd);
+    file.set_permissions(Permissions::from_mode(0o400))?;
+    Ok(file)
+}
+
+/// Adds all four seals. Fails with `EBUSY` while any writable map of the file exists.
+pub(super) fn seal(file: &File) -> io::Result<()> {
+    fcntl(file, FcntlArg::F_ADD_SEALS(all_seals()))?;
+    Ok(())
+}
+
+/// Maps a descriptor from anywhere, if it can no longer change.
+pub(super) fn open(fd: OwnedFd) -> Result<Bytes> {
+    check_seals(&fd)?;
+    let file = File::from(fd);
+    let length = file
+        .metadata()
+        .map_err(|source| Error::Descriptor { source })?
+        .len();
+    if length == 0 {
+        return Err(Error::TooShort {
+            expected: 1,
+            got: 0,
+        });
+    }
+    let map = map_sealed(&file).map_err(|source| Error::Descriptor { source })?;
+    Ok(Bytes::Memfd {
+        map,
+        fd: OwnedFd::from(file),
+    })
+}
+
+/// Refuses a descriptor that lacks one of the four seals; a descriptor that cannot have seals
+/// (any ordinary file) lacks them all.
+fn check_seals(fd: &impl AsFd) -> Result<()> {
+    let seals = match fcntl(fd, FcntlArg::F_GET_SEALS) {
+        Ok(bits) => SealFlag::from_bits_retain(bits),
+        Err(Errno::EINVAL) => SealFlag::empty(),
+        Err(errno) => {
+            return Err(Error::Descriptor {
+                source: errno.into(),
+            });
+        }
+    };
+    let missing = all_seals().difference(seals);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter_names().map(|(name, _)| name).collect();
+    Err(Error::Unsealed {
+        missing: names.join(", "),
+    })
+}
+
+/// Maps a file whose seals were checked, or set by this process.
+///
+/// Kernels before 6.7 refuse to map a write-sealed file as shared; a private read-only map has
+/// the same frames, and since nobody can write, none of them is ever copied.
+pub(super) fn map_sealed(file: &File) -> io::Result<Mmap> {
+    let options = MmapOptions::new();
+    // SAFETY: the caller checked or set the seals WRITE, SHRINK, GROW and SEAL of `file`, so no
+    // process can change or truncate the mapped bytes as long as the map lives.
+    match unsafe { options.map(file) } {
+        // SAFETY: as above.
+        Err(error) if error.raw_os_error() == Some(nix::libc::EPERM) => unsafe {
+            options.map_copy_read_only(file)
+        },
+        other => other,
+    }
+}
+
+/// Maps the bytes written so far, so that their author can read them before the seal.
+///
+/// The map is private, since a shared one would make sealing fail.
+pub(super) fn map_unsealed(file: &File) -> io::Result<Mmap> {
+    // SAFETY: `file` was created by this process with mode 0400 and is borrowed by its only
+    // writer (`Unsealed`, which takes `&self` here and writes through `&mut self`), so the bytes
+    // do not change while the map, which borrows from that writer's call, is read.
+    unsafe { MmapOptions::new().map_copy_read_only(file) }
+}

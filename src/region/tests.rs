@@ -1,0 +1,111 @@
+use super::*;
+use crate::schema::Fingerprint;
+
+const FINGERPRINT: Fingerprint = Fingerprint::from_le_bytes([7; 16]);
+
+/// A region with sections of 100, 0 and 65 bytes.
+fn region(backing: Backing) -> Region {
+    let mut unsealed = Unsealed::create(Label::first("sections").unwrap(), backing).unwrap();
+    unsealed.append(&[1; 60]).unwrap();
+    unsealed.append(&[2; 40]).unwrap();
+    unsealed.patch_archive(&[9; 2], 59).unwrap();
+    unsealed.begin(SectionKind::Index);
+    unsealed.begin(SectionKind::Schema);
+    unsealed.append(&[3; 65]).unwrap();
+    unsealed.seal(FINGERPRINT).unwrap()
+}
+
+fn reopened(bytes: &[u8]) -> Result<Region> {
+    let mut aligned = AlignedVec::new();
+    aligned.extend_from_slice(bytes);
+    Region::from_heap(aligned)
+}
+
+#[test]
+fn sections_stand_at_multiples_of_64_and_read_back() {
+    for backing in [Backing::Memfd, Backing::Heap] {
+        let region = region(backing);
+        let archive = region.section(SectionKind::Archive).unwrap();
+        assert_eq!(archive[..59], [1; 59]);
+        assert_eq!(archive[59..61], [9; 2]);
+        assert_eq!(archive[61..], [2; 39]);
+        assert_eq!(region.section(SectionKind::Index).unwrap(), b"");
+        assert_eq!(region.section(SectionKind::Schema).unwrap(), [3; 65]);
+        assert!(matches!(
+            region.section(SectionKind::Inputs),
+            Err(Error::MissingSection {
+                section: SectionKind::Inputs
+            })
+        ));
+        let offsets: Vec<u64> = region
+            .header()
+            .sections
+            .iter()
+            .map(|it| it.offset)
+            .collect();
+        assert_eq!(offsets, [512, 640, 640]);
+        assert_eq!(region.bytes().len(), 705);
+        assert_eq!(region.bytes().as_ptr().addr() % 64, 0);
+    }
+}
+
+#[test]
+fn memory_file_and_heap_hold_the_same_bytes() {
+    let (memfd, heap) = (region(Backing::Memfd), region(Backing::Heap));
+    assert_eq!(
+        memfd.bytes()[HEADER_LENGTH..],
+        heap.bytes()[HEADER_LENGTH..]
+    );
+    assert_eq!(memfd.header().sections, heap.header().sections);
+    assert!(memfd.fd().is_some() && heap.fd().is_none());
+}
+
+#[test]
+fn what_is_checked_again_is_the_same_region() {
+    let region = region(Backing::Memfd);
+    assert_eq!(reopened(region.bytes()).unwrap().header(), region.header());
+    let fd = region.fd().unwrap().try_clone_to_owned().unwrap();
+    assert_eq!(Region::from_fd(fd).unwrap().bytes(), region.bytes());
+}
+
+/// No digest covers the padding, so it has to be zero.
+#[test]
+fn padding_that_is_not_zero_names_the_section_behind_it() {
+    let bytes = region(Backing::Heap).bytes().to_vec();
+    for place in 612..640 {
+        let mut padded = bytes.clone();
+        padded[place] = 1;
+        assert!(matches!(
+            reopened(&padded),
+            Err(Error::Padding {
+                section: SectionKind::Index
+            })
+        ));
+    }
+}
+
+#[test]
+fn a_region_without_sections_is_one_header() {
+    let header = Header {
+        length: HEADER_LENGTH as u64,
+        sections: Vec::new(),
+        ..region(Backing::Heap).header().clone()
+    };
+    let region = reopened(&header.encode()).unwrap();
+    assert!(matches!(
+        region.section(SectionKind::Archive),
+        Err(Error::MissingSection { .. })
+    ));
+}
+
+#[test]
+fn a_region_in_the_making_shows_what_was_written() {
+    for backing in [Backing::Memfd, Backing::Heap] {
+        let mut unsealed = Unsealed::create(Label::first("view").unwrap(), backing).unwrap();
+        assert_eq!(unsealed.view().unwrap().archive(), b"");
+        unsealed.append(b"abc").unwrap();
+        unsealed.append(b"def").unwrap();
+        unsealed.patch_archive(b"X", 2).unwrap();
+        assert_eq!(unsealed.view().unwrap().archive(), b"abXdef");
+    }
+}

@@ -1,0 +1,254 @@
+//! A region in the making: bytes are appended, then digested, sealed and mapped.
+
+use std::fs::File;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::process;
+
+use memmap2::Mmap;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::heap::HeapFile;
+use super::{Bytes, Region, memfd};
+use crate::clock::Created;
+use crate::error::{Error, Result};
+use crate::format::{self, HEADER_LENGTH, Header, Section, SectionKind};
+use crate::schema::Fingerprint;
+
+/// What a region is called and which version of its cache it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    pub name: String,
+    pub generation: u64,
+}
+
+impl Label {
+    /// Generation 1 of a cache.
+    pub fn first(name: &str) -> Result<Self> {
+        format::check_name(name)?;
+        Ok(Self {
+            name: name.to_owned(),
+            generation: 1,
+        })
+    }
+
+    /// The name of the memory file, as /proc/PID/maps shows it.
+    pub(super) fn memfd_name(&self) -> String {
+        format!("floe:{}.{}", self.name, self.generation)
+    }
+}
+
+/// What holds the bytes of a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backing {
+    Memfd,
+    Heap,
+}
+
+/// Bytes that only their maker can write, until [`seal`](Unsealed::seal).
+///
+/// In a forked child of its maker it refuses to write.
+#[derive(Debug)]
+pub struct Unsealed {
+    storage: Storage,
+    label: Label,
+    owner: u32,
+    end: u64,
+    /// Sections that are closed, without their digests; the last one may be open.
+    sections: Vec<Section>,
+}
+
+#[derive(Debug)]
+enum Storage {
+    Memfd(File),
+    Heap(HeapFile),
+}
+
+impl Unsealed {
+    /// An empty region with its first section open.
+    pub fn create(label: Label, backing: Backing) -> Result<Self> {
+        let storage = match backing {
+            Backing::Heap => Storage::Heap(HeapFile::default()),
+            Backing::Memfd => Storage::Memfd(Self::memory_file(&label)?),
+        };
+        Ok(Self::over(storage, label))
+    }
+
+    /// Takes over an empty memory file that was made before a fork; this process, a child, is
+    /// its only writer from now on.
+    pub fn adopt(label: Label, file: File) -> Self {
+        Self::over(Storage::Memfd(file), label)
+    }
+
+    fn over(storage: Storage, label: Label) -> Self {
+        let owner = process::id();
+        let mut unsealed = Self {
+            storage,
+            label,
+            owner,
+            end: 0,
+            sections: Vec::new(),
+        };
+        unsealed.begin(SectionKind::Archive);
+        unsealed
+    }
+
+    /// Creates an empty memory file for [`adopt`](Self::adopt).
+    pub fn memory_file(label: &Label) -> Result<File> {
+        memfd::create(&label.memfd_name()).map_err(|source| Error::Create {
+            name: label.name.clone(),
+            source,
+        })
+    }
+
+    pub fn label(&self) -> &Label {
+        &self.label
+    }
+
+    /// Closes the open section and opens the next.
+    pub fn begin(&mut self, kind: SectionKind) {
+        let start = format::align_section(self.end.max(HEADER_LENGTH as u64));
+        self.sections.push(Section {
+            kind,
+            offset: start,
+            length: 0,
+            digest: 0,
+        });
+        self.end = start;
+    }
+
+    /// Writes at the end of the open section.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.check_owner()?;
+        self.write_at(bytes, self.end)?;
+        self.end += bytes.len() as u64;
+        if let Some(section) = self.sections.last_mut() {
+            section.length += bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Overwrites bytes of the archive section that were written before.
+    pub fn patch_archive(&mut self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.check_owner()?;
+        let start = self.sections[0].offset + offset;
+        debug_assert!(start + bytes.len() as u64 <= self.end);
+        self.write_at(bytes, start)
+    }
+
+    /// The bytes written so far, for reading them back before the seal.
+    pub fn view(&self) -> Result<View<'_>> {
+        let bytes = match &self.storage {
+            // Nothing is there before the first write, and an empty file cannot be mapped.
+            _ if self.end == HEADER_LENGTH as u64 => ViewBytes::Heap(&[0; HEADER_LENGTH]),
+            Storage::Heap(heap) => ViewBytes::Heap(&heap.bytes),
+            Storage::Memfd(file) => {
+                ViewBytes::Map(memfd::map_unsealed(file).map_err(|source| Error::Map {
+                    name: self.label.name.clone(),
+                    source,
+                })?)
+            }
+        };
+        Ok(View {
+            bytes,
+            archive: self.sections[0].range(),
+        })
+    }
+
+    /// Digests the sections, writes the header, seals and maps.
+    pub fn seal(mut self, fingerprint: Fingerprint) -> Result<Region> {
+        self.check_owner()?;
+        let header = self.header(fingerprint)?;
+        self.write_at(&header.encode(), 0)?;
+        let name = self.label.name;
+        let bytes = match self.storage {
+            Storage::Heap(heap) => Bytes::Heap(heap.bytes),
+            Storage::Memfd(file) => {
+                memfd::seal(&file).map_err(|source| Error::Seal {
+                    name: name.clone(),
+                    source,
+                })?;
+                let map = memfd::map_sealed(&file).map_err(|source| Error::Map { name, source })?;
+                Bytes::Memfd {
+                    map,
+                    fd: OwnedFd::from(file),
+                }
+            }
+        };
+        Ok(Region::trusted(bytes, header))
+    }
+
+    fn header(&mut self, fingerprint: Fingerprint) -> Result<Header> {
+        // The space of the header and of trailing padding exists before anything is digested.
+        self.write_at(&[0; HEADER_LENGTH], 0)?;
+        let view = self.view()?;
+        let bytes = view.region();
+        let sections = self
+            .sections
+            .iter()
+            .map(|section| Section {
+                digest: xxh3_128(&bytes[section.range()]),
+                ..*section
+            })
+            .collect();
+        Ok(Header {
+            name: self.label.name.clone(),
+            generation: self.label.generation,
+            fingerprint,
+            created: Created::now(),
+            producer: format::producer(),
+            length: self.end,
+            sections,
+        })
+    }
+
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> Result<()> {
+        let written = match &mut self.storage {
+            Storage::Memfd(file) => file.write_all_at(bytes, offset),
+            Storage::Heap(heap) => heap.write_at(bytes, offset),
+        };
+        written.map_err(|source| Error::Write {
+            name: self.label.name.clone(),
+            source,
+        })
+    }
+
+    /// A forked child shares the memory file with its parent; writes of both would mix.
+    pub fn check_owner(&self) -> Result<()> {
+        let process = process::id();
+        if process != self.owner {
+            return Err(Error::NotOwner {
+                what: "a builder",
+                owner: self.owner,
+                process,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of an unsealed region, borrowed from its only writer.
+pub struct View<'a> {
+    bytes: ViewBytes<'a>,
+    archive: Range<usize>,
+}
+
+enum ViewBytes<'a> {
+    Heap(&'a [u8]),
+    Map(Mmap),
+}
+
+impl View<'_> {
+    fn region(&self) -> &[u8] {
+        match &self.bytes {
+            ViewBytes::Heap(bytes) => bytes,
+            ViewBytes::Map(map) => map,
+        }
+    }
+
+    /// The bytes of the archive section.
+    pub fn archive(&self) -> &[u8] {
+        &self.region()[self.archive.clone()]
+    }
+}

@@ -1,0 +1,204 @@
+//! What `memory` promises, on mappings of this very process.
+#![allow(unsafe_code)]
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    ops::Range,
+    os::unix::fs::MetadataExt,
+    process::{self, Command},
+};
+
+use floe::{
+    Error,
+    memory::{Memory, Row, Table, frames},
+};
+use memmap2::{Mmap, MmapOptions};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+const PAGE: usize = 4096;
+const SIZE: usize = 256 * PAGE;
+
+/// A memfd of `SIZE` bytes, none of which is zero.
+fn memfd(name: &str) -> File {
+    let mut file = File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC).unwrap());
+    file.write_all(&[7; SIZE]).unwrap();
+    file
+}
+
+fn map(file: &File) -> Mmap {
+    // SAFETY: nothing writes to the memfds of these tests once they are mapped.
+    unsafe { Mmap::map(file) }.unwrap()
+}
+
+/// Makes all pages present.
+fn touch(bytes: &[u8]) {
+    assert_eq!(
+        bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>(),
+        7 * SIZE as u64
+    );
+}
+
+fn addresses(bytes: &[u8]) -> Range<usize> {
+    let Range { start, end } = bytes.as_ptr_range();
+    start as usize..end as usize
+}
+
+#[test]
+fn a_shared_mapping_that_was_read_has_nothing_anonymous() {
+    let file = memfd("floe:read.1");
+    let (first, second) = (map(&file), map(&file));
+    touch(&first);
+    let one = Memory::of_mapping(process::id(), addresses(&first)).unwrap();
+    assert_eq!(
+        (one.mappings, one.vss, one.rss),
+        (1, SIZE as u64, SIZE as u64)
+    );
+    assert_eq!((one.anonymous, one.swap), (0, 0));
+    touch(&second);
+    let both = Memory::of_named(process::id(), "floe:read.").unwrap();
+    assert_eq!(
+        (both.mappings, both.rss, both.anonymous),
+        (2, 2 * SIZE as u64, 0)
+    );
+    assert_eq!(both.pss, SIZE as u64);
+    assert_eq!(both.uss, both.private_clean + both.private_dirty);
+    let none = Memory::of_named(process::id(), "floe:read.2").unwrap();
+    assert_eq!(none, Memory::default());
+}
+
+#[test]
+fn a_copied_page_is_anonymous() {
+    let file = memfd("floe:copied.1");
+    // SAFETY: nothing else writes to this memfd.
+    let mut private = unsafe { MmapOptions::new().map_copy(&file) }.unwrap();
+    touch(&private);
+    private[3 * PAGE] = 8;
+    let memory = Memory::of_named(process::id(), "floe:copied.").unwrap();
+    assert_eq!(memory.anonymous, PAGE as u64);
+}
+
+#[test]
+fn a_part_of_a_mapping_finds_all_of_it() {
+    let file = memfd("floe:part.1");
+    let mapping = map(&file);
+    let Range { start, end } = addresses(&mapping);
+    let vss = |range| Memory::of_mapping(process::id(), range).unwrap().vss;
+    assert_eq!(vss(start + 5..start + 6), SIZE as u64);
+    assert_eq!(vss(end - 1..end), SIZE as u64);
+    assert_eq!(vss(start..start), 0);
+}
+
+#[test]
+fn the_whole_process_is_more_than_a_part() {
+    let file = memfd("floe:whole.1");
+    let mapping = map(&file);
+    touch(&mapping);
+    let whole = Memory::of_self().unwrap();
+    assert!(
+        whole.rss > SIZE as u64 && whole.vss >= whole.rss,
+        "{whole:?}"
+    );
+    assert!(
+        whole.rss >= whole.pss && whole.pss >= whole.uss,
+        "{whole:?}"
+    );
+    assert!(whole.mappings > 5 && whole.anonymous > 0, "{whole:?}");
+}
+
+#[test]
+fn equal_frames_are_shared_memory() {
+    let file = memfd("floe:frames.1");
+    let (first, second) = (map(&file), map(&file));
+    touch(&first);
+    touch(&second);
+    let Some(shown) = frames(addresses(&first)).unwrap() else {
+        assert!(
+            fs::metadata("/proc/self").unwrap().uid() != 0,
+            "frames are hidden from root"
+        );
+        return;
+    };
+    assert_eq!(shown.len(), SIZE / PAGE);
+    assert!(shown.iter().all(|&frame| frame != 0));
+    assert_eq!(frames(addresses(&second)).unwrap(), Some(shown.clone()));
+    let other = memfd("floe:frames.2");
+    let other = map(&other);
+    touch(&other);
+    assert!(
+        frames(addresses(&other))
+            .unwrap()
+            .unwrap()
+            .iter()
+            .all(|one| !shown.contains(one))
+    );
+}
+
+#[test]
+fn an_absent_page_has_no_frame() {
+    let untouched = MmapOptions::new().len(4 * PAGE).map_anon().unwrap();
+    let range = addresses(&untouched);
+    assert_eq!(frames(range.clone()).unwrap(), Some(vec![0; 4]));
+    assert_eq!(
+        frames(range.start + 1..range.start + 2).unwrap(),
+        Some(vec![0])
+    );
+    assert_eq!(frames(range.start..range.start).unwrap(), Some(vec![]));
+}
+
+#[test]
+fn addresses_that_no_process_has_are_an_error() {
+    let end = usize::MAX - PAGE;
+    for range in [end - PAGE..end, 0..usize::MAX] {
+        let error = frames(range).unwrap_err();
+        assert!(matches!(error, Error::Frames { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn a_process_that_is_gone_is_named() {
+    let mut child = Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    let error = Memory::of(child.id()).unwrap_err();
+    assert!(
+        matches!(error, Error::ProcessGone { pid, .. } if pid == child.id()),
+        "{error:?}"
+    );
+    assert!(matches!(
+        Table::of([child.id()]),
+        Err(Error::ProcessGone { .. })
+    ));
+}
+
+fn row(pid: u32, name: &str, mebibytes: u64) -> Row {
+    let mut row = Row::of(process::id()).unwrap();
+    row.pid = pid;
+    row.name = name.to_owned();
+    row.memory = Memory::default();
+    row.memory.uss = mebibytes << 20;
+    row.memory.rss = 3 << 30;
+    row
+}
+
+#[test]
+fn the_table_is_aligned_and_totalled() {
+    let rows = vec![row(7, "owner", 1), row(12345, "evil\x1b[2J", 20)];
+    let table = Table { rows };
+    let expected = "    PID  NAME             USS         PSS         RSS   ANONYMOUS        SWAP
+      7  owner        1.0 MiB         0 B     3.0 GiB         0 B         0 B
+  12345  evil?[2J    20.0 MiB         0 B     3.0 GiB         0 B         0 B
+         total       21.0 MiB         0 B     6.0 GiB         0 B         0 B
+";
+    assert_eq!(table.to_string(), expected);
+}
+
+#[test]
+fn rows_are_flat_objects_in_json() {
+    let table = Table::of([process::id()]).unwrap();
+    let json = serde_json::to_value(&table).unwrap();
+    let fields = json[0].as_object().unwrap();
+    assert_eq!(fields["pid"], process::id());
+    assert_eq!(fields["rss"], table.rows[0].memory.rss);
+    assert_eq!(fields.len(), 13);
+    assert!(table.rows[0].name.starts_with("memory"));
+}

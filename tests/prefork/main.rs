@@ -1,0 +1,129 @@
+//! What `prefork` promises. These tests fork, so they run on the main thread of a process that has
+//! no other.
+#![allow(unsafe_code)]
+
+mod endings;
+mod limits;
+mod results;
+mod sigterm;
+
+use std::{
+    fs,
+    io::{self, PipeReader, PipeWriter, Read, Write},
+    process::ExitCode,
+};
+
+use floe::prefork::Pool;
+use libtest_mimic::{Arguments, Trial};
+use nix::{
+    errno::Errno,
+    libc,
+    sys::{
+        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+        wait::waitpid,
+    },
+    unistd::{Pid, pause},
+};
+
+macro_rules! trials {
+    ($($test:path),* $(,)?) => {
+        vec![$(Trial::test(stringify!($test), || { $test(); Ok(()) })),*]
+    };
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // libtest-mimic runs the tests on the main thread if there is to be one, and spawns none.
+    arguments.test_threads = Some(1);
+    let trials = trials![
+        results::results_are_typed_and_in_order,
+        results::no_workers_is_an_empty_result,
+        results::a_large_result_arrives,
+        results::a_deeply_nested_result_is_refused,
+        results::a_forged_answer_is_refused,
+        results::text_in_the_buffer_is_printed_once,
+        results::the_owners_copy_is_dropped_once,
+        results::workers_have_workers,
+        results::only_the_owner_uses_a_pool,
+        endings::wait_one_follows_the_order_of_exit,
+        endings::each_failure_is_told_apart,
+        endings::join_names_the_worker_and_ends_the_others,
+        endings::a_reaped_worker_is_lost,
+        endings::drop_ends_and_reaps,
+        endings::drop_kills_what_ignores_sigterm,
+        endings::terminate_tells_the_ends,
+        endings::the_owners_death_ends_no_worker,
+        sigterm::sigterm_reaches_the_workers,
+        sigterm::the_owners_handler_still_runs,
+        sigterm::an_ignored_sigterm_stays_ignored,
+        sigterm::the_disposition_comes_back,
+        sigterm::a_later_handler_is_left_alone,
+        sigterm::a_foreign_fork_signals_no_worker,
+        limits::the_harness_has_one_thread,
+        limits::several_threads_are_refused,
+        limits::several_threads_can_be_vouched_for,
+        limits::a_joined_thread_is_no_thread,
+        limits::too_many_workers_are_refused,
+        limits::no_descriptor_stays,
+        limits::want_of_descriptors_leaves_nothing,
+        limits::want_of_processes_leaves_nothing,
+        limits::another_users_memory_is_refused,
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// A pipe on which workers say that they have come to some point, or wait until they may go on.
+struct Gate {
+    reader: PipeReader,
+    writer: PipeWriter,
+}
+
+impl Gate {
+    fn new() -> Self {
+        let (reader, writer) = io::pipe().unwrap();
+        Self { reader, writer }
+    }
+
+    fn open(&self) {
+        (&self.writer).write_all(b".").unwrap();
+    }
+
+    fn pass(&self) {
+        (&self.reader).read_exact(&mut [0]).unwrap();
+    }
+}
+
+fn forever() -> ! {
+    loop {
+        pause();
+    }
+}
+
+fn set_sigterm(handler: SigHandler) {
+    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handlers of these tests only store to atomics.
+    unsafe { sigaction(Signal::SIGTERM, &action) }.unwrap();
+}
+
+/// Whether SIGTERM is in a set of this process: `SigCgt` caught, `SigIgn` ignored, `SigBlk` blocked.
+fn sigterm_is_in(set: &str) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(set))
+        .unwrap();
+    let bits = u64::from_str_radix(line.trim_start_matches(':').trim(), 16).unwrap();
+    bits >> (libc::SIGTERM - 1) & 1 == 1
+}
+
+fn assert_no_children() {
+    assert_eq!(
+        waitpid(None, None),
+        Err(Errno::ECHILD),
+        "a child is left behind"
+    );
+}
+
+fn pid_of<R>(pool: &Pool<R>, worker: usize) -> Pid {
+    Pid::from_raw(pool.pids()[worker].cast_signed())
+}

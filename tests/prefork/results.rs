@@ -1,0 +1,204 @@
+//! What workers hand back, and to whom.
+
+use std::{
+    cell::RefCell,
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
+    process,
+};
+
+use floe::{
+    Error,
+    prefork::{self, Failure, Pool, Worker},
+};
+use nix::unistd::dup2_stdout;
+
+use crate::{Gate, assert_no_children, sigterm_is_in};
+
+pub(crate) fn results_are_typed_and_in_order() {
+    let pool = prefork::spawn(3, |worker: Worker| {
+        (
+            worker.index(),
+            format!("{} of {}", worker.index(), worker.count()),
+            vec![1.5_f64; 2],
+        )
+    });
+    let results = pool.unwrap().join().unwrap();
+    let expected = [0, 1, 2].map(|n| (n, format!("{n} of 3"), vec![1.5; 2]));
+    assert_eq!(results, expected);
+    assert_eq!(prefork::spawn(2, |_| ()).unwrap().join().unwrap(), [(), ()]);
+    assert_eq!(
+        prefork::spawn(1, |_| u64::MAX).unwrap().join().unwrap(),
+        [u64::MAX]
+    );
+    let refused: Result<u8, String> = Err("no".to_owned());
+    let answers = prefork::spawn(1, |_| refused.clone())
+        .unwrap()
+        .join()
+        .unwrap();
+    assert_eq!(answers, [refused]);
+    assert_no_children();
+}
+
+pub(crate) fn no_workers_is_an_empty_result() {
+    let mut pool = prefork::spawn(0, |_| 1_u8).unwrap();
+    assert!(pool.pids().is_empty());
+    assert!(pool.wait_one().unwrap().is_none());
+    assert!(pool.join().unwrap().is_empty());
+    assert!(!sigterm_is_in("SigCgt"));
+}
+
+pub(crate) fn a_large_result_arrives() {
+    let work = |worker: Worker| vec![worker.index() as u8 + 1; 64 << 20];
+    let results = prefork::spawn(2, work).unwrap().join().unwrap();
+    for (index, result) in results.iter().enumerate() {
+        assert_eq!(result.len(), 64 << 20);
+        assert!(result.iter().all(|&byte| byte == index as u8 + 1));
+    }
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(serialize_bounds(__S: rkyv::ser::Writer, __S::Error: rkyv::rancor::Source))]
+#[rkyv(deserialize_bounds(__D::Error: rkyv::rancor::Source))]
+#[rkyv(bytecheck(bounds(__C: rkyv::validation::ArchiveContext, __C::Error: rkyv::rancor::Source)))]
+struct Chain(#[rkyv(omit_bounds)] Option<Box<Chain>>);
+
+pub(crate) fn a_deeply_nested_result_is_refused() {
+    let chain = |length| (0..length).fold(Chain(None), |chain, _| Chain(Some(Box::new(chain))));
+    let short = prefork::spawn(1, |_| chain(100)).unwrap().join();
+    assert!(short.is_ok());
+    let long = prefork::spawn(1, |_| chain(1000))
+        .unwrap()
+        .wait()
+        .unwrap()
+        .remove(0);
+    assert!(matches!(long.result, Err(Failure::Unreadable { .. })));
+}
+
+/// The descriptor of this worker's own answer.
+fn answer() -> File {
+    let own = fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let answers: Vec<_> = own
+        .filter(|path| {
+            fs::read_link(path).is_ok_and(|link| link.starts_with("/memfd:floe-answer (deleted)"))
+        })
+        .collect();
+    assert_eq!(answers.len(), 1, "a worker holds its siblings' answers");
+    File::options()
+        .read(true)
+        .write(true)
+        .open(&answers[0])
+        .unwrap()
+}
+
+pub(crate) fn a_forged_answer_is_refused() {
+    let forged: [(u64, u64, &[u8]); 7] = [
+        (1, 8, &[0xc3, 0x28, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+        (1, 8, &[0x90, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f]),
+        (1, 0, &[]),
+        (1, u64::MAX, &[0; 8]),
+        (1, 1 << 40, &[0; 8]),
+        (2, 9, &[0xff; 8]),
+        (77, 8, &[0; 8]),
+    ];
+    let pool: Pool<String> = prefork::spawn(forged.len(), |worker| {
+        let (tag, length, payload) = forged[worker.index()];
+        let header = [tag.to_ne_bytes(), length.to_ne_bytes()].concat();
+        answer()
+            .write_all_at(&[&header, payload].concat(), 0)
+            .unwrap();
+        process::exit(0)
+    })
+    .unwrap();
+    for exit in pool.wait().unwrap() {
+        let refused = matches!(exit.result, Err(Failure::Unreadable { .. }));
+        assert!(refused, "{}: {:?}", exit.worker, exit.result);
+    }
+    let garbled = prefork::spawn(1, |_| -> () {
+        answer().write_all_at(&[0; 15], 0).unwrap();
+        process::exit(5)
+    });
+    let exit = garbled.unwrap().wait().unwrap().remove(0);
+    assert_eq!(exit.result, Err(Failure::Exited { code: 5 }));
+}
+
+pub(crate) fn text_in_the_buffer_is_printed_once() {
+    let printed = prefork::spawn(1, |_| {
+        let mut file = tempfile::tempfile().unwrap();
+        dup2_stdout(&file).unwrap();
+        print!("owner ");
+        prefork::spawn(3, |_| print!("worker "))
+            .unwrap()
+            .join()
+            .unwrap();
+        io::Seek::rewind(&mut file).unwrap();
+        io::read_to_string(file).unwrap()
+    });
+    assert_eq!(
+        printed.unwrap().join().unwrap(),
+        ["owner worker worker worker "]
+    );
+}
+
+pub(crate) fn the_owners_copy_is_dropped_once() {
+    struct Told<'a>(&'a RefCell<Vec<u32>>);
+    impl Drop for Told<'_> {
+        fn drop(&mut self) {
+            self.0.borrow_mut().push(process::id());
+        }
+    }
+    let drops = RefCell::new(Vec::new());
+    let told = Told(&drops);
+    let pool = prefork::spawn(2, move |_| {
+        let drops = told.0;
+        drop(told);
+        drops.borrow().clone()
+    })
+    .unwrap();
+    let pids = pool.pids();
+    assert_eq!(*drops.borrow(), [process::id()]);
+    assert_eq!(pool.join().unwrap(), [vec![pids[0]], vec![pids[1]]]);
+    assert_eq!(*drops.borrow(), [process::id()]);
+}
+
+pub(crate) fn workers_have_workers() {
+    let pool = prefork::spawn(2, |outer| {
+        let base = outer.index() as u64 * 10;
+        prefork::spawn(3, |inner| base + inner.index() as u64)
+            .unwrap()
+            .join()
+            .unwrap()
+    });
+    assert_eq!(pool.unwrap().join().unwrap(), [[0, 1, 2], [10, 11, 12]]);
+}
+
+pub(crate) fn only_the_owner_uses_a_pool() {
+    let gate = Gate::new();
+    let pool = prefork::spawn(1, |_| gate.pass()).unwrap();
+    let pool = RefCell::new(Some(pool));
+    let intruder = prefork::spawn(2, |worker| {
+        let mut pool = pool.take().unwrap();
+        if worker.index() == 0 {
+            drop(pool);
+            return String::new();
+        }
+        let first = pool.wait_one().unwrap_err();
+        assert!(matches!(first, Error::NotOwner { .. }));
+        pool.wait().unwrap_err().to_string()
+    })
+    .unwrap();
+    let process = intruder.pids()[1];
+    let owner = process::id();
+    let said = intruder.join().unwrap();
+    assert!(said[1].contains(&format!("process {owner}")), "{}", said[1]);
+    assert!(
+        said[1].contains(&format!("process {process}")),
+        "{}",
+        said[1]
+    );
+    gate.open();
+    assert_eq!(pool.take().unwrap().join().unwrap(), [()]);
+}

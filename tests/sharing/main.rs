@@ -1,0 +1,3 @@
+//! Proof that reading writes nothing.
+
+fn main() {}
