@@ -8,6 +8,7 @@ pub(crate) mod shell;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use floe::Intern;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::walk::walk_struct;
@@ -29,21 +30,28 @@ pub(crate) fn hash(body: &str) -> CodeHash {
 
 /// What a shell body refers to.
 #[derive(Debug, Clone, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(floe::Schema))]
 pub(crate) struct ShellCode {
     /// The variables it reads, shell's own and BitBake's alike.
+    #[rkyv(with = Intern)]
     pub variables: BTreeSet<String>,
     /// The commands it calls by a literal name, without the functions it defines itself.
+    #[rkyv(with = Intern)]
     pub commands: BTreeSet<String>,
 }
 
 /// What a Python body refers to.
 #[derive(Debug, Clone, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(floe::Schema))]
 pub(crate) struct PythonCode {
     /// The variables it reads or writes by a literal name through the data store.
+    #[rkyv(with = Intern)]
     pub variables: BTreeSet<String>,
     /// The functions it calls by a plain or dotted name.
+    #[rkyv(with = Intern)]
     pub functions: BTreeSet<String>,
     /// The values it looks for in a variable with `bb.utils.contains` and its kin, by variable.
+    #[rkyv(with = Intern)]
     pub contains: BTreeMap<String, BTreeSet<String>>,
 }
 

@@ -22,7 +22,8 @@ pub(crate) struct Layer {
     pub statements: Files,
     /// The recipes, by the path of their file.
     pub recipes: BTreeMap<String, Recipe>,
-    /// What shell functions refer to, by the hash of their body.
+    /// What shell functions refer to, by the hash of their body. An append to a Python function that does
+    /// not say `python` itself counts as shell, since only the other file tells.
     pub shell: BTreeMap<CodeHash, ShellCode>,
     /// What Python functions and inline expressions refer to, by the hash of their text.
     pub python: BTreeMap<CodeHash, PythonCode>,
@@ -70,7 +71,7 @@ pub(crate) enum LayerError {
 }
 
 impl Layer {
-    /// Reads every metadata file under `path`, on all processors. Equal trees give equal layers.
+    /// Reads every file with a metadata ending under `path`, on all processors. Equal trees give equal layers.
     ///
     /// Files that cannot be read in full are told of in the summary and cost the others nothing. `progress`
     /// is given the number of files as its length and counts them. The threads are gone when
@@ -83,8 +84,8 @@ impl Layer {
             path: path.into(),
             source,
         };
-        let found = discovery::metadata_files(path).map_err(unreadable)?;
-        if found.paths.is_empty() {
+        let found = discovery::files(path).map_err(unreadable)?;
+        if !found.paths.iter().any(|path| discovery::is_metadata(path)) {
             return Err(LayerError::NoMetadata { path: path.into() });
         }
         progress.set_length(found.paths.len() as u64);
@@ -137,7 +138,10 @@ struct FileContents {
 impl FileContents {
     fn read(root: &Path, path: &str) -> Self {
         let parsed = match discovery::read_text(root, path) {
-            Ok(text) => statements::parse(path, &text, discovery::rules_of(path)),
+            Ok(text) if discovery::is_metadata(path) => {
+                statements::parse(path, &text, discovery::rules_of(path))
+            }
+            Ok(text) => payload(text),
             Err(problem) => Parsed {
                 problems: vec![problem],
                 ..Parsed::default()
@@ -184,6 +188,18 @@ impl FileContents {
             }
         }
         contents
+    }
+}
+
+/// A file that BitBake does not parse, as its only statement.
+fn payload(text: String) -> Parsed {
+    Parsed {
+        lines: u32::try_from(text.lines().count()).unwrap_or(u32::MAX),
+        statements: vec![Statement {
+            line: 1,
+            kind: Kind::Payload { text },
+        }],
+        ..Parsed::default()
     }
 }
 
@@ -302,19 +318,26 @@ mod tests {
             ("meta/conf/layer.conf", b"BBPATH .= \":${LAYERDIR}\"\n"),
             (
                 "meta/recipes-x/a/a_2.bb",
-                b"require inc/a.inc\nA = \"${@f(d)}\"\ndo_x() {\n\tls $B\n}\n",
+                b"require inc/a.inc\ninclude shared.inc\nA = \"${@f(d)}\"\ndo_x() {\n\tls $B\n}\n",
             ),
             (
                 "meta/inc/a.inc",
                 b"SUMMARY = \"s\"\nCOMPATIBLE_HOST = \"x86.*\"\ndef f(d):\n    g()\n",
             ),
+            (
+                "shared.inc",
+                b"SECTION = \"x\"\nPACKAGES_DYNAMIC = \"^${PN}-.* ^x-.*\"\n",
+            ),
             ("meta/recipes-x/a/files/payload.conf", b"not metadata\n"),
         ])
         .expect("a layer");
-        assert_eq!(layer.statements.len(), 3);
+        assert_eq!(layer.statements.len(), 5);
+        let payload = &layer.statements["meta/recipes-x/a/files/payload.conf"][0].kind;
+        assert!(matches!(payload, Kind::Payload { text } if text == "not metadata\n"));
         let recipe = &layer.recipes["meta/recipes-x/a/a_2.bb"];
         assert_eq!(recipe.summary.as_deref(), Some("s"));
-        assert_eq!(recipe.files, ["meta/inc/a.inc"]);
+        assert_eq!(recipe.section.as_deref(), Some("x"));
+        assert_eq!(recipe.files, ["meta/inc/a.inc", "shared.inc"]);
         assert!(
             layer.shell[&code::hash("\tls $B\n")]
                 .commands
@@ -326,11 +349,12 @@ mod tests {
                 .functions
                 .contains("g")
         );
+        assert!(layer.patterns.keys().eq(["^(?:^x-.*)", "^(?:x86.*)"]));
         let automaton = &layer.patterns["^(?:x86.*)"].automaton;
         assert_eq!(patterns::matches(automaton, "x86_64"), Ok(true));
-        let kinds = [("bb", 1), ("conf", 1), ("inc", 1)].map(|(kind, count)| (kind.into(), count));
+        let kinds = [("bb", 1), ("conf", 2), ("inc", 2)].map(|(kind, count)| (kind.into(), count));
         assert_eq!(layer.summary.files, kinds.into());
-        assert_eq!((layer.summary.lines, layer.summary.unknown_lines), (10, 0));
+        assert_eq!((layer.summary.lines, layer.summary.unknown_lines), (14, 0));
         assert_eq!(layer.summary.problems, []);
     }
 
@@ -339,7 +363,7 @@ mod tests {
         let layer = read(&[
             ("a.bb", b"A = \"1\"\nB = \"\xff\"\n"),
             ("b.bb", b"A = \"1\"\ndo_x() {\n"),
-            ("c.bb", b"A = \"1\"\nUPSTREAM_CHECK_REGEX = \"(?!x)\"\n"),
+            ("c.bb", b"include d.inc\nUPSTREAM_CHECK_REGEX = \"(?!x)\"\n"),
         ])
         .expect("a layer");
         let problems = &layer.summary.problems;

@@ -5,29 +5,45 @@
 
 use std::collections::BTreeSet;
 
+use floe::Intern;
 use regex_automata::dfa::{Automaton, dense, sparse};
 use regex_automata::util::syntax;
 use regex_automata::{Input, MatchKind};
 
 use crate::statements::{Kind, Operator, Variable, words};
-use crate::walk::walk_struct;
+use crate::walk::{Visitor, Walk};
 
 /// A compiled pattern. Its text is its key in the cache.
 #[derive(Debug, Clone, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(floe::Schema))]
 pub(crate) struct Pattern {
     /// The variables that hold it.
+    #[rkyv(with = Intern)]
     pub variables: BTreeSet<String>,
     /// The automaton, little-endian.
     pub automaton: Vec<u8>,
 }
 
-walk_struct!(
-    Pattern,
-    ArchivedPattern {
-        variables,
-        automaton
-    }
-);
+// To read a pattern is to match with it, where it lies.
+macro_rules! walk_pattern {
+    ($($pattern:ident),+) => {$(
+        impl Walk for $pattern {
+            fn walk(&self, visitor: &mut impl Visitor) {
+                let Self { variables, automaton } = self;
+                visitor.begin(3);
+                variables.walk(visitor);
+                automaton.walk(visitor);
+                visitor.number(matches(automaton, SAMPLE).map_or(2, u64::from));
+                visitor.end();
+            }
+        }
+    )+};
+}
+
+walk_pattern!(Pattern, ArchivedPattern);
+
+/// What workers match: a name as it stands in `PACKAGES_DYNAMIC` and `COMPATIBLE_HOST` alike.
+const SAMPLE: &str = "x86_64-oe-linux";
 
 /// A pattern that could not be compiled, or an automaton that is none.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -9,6 +9,9 @@ mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use floe::Intern;
+use rkyv::with::{Map, MapKV};
+
 use crate::statements::{Kind, Operator, Statement, words};
 use crate::walk::walk_struct;
 pub(crate) use variables::Names;
@@ -16,35 +19,49 @@ use variables::Variables;
 
 /// What a recipe says of itself. A text is absent if no statement assigns it.
 #[derive(Debug, Clone, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(floe::Schema))]
 pub(crate) struct Recipe {
     /// `PN`, or the name in the file name.
     pub name: String,
     /// `PV`, or the version in the file name, or `1.0`.
+    #[rkyv(with = Intern)]
     pub version: String,
     /// `SUMMARY`.
+    #[rkyv(with = Map<Intern>)]
     pub summary: Option<String>,
     /// `DESCRIPTION`.
+    #[rkyv(with = Map<Intern>)]
     pub description: Option<String>,
     /// `HOMEPAGE`.
+    #[rkyv(with = Map<Intern>)]
     pub homepage: Option<String>,
     /// `SECTION`.
+    #[rkyv(with = Map<Intern>)]
     pub section: Option<String>,
     /// `LICENSE`.
+    #[rkyv(with = Map<Intern>)]
     pub license: Option<String>,
     /// `DEPENDS`, in order.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub depends: Vec<String>,
     /// `RDEPENDS` by package, in order.
+    #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
     pub runtime_depends: BTreeMap<String, Vec<String>>,
     /// `PROVIDES`, in order, the recipe's own name first.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub provides: Vec<String>,
     /// The classes it inherits, in order, each once.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub inherits: Vec<String>,
     /// The tasks it adds and does not delete.
+    #[rkyv(with = Intern)]
     pub tasks: BTreeSet<String>,
     /// `SRC_URI`, in order.
+    #[rkyv(with = Map<Intern>)]
     pub sources: Vec<String>,
     /// The files it includes and requires, in order: the path in the layer, or the name as it is written
     /// if the layer has no such file.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub files: Vec<String>,
 }
 
@@ -300,11 +317,13 @@ mod tests {
     fn packages_tasks_and_provided_names_are_gathered() {
         let recipe = recipe(&[(
             "a/glow-native_git.bb",
-            "PV = \"3+git\"\nRDEPENDS:${PN} = \"x\"\nRDEPENDS:${PN}:append = \" y\"\n\
+            "DESCRIPTION := \"${PV}\"\nHOMEPAGE = \"${PV}\"\nPV = \"3+git\"\nRDEPENDS:${PN} = \"x\"\nRDEPENDS:${PN}:append = \" y\"\n\
              RDEPENDS:${PN}:append:arm = \" z\"\nRDEPENDS:${BPN}-dev += \"w\"\nRDEPENDS:class-target = \"v\"\n\
              PROVIDES = \"virtual/light ${PN}\"\naddtask one two before three\ndeltask two\nSUMMARY = \"\"\n",
         )]);
         assert_eq!(recipe.version, "3+git");
+        assert_eq!(recipe.description.as_deref(), Some("git"));
+        assert_eq!(recipe.homepage.as_deref(), Some("3+git"));
         assert_eq!(recipe.summary.as_deref(), Some(""));
         assert_eq!(recipe.runtime_depends["glow-native"], ["x", "y"]);
         assert_eq!(recipe.runtime_depends["glow-dev"], ["w"]);

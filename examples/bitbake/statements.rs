@@ -11,10 +11,14 @@ mod words;
 pub(crate) use reader::{Parsed, Rules, parse};
 pub(crate) use words::{inline_python, reference_length, words};
 
+use floe::Intern;
+use rkyv::with::Map;
+
 use crate::walk::{walk_enum, walk_struct};
 
 /// One statement of a metadata file.
 #[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(floe::Schema))]
 pub(crate) struct Statement {
     /// The line it starts on, counted from 1.
     pub line: u32,
@@ -24,19 +28,22 @@ pub(crate) struct Statement {
 
 /// What a statement says.
 #[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(floe::Schema))]
 pub(crate) enum Kind {
     /// `VARIABLE = "value"`, with any operator.
     Assign {
+        /// How the value joins what the variable holds.
+        operator: Operator,
+        /// Whether `export` stands before it.
+        exported: bool,
         /// The variable that is assigned to.
         variable: Variable,
         /// The flag in brackets, if it is the flag that is assigned to.
+        #[rkyv(with = Intern)]
         flag: Option<String>,
-        /// How the value joins what the variable holds.
-        operator: Operator,
         /// The text between the quotes, continued lines joined.
+        #[rkyv(with = Intern)]
         value: String,
-        /// Whether `export` stands before it.
-        exported: bool,
     },
     /// `export VARIABLE`.
     Export {
@@ -48,11 +55,13 @@ pub(crate) enum Kind {
         /// Which of them.
         mode: IncludeMode,
         /// The files, as they are named.
+        #[rkyv(with = Intern<Map<Intern>>)]
         files: Vec<String>,
     },
     /// `inherit` or `inherit_defer`.
     Inherit {
         /// The classes, as they are named.
+        #[rkyv(with = Intern<Map<Intern>>)]
         classes: Vec<String>,
         /// Whether it is `inherit_defer`.
         deferred: bool,
@@ -66,30 +75,37 @@ pub(crate) enum Kind {
         /// Whether it runs under fakeroot.
         fakeroot: bool,
         /// The lines between the braces; for `def`, the whole definition.
+        #[rkyv(with = Intern)]
         body: String,
     },
     /// `addtask`.
     AddTask {
         /// The tasks.
+        #[rkyv(with = Intern<Map<Intern>>)]
         tasks: Vec<String>,
         /// What they run after.
+        #[rkyv(with = Intern<Map<Intern>>)]
         after: Vec<String>,
         /// What they run before.
+        #[rkyv(with = Intern<Map<Intern>>)]
         before: Vec<String>,
     },
     /// `deltask`.
     DeleteTask {
         /// The tasks.
+        #[rkyv(with = Intern<Map<Intern>>)]
         tasks: Vec<String>,
     },
     /// `addhandler`.
     AddHandler {
         /// The event handlers.
+        #[rkyv(with = Intern<Map<Intern>>)]
         functions: Vec<String>,
     },
     /// `EXPORT_FUNCTIONS`.
     ExportFunctions {
         /// The functions that a class gives to its inheritors.
+        #[rkyv(with = Intern<Map<Intern>>)]
         functions: Vec<String>,
     },
     /// `unset`.
@@ -97,6 +113,7 @@ pub(crate) enum Kind {
         /// The name of the variable.
         name: String,
         /// The flag in brackets, if only a flag goes.
+        #[rkyv(with = Map<Intern>)]
         flag: Option<String>,
     },
     /// `addpylib`.
@@ -111,6 +128,11 @@ pub(crate) enum Kind {
         /// Its arguments.
         arguments: Vec<String>,
     },
+    /// The whole text of a file that only looks like metadata: recipes install it as it is.
+    Payload {
+        /// The text.
+        text: String,
+    },
     /// Text that no rule fits.
     Unknown {
         /// The text, continued lines joined.
@@ -123,10 +145,13 @@ pub(crate) const ANONYMOUS: &str = "__anonymous";
 
 /// A variable or function with its overrides: `do_install:append:qemuarm`.
 #[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(floe::Schema))]
 pub(crate) struct Variable {
     /// The name before the first colon.
+    #[rkyv(with = Intern)]
     pub name: String,
     /// What follows, one for each colon, `append`, `prepend` and `remove` included.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub overrides: Vec<String>,
 }
 
@@ -142,6 +167,7 @@ impl Variable {
 
 /// How an assigned value joins what the variable holds.
 #[derive(Debug, Clone, Copy, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(floe::Schema))]
 pub(crate) enum Operator {
     /// `=`
     Set,
@@ -163,6 +189,7 @@ pub(crate) enum Operator {
 
 /// How a file is included.
 #[derive(Debug, Clone, Copy, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(floe::Schema))]
 pub(crate) enum IncludeMode {
     /// `include`: it may be absent.
     Optional,
@@ -174,6 +201,7 @@ pub(crate) enum IncludeMode {
 
 /// The language of a function.
 #[derive(Debug, Clone, Copy, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(floe::Schema))]
 pub(crate) enum Language {
     /// Shell.
     Shell,
@@ -234,7 +262,7 @@ walk_enum!(
 walk_enum!(
     Kind,
     ArchivedKind {
-        Assign { variable, flag, operator, value, exported },
+        Assign { operator, exported, variable, flag, value },
         Export { name },
         Include { mode, files },
         Inherit { classes, deferred },
@@ -246,6 +274,7 @@ walk_enum!(
         Unset { name, flag },
         AddPythonLibrary { directory, namespace },
         AddFragments { arguments },
+        Payload { text },
         Unknown { text },
     }
 );

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use floe::Interned;
 use rkyv::boxed::ArchivedBox;
 use rkyv::collections::btree_map::ArchivedBTreeMap;
 use rkyv::collections::btree_set::ArchivedBTreeSet;
@@ -13,8 +14,10 @@ use rkyv::primitive::{
     ArchivedF64, ArchivedI16, ArchivedI32, ArchivedI64, ArchivedU16, ArchivedU32, ArchivedU64,
 };
 use rkyv::string::ArchivedString;
+use rkyv::traits::ArchivePointee;
 use rkyv::tuple::{ArchivedTuple2, ArchivedTuple3, ArchivedTuple4};
 use rkyv::vec::ArchivedVec;
+use xxhash_rust::xxh3::Xxh3Default;
 
 /// Receives the parts of a value, in order.
 pub(crate) trait Visitor {
@@ -51,6 +54,48 @@ pub(crate) trait Walk {
             value.walk(visitor);
         }
         visitor.end();
+    }
+}
+
+/// A digest over every part of an entry.
+pub(crate) fn digest(key: &(impl Walk + ?Sized), value: &(impl Walk + ?Sized)) -> u64 {
+    let mut digest = Digest(Xxh3Default::new());
+    key.walk(&mut digest);
+    value.walk(&mut digest);
+    digest.0.digest()
+}
+
+struct Digest(Xxh3Default);
+
+impl Digest {
+    /// The mark keeps parts of different kinds apart, the length neighbours of the same kind.
+    fn part(&mut self, mark: u8, number: u64) {
+        self.0.update(&[mark]);
+        self.0.update(&number.to_le_bytes());
+    }
+}
+
+impl Visitor for Digest {
+    fn text(&mut self, text: &str) {
+        self.part(b't', text.len() as u64);
+        self.0.update(text.as_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.part(b'b', bytes.len() as u64);
+        self.0.update(bytes);
+    }
+
+    fn number(&mut self, number: u64) {
+        self.part(b'n', number);
+    }
+
+    fn begin(&mut self, length: usize) {
+        self.part(b'(', length as u64);
+    }
+
+    fn end(&mut self) {
+        self.0.update(b")");
     }
 }
 
@@ -200,9 +245,15 @@ impl<T: Walk + ?Sized> Walk for Box<T> {
     }
 }
 
-impl<T: Walk + rkyv::traits::ArchivePointee + ?Sized> Walk for ArchivedBox<T> {
+impl<T: Walk + ArchivePointee + ?Sized> Walk for ArchivedBox<T> {
     fn walk(&self, visitor: &mut impl Visitor) {
         self.get().walk(visitor);
+    }
+}
+
+impl<T: Walk + ArchivePointee<ArchivedMetadata = ()>> Walk for Interned<T> {
+    fn walk(&self, visitor: &mut impl Visitor) {
+        (**self).walk(visitor);
     }
 }
 

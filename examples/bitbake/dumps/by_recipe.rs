@@ -8,6 +8,8 @@ use super::cache_data::{CacheData, Empty, Version};
 use super::python::Set;
 use super::task_deps::TaskDeps;
 use crate::walk::walk_struct;
+use floe::Intern;
+use rkyv::with::{Map, MapKV};
 
 /// What [`CacheData`] knows of one recipe, under the names of the indexes.
 #[derive(
@@ -22,12 +24,16 @@ use crate::walk::walk_struct;
     rkyv::Serialize,
     rkyv::Deserialize,
 )]
+#[rkyv(derive(floe::Schema))]
 pub(crate) struct RecipeIndexes {
     /// The dependencies of its tasks.
+    #[rkyv(with = Intern)]
     pub task_deps: TaskDeps,
     /// The recipe name.
+    #[rkyv(with = Intern)]
     pub pkg_fn: String,
     /// The version.
+    #[rkyv(with = Intern)]
     pub pkg_pepvpr: Version,
     /// The preference over other versions.
     pub pkg_dp: i32,
@@ -36,34 +42,44 @@ pub(crate) struct RecipeIndexes {
     /// The pattern of the stamp files to remove.
     pub stampclean: String,
     /// Task to what is added to the name of the task's stamp file.
+    #[rkyv(with = Intern<MapKV<Intern, Map<Intern>>>)]
     pub stamp_extrainfo: BTreeMap<String, Option<String>>,
     /// Task to the files it depends on, as a text of `path:exists` words.
+    #[rkyv(with = Intern<MapKV<Intern, Intern>>)]
     pub file_checksums: BTreeMap<String, String>,
     /// The names it provides for builds.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub fn_provides: Vec<String>,
     /// Package to what it depends on at run time.
+    #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
     pub rundeps: BTreeMap<String, Vec<String>>,
     /// Package to what it recommends at run time.
+    #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
     pub runrecs: BTreeMap<String, Vec<String>>,
     /// The names under which its output is found in shared state.
     pub hashfn: String,
     /// The classes it inherits, as paths in the order of inheritance.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub inherits: Vec<String>,
     /// The environment of its tasks that run under fakeroot.
     pub fakerootenv: String,
     /// The environment of its tasks that do not run under fakeroot.
+    #[rkyv(with = Intern)]
     pub fakerootnoenv: String,
     /// The directories its tasks under fakeroot need.
     pub fakerootdirs: String,
     /// The log its tasks under fakeroot write.
     pub fakerootlogs: String,
     /// Python code that computes more dependencies.
+    #[rkyv(with = Intern)]
     pub extradepsfunc: String,
     /// The priority of its layer.
     pub bbfile_priority: i32,
     /// What its build depends on. Absent for some that depend on nothing.
+    #[rkyv(with = Map<Intern<Map<Intern>>>)]
     pub deps: Option<Vec<String>>,
     /// Task to the task's hash without its dependencies, in hexadecimal.
+    #[rkyv(with = MapKV<Intern, rkyv::with::Identity>)]
     pub basetaskhash: BTreeMap<String, String>,
 }
 
@@ -107,24 +123,34 @@ walk_struct!(
     rkyv::Serialize,
     rkyv::Deserialize,
 )]
+#[rkyv(derive(floe::Schema))]
 pub(crate) struct NameIndexes {
     /// Recipe name to files.
+    #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
     pub pkg_pn: BTreeMap<String, Vec<String>>,
     /// Recipe name to the names it provides for builds.
+    #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
     pub pn_provides: BTreeMap<String, Vec<String>>,
     /// Every name that some build depends on.
+    #[rkyv(with = Map<Intern>)]
     pub all_depends: Vec<String>,
     /// Package to the files that build it.
+    #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
     pub packages: BTreeMap<String, Vec<String>>,
     /// Name to the files that provide it for builds.
+    #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
     pub providers: BTreeMap<String, Vec<String>>,
     /// Name to the files that provide it at run time.
+    #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
     pub rproviders: BTreeMap<String, Vec<String>>,
     /// Regular expression of packages to the files that may build them.
+    #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
     pub packages_dynamic: BTreeMap<String, Vec<String>>,
     /// Files that a build of everything may include.
+    #[rkyv(with = Map<Intern>)]
     pub possible_world: Vec<String>,
     /// The names of all recipes.
+    #[rkyv(with = Map<Intern>)]
     pub universe_target: Vec<String>,
     /// Declared by BitBake, empty in the dumps.
     pub task_queues: Empty,
@@ -136,6 +162,26 @@ pub(crate) struct NameIndexes {
     pub ignored_dependencies: Set,
     /// The files that a build of everything includes; none until such a build is asked for.
     pub world_target: Set,
+}
+
+impl NameIndexes {
+    /// The names, recipes and packages in all indexes together.
+    pub(crate) fn len(&self) -> usize {
+        let maps = [
+            &self.pkg_pn,
+            &self.pn_provides,
+            &self.packages,
+            &self.providers,
+            &self.rproviders,
+            &self.packages_dynamic,
+        ];
+        let lists = [
+            &self.all_depends,
+            &self.possible_world,
+            &self.universe_target,
+        ];
+        maps.map(BTreeMap::len).iter().sum::<usize>() + lists.map(Vec::len).iter().sum::<usize>()
+    }
 }
 
 walk_struct!(
@@ -268,6 +314,7 @@ pub(crate) fn split(
 }
 
 /// The indexes that [`split`] took apart.
+#[cfg(test)]
 pub(crate) fn join(recipes: BTreeMap<String, RecipeIndexes>, names: NameIndexes) -> CacheData {
     macro_rules! start {
         ($($index:ident),+) => {

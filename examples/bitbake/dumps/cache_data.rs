@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::python::Set;
 use super::task_deps::TaskDeps;
 use crate::walk::{Visitor, Walk, walk_struct};
+use floe::Intern;
 
 /// One field for each index, under BitBake's own name.
 #[derive(
@@ -26,6 +27,7 @@ use crate::walk::{Visitor, Walk, walk_struct};
     Serialize,
     Deserialize,
 )]
+#[rkyv(derive(floe::Schema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CacheData {
     /// File to the dependencies of its tasks.
@@ -156,7 +158,12 @@ walk_struct!(
     Serialize,
     Deserialize,
 )]
-pub(crate) struct Version(pub String, pub String, pub String);
+#[rkyv(derive(floe::Schema))]
+pub(crate) struct Version(
+    #[rkyv(with = Intern)] pub String,
+    #[rkyv(with = Intern)] pub String,
+    #[rkyv(with = Intern)] pub String,
+);
 
 walk_struct!(Version, ArchivedVersion(epoch, version, revision));
 
@@ -178,6 +185,7 @@ walk_struct!(Version, ArchivedVersion(epoch, version, revision));
     Serialize,
     Deserialize,
 )]
+#[rkyv(derive(floe::Schema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Empty {}
 

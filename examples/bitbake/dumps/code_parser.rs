@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use floe::Intern;
+use rkyv::with::MapKV;
 use serde::{Deserialize, Serialize};
 
 use super::python::{Set, instance_of_class};
@@ -23,6 +25,7 @@ use crate::walk::walk_struct;
     Serialize,
     Deserialize,
 )]
+#[rkyv(derive(floe::Schema))]
 #[serde(
     remote = "Self",
     rename = "pythonCacheLine",
@@ -31,10 +34,13 @@ use crate::walk::walk_struct;
 )]
 pub(crate) struct PythonCacheLine {
     /// Names of the variables it reads.
+    #[rkyv(with = Intern)]
     pub refs: Set,
     /// Names of the functions it calls.
+    #[rkyv(with = Intern)]
     pub execs: Set,
     /// The words it looks for, by the variable in which it looks for them.
+    #[rkyv(with = Intern<MapKV<Intern, Intern>>)]
     pub contains: BTreeMap<String, Set>,
     /// Digest of the source of a function that stands in a module.
     // With `deserialize_with` it has to be there: by itself serde takes a missing option as null.
@@ -68,6 +74,7 @@ walk_struct!(
     Serialize,
     Deserialize,
 )]
+#[rkyv(derive(floe::Schema))]
 #[serde(
     remote = "Self",
     rename = "shellCacheLine",
@@ -76,6 +83,7 @@ walk_struct!(
 )]
 pub(crate) struct ShellCacheLine {
     /// Names of the commands it runs.
+    #[rkyv(with = Intern)]
     pub execs: Set,
 }
 

@@ -26,6 +26,7 @@ use crate::walk::walk_struct;
     Serialize,
     Deserialize,
 )]
+#[rkyv(derive(floe::Schema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Set {
     /// Sorted and distinct, so equal sets are equal values however the source ordered them.

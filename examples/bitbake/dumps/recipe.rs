@@ -9,6 +9,8 @@ use super::python::Instance;
 use super::stamp::{FileDependency, FileStamp};
 use super::task_deps::TaskDeps;
 use crate::walk::walk_struct;
+use floe::Intern;
+use rkyv::with::{Map, MapKV};
 
 /// A recipe, or one variant of it.
 #[derive(
@@ -24,31 +26,43 @@ use crate::walk::walk_struct;
     rkyv::Deserialize,
     Serialize,
 )]
+#[rkyv(derive(floe::Schema))]
 #[serde(tag = "__class__")]
 pub(crate) struct CoreRecipeInfo {
     /// The files it was parsed from, in the order of reading, and those that were looked for in vain.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub file_depends: Vec<FileDependency>,
     /// The stamp of the recipe's own file.
     pub timestamp: FileStamp,
     /// The variants of the recipe, `""` for the plain one.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub variants: Vec<String>,
     /// The append files that were applied, in order.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub appends: Vec<String>,
     /// Not empty if the recipe must not be cached.
+    #[rkyv(with = Intern)]
     pub nocache: String,
     /// The names it provides for builds.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub provides: Vec<String>,
     /// The names all its packages provide at run time.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub rprovides: Vec<String>,
     /// The recipe's name.
+    #[rkyv(with = Intern)]
     pub pn: String,
     /// The packages it builds.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub packages: Vec<String>,
     /// Regular expressions of the packages it may build as well.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub packages_dynamic: Vec<String>,
     /// The names that each package provides at run time.
+    #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
     pub rprovides_pkg: BTreeMap<String, Vec<String>>,
     /// Why it is skipped, empty if it is not.
+    #[rkyv(with = Intern)]
     pub skipreason: String,
     /// Whether it is skipped.
     pub skipped: bool,
@@ -91,44 +105,60 @@ walk_struct!(
     rkyv::Deserialize,
     Serialize,
 )]
+#[rkyv(derive(floe::Schema))]
 pub(crate) struct ParsedRecipe {
     /// The recipe's tasks.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub tasks: Vec<String>,
     /// The hash of each task without its dependencies, in hexadecimal.
+    #[rkyv(with = MapKV<Intern, rkyv::with::Identity>)]
     pub basetaskhashes: BTreeMap<String, String>,
     /// The names under which its output is found in shared state.
     pub hashfilename: String,
     /// How its tasks depend on each other and on those of other recipes.
+    #[rkyv(with = Intern)]
     pub task_deps: TaskDeps,
     /// The epoch, often empty.
+    #[rkyv(with = Intern)]
     pub pe: String,
     /// The version.
+    #[rkyv(with = Intern)]
     pub pv: String,
     /// The revision.
+    #[rkyv(with = Intern)]
     pub pr: String,
     /// The preference of this version over others.
     pub defaultpref: i32,
     /// Not empty if a build of everything leaves it out.
+    #[rkyv(with = Intern)]
     pub not_world: String,
     /// The start of the paths of its tasks' stamp files.
     pub stamp: String,
     /// The pattern of the stamp files to remove.
     pub stampclean: String,
     /// What is added to the name of each task's stamp file.
+    #[rkyv(with = Intern<MapKV<Intern, Map<Intern>>>)]
     pub stamp_extrainfo: BTreeMap<String, Option<String>>,
     /// The files each task depends on, as a text of `path:exists` words.
+    #[rkyv(with = Intern<MapKV<Intern, Intern>>)]
     pub file_checksums: BTreeMap<String, String>,
     /// What the build depends on.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub depends: Vec<String>,
     /// What all its packages depend on at run time.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub rdepends: Vec<String>,
     /// What all its packages recommend at run time.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub rrecommends: Vec<String>,
     /// What each package depends on at run time.
+    #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
     pub rdepends_pkg: BTreeMap<String, Vec<String>>,
     /// What each package recommends at run time.
+    #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
     pub rrecommends_pkg: BTreeMap<String, Vec<String>>,
     /// The classes it inherits, as paths in the order of inheritance.
+    #[rkyv(with = Intern<Map<Intern>>)]
     pub inherits: Vec<String>,
     /// The environment of its tasks that run under fakeroot.
     pub fakerootenv: String,
@@ -137,8 +167,10 @@ pub(crate) struct ParsedRecipe {
     /// The log those tasks write.
     pub fakerootlogs: String,
     /// The environment of its tasks that do not run under fakeroot.
+    #[rkyv(with = Intern)]
     pub fakerootnoenv: String,
     /// Python code that computes more dependencies of the recipe.
+    #[rkyv(with = Intern)]
     pub extradepsfunc: String,
 }
 

@@ -23,6 +23,7 @@ use crate::walk::{walk_enum, walk_struct};
     serde::Serialize,
     serde::Deserialize,
 )]
+#[rkyv(derive(floe::Schema))]
 pub(crate) struct FileStamp(pub i64, pub u64, pub u64);
 
 walk_struct!(FileStamp, ArchivedFileStamp(mtime, size, inode));
@@ -41,6 +42,7 @@ walk_struct!(FileStamp, ArchivedFileStamp(mtime, size, inode));
     rkyv::Serialize,
     rkyv::Deserialize,
 )]
+#[rkyv(derive(floe::Schema))]
 pub(crate) enum Stamp {
     /// There was no such file.
     Absent,
@@ -65,7 +67,8 @@ walk_enum!(Stamp, ArchivedStamp { Absent, Present(stamp) });
     serde::Serialize,
     serde::Deserialize,
 )]
-pub(crate) struct FileDependency(pub String, pub Stamp);
+#[rkyv(derive(floe::Schema))]
+pub(crate) struct FileDependency(#[rkyv(with = floe::Intern)] pub String, pub Stamp);
 
 walk_struct!(FileDependency, ArchivedFileDependency(path, stamp));
 
@@ -84,6 +87,7 @@ walk_struct!(FileDependency, ArchivedFileDependency(path, stamp));
     serde::Serialize,
     serde::Deserialize,
 )]
+#[rkyv(derive(floe::Schema))]
 pub(crate) struct FileChecksum(pub i64, pub String);
 
 walk_struct!(FileChecksum, ArchivedFileChecksum(mtime, md5));

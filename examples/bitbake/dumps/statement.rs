@@ -1,5 +1,6 @@
 //! The statements of a parsed metadata file: the cache `cached_statements`, keyed by path.
 
+use floe::Intern;
 use serde::{Deserialize, Serialize};
 
 use crate::walk::{walk_enum, walk_struct};
@@ -21,11 +22,13 @@ use crate::walk::{walk_enum, walk_struct};
     Serialize,
     Deserialize,
 )]
+#[rkyv(derive(floe::Schema))]
 #[serde(tag = "__class__", deny_unknown_fields)]
 pub(crate) enum Statement {
     /// `VARIABLE = "value"` in all its forms.
     #[serde(rename = "DataNode")]
     Data {
+        #[rkyv(with = Intern)]
         filename: String,
         lineno: u32,
         groupd: Box<Assignment>,
@@ -33,6 +36,7 @@ pub(crate) enum Statement {
     /// `include` or, where `force`, `require`.
     #[serde(rename = "IncludeNode")]
     Include {
+        #[rkyv(with = Intern)]
         filename: String,
         lineno: u32,
         what_file: String,
@@ -41,6 +45,7 @@ pub(crate) enum Statement {
     /// `inherit`.
     #[serde(rename = "InheritNode")]
     Inherit {
+        #[rkyv(with = Intern)]
         filename: String,
         lineno: u32,
         classes: String,
@@ -48,6 +53,7 @@ pub(crate) enum Statement {
     /// `inherit_defer`.
     #[serde(rename = "InheritDeferredNode")]
     InheritDeferred {
+        #[rkyv(with = Intern)]
         filename: String,
         lineno: u32,
         inherit: DeferredClasses,
@@ -55,6 +61,7 @@ pub(crate) enum Statement {
     /// `def function():` in Python.
     #[serde(rename = "PythonMethodNode")]
     PythonMethod {
+        #[rkyv(with = Intern)]
         filename: String,
         lineno: u32,
         function: String,
@@ -64,6 +71,7 @@ pub(crate) enum Statement {
     /// `function() { .. }` in shell, or in Python where `python`.
     #[serde(rename = "MethodNode")]
     Method {
+        #[rkyv(with = Intern)]
         filename: String,
         lineno: u32,
         func_name: String,
@@ -74,6 +82,7 @@ pub(crate) enum Statement {
     /// `addtask .. before .. after ..`.
     #[serde(rename = "AddTaskNode")]
     AddTask {
+        #[rkyv(with = Intern)]
         filename: String,
         lineno: u32,
         tasks: String,
@@ -83,6 +92,7 @@ pub(crate) enum Statement {
     /// `addhandler`.
     #[serde(rename = "BBHandlerNode")]
     Handler {
+        #[rkyv(with = Intern)]
         filename: String,
         lineno: u32,
         hs: Vec<String>,
@@ -90,6 +100,7 @@ pub(crate) enum Statement {
     /// `EXPORT_FUNCTIONS`.
     #[serde(rename = "ExportFuncsNode")]
     ExportFunctions {
+        #[rkyv(with = Intern)]
         filename: String,
         lineno: u32,
         n: Vec<String>,
@@ -127,6 +138,7 @@ walk_enum!(
     Serialize,
     Deserialize,
 )]
+#[rkyv(derive(floe::Schema))]
 pub(crate) struct DeferredClasses(pub String, pub String, pub u32);
 
 walk_struct!(
@@ -150,6 +162,7 @@ walk_struct!(
     Serialize,
     Deserialize,
 )]
+#[rkyv(derive(floe::Schema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Assignment {
     /// `export `.

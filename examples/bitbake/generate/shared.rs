@@ -65,7 +65,7 @@ fn machine(index: usize) -> File {
 fn include(index: usize, section: &str) -> File {
     let class = CLASSES[index % 3];
     let text = format!(
-        "SECTION ?= \"{section}\"\nBUGTRACKER = \"https://issues.example.org/{section}\"\n\
+        "SECTION ?= \"{section}\"\nBUGTRACKER = \"https://bugs.example.org/{section}\"\n\
          inherit {class}\nPACKAGE_ARCH ??= \"${{TUNE_PKGARCH}}\"\n"
     );
     File {

@@ -1,4 +1,4 @@
-//! Finds the metadata files of a tree and reads their text.
+//! Finds the files of a tree that have a metadata ending, and reads their text.
 
 use std::fs;
 use std::io;
@@ -6,15 +6,15 @@ use std::path::Path;
 
 use crate::statements::{Problem, Rules};
 
-/// The metadata files of a tree, by their path in it, sorted.
+/// The files of a tree that have a metadata ending, by their path in it, sorted.
 pub(super) struct Found {
     pub paths: Vec<String>,
     pub problems: Vec<Problem>,
 }
 
-/// Finds every metadata file under `root`. Links to folders and hidden folders are not entered; a folder
+/// Finds every file with a metadata ending under `root`. Links to folders and hidden folders are not entered; a folder
 /// that cannot be listed is a problem, except `root` itself, which is an error.
-pub(super) fn metadata_files(root: &Path) -> io::Result<Found> {
+pub(super) fn files(root: &Path) -> io::Result<Found> {
     let mut found = Found {
         paths: vec![],
         problems: vec![],
@@ -67,9 +67,15 @@ pub(super) fn rules_of(path: &str) -> Rules {
     }
 }
 
-/// Whether BitBake would parse the file. Of `.conf` files those in a layer's `conf` folder: others are
+/// Whether the file has the ending of metadata.
+fn has_ending(path: &str) -> bool {
+    let ending = path.rsplit_once('.').map(|(_, ending)| ending);
+    matches!(ending, Some("bb" | "bbclass" | "bbappend" | "inc" | "conf"))
+}
+
+/// Whether BitBake would parse a file with such an ending. Of `.conf` files those in a layer's `conf` folder: others are
 /// files that recipes install. `.wks.inc` are parts of disk layouts.
-fn is_metadata(path: &str) -> bool {
+pub(super) fn is_metadata(path: &str) -> bool {
     let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
     let Some((stem, ending)) = file.rsplit_once('.') else {
         return false;
@@ -107,7 +113,7 @@ impl Found {
                 if !name.starts_with('.') {
                     folders.push(path);
                 }
-            } else if is_metadata(&path) {
+            } else if has_ending(&path) {
                 // What is neither a file nor a link to one, such as a pipe, might never be read to its end.
                 match fs::metadata(entry.path()) {
                     Ok(metadata) if metadata.is_file() => self.paths.push(path),
@@ -173,7 +179,7 @@ mod tests {
         ] {
             std::os::unix::fs::symlink(target, path(name)).expect("a link");
         }
-        let found = metadata_files(tree.path()).expect("a tree");
+        let found = files(tree.path()).expect("a tree");
         assert_eq!(found.paths, ["b/a.bb", "link.bb"]);
         let problems: Vec<_> = found.problems.iter().map(|it| it.path.as_str()).collect();
         assert_eq!(problems, ["broken.bb", "n.bb"]);

@@ -19,16 +19,16 @@ pub(super) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) 
         std::iter::from_fn(claim).collect::<Vec<_>>()
     };
     let processors = thread::available_parallelism().map_or(1, usize::from);
-    let helpers = processors.min(items.len()).saturating_sub(1);
+    let others = processors.min(items.len()).saturating_sub(1);
     let mut results = thread::scope(|scope| {
         let spawn = |_| {
             let builder = thread::Builder::new().name("layer".into());
             builder.spawn_scoped(scope, || (run(), this_thread())).ok()
         };
-        let helpers: Vec<_> = (0..helpers).map_while(spawn).collect();
+        let others: Vec<_> = (0..others).map_while(spawn).collect();
         let mut results = run();
-        for helper in helpers {
-            let (done, path) = helper
+        for other in others {
+            let (done, path) = other
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             results.extend(done);
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn threads_are_gone_afterwards() {
-        for _ in 0..200 {
+        for _ in 0..2000 {
             let threads = Mutex::new(BTreeSet::new());
             let own = this_thread();
             map(&[(); 64], |()| {

@@ -26,16 +26,12 @@ pub(crate) struct Parsed {
 
 /// Reads the text of the file `path`, in one pass. No text makes it fail.
 pub(crate) fn parse(path: &str, text: &str, rules: Rules) -> Parsed {
+    let (state, parsed) = (State::Between, Parsed::default());
     let mut reader = Reader {
         path,
         rules,
-        state: State::Between,
-        parsed: Parsed {
-            statements: vec![],
-            lines: 0,
-            unknown_lines: 0,
-            problems: vec![],
-        },
+        state,
+        parsed,
     };
     for line in text.lines() {
         reader.parsed.lines += 1;
@@ -56,8 +52,7 @@ struct Reader<'t> {
 enum State {
     Between,
     Continued(Open),
-    Braces(Head, Open),
-    Definition(Variable, Open),
+    Function(Head, Open),
 }
 
 /// Text that later lines may add to, and the line it started on.
@@ -66,7 +61,7 @@ struct Open {
     text: String,
 }
 
-/// How a function in braces starts.
+/// How a function starts.
 struct Head {
     name: Variable,
     language: Language,
@@ -78,15 +73,27 @@ impl Reader<'_> {
         match std::mem::replace(&mut self.state, State::Between) {
             State::Between => self.statement_line(self.parsed.lines, String::new(), text),
             State::Continued(open) => self.continuation(open, text),
-            State::Braces(head, open) if text == "}" => self.function(head, open),
-            State::Braces(head, open) => self.state = State::Braces(head, open.with(text)),
-            State::Definition(name, open) if continues_definition(text) => {
-                self.state = State::Definition(name, open.with(text));
-            }
-            State::Definition(name, open) => {
-                self.definition(name, open);
-                self.statement_line(self.parsed.lines, String::new(), text);
-            }
+            State::Function(head, open) => self.body_line(head, open, text),
+        }
+    }
+
+    /// Adds a line to a function, or ends it. The line that ends a definition is no part of it.
+    fn body_line(&mut self, head: Head, mut open: Open, text: &str) {
+        let definition = head.language == Language::Definition;
+        let goes_on = if definition {
+            continues_definition(text)
+        } else {
+            text != "}"
+        };
+        if goes_on {
+            open.text.push_str(text);
+            open.text.push('\n');
+            self.state = State::Function(head, open);
+            return;
+        }
+        self.function(head, open);
+        if definition {
+            self.statement_line(self.parsed.lines, String::new(), text);
         }
     }
 
@@ -96,7 +103,7 @@ impl Reader<'_> {
             (false, true) => {
                 self.problem(
                     self.parsed.lines,
-                    "a comment in the middle of a continued statement",
+                    "a comment in the middle of a continued statement: move it before the statement",
                 );
                 self.state = State::Continued(open);
             }
@@ -126,22 +133,13 @@ impl Reader<'_> {
 
     fn statement(&mut self, line: u32, text: String) {
         let recipe = self.rules == Rules::Recipe;
-        if recipe && let Some(head) = function_head(&text) {
-            self.state = State::Braces(
-                head,
-                Open {
-                    line,
-                    text: String::new(),
-                },
-            );
-        } else if recipe && let Some(name) = definition_head(&text) {
-            self.state = State::Definition(
-                name,
-                Open {
-                    line,
-                    text: text + "\n",
-                },
-            );
+        let head = || function_head(&text).or_else(|| definition_head(&text));
+        if recipe && let Some(head) = head() {
+            let text = match head.language {
+                Language::Definition => text + "\n",
+                _ => String::new(),
+            };
+            self.state = State::Function(head, Open { line, text });
         } else if recipe && let Some(kind) = directive::recipe_statement(&text) {
             self.push(line, kind);
         } else if let Some(kind) = directive::common_statement(&text) {
@@ -152,35 +150,26 @@ impl Reader<'_> {
         }
     }
 
-    fn function(
-        &mut self,
-        Head {
+    fn function(&mut self, head: Head, open: Open) {
+        let Head {
             name,
             language,
             fakeroot,
-        }: Head,
-        open: Open,
-    ) {
-        self.push(
-            open.line,
-            Kind::Function {
-                name,
-                language,
-                fakeroot,
-                body: open.text,
-            },
-        );
-    }
-
-    fn definition(&mut self, name: Variable, Open { line, text }: Open) {
-        let body = format!("{}\n", text.trim_end());
-        let language = Language::Definition;
+        } = head;
+        let Open {
+            line,
+            text: mut body,
+        } = open;
+        if language == Language::Definition {
+            body.truncate(body.trim_end().len());
+            body.push('\n');
+        }
         self.push(
             line,
             Kind::Function {
                 name,
                 language,
-                fakeroot: false,
+                fakeroot,
                 body,
             },
         );
@@ -189,12 +178,14 @@ impl Reader<'_> {
     fn finish(&mut self) {
         match std::mem::replace(&mut self.state, State::Between) {
             State::Between => {}
-            State::Definition(name, open) => self.definition(name, open),
+            State::Function(head, open) if head.language == Language::Definition => {
+                self.function(head, open);
+            }
             State::Continued(open) => self.problem(
                 open.line,
                 "the file ends in a continued statement: remove its last backslash",
             ),
-            State::Braces(head, open) => self.problem(
+            State::Function(head, open) => self.problem(
                 open.line,
                 &format!(
                     "the function `{}` has no end: a line with `}}` alone, not indented, must close it",
@@ -214,14 +205,6 @@ impl Reader<'_> {
             line,
             what: what.into(),
         });
-    }
-}
-
-impl Open {
-    fn with(mut self, line: &str) -> Self {
-        self.text.push_str(line);
-        self.text.push('\n');
-        self
     }
 }
 
@@ -255,12 +238,16 @@ fn function_head(text: &str) -> Option<Head> {
     })
 }
 
-/// The name in `def name(...):`.
-fn definition_head(text: &str) -> Option<Variable> {
+/// The start of a definition: `def name(...):`.
+fn definition_head(text: &str) -> Option<Head> {
     let text = super::assignment::after_keyword(text, "def")?;
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_')?;
     let (name, rest) = text.split_at(end);
-    (!name.is_empty() && rest.contains(':')).then(|| Variable::new(name))
+    (!name.is_empty() && rest.contains(':')).then(|| Head {
+        name: Variable::new(name),
+        language: Language::Definition,
+        fakeroot: false,
+    })
 }
 
 fn continues_definition(text: &str) -> bool {

@@ -1,0 +1,31 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Parses a BitBake layer into caches, freezes them, forks workers that read them, and compares
+/// that with the same caches inherited on the heap.
+#[derive(Debug, Parser)]
+#[command(name = "bitbake")]
+pub(crate) struct Arguments {
+    /// An OpenEmbedded layer tree. Without it a tree of 1,100 recipes is generated.
+    #[arg(conflicts_with = "caches")]
+    pub layer: Option<PathBuf>,
+
+    /// A folder with JSON dumps of a real BitBake's own caches, to be frozen instead of a layer's.
+    #[arg(long, value_name = "DIR")]
+    pub caches: Option<PathBuf>,
+
+    /// How many workers are forked.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub workers: usize,
+
+    /// Writes everything that was measured to a file.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// How many recipes the generated layer has.
+    #[arg(long, value_name = "N", default_value_t = 1100, hide = true)]
+    pub recipes: usize,
+}

@@ -1,0 +1,245 @@
+//! Forks workers over caches in one form, and measures what that costs.
+
+mod gate;
+
+use std::cell::RefCell;
+use std::io;
+use std::process;
+use std::time::Instant;
+
+use floe::memory::{self, Memory};
+use floe::prefork::{self, Pool};
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::caches::{Cache, Form};
+use gate::{Gate, WorkerGate};
+
+/// The caches of the owner. A worker takes its own copy of them out of the cell to drop it.
+pub(crate) type Caches = RefCell<Vec<Box<dyn Cache>>>;
+
+/// What all workers measured, a list with one number for each of them.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Measured {
+    pub fork_micros: Vec<f64>,
+    pub uss_after_fork: Vec<u64>,
+    pub uss_after_read: Vec<u64>,
+    pub pss_after_read: Vec<u64>,
+    pub rss_after_read: Vec<u64>,
+    pub uss_after_drop: Vec<u64>,
+    pub rss_after_drop: Vec<u64>,
+    pub read_seconds: Vec<f64>,
+    /// Over everything that was read, in hexadecimal; the same in every worker.
+    pub digest: String,
+    #[serde(flatten)]
+    pub regions: Option<Regions>,
+}
+
+/// What became of the frozen regions.
+#[derive(Debug, Serialize)]
+pub(crate) struct Regions {
+    /// All regions together.
+    pub region_bytes: u64,
+    pub region_anonymous: Vec<u64>,
+    pub region_pss: Vec<u64>,
+    /// The owner's share.
+    pub region_pss_owner: u64,
+    /// Whether every worker has the owner's physical frames; `None` where the kernel hides them.
+    pub same_frames: Option<bool>,
+    /// A digest of the owner's frames.
+    #[serde(skip)]
+    frames: Option<u64>,
+}
+
+/// A comparison that could not be made, or whose answers differ.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ComparisonError {
+    #[error(transparent)]
+    Floe(#[from] floe::Error),
+    #[error("cannot keep the workers in step: {0}")]
+    Gate(#[from] io::Error),
+    #[error("worker {worker} could not measure itself: {reason}")]
+    Worker { worker: usize, reason: String },
+    #[error("worker {worker} read other answers than the owner: expected {expected}, got {got}")]
+    Answers {
+        worker: usize,
+        expected: String,
+        got: String,
+    },
+}
+
+/// What one worker tells at its end.
+#[derive(Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct Report {
+    read_seconds: f64,
+    digest: u64,
+    /// A digest of the physical frames of all regions.
+    frames: Option<u64>,
+}
+
+/// A worker, seen from the owner.
+struct Running {
+    pid: u32,
+    gate: Gate,
+    pool: Pool<Result<Report, String>>,
+}
+
+/// Forks workers that read all caches in one form, then drop them.
+///
+/// The owner measures them from outside, while all of them stand at a gate: so the measurement
+/// costs a worker nothing, and all of them share what is shared.
+pub(crate) fn run(
+    caches: &Caches,
+    form: Form,
+    workers: usize,
+) -> Result<Measured, ComparisonError> {
+    // The owner reads and measures first, so that its pages are in use as they are after a parse.
+    let expected = read(&caches.borrow(), form);
+    Memory::of_self()?;
+    let mut measured = Measured {
+        digest: format!("{expected:016x}"),
+        ..Measured::default()
+    };
+    let mut running = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let (gate, worker_gate) = Gate::pair()?;
+        let start = Instant::now();
+        let work = |_| work(caches, form, worker_gate).map_err(|error| error.to_string());
+        let pool = prefork::spawn(1, work)?;
+        measured
+            .fork_micros
+            .push(start.elapsed().as_nanos() as f64 / 1e3);
+        running.push(Running {
+            pid: pool.pids()[0],
+            gate,
+            pool,
+        });
+    }
+    for after_fork in at_the_gate(&mut running)? {
+        measured.uss_after_fork.push(after_fork.uss);
+    }
+    open_all(&mut running)?;
+    for after_read in at_the_gate(&mut running)? {
+        measured.uss_after_read.push(after_read.uss);
+        measured.pss_after_read.push(after_read.pss);
+        measured.rss_after_read.push(after_read.rss);
+    }
+    if form == Form::Frozen {
+        measured.regions = Some(Regions::measure(&caches.borrow(), &running)?);
+    }
+    open_all(&mut running)?;
+    for after_drop in at_the_gate(&mut running)? {
+        measured.uss_after_drop.push(after_drop.uss);
+        measured.rss_after_drop.push(after_drop.rss);
+    }
+    open_all(&mut running)?;
+    for (worker, Running { pool, .. }) in running.into_iter().enumerate() {
+        for report in pool.join()? {
+            let failed = |reason| ComparisonError::Worker { worker, reason };
+            measured.add(worker, report.map_err(failed)?)?;
+        }
+    }
+    Ok(measured)
+}
+
+/// The memory of all workers, once all have arrived.
+fn at_the_gate(running: &mut [Running]) -> Result<Vec<Memory>, ComparisonError> {
+    for worker in &mut *running {
+        worker.gate.await_arrival()?;
+    }
+    Ok(running
+        .iter()
+        .map(|worker| Memory::of(worker.pid))
+        .collect::<floe::Result<_>>()?)
+}
+
+fn open_all(running: &mut [Running]) -> io::Result<()> {
+    running.iter_mut().try_for_each(|worker| worker.gate.open())
+}
+
+/// The life of a worker.
+fn work(caches: &Caches, form: Form, mut gate: WorkerGate) -> Result<Report, ComparisonError> {
+    gate.pass()?;
+    let start = Instant::now();
+    let digest = read(&caches.borrow(), form);
+    let read_seconds = start.elapsed().as_secs_f64();
+    gate.pass()?;
+    let frames = frames(&caches.borrow())?;
+    for cache in caches.borrow_mut().iter_mut() {
+        cache.drop_form(form);
+    }
+    gate.pass()?;
+    Ok(Report {
+        read_seconds,
+        digest,
+        frames,
+    })
+}
+
+/// Reads everything; the sum does not depend on the order of caches and entries.
+fn read(caches: &[Box<dyn Cache>], form: Form) -> u64 {
+    caches
+        .iter()
+        .map(|cache| cache.read(form))
+        .fold(0, u64::wrapping_add)
+}
+
+/// A digest of the physical frames of all regions in this process.
+fn frames(caches: &[Box<dyn Cache>]) -> floe::Result<Option<u64>> {
+    let mut digest = Some(0_u64);
+    for region in caches.iter().filter_map(|cache| cache.region()) {
+        digest = memory::frames(region)?.zip(digest).map(|(frames, before)| {
+            let bytes: Vec<u8> = frames
+                .iter()
+                .flat_map(|frame| frame.to_le_bytes())
+                .collect();
+            xxh3_64(&bytes) ^ before.rotate_left(1)
+        });
+    }
+    Ok(digest)
+}
+
+/// The memory of all regions in one process.
+fn regions_in(pid: u32, caches: &[Box<dyn Cache>]) -> floe::Result<Memory> {
+    let regions = caches.iter().filter_map(|cache| cache.region());
+    regions.map(|region| Memory::of_mapping(pid, region)).sum()
+}
+
+impl Regions {
+    fn measure(caches: &[Box<dyn Cache>], running: &[Running]) -> floe::Result<Self> {
+        let of_workers = running.iter().map(|worker| regions_in(worker.pid, caches));
+        let of_workers = of_workers.collect::<floe::Result<Vec<Memory>>>()?;
+        let lengths = caches
+            .iter()
+            .filter_map(|cache| cache.region())
+            .map(|region| region.len() as u64);
+        let frames = frames(caches)?;
+        Ok(Self {
+            region_bytes: lengths.sum(),
+            region_anonymous: of_workers.iter().map(|memory| memory.anonymous).collect(),
+            region_pss: of_workers.iter().map(|memory| memory.pss).collect(),
+            region_pss_owner: regions_in(process::id(), caches)?.pss,
+            same_frames: frames.map(|_| true),
+            frames,
+        })
+    }
+}
+
+impl Measured {
+    fn add(&mut self, worker: usize, report: Report) -> Result<(), ComparisonError> {
+        let got = format!("{:016x}", report.digest);
+        if got != self.digest {
+            return Err(ComparisonError::Answers {
+                worker,
+                expected: self.digest.clone(),
+                got,
+            });
+        }
+        self.read_seconds.push(report.read_seconds);
+        if let Some(regions) = &mut self.regions {
+            let same = report.frames == regions.frames;
+            regions.same_frames = regions.same_frames.map(|so_far| so_far && same);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! A BitBake layer's caches, frozen and read by forked workers, beside the same caches inherited
+//! on the heap.
+
+mod allocator;
+mod arguments;
+mod caches;
+mod code;
+mod comparison;
+mod dumps;
+mod generate;
+mod layer;
+mod objects;
+mod patterns;
+mod recipes;
+mod report;
+mod source;
+mod statements;
+mod walk;
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+
+use arguments::Arguments;
+use caches::{Cache, Form};
+use report::{CacheSize, Report};
+use source::Source;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let source = match Source::read(&arguments) {
+        Ok(source) => source,
+        Err(unreadable) => {
+            eprintln!("bitbake: {}", unreadable.0);
+            return ExitCode::from(2);
+        }
+    };
+    match compare(&arguments, source) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bitbake: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare(arguments: &Arguments, source: Source) -> Result<(), Box<dyn Error>> {
+    let Source {
+        name,
+        files,
+        parse_seconds,
+        notes,
+        mut caches,
+    } = source;
+    println!("{name}: {files} files parsed in {parse_seconds:.2} s");
+    for note in notes {
+        println!("  {note}");
+    }
+    let start = Instant::now();
+    for cache in &mut caches {
+        cache.freeze()?;
+    }
+    let freeze_seconds = start.elapsed().as_secs_f64();
+    let mut sizes: Vec<CacheSize> = caches.iter().map(|cache| size_of(&**cache)).collect();
+    for cache in &caches {
+        cache.verify()?;
+    }
+    println!(
+        "  frozen in {freeze_seconds:.2} s; every frozen entry equals its source in every field"
+    );
+
+    // One form after the other, so that no worker inherits what it does not need.
+    let caches = RefCell::new(caches);
+    let workers = arguments.workers;
+    let inherited = comparison::run(&caches, Form::Heap, workers)?;
+    for (cache, size) in caches.borrow_mut().iter_mut().zip(&mut sizes) {
+        cache.make_objects();
+        size.heap_bytes = allocator::bytes_freed(|| cache.drop_form(Form::Heap));
+    }
+    allocator::trim();
+    let inherited_refcounted = comparison::run(&caches, Form::Objects, workers)?;
+    for cache in caches.borrow_mut().iter_mut() {
+        cache.drop_form(Form::Objects);
+    }
+    allocator::trim();
+    let frozen = comparison::run(&caches, Form::Frozen, workers)?;
+
+    let report = Report {
+        layer: name,
+        files,
+        parse_seconds,
+        freeze_seconds,
+        caches: sizes,
+        workers,
+        inherited,
+        inherited_refcounted,
+        frozen,
+    };
+    println!("{report}");
+    if let Some(path) = &arguments.json {
+        std::fs::write(path, serde_json::to_vec_pretty(&report)?)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    report.check_answers()?;
+    Ok(())
+}
+
+fn size_of(cache: &dyn Cache) -> CacheSize {
+    CacheSize {
+        name: cache.name().to_owned(),
+        entries: cache.entries(),
+        heap_bytes: 0,
+        frozen_bytes: cache.region().map_or(0, |region| region.len() as u64),
+    }
+}
