@@ -29,6 +29,9 @@ pub type CheckStrategy = Strategy<Validator, BoxedError>;
 ///
 /// Implemented for every such type; there is nothing to implement by hand.
 ///
+/// rkyv archives `usize` and `isize` in 32 bits and cuts off the rest: use `u64` and `i64` where
+/// values may be larger.
+///
 /// ```
 /// #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 /// #[rkyv(derive(floe::Schema))]

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 
 use crate::format::SectionKind;
 use crate::prefork::Failure;
+use crate::region::Advice;
 use crate::schema::Fingerprint;
 
 /// Result with the [`Error`] of this crate.
@@ -57,6 +58,16 @@ pub enum Error {
     Map {
         /// The cache.
         name: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The kernel did not take an advice. The region reads as before.
+    #[error("the kernel did not take the advice {advice:?} on cache {name:?}: {source}")]
+    Advise {
+        /// The cache.
+        name: String,
+        /// What was advised.
+        advice: Advice,
         /// The kernel's answer.
         source: io::Error,
     },

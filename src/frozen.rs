@@ -18,7 +18,7 @@ use rkyv::util::AlignedVec;
 use crate::archive::{Collections, Freezer, Scratch, Sink, VALUE_LIMIT, Validator, Value};
 use crate::error::{Error, Result};
 use crate::format::SectionKind;
-use crate::region::{self, Backing, Label, Region, Unsealed};
+use crate::region::{self, Advice, Backing, Label, Region, Unsealed};
 use crate::schema::{Description, Fingerprint};
 
 /// A typed handle on one frozen generation of a cache; derefs to the archived value.
@@ -266,6 +266,16 @@ impl<T: Content> Frozen<T> {
         self.region.fd().ok_or_else(|| Error::NoDescriptor {
             name: self.name().to_owned(),
         })
+    }
+
+    /// Tells the kernel how the region will be read.
+    ///
+    /// # Errors
+    /// [`Error::Advise`] if the kernel does not know the advice or cannot follow it now, for
+    /// want of contiguous memory for huge pages. Nothing is lost then but speed. A region on the
+    /// heap takes any advice and does nothing.
+    pub fn advise(&self, advice: Advice) -> Result<()> {
+        self.region.advise(advice)
     }
 
     pub(crate) fn region(&self) -> &Region {

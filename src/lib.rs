@@ -1,20 +1,66 @@
 //! Caches frozen into shared, kernel-sealed memory: forked, exec'd and unrelated workers read them
-//! in place, through typed handles, and copy nothing.
-#![cfg_attr(docsrs, feature(doc_cfg))]
+//! in place through typed handles, and copy nothing.
+//!
+//! ```
+//! use floe::{Map, prefork};
+//!
+//! // Build once, in the owner.
+//! let versions = [("busybox", "1.37.0"), ("zlib", "1.3.1")];
+//! let versions = Map::freeze("versions", versions.map(|(k, v)| (k.to_owned(), v.to_owned())))?;
+//!
+//! // Read from as many workers as you like.
+//! let lengths = prefork::spawn(4, |_| versions["zlib"].len())?.join()?;
+//! assert_eq!(lengths, [5, 5, 5, 5]);
+//! # Ok::<(), floe::Error>(())
+//! ```
+//!
+//! # Words
+//! | word | meaning |
+//! |---|---|
+//! | *archive* | the bytes of a value in rkyv's zero-copy form |
+//! | *region* | one immutable span of memory: header, archive, index, inputs, schema |
+//! | *freeze* | serialise a value into a new region and seal it |
+//! | *generation* | one frozen version of a cache, numbered from 1; never modified |
+//! | *owner*, *worker* | the process that builds, a process that reads |
+//!
+//! # Where to start
+//! - [`Map`] and [`MapBuilder`]: a keyed cache, built entry by entry.
+//! - [`Frozen`]: the handle on a map or on any other value; [`Frozen::freeze`] makes one.
+//! - [`Schema`], [`Key`]: what types derive to be frozen, and to be keys.
+//! - [`Intern`]: equal values written once. [`Sorted`]: hash maps in a canonical order.
+//! - [`prefork`]: workers that hand back typed results.
+//! - [`memory`]: what all that costs, from /proc.
+//! - [`mod@format`]: the bytes of a region.
+//!
+//! # Promises
+//! 1. Reading writes nothing: no lock, no count, no page copied, in any process.
+//! 2. Safe code is sound: only bytes that nobody can change are ever read, because their seals
+//!    were checked before them, or because they are private.
+//! 3. A handle is typed: another type, or another version of it, is an error.
+//! 4. Bytes from elsewhere are checked once, by whoever brings them in.
+//! 5. Equal values give equal archives (with [`Sorted`] around hash maps and hash sets).
+//! 6. Handles work in a child forked from any process; builders refuse there.
+//! 7. Dropping the last handle gives the memory back at once.
+//!
+//! # Trust
+//! Nobody can change a sealed region, not even its owner. A process that hands over a *lying*
+//! region gets an error in the process that opens it: [`Frozen::from_fd`] and [`Frozen::load`]
+//! check every byte. What they cannot know is whether well-formed data is *true*.
 
+// The derive macros name the crate by its path, inside of it too.
 extern crate self as floe;
 
+pub mod format;
+pub mod intern;
+pub mod map;
+pub mod memory;
+pub mod prefork;
 pub mod schema;
 
 mod archive;
 mod clock;
 mod error;
-pub mod format;
 mod frozen;
-pub mod intern;
-pub mod map;
-pub mod memory;
-pub mod prefork;
 mod region;
 mod sorted;
 
@@ -24,5 +70,6 @@ pub use floe_derive::{Key, Schema};
 pub use frozen::{Content, Frozen};
 pub use intern::{Intern, Interned};
 pub use map::{Key, Map, MapBuilder};
+pub use region::Advice;
 pub use schema::Schema;
 pub use sorted::Sorted;

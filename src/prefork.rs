@@ -1,6 +1,6 @@
 //! Workers forked from one process, each handing back a typed result.
 //!
-//! ```no_run
+//! ```
 //! # fn main() -> Result<(), floe::Error> {
 //! let tens = floe::prefork::spawn(4, |worker| worker.index() as u64 * 10)?.join()?;
 //! assert_eq!(tens, [0, 10, 20, 30]);

@@ -5,19 +5,22 @@
 
 mod file;
 mod heap;
+mod mapping;
 mod memfd;
 mod unsealed;
 
 use std::ops::Range;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use memmap2::Mmap;
 use rkyv::util::AlignedVec;
 
 use crate::error::{Error, Result};
 use crate::format::{HEADER_LENGTH, Header, SectionKind};
 
+use mapping::Mapping;
+
 pub(crate) use file::{load, save};
+pub use mapping::Advice;
 pub(crate) use unsealed::{Backing, Label, Unsealed};
 
 /// Bytes that nobody can change: a memory file with all four seals, or a private heap buffer.
@@ -29,7 +32,7 @@ pub struct Region {
 
 #[derive(Debug)]
 enum Bytes {
-    Memfd { map: Mmap, fd: OwnedFd },
+    Memfd { map: Mapping, fd: OwnedFd },
     Heap(AlignedVec<64>),
 }
 
@@ -98,6 +101,17 @@ impl Region {
     pub fn address_range(&self) -> Range<usize> {
         let range = self.bytes().as_ptr_range();
         range.start as usize..range.end as usize
+    }
+
+    pub fn advise(&self, advice: Advice) -> Result<()> {
+        let Bytes::Memfd { map, .. } = &self.bytes else {
+            return Ok(());
+        };
+        map.advise(advice).map_err(|source| Error::Advise {
+            name: self.header.name.clone(),
+            advice,
+            source,
+        })
     }
 
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {

@@ -16,8 +16,7 @@ use floe::{
 use memmap2::{Mmap, MmapOptions};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-const PAGE: usize = 4096;
-const SIZE: usize = 256 * PAGE;
+const SIZE: usize = 1 << 20;
 
 /// A memfd of `SIZE` bytes, none of which is zero.
 fn memfd(name: &str) -> File {
@@ -29,6 +28,10 @@ fn memfd(name: &str) -> File {
 fn map(file: &File) -> Mmap {
     // SAFETY: nothing writes to the memfds of these tests once they are mapped.
     unsafe { Mmap::map(file) }.unwrap()
+}
+
+fn page() -> usize {
+    procfs::page_size() as usize
 }
 
 /// Makes all pages present.
@@ -73,9 +76,9 @@ fn a_copied_page_is_anonymous() {
     // SAFETY: nothing else writes to this memfd.
     let mut private = unsafe { MmapOptions::new().map_copy(&file) }.unwrap();
     touch(&private);
-    private[3 * PAGE] = 8;
+    private[3 * page()] = 8;
     let memory = Memory::of_named(process::id(), "floe:copied.").unwrap();
-    assert_eq!(memory.anonymous, PAGE as u64);
+    assert_eq!(memory.anonymous, page() as u64);
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn equal_frames_are_shared_memory() {
         );
         return;
     };
-    assert_eq!(shown.len(), SIZE / PAGE);
+    assert_eq!(shown.len(), SIZE / page());
     assert!(shown.iter().all(|&frame| frame != 0));
     assert_eq!(frames(addresses(&second)).unwrap(), Some(shown.clone()));
     let other = memfd("floe:frames.2");
@@ -136,7 +139,7 @@ fn equal_frames_are_shared_memory() {
 
 #[test]
 fn an_absent_page_has_no_frame() {
-    let untouched = MmapOptions::new().len(4 * PAGE).map_anon().unwrap();
+    let untouched = MmapOptions::new().len(4 * page()).map_anon().unwrap();
     let range = addresses(&untouched);
     assert_eq!(frames(range.clone()).unwrap(), Some(vec![0; 4]));
     assert_eq!(
@@ -148,8 +151,8 @@ fn an_absent_page_has_no_frame() {
 
 #[test]
 fn addresses_that_no_process_has_are_an_error() {
-    let end = usize::MAX - PAGE;
-    for range in [end - PAGE..end, 0..usize::MAX] {
+    let end = usize::MAX - page();
+    for range in [end - page()..end, 0..usize::MAX] {
         let error = frames(range).unwrap_err();
         assert!(matches!(error, Error::Frames { .. }), "{error:?}");
     }

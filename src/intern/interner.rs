@@ -31,11 +31,11 @@ pub(crate) struct Interner {
     seed: u64,
     recorder: Recorder,
     /// A cache has few interned types, and many values of each.
-    types: Vec<(
-        TypeId,
-        HashMap<Identity, u64, BuildHasherDefault<FirstHalf>>,
-    )>,
+    types: Vec<(TypeId, Offsets)>,
 }
+
+/// Archive offsets by identity.
+type Offsets = HashMap<Identity, u64, BuildHasherDefault<FirstHalf>>;
 
 /// A digest of 128 bits; as halves, so that a table of them and offsets has no padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,7 +72,7 @@ impl Interner {
     pub(crate) fn remember(&mut self, archived: TypeId, identity: u128, offset: u64) {
         let index = self.types.iter().position(|(known, _)| *known == archived);
         let index = index.unwrap_or_else(|| {
-            self.types.push((archived, HashMap::default()));
+            self.types.push((archived, Offsets::default()));
             self.types.len() - 1
         });
         self.types[index].1.insert(Identity::from(identity), offset);

@@ -8,7 +8,7 @@ use std::ops::Index;
 use rkyv::Archive;
 
 use super::entry::Entry;
-use super::index::{HEAD_LENGTH, IndexHead, Slot, probe, slot_offset, slot_tag, tag};
+use super::index::{HEAD_LENGTH, IndexHead, Line, home, next, tag};
 use super::iterators::{GetMany, Iter};
 use super::key::Key;
 
@@ -23,7 +23,7 @@ use super::key::Key;
 pub struct ArchivedMap<K: Archive, V: Archive> {
     archive: *const u8,
     archive_length: u64,
-    slots: *const Slot,
+    lines: *const Line,
     head: IndexHead,
     types: PhantomData<(K::Archived, V::Archived)>,
 }
@@ -45,8 +45,8 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
         Self {
             archive: archive.as_ptr(),
             archive_length: archive.len() as u64,
-            // SAFETY: a valid index section has its head before the slots.
-            slots: unsafe { index.as_ptr().add(HEAD_LENGTH).cast() },
+            // SAFETY: a valid index section has its head before the lines.
+            lines: unsafe { index.as_ptr().add(HEAD_LENGTH).cast() },
             head,
             types: PhantomData,
         }
@@ -160,26 +160,28 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
         Q: ?Sized,
         K::Archived: PartialEq<Q>,
     {
-        for number in probe(hash, self.head.slots) {
-            match self.slot(number) {
-                0 => return None,
-                slot if slot_tag(slot) == tag(hash) => {
-                    let entry = self.entry(slot_offset(slot));
-                    if entry.key == *key {
-                        return Some(entry);
-                    }
+        let mut number = home(hash, self.head.lines);
+        loop {
+            let line = self.line(number);
+            for slot in line.candidates(tag(hash)) {
+                let entry = self.entry(line.offset(slot));
+                if entry.key == *key {
+                    return Some(entry);
                 }
-                _ => {}
             }
+            if !line.overflows() {
+                return None;
+            }
+            number = next(number, self.head.lines);
         }
-        None
     }
 
-    /// The slot with a number from [`probe`].
+    /// The line with a number from [`home`] or [`next`].
     #[inline]
-    pub(super) fn slot(&self, number: usize) -> u64 {
-        // SAFETY: `probe` keeps numbers below the number of slots, and the slots are valid (`new`).
-        u64::from_le_bytes(unsafe { *self.slots.add(number) })
+    fn line(&self, number: u64) -> &Line {
+        // SAFETY: `home` and `next` keep numbers below the number of lines, and the lines are
+        // valid and start at a multiple of 64 (`new`).
+        unsafe { &*self.lines.add(number as usize) }
     }
 
     /// The entry at an offset from a slot or from a walk over the entries.
@@ -195,27 +197,21 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
         self.archive_length
     }
 
-    /// Asks for the memory of the home slot of a hash.
+    /// Asks for the memory of the home line of a hash.
     #[inline]
-    pub(super) fn prefetch_slot(&self, hash: u64) {
-        let home = (hash & (self.head.slots - 1)) as usize;
-        prefetch(self.slots.wrapping_add(home).cast());
+    pub(super) fn prefetch_line(&self, hash: u64) {
+        let home = home(hash, self.head.lines);
+        prefetch(self.lines.wrapping_add(home as usize).cast());
     }
 
-    /// Asks for the memory of the first entry whose slot has the tag of a hash.
+    /// Asks for the memory of the first entry with the tag of a hash in its home line.
     #[inline]
     pub(super) fn prefetch_entry(&self, hash: u64) {
-        for number in probe(hash, self.head.slots) {
-            match self.slot(number) {
-                0 => return,
-                slot if slot_tag(slot) == tag(hash) => {
-                    let start = self.archive.wrapping_add(slot_offset(slot) as usize);
-                    for line in 0..3 {
-                        prefetch(start.wrapping_add(64 * line));
-                    }
-                    return;
-                }
-                _ => {}
+        let line = self.line(home(hash, self.head.lines));
+        if let Some(slot) = line.candidates(tag(hash)).next() {
+            let start = self.archive.wrapping_add(line.offset(slot) as usize);
+            for line in 0..3 {
+                prefetch(start.wrapping_add(64 * line));
             }
         }
     }

@@ -212,7 +212,10 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         head.garbage += self.garbage;
         unsealed.begin(SectionKind::Index);
         unsealed.append(&head.encode())?;
-        unsealed.append(table.slots.as_flattened())?;
+        for lines in table.lines.chunks(1 << 14) {
+            let bytes: Vec<[u8; 64]> = lines.iter().map(|line| line.to_bytes()).collect();
+            unsealed.append(bytes.as_flattened())?;
+        }
         Frozen::seal(unsealed, Map::<K, V>::describe())
     }
 
@@ -224,7 +227,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         // merged or frozen map of the same types, wrote completely; all are flushed, and `view`
         // borrows the region's only writer while they are read.
         let entry = |offset| unsafe { Entry::<K, V>::at(archive, offset) };
-        Table::build(head.slots, &self.records, |earlier, later| {
+        Table::build(head.lines, &self.records, |earlier, later| {
             if entry(earlier).key != entry(later).key {
                 return Ok(None);
             }

@@ -7,14 +7,14 @@ use rkyv::rancor::{BoxedError, Strategy};
 use rkyv::validation::ArchiveContextExt;
 
 use super::entry::{Entry, head_is_garbage, head_length};
-use super::index::{EMPTY, HEAD_LENGTH, IndexHead, Slot, probe, slot};
+use super::index::{HEAD_LENGTH, IndexHead, Line, home, next, tag};
 use super::key::Key;
 use crate::archive::{CheckStrategy, Collections, Validator};
 use crate::schema::Description;
 
-/// Steps that all searches of a check together may take, for each slot of the table. A table
-/// filled to 3/4 needs about three.
-const STEPS_PER_SLOT: usize = 64;
+/// Steps that all searches of a check together may take, for each line of the table. Honest
+/// tables need about six.
+const STEPS_PER_LINE: usize = 256;
 
 /// Why a map is not valid, and in which of its sections.
 pub(crate) enum Problem {
@@ -36,11 +36,20 @@ where
     V: Archive<Archived: CheckBytes<CheckStrategy>>,
 {
     let head = IndexHead::decode(index).map_err(|problem| Problem::Index(problem.to_owned()))?;
-    let (slots, _) = index[HEAD_LENGTH..].as_chunks();
+    let (lines, _) = index[HEAD_LENGTH..].as_chunks();
     let mut search = Search {
-        slots,
-        steps_left: slots.len().saturating_mul(STEPS_PER_SLOT),
+        lines,
+        steps_left: lines.len().saturating_mul(STEPS_PER_LINE),
     };
+    if lines.iter().all(|line| Line::from_bytes(line).overflows()) {
+        return Err(Problem::Index("all its lines overflow".to_owned()));
+    }
+    if lines
+        .iter()
+        .any(|line| Line::from_bytes(line).has_stray_offset())
+    {
+        return Err(Problem::Index("an empty slot has an offset".to_owned()));
+    }
     let mut validator = Validator::new(archive);
     let mut collections = Collections::new(description, archive);
     let mut seen = IndexHead {
@@ -63,7 +72,10 @@ where
         }
         offset += length;
     }
-    let taken = slots.iter().filter(|slot| **slot != EMPTY).count() as u64;
+    let taken = lines
+        .iter()
+        .map(|line| Line::from_bytes(line).taken())
+        .sum::<u64>();
     if seen != head || taken != head.entries {
         return Err(Problem::Index(format!(
             "it counts {} entries, {taken} taken slots and {} bytes of garbage, where the archive has {} entries and {} bytes of garbage",
@@ -118,30 +130,30 @@ where
 
 /// Searches a table that may lie, in bounded time.
 struct Search<'a> {
-    slots: &'a [Slot],
+    lines: &'a [[u8; 64]],
     steps_left: usize,
 }
 
 impl Search<'_> {
     /// Finds the slot of the entry at `offset`, as a lookup of its key would.
     fn expect(&mut self, hash: u64, offset: u64) -> Result<(), Problem> {
-        let expected = slot(hash, offset);
-        for number in probe(hash, self.slots.len() as u64) {
-            if self.slots[number] == expected {
+        let lines = self.lines.len() as u64;
+        let mut number = home(hash, lines);
+        loop {
+            let line = Line::from_bytes(&self.lines[number as usize]);
+            if line.has(tag(hash), offset) {
                 return Ok(());
             }
-            if self.slots[number] == EMPTY {
-                break;
+            if !line.overflows() {
+                let reason = format!("it does not lead to the entry at offset {offset}");
+                return Err(Problem::Index(reason));
             }
             let Some(left) = self.steps_left.checked_sub(1) else {
-                return Err(Problem::Index(
-                    "its entries stand too far from their home slots".to_owned(),
-                ));
+                let reason = "its entries stand too far from their home lines";
+                return Err(Problem::Index(reason.to_owned()));
             };
             self.steps_left = left;
+            number = next(number, lines);
         }
-        Err(Problem::Index(format!(
-            "it does not lead to the entry at offset {offset}"
-        )))
     }
 }

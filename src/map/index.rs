@@ -1,47 +1,151 @@
-//! The table that finds entries: open addressing, one u64 for a slot.
+//! The table that finds entries: lines of seven slots, one cache line each.
 //!
 //! ```text
-//! index section = head of 64 bytes | slots
-//! head = hash id (u32) | zero (u32) | entries | slots | bytes of garbage entries | zeros
-//! slot = 0 (empty), or bits 0-23 tag, bits 24-63 offset of the entry / 16 + 1
+//! index section = head of 64 bytes | lines
+//! head = hash id (u32) | zero (u32) | entries | lines | bytes of garbage entries | zeros
+//! line = 7 tags | overflow mark | 7 offsets of entries (u64 each)
 //! ```
 //!
-//! The home slot of a key is the low bits of its hash, its tag the high 24 bits; collisions go to
-//! the next slot. At most 3/4 of the slots are taken, so a search always meets an empty one.
+//! A tag is one byte of the key's hash, or zero for an empty slot; the seven of a line are compared
+//! at once. The home line of a key follows from the high bits of its hash, its tag from the low
+//! ones. A key that finds its home line full goes to the next; the overflow mark of the lines that
+//! it passed is 1, and a search goes on from marked lines only. At most 9 of 14 slots are taken.
 
-/// Bytes before the slots.
+/// Bytes before the lines.
 pub(crate) const HEAD_LENGTH: usize = 64;
 /// The hash of [`Key`](super::Key) as it is today.
 const HASH_ID: u32 = 1;
-/// The slots of one cache line: the smallest table.
-const FEWEST_SLOTS: u64 = 8;
+/// Slots of a line.
+pub(crate) const LINE_SLOTS: usize = 7;
+/// How many slots of two lines are taken on average, at most. More make misses and overflows
+/// dearer, fewer make the table larger: it has 14 bytes for an entry.
+const TWO_LINES_ENTRIES: u64 = 9;
 
-const TAG_BITS: u32 = 24;
-const TAG_MASK: u64 = (1 << TAG_BITS) - 1;
+/// What a search looks at in one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C, align(64))]
+pub(crate) struct Line {
+    /// The tags of the seven slots from the lowest byte on, and the overflow mark.
+    tags: [u8; 8],
+    /// Archive offsets, little-endian; zero in empty slots.
+    offsets: [[u8; 8]; LINE_SLOTS],
+}
 
-/// A slot of the table, little-endian.
-pub(crate) type Slot = [u8; 8];
-pub(crate) const EMPTY: Slot = [0; 8];
+const _: () = assert!(size_of::<Line>() == 64);
+
+impl Line {
+    /// The slots whose tag is `tag`: for each of them the highest bit of its byte is set.
+    ///
+    /// It is exact, without a borrow from byte to byte: an empty slot in the answer would be read
+    /// as an entry.
+    #[inline]
+    pub(crate) fn candidates(&self, tag: u8) -> Candidates {
+        const ONES: u64 = 0x0001_0101_0101_0101;
+        const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+        const SLOTS: u64 = 0x0080_8080_8080_8080;
+        let differing = u64::from_le_bytes(self.tags) ^ (u64::from(tag) * ONES);
+        let not_zero = ((differing & LOW_BITS) + LOW_BITS) | differing;
+        Candidates(!not_zero & SLOTS)
+    }
+
+    /// The archive offset in a slot.
+    #[inline]
+    pub(crate) fn offset(&self, slot: usize) -> u64 {
+        u64::from_le_bytes(self.offsets[slot])
+    }
+
+    /// Whether a search goes on behind this line.
+    #[inline]
+    pub(crate) fn overflows(&self) -> bool {
+        self.tags[LINE_SLOTS] != 0
+    }
+
+    /// Whether the entry at an archive offset stands here.
+    pub(crate) fn has(&self, tag: u8, offset: u64) -> bool {
+        (0..LINE_SLOTS).any(|slot| self.tags[slot] == tag && self.offset(slot) == offset)
+    }
+
+    /// Whether a slot without an entry has an offset.
+    pub(crate) fn has_stray_offset(&self) -> bool {
+        (0..LINE_SLOTS).any(|slot| self.tags[slot] == 0 && self.offset(slot) != 0)
+    }
+
+    /// Slots in use.
+    pub(crate) fn taken(&self) -> u64 {
+        self.tags[..LINE_SLOTS]
+            .iter()
+            .filter(|tag| **tag != 0)
+            .count() as u64
+    }
+
+    /// Takes a slot.
+    pub(crate) fn put(&mut self, slot: usize, tag: u8, offset: u64) {
+        self.tags[slot] = tag;
+        self.offsets[slot] = offset.to_le_bytes();
+    }
+
+    /// Takes the first empty slot; if there is none, marks the line as overflowing.
+    pub(crate) fn put_in_empty(&mut self, tag: u8, offset: u64) -> bool {
+        match self.tags[..LINE_SLOTS].iter().position(|tag| *tag == 0) {
+            Some(slot) => {
+                self.put(slot, tag, offset);
+                true
+            }
+            None => {
+                self.tags[LINE_SLOTS] = 1;
+                false
+            }
+        }
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; 64] {
+        let mut bytes = [0; 64];
+        bytes[..8].copy_from_slice(&self.tags);
+        bytes[8..].copy_from_slice(self.offsets.as_flattened());
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8; 64]) -> Self {
+        let word = |number: usize| std::array::from_fn(|byte| bytes[8 * number + byte]);
+        Self {
+            tags: word(0),
+            offsets: std::array::from_fn(|slot| word(slot + 1)),
+        }
+    }
+}
+
+/// Numbers of slots, from the lowest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Candidates(u64);
+
+impl Iterator for Candidates {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let slot = self.0.trailing_zeros() / u8::BITS;
+        self.0 &= self.0 - 1;
+        Some(slot as usize)
+    }
+}
 
 /// What an index says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IndexHead {
     pub(crate) entries: u64,
-    pub(crate) slots: u64,
+    pub(crate) lines: u64,
     pub(crate) garbage: u64,
 }
 
 impl IndexHead {
-    /// The head for a number of entries: the smallest power of two of slots that is filled to
-    /// 3/4 at most.
+    /// The head for a number of entries.
     pub(crate) fn new(entries: u64) -> Self {
-        let slots = (entries * 4)
-            .div_ceil(3)
-            .next_power_of_two()
-            .max(FEWEST_SLOTS);
         Self {
             entries,
-            slots,
+            lines: entries * 2 / TWO_LINES_ENTRIES + 1,
             garbage: 0,
         }
     }
@@ -50,7 +154,7 @@ impl IndexHead {
         let mut bytes = [0; HEAD_LENGTH];
         bytes[..4].copy_from_slice(&HASH_ID.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.entries.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.slots.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.lines.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.garbage.to_le_bytes());
         bytes
     }
@@ -66,50 +170,34 @@ impl IndexHead {
         }
         let head = Self {
             entries: field(8),
-            slots: field(16),
+            lines: field(16),
             garbage: field(24),
         };
         if bytes[32..].iter().any(|&byte| byte != 0) {
             return Err("its head ends in other bytes than zeros");
         }
-        if !head.slots.is_power_of_two() || head.entries >= head.slots {
-            return Err("its number of slots does not fit its number of entries");
-        }
-        let slot_bytes = (section.len() - HEAD_LENGTH) as u64;
-        if head.slots.checked_mul(size_of::<Slot>() as u64) != Some(slot_bytes) {
-            return Err("its length does not fit its number of slots");
+        let line_bytes = (section.len() - HEAD_LENGTH) as u64;
+        if head.lines == 0 || head.lines.checked_mul(size_of::<Line>() as u64) != Some(line_bytes) {
+            return Err("its length does not fit its number of lines");
         }
         Ok(head)
     }
 }
 
-/// The slot for an entry at an archive offset.
+/// The tag of a hash; never zero, which stands for an empty slot.
 #[inline]
-pub(crate) fn slot(hash: u64, offset: u64) -> Slot {
-    (((offset / super::entry::ENTRY_ALIGNMENT + 1) << TAG_BITS) | tag(hash)).to_le_bytes()
+pub(crate) fn tag(hash: u64) -> u8 {
+    (hash as u8).max(1)
 }
 
-/// The archive offset in a taken slot.
+/// The number of the first line to look at.
 #[inline]
-pub(crate) fn slot_offset(slot: u64) -> u64 {
-    ((slot >> TAG_BITS) - 1) * super::entry::ENTRY_ALIGNMENT
+pub(crate) fn home(hash: u64, lines: u64) -> u64 {
+    ((u128::from(hash) * u128::from(lines)) >> 64) as u64
 }
 
-/// The bits of the hash that stand in a slot.
+/// The number of the line behind another.
 #[inline]
-pub(crate) fn tag(hash: u64) -> u64 {
-    hash >> (u64::BITS - TAG_BITS)
-}
-
-/// The tag in a slot.
-#[inline]
-pub(crate) fn slot_tag(slot: u64) -> u64 {
-    slot & TAG_MASK
-}
-
-/// Numbers of the slots to look at, in order, without end.
-#[inline]
-pub(crate) fn probe(hash: u64, slots: u64) -> impl Iterator<Item = usize> {
-    let mask = slots - 1;
-    (0..).map(move |step: u64| (hash.wrapping_add(step) & mask) as usize)
+pub(crate) fn next(line: u64, lines: u64) -> u64 {
+    if line + 1 == lines { 0 } else { line + 1 }
 }

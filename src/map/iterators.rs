@@ -104,7 +104,7 @@ where
         self.end = 0;
         for (place, key) in group.iter_mut().zip(&mut self.keys) {
             let hash = key.key_hash();
-            self.map.prefetch_slot(hash);
+            self.map.prefetch_line(hash);
             *place = Some((hash, key));
             self.end += 1;
         }

@@ -20,9 +20,9 @@ use crate::intern::Interned;
 /// slices and arrays of those, and for both twins of a type that derives it:
 ///
 /// ```
-/// use floe::{Key, Map, Schema};
+/// use floe::{Frozen, Key, Map, Schema};
 ///
-/// #[derive(Debug, PartialEq, Key, rkyv::Archive, rkyv::Serialize)]
+/// #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Key, rkyv::Archive, rkyv::Serialize)]
 /// #[rkyv(derive(Debug, PartialEq, Eq, Key, Schema), compare(PartialEq))]
 /// struct Task {
 ///     recipe: String,
@@ -30,7 +30,8 @@ use crate::intern::Interned;
 /// }
 ///
 /// let compile = Task { recipe: "zlib".into(), number: 3 };
-/// let tasks = Map::freeze("tasks", [(&compile, &"do_compile".to_owned())])?;
+/// let tasks: Frozen<Map<Task, String>> =
+///     Map::freeze("tasks", [(&compile, &"do_compile".to_owned())])?;
 /// assert_eq!(tasks[&compile].as_str(), "do_compile");
 /// # Ok::<(), floe::Error>(())
 /// ```
@@ -140,7 +141,7 @@ impl Key for u8 {
 
     #[inline]
     fn slice_hash(slice: &[Self]) -> u64 {
-        rapidhash_v3_nano_inline::<true, false>(slice, &DEFAULT_RAPID_SECRETS)
+        rapidhash_v3_nano_inline::<false, false>(slice, &DEFAULT_RAPID_SECRETS)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
@@ -13,7 +12,6 @@ use nix::libc;
 use super::{Map, MapBuilder, MapKey};
 use crate::archive::Value;
 use crate::error::{Error, Result};
-use crate::format::HEADER_LENGTH;
 use crate::frozen::Frozen;
 use crate::region::{Label, Unsealed};
 
@@ -83,12 +81,12 @@ impl Part {
         if self.taken.swap(true, Ordering::Relaxed) {
             return Err(self.taken_error());
         }
-        let fd = self.claim()?;
-        Ok(MapBuilder::over(Unsealed::adopt(self.label.clone(), fd)))
+        let file = self.claim()?;
+        Ok(MapBuilder::over(Unsealed::adopt(self.label.clone(), file)?))
     }
 
-    /// Makes this process the only writer. The lock keeps other processes out until the file is
-    /// no longer empty; after that, its length does.
+    /// Makes this process the only writer. The lock keeps other processes out until the builder has
+    /// written the space of the header; after that, the length of the file does.
     fn claim(&self) -> Result<File> {
         let failed = |source: io::Error| Error::Write {
             name: self.label.name.clone(),
@@ -109,9 +107,6 @@ impl Part {
         if self.file.metadata().map_err(failed)?.len() > 0 {
             return Err(self.taken_error());
         }
-        self.file
-            .write_all_at(&[0; HEADER_LENGTH], 0)
-            .map_err(failed)?;
         self.file.try_clone().map_err(failed)
     }
 

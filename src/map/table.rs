@@ -1,6 +1,6 @@
 //! Placing entries into the slots of an index.
 
-use super::index::{EMPTY, Slot, probe, slot, slot_offset, slot_tag, tag};
+use super::index::{Line, home, next, tag};
 use crate::error::Result;
 
 /// An entry that a builder has written.
@@ -17,9 +17,9 @@ pub(super) struct Garbage {
     pub(super) length: u64,
 }
 
-/// The slots of an index, and the entries that are not in it.
+/// The lines of an index, and the entries that are not in it.
 pub(super) struct Table {
-    pub(super) slots: Vec<Slot>,
+    pub(super) lines: Vec<Line>,
     pub(super) garbage: Vec<Garbage>,
 }
 
@@ -29,31 +29,42 @@ impl Table {
     /// `replaces(earlier, later)` compares the keys of two entries with equal tags: `None` if
     /// they differ, the length of the earlier entry if the later one replaces it, or an error.
     pub(super) fn build(
-        slots: u64,
+        lines: u64,
         records: &[Record],
         mut replaces: impl FnMut(u64, u64) -> Result<Option<u64>>,
     ) -> Result<Self> {
         let mut table = Self {
-            slots: vec![EMPTY; slots as usize],
+            lines: vec![Line::default(); lines as usize],
             garbage: Vec::new(),
         };
         for record in records {
-            for number in probe(record.hash, slots) {
-                let taken = u64::from_le_bytes(table.slots[number]);
-                if taken != 0 {
-                    if slot_tag(taken) != tag(record.hash) {
-                        continue;
-                    }
-                    let offset = slot_offset(taken);
-                    let Some(length) = replaces(offset, record.offset)? else {
-                        continue;
-                    };
-                    table.garbage.push(Garbage { offset, length });
-                }
-                table.slots[number] = slot(record.hash, record.offset);
-                break;
-            }
+            table.place(*record, &mut replaces)?;
         }
         Ok(table)
+    }
+
+    fn place(
+        &mut self,
+        record: Record,
+        replaces: &mut impl FnMut(u64, u64) -> Result<Option<u64>>,
+    ) -> Result<()> {
+        let (tag, lines) = (tag(record.hash), self.lines.len() as u64);
+        let mut number = home(record.hash, lines);
+        loop {
+            let line = &mut self.lines[number as usize];
+            for slot in line.candidates(tag) {
+                let offset = line.offset(slot);
+                if let Some(length) = replaces(offset, record.offset)? {
+                    self.garbage.push(Garbage { offset, length });
+                    line.put(slot, tag, record.offset);
+                    return Ok(());
+                }
+            }
+            // There are more slots than records, so a line with room comes.
+            if line.put_in_empty(tag, record.offset) {
+                return Ok(());
+            }
+            number = next(number, lines);
+        }
     }
 }

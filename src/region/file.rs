@@ -25,7 +25,11 @@ pub(crate) fn save(region: &Region, path: &Path) -> Result<()> {
         _ => Path::new("."),
     };
     // Opened before anything is written: after the rename nothing but its fsync may fail.
-    let directory_file = File::open(directory).map_err(failed("open the directory"))?;
+    let directory_file = File::options()
+        .read(true)
+        .custom_flags(nix::libc::O_DIRECTORY)
+        .open(directory)
+        .map_err(failed("open the directory"))?;
     let mut temporary = tempfile::Builder::new()
         .prefix(".floe-")
         .tempfile_in(directory)

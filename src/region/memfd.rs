@@ -1,20 +1,20 @@
-//! The system-call boundary: memory files, their seals and their maps.
-//!
-//! This file holds the only `unsafe` of the region: mapping a descriptor.
+//! The system-call boundary: memory files and their seals.
 #![allow(unsafe_code)]
 
 use std::fs::{File, Permissions};
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 
-use memmap2::{Mmap, MmapOptions};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::Bytes;
+use super::mapping::Mapping;
 use crate::error::{Error, Result};
+use crate::format::HEADER_LENGTH;
 
 /// The seals that make a memory file immutable for everybody, for ever.
 fn all_seals() -> SealFlag {
@@ -52,13 +52,11 @@ pub(super) fn open(fd: OwnedFd) -> Result<Bytes> {
         .metadata()
         .map_err(|source| Error::Descriptor { source })?
         .len();
-    if length == 0 {
-        return Err(Error::TooShort {
-            expected: 1,
-            got: 0,
-        });
-    }
-    let map = map_sealed(&file).map_err(|source| Error::Descriptor { source })?;
+    let Some(length) = NonZeroUsize::new(length as usize) else {
+        let expected = HEADER_LENGTH as u64;
+        return Err(Error::TooShort { expected, got: 0 });
+    };
+    let map = map_sealed(&file, length).map_err(|source| Error::Descriptor { source })?;
     Ok(Bytes::Memfd {
         map,
         fd: OwnedFd::from(file),
@@ -88,28 +86,16 @@ fn check_seals(fd: &impl AsFd) -> Result<()> {
 }
 
 /// Maps a file whose seals were checked, or set by this process.
-///
-/// Kernels before 6.7 refuse to map a write-sealed file as shared; a private read-only map has
-/// the same frames, and since nobody can write, none of them is ever copied.
-pub(super) fn map_sealed(file: &File) -> io::Result<Mmap> {
-    let options = MmapOptions::new();
+pub(super) fn map_sealed(file: &File, length: NonZeroUsize) -> io::Result<Mapping> {
     // SAFETY: the caller checked or set the seals WRITE, SHRINK, GROW and SEAL of `file`, so no
-    // process can change or truncate the mapped bytes as long as the map lives.
-    match unsafe { options.map(file) } {
-        // SAFETY: as above.
-        Err(error) if error.raw_os_error() == Some(nix::libc::EPERM) => unsafe {
-            options.map_copy_read_only(file)
-        },
-        other => other,
-    }
+    // process can ever change or truncate its bytes.
+    unsafe { Mapping::shared(file, length) }
 }
 
 /// Maps the bytes written so far, so that their author can read them before the seal.
-///
-/// The map is private, since a shared one would make sealing fail.
-pub(super) fn map_unsealed(file: &File) -> io::Result<Mmap> {
-    // SAFETY: `file` was created by this process with mode 0400 and is borrowed by its only
-    // writer (`Unsealed`, which takes `&self` here and writes through `&mut self`), so the bytes
-    // do not change while the map, which borrows from that writer's call, is read.
-    unsafe { MmapOptions::new().map_copy_read_only(file) }
+pub(super) fn map_unsealed(file: &File, length: NonZeroUsize) -> io::Result<Mapping> {
+    // SAFETY: `file` was created by this process with mode 0400, and `Unsealed`, its only writer,
+    // is borrowed as long as the map, so the bytes do not change meanwhile. A forked child that
+    // inherited the descriptor refuses to write (`Unsealed::check_owner`).
+    unsafe { Mapping::private(file, length) }
 }

@@ -1,15 +1,17 @@
 //! A region in the making: bytes are appended, then digested, sealed and mapped.
 
 use std::fs::File;
+use std::io;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::process;
 
-use memmap2::Mmap;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::heap::HeapFile;
+use super::mapping::Mapping;
 use super::{Bytes, Region, memfd};
 use crate::clock::Created;
 use crate::error::{Error, Result};
@@ -55,6 +57,8 @@ pub struct Unsealed {
     label: Label,
     owner: u32,
     end: u64,
+    /// Bytes that the storage has: the header's, from the start.
+    written: NonZeroUsize,
     /// Sections that are closed, without their digests; the last one may be open.
     sections: Vec<Section>,
 }
@@ -72,26 +76,31 @@ impl Unsealed {
             Backing::Heap => Storage::Heap(HeapFile::default()),
             Backing::Memfd => Storage::Memfd(Self::memory_file(&label)?),
         };
-        Ok(Self::over(storage, label))
+        Self::over(storage, label)
     }
 
     /// Takes over an empty memory file that was made before a fork; this process, a child, is
     /// its only writer from now on.
-    pub fn adopt(label: Label, file: File) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn adopt(label: Label, file: File) -> Result<Self> {
         Self::over(Storage::Memfd(file), label)
     }
 
-    fn over(storage: Storage, label: Label) -> Self {
-        let owner = process::id();
+    /// The space of the header is written at once, so that there is always something to map.
+    fn over(storage: Storage, label: Label) -> Result<Self> {
         let mut unsealed = Self {
             storage,
             label,
-            owner,
+            owner: process::id(),
             end: 0,
+            written: NonZeroUsize::MIN,
             sections: Vec::new(),
         };
+        unsealed.write_at(&[0; HEADER_LENGTH], 0)?;
         unsealed.begin(SectionKind::Archive);
-        unsealed
+        Ok(unsealed)
     }
 
     /// Creates an empty memory file for [`adopt`](Self::adopt).
@@ -140,20 +149,14 @@ impl Unsealed {
     /// The bytes written so far, for reading them back before the seal.
     pub fn view(&self) -> Result<View<'_>> {
         let bytes = match &self.storage {
-            // Nothing is there before the first write, and an empty file cannot be mapped.
-            _ if self.end == HEADER_LENGTH as u64 => ViewBytes::Heap(&[0; HEADER_LENGTH]),
             Storage::Heap(heap) => ViewBytes::Heap(&heap.bytes),
             Storage::Memfd(file) => {
-                ViewBytes::Map(memfd::map_unsealed(file).map_err(|source| Error::Map {
-                    name: self.label.name.clone(),
-                    source,
-                })?)
+                let map = memfd::map_unsealed(file, self.written);
+                ViewBytes::Map(map.map_err(|source| self.map_error(source))?)
             }
         };
-        Ok(View {
-            bytes,
-            archive: self.sections[0].range(),
-        })
+        let archive = self.sections[0].range();
+        Ok(View { bytes, archive })
     }
 
     /// Digests the sections, writes the header, seals and maps.
@@ -169,7 +172,8 @@ impl Unsealed {
                     name: name.clone(),
                     source,
                 })?;
-                let map = memfd::map_sealed(&file).map_err(|source| Error::Map { name, source })?;
+                let map = memfd::map_sealed(&file, self.written)
+                    .map_err(|source| Error::Map { name, source })?;
                 Bytes::Memfd {
                     map,
                     fd: OwnedFd::from(file),
@@ -180,8 +184,6 @@ impl Unsealed {
     }
 
     fn header(&mut self, fingerprint: Fingerprint) -> Result<Header> {
-        // The space of the header and of trailing padding exists before anything is digested.
-        self.write_at(&[0; HEADER_LENGTH], 0)?;
         let view = self.view()?;
         let bytes = view.region();
         let sections = self
@@ -211,7 +213,17 @@ impl Unsealed {
         written.map_err(|source| Error::Write {
             name: self.label.name.clone(),
             source,
-        })
+        })?;
+        let end = NonZeroUsize::new((offset + bytes.len() as u64) as usize);
+        self.written = end.map_or(self.written, |end| end.max(self.written));
+        Ok(())
+    }
+
+    fn map_error(&self, source: io::Error) -> Error {
+        Error::Map {
+            name: self.label.name.clone(),
+            source,
+        }
     }
 
     /// A forked child shares the memory file with its parent; writes of both would mix.
@@ -236,7 +248,7 @@ pub struct View<'a> {
 
 enum ViewBytes<'a> {
     Heap(&'a [u8]),
-    Map(Mmap),
+    Map(Mapping),
 }
 
 impl View<'_> {

@@ -18,9 +18,7 @@ use rkyv::{
     Archive, Archived, Deserialize, Serialize,
     rancor::{Error, Panic, Source},
     ser::{Allocator, Writer},
-    string::ArchivedString,
     validation::ArchiveContext,
-    vec::ArchivedVec,
     with::{InlineAsBox, Niche},
 };
 use serde_json::{Value, json};

@@ -1,6 +1,10 @@
 //! How workers end, and how the owner learns of it.
 
-use std::{process, time::Instant};
+use std::{
+    io::{self, PipeWriter, Read, Write},
+    panic, process,
+    time::Instant,
+};
 
 use floe::{
     Error,
@@ -15,7 +19,11 @@ use nix::{
     },
 };
 
-use crate::{Gate, assert_no_children, forever, pid_of, set_sigterm};
+use crate::{
+    assert_no_children,
+    forking::{Gate, forever, pid_of},
+    set_sigterm,
+};
 
 pub(crate) fn wait_one_follows_the_order_of_exit() {
     let gates: Vec<Gate> = (0..3).map(|_| Gate::new()).collect();
@@ -42,7 +50,7 @@ pub(crate) fn wait_one_follows_the_order_of_exit() {
 
 pub(crate) fn each_failure_is_told_apart() {
     let realtime = libc::SIGRTMIN() + 1;
-    let pool = prefork::spawn(7, |worker| match worker.index() {
+    let pool = prefork::spawn(8, |worker| match worker.index() {
         0 => panic!("out of {}", "cheese"),
         1 => panic!("plain"),
         2 => process::exit(3),
@@ -50,6 +58,7 @@ pub(crate) fn each_failure_is_told_apart() {
         4 => raise(Signal::SIGKILL).unwrap(),
         // SAFETY: `raise` takes a plain number.
         5 => drop(unsafe { libc::raise(realtime) }),
+        6 => panic::panic_any(7),
         _ => {}
     });
     let exits = pool.unwrap().wait().unwrap();
@@ -65,6 +74,7 @@ pub(crate) fn each_failure_is_told_apart() {
             signal: libc::SIGKILL,
         }),
         Err(Failure::Killed { signal: realtime }),
+        Err(panicked("(a payload that is not text)")),
         Ok(()),
     ];
     let results: Vec<_> = exits.into_iter().map(|exit| exit.result).collect();
@@ -73,6 +83,41 @@ pub(crate) fn each_failure_is_told_apart() {
         Failure::Killed { signal: 9 }.to_string(),
         "killed by SIGKILL"
     );
+}
+
+/// A payload that must not be dropped where nothing catches a panic.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+/// Stands in the owner's frames, and tells when another process unwinds them.
+struct Frame {
+    owner: u32,
+    strayed: PipeWriter,
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        if process::id() != self.owner {
+            self.strayed.write_all(b"!").unwrap();
+        }
+    }
+}
+
+pub(crate) fn no_worker_unwinds_the_owners_frames() {
+    let (mut reader, strayed) = io::pipe().unwrap();
+    let owner = process::id();
+    let frame = Frame { owner, strayed };
+    let pool: Pool<()> = prefork::spawn(1, |_| panic::panic_any(Bomb)).unwrap();
+    assert!(pool.join().is_err());
+    drop(frame);
+    let mut told = Vec::new();
+    reader.read_to_end(&mut told).unwrap();
+    assert!(told.is_empty());
 }
 
 pub(crate) fn join_names_the_worker_and_ends_the_others() {

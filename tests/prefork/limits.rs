@@ -1,10 +1,10 @@
 //! What is refused, and what is left when the system runs out of something.
 
 use std::{
-    fs::{self, File},
-    os::{fd::AsRawFd, unix::fs::MetadataExt},
+    fs,
+    panic::{self, AssertUnwindSafe},
     process,
-    sync::mpsc,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
 };
 
@@ -15,28 +15,34 @@ use floe::{
 };
 use nix::libc;
 
-use crate::{assert_no_children, forever, sigterm_is_in};
+use crate::{
+    assert_no_children,
+    forking::{forever, is_root, next_descriptor, set_limit},
+    sigterm_is_in,
+};
 
 fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
-}
-
-/// The lowest descriptor that is free: a leak would occupy it.
-fn next_descriptor() -> i32 {
-    File::open("/dev/null").unwrap().as_raw_fd()
 }
 
 pub(crate) fn the_harness_has_one_thread() {
     assert_eq!(threads(), 1);
 }
 
-/// Runs `test` while another thread exists.
+/// Runs `test` while another thread exists, which prints all the time.
 fn beside_a_thread(test: impl FnOnce()) {
-    let (stop, stopped) = mpsc::channel::<()>();
-    let other = thread::spawn(move || stopped.recv());
-    test();
-    drop(stop);
-    other.join().unwrap().unwrap_err();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Relaxed) {
+                print!("");
+                eprint!("");
+            }
+        });
+        let tested = panic::catch_unwind(AssertUnwindSafe(test));
+        stop.store(true, Relaxed);
+        tested.unwrap_or_else(|failure| panic::resume_unwind(failure));
+    });
 }
 
 pub(crate) fn several_threads_are_refused() {
@@ -52,16 +58,25 @@ pub(crate) fn several_threads_are_refused() {
 
 pub(crate) fn several_threads_can_be_vouched_for() {
     beside_a_thread(|| {
-        // SAFETY: the other thread only waits on a channel that the closure does not touch.
-        let pool = unsafe { prefork::spawn_multithreaded(2, |_| threads()) };
-        assert_eq!(pool.unwrap().join().unwrap(), [1, 1]);
+        for _ in 0..50 {
+            // SAFETY: the other thread only prints and reads an atomic of its own.
+            let pool = unsafe {
+                prefork::spawn_multithreaded(2, |_| {
+                    print!("");
+                    eprint!("");
+                    threads()
+                })
+            };
+            assert_eq!(pool.unwrap().join().unwrap(), [1, 1]);
+        }
     });
 }
 
-pub(crate) fn a_joined_thread_is_no_thread() {
-    for _ in 0..200 {
-        thread::spawn(|| ()).join().unwrap();
-        prefork::spawn(1, |_| ()).unwrap().join().unwrap();
+pub(crate) fn a_thread_that_is_ending_is_waited_for() {
+    for _ in 0..1000 {
+        // A scope ends when the work of its threads is done, which is before they are gone.
+        thread::scope(|scope| drop(scope.spawn(|| ())));
+        drop(prefork::spawn(0, |_| ()).unwrap());
     }
 }
 
@@ -80,21 +95,18 @@ pub(crate) fn too_many_workers_are_refused() {
     assert_no_children();
 }
 
+pub(crate) fn places_are_given_back() {
+    for _ in 0..=MOST_WORKERS / 64 {
+        prefork::spawn(64, |_| ()).unwrap().join().unwrap();
+    }
+}
+
 pub(crate) fn no_descriptor_stays() {
     let before = next_descriptor();
     prefork::spawn(4, |_| ()).unwrap().join().unwrap();
     assert_eq!(next_descriptor(), before);
     drop(prefork::spawn(4, |_| ()).unwrap());
     assert_eq!(next_descriptor(), before);
-}
-
-fn limit(resource: libc::__rlimit_resource_t, most: u64) {
-    let limit = libc::rlimit {
-        rlim_cur: most,
-        rlim_max: most,
-    };
-    // SAFETY: the pointer is to a limit on the stack.
-    assert_eq!(unsafe { libc::setrlimit(resource, &limit) }, 0);
 }
 
 /// What a spawn of eight workers comes to in a process made poor: the error, if nothing is left.
@@ -112,12 +124,10 @@ fn poor(impoverish: impl FnOnce()) -> String {
 }
 
 pub(crate) fn want_of_descriptors_leaves_nothing() {
-    let error = poor(|| limit(libc::RLIMIT_NOFILE, next_descriptor() as u64 + 3));
+    let error = poor(|| {
+        set_limit(libc::RLIMIT_NOFILE, next_descriptor() as u64 + 3);
+    });
     assert_eq!(error, "AnswerMemory { worker: 3, source: EMFILE }");
-}
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 /// Becomes a user that has no other process, if it is root.
@@ -130,7 +140,7 @@ pub(crate) fn want_of_processes_leaves_nothing() {
     let error = poor(|| {
         // Root is above the limit.
         become_somebody();
-        limit(libc::RLIMIT_NPROC, 3);
+        set_limit(libc::RLIMIT_NPROC, 3);
     });
     let (started, rest) = error
         .strip_prefix("Fork { worker: ")

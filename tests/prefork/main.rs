@@ -2,19 +2,17 @@
 //! no other.
 #![allow(unsafe_code)]
 
+#[path = "../forking/mod.rs"]
+mod forking;
+
 mod endings;
 mod limits;
 mod results;
 mod sigterm;
 
-use std::{
-    fs,
-    io::{self, PipeReader, PipeWriter, Read, Write},
-    process::ExitCode,
-};
+use std::{fs, process::ExitCode};
 
-use floe::prefork::Pool;
-use libtest_mimic::{Arguments, Trial};
+use forking::trials;
 use nix::{
     errno::Errno,
     libc,
@@ -22,21 +20,12 @@ use nix::{
         signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
         wait::waitpid,
     },
-    unistd::{Pid, pause},
 };
 
-macro_rules! trials {
-    ($($test:path),* $(,)?) => {
-        vec![$(Trial::test(stringify!($test), || { $test(); Ok(()) })),*]
-    };
-}
-
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // libtest-mimic runs the tests on the main thread if there is to be one, and spawns none.
-    arguments.test_threads = Some(1);
-    let trials = trials![
+    forking::run(trials![
         results::results_are_typed_and_in_order,
+        results::results_are_in_order_whoever_ends_first,
         results::no_workers_is_an_empty_result,
         results::a_large_result_arrives,
         results::a_deeply_nested_result_is_refused,
@@ -47,6 +36,7 @@ fn main() -> ExitCode {
         results::only_the_owner_uses_a_pool,
         endings::wait_one_follows_the_order_of_exit,
         endings::each_failure_is_told_apart,
+        endings::no_worker_unwinds_the_owners_frames,
         endings::join_names_the_worker_and_ends_the_others,
         endings::a_reaped_worker_is_lost,
         endings::drop_ends_and_reaps,
@@ -62,41 +52,14 @@ fn main() -> ExitCode {
         limits::the_harness_has_one_thread,
         limits::several_threads_are_refused,
         limits::several_threads_can_be_vouched_for,
-        limits::a_joined_thread_is_no_thread,
+        limits::a_thread_that_is_ending_is_waited_for,
         limits::too_many_workers_are_refused,
+        limits::places_are_given_back,
         limits::no_descriptor_stays,
         limits::want_of_descriptors_leaves_nothing,
         limits::want_of_processes_leaves_nothing,
         limits::another_users_memory_is_refused,
-    ];
-    libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-/// A pipe on which workers say that they have come to some point, or wait until they may go on.
-struct Gate {
-    reader: PipeReader,
-    writer: PipeWriter,
-}
-
-impl Gate {
-    fn new() -> Self {
-        let (reader, writer) = io::pipe().unwrap();
-        Self { reader, writer }
-    }
-
-    fn open(&self) {
-        (&self.writer).write_all(b".").unwrap();
-    }
-
-    fn pass(&self) {
-        (&self.reader).read_exact(&mut [0]).unwrap();
-    }
-}
-
-fn forever() -> ! {
-    loop {
-        pause();
-    }
+    ])
 }
 
 fn set_sigterm(handler: SigHandler) {
@@ -122,8 +85,4 @@ fn assert_no_children() {
         Err(Errno::ECHILD),
         "a child is left behind"
     );
-}
-
-fn pid_of<R>(pool: &Pool<R>, worker: usize) -> Pid {
-    Pid::from_raw(pool.pids()[worker].cast_signed())
 }

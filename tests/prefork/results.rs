@@ -3,18 +3,21 @@
 use std::{
     cell::RefCell,
     fs::{self, File},
-    io,
+    io::{self, Read, Write},
     os::unix::fs::FileExt,
-    process,
+    process, thread,
 };
 
 use floe::{
     Error,
     prefork::{self, Failure, Pool, Worker},
 };
-use nix::unistd::dup2_stdout;
+use nix::{
+    sys::signal::kill,
+    unistd::{Pid, dup2_stdout},
+};
 
-use crate::{Gate, assert_no_children, sigterm_is_in};
+use crate::{assert_no_children, forking::Gate, sigterm_is_in};
 
 pub(crate) fn results_are_typed_and_in_order() {
     let pool = prefork::spawn(3, |worker: Worker| {
@@ -39,6 +42,27 @@ pub(crate) fn results_are_typed_and_in_order() {
         .unwrap();
     assert_eq!(answers, [refused]);
     assert_no_children();
+}
+
+pub(crate) fn results_are_in_order_whoever_ends_first() {
+    let gate = Gate::new();
+    let pool = prefork::spawn(2, |worker| {
+        if worker.index() == 1 {
+            (&gate.writer)
+                .write_all(&process::id().to_ne_bytes())
+                .unwrap();
+            return 1_u8;
+        }
+        let mut sibling = [0; 4];
+        (&gate.reader).read_exact(&mut sibling).unwrap();
+        // A process that has ended can be signalled until its owner has waited for it.
+        let sibling = Pid::from_raw(i32::from_ne_bytes(sibling));
+        while kill(sibling, None).is_ok() {
+            thread::yield_now();
+        }
+        0
+    });
+    assert_eq!(pool.unwrap().join().unwrap(), [0, 1]);
 }
 
 pub(crate) fn no_workers_is_an_empty_result() {

@@ -21,7 +21,10 @@ use nix::{
     unistd::{ForkResult, fork, getpid},
 };
 
-use crate::{Gate, forever, pid_of, set_sigterm, sigterm_is_in};
+use crate::{
+    forking::{Gate, forever, pid_of},
+    set_sigterm, sigterm_is_in,
+};
 
 /// Returns once no process but this one holds the writer any more; fails after ten seconds.
 fn assert_ends(gate: Gate) {

@@ -1,0 +1,97 @@
+//! What the targets share that fork: a runner of one thread, and ways to wait for each other.
+#![allow(missing_docs)]
+
+use std::{
+    fs::{self, File},
+    io::{self, PipeReader, PipeWriter, Read, Write},
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::fs::MetadataExt,
+    },
+    process::ExitCode,
+};
+
+use floe::prefork::Pool;
+use libtest_mimic::{Arguments, Trial};
+use nix::{
+    libc,
+    poll::{PollFd, PollFlags, poll},
+    unistd::{Pid, pause},
+};
+
+macro_rules! trials {
+    ($($test:path),* $(,)?) => {
+        vec![$(libtest_mimic::Trial::test(stringify!($test), || { $test(); Ok(()) })),*]
+    };
+}
+pub(crate) use trials;
+
+/// Runs the tests on the main thread of a process that has no other.
+pub fn run(trials: Vec<Trial>) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // libtest-mimic runs the tests on the main thread if there is to be one, and spawns none.
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// A pipe on which workers say that they have come to some point, or wait until they may go on.
+pub struct Gate {
+    pub reader: PipeReader,
+    pub writer: PipeWriter,
+}
+
+impl Gate {
+    pub fn new() -> Self {
+        let (reader, writer) = io::pipe().unwrap();
+        Self { reader, writer }
+    }
+
+    pub fn open(&self) {
+        (&self.writer).write_all(b".").unwrap();
+    }
+
+    /// Fails after a minute, so that nobody waits for ever for a process that has died.
+    pub fn pass(&self) {
+        let mut polled = [PollFd::new(self.reader.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(
+            poll(&mut polled, 60_000_u16),
+            Ok(1),
+            "nobody opens the gate"
+        );
+        (&self.reader).read_exact(&mut [0]).unwrap();
+    }
+}
+
+pub fn forever() -> ! {
+    loop {
+        pause();
+    }
+}
+
+pub fn pid_of<R>(pool: &Pool<R>, worker: usize) -> Pid {
+    Pid::from_raw(pool.pids()[worker].cast_signed())
+}
+
+/// The lowest descriptor that is free: a leak would occupy it.
+pub fn next_descriptor() -> i32 {
+    File::open("/dev/null").unwrap().as_raw_fd()
+}
+
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// Sets the soft limit of this process, and returns what it was.
+pub fn set_limit(resource: libc::__rlimit_resource_t, most: u64) -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: both pointers are to a limit on the stack.
+    unsafe {
+        assert_eq!(libc::getrlimit(resource, &mut limit), 0);
+        let before = std::mem::replace(&mut limit.rlim_cur, most);
+        assert_eq!(libc::setrlimit(resource, &limit), 0);
+        before
+    }
+}

@@ -1,0 +1,151 @@
+//! Forked parsers build the parts of one map.
+
+use floe::{
+    Error, Frozen, Map, MapBuilder,
+    map::Part,
+    prefork::{self, Failure},
+};
+use nix::{
+    libc,
+    sys::signal::{Signal, raise},
+};
+
+use crate::{
+    fixture::Meeting,
+    zoo::{Recipe, recipe},
+};
+
+type Recipes = Frozen<Map<String, Recipe>>;
+
+const PARTS: u32 = 4;
+const RECIPES: u32 = 500;
+
+/// What a parser does with its part of the recipes.
+fn insert(builder: &mut MapBuilder<String, Recipe>, part: u32) {
+    for number in part * RECIPES..(part + 1) * RECIPES {
+        let recipe = recipe(number);
+        builder.insert(&recipe.name, &recipe).unwrap();
+    }
+}
+
+fn parts() -> [Part; PARTS as usize] {
+    [(); _].map(|()| Part::new("recipes").unwrap())
+}
+
+/// Opens the parts and makes one map of those that are whole.
+fn joined(parts: impl IntoIterator<Item = Part>) -> (Recipes, Vec<Error>) {
+    let mut whole = MapBuilder::new("recipes").unwrap();
+    let mut refused = Vec::new();
+    for part in parts {
+        match part.open() {
+            Ok(part) => whole.append(&part).unwrap(),
+            Err(error) => refused.push(error),
+        }
+    }
+    (whole.finish().unwrap(), refused)
+}
+
+/// The recipes with these numbers are there, in their order, and no others.
+fn assert_recipes(recipes: &Recipes, numbers: impl IntoIterator<Item = u32>) {
+    let mut found = recipes.iter();
+    for number in numbers {
+        let (name, value) = found.next().unwrap();
+        let value: Recipe = rkyv::deserialize::<_, rkyv::rancor::Error>(value).unwrap();
+        assert_eq!((name.as_str(), &value), (&*value.name, &recipe(number)));
+        assert!(recipes.contains_key(name));
+    }
+    assert!(found.next().is_none());
+}
+
+pub(crate) fn forked_parsers_build_one_map() {
+    let parts = parts();
+    let pool = prefork::spawn(PARTS as usize, |worker| {
+        let mut builder = parts[worker.index()].builder().unwrap();
+        insert(&mut builder, worker.index() as u32);
+        builder.finish().unwrap().len()
+    });
+    assert_eq!(
+        pool.unwrap().join().unwrap(),
+        [RECIPES as usize; PARTS as usize]
+    );
+    let (recipes, refused) = joined(parts);
+    assert!(refused.is_empty(), "{refused:?}");
+    assert_recipes(&recipes, 0..PARTS * RECIPES);
+
+    let mut alone = MapBuilder::new("recipes").unwrap();
+    (0..PARTS).for_each(|part| insert(&mut alone, part));
+    let alone = alone.finish().unwrap();
+    assert!(alone.iter().map(|(name, _)| name).eq(recipes.keys()));
+}
+
+pub(crate) fn one_of_two_processes_gets_a_part() {
+    const CONTESTS: usize = 200;
+    let parts = [(); CONTESTS].map(|()| Part::new("contested").unwrap());
+    let start = Meeting::new();
+    let pool = prefork::spawn(2, |worker| {
+        start.attend();
+        let got = parts.iter().map(|part| match part.builder::<u32, u32>() {
+            Ok(mut builder) => {
+                builder.insert(&1, &(worker.index() as u32)).unwrap();
+                builder.finish().unwrap().len() == 1
+            }
+            Err(Error::PartTaken { .. }) => false,
+            Err(other) => panic!("{other}"),
+        });
+        got.collect::<Vec<bool>>()
+    })
+    .unwrap();
+    start.hold(2, || ());
+    let got = pool.join().unwrap();
+    assert!(got[0].iter().zip(&got[1]).all(|(one, other)| one != other));
+    // Those that come when the first is gone are too late as well, in any process.
+    let late = || parts.iter().all(taken);
+    assert_eq!(
+        prefork::spawn(1, |_| late()).unwrap().join().unwrap(),
+        [true]
+    );
+    assert!(late());
+    for (part, second) in parts.into_iter().zip(&got[1]) {
+        let map = part.open::<u32, u32>().unwrap();
+        assert_eq!((map.len(), map[&1].to_native()), (1, u32::from(*second)));
+    }
+}
+
+fn taken(part: &Part) -> bool {
+    matches!(part.builder::<u32, u32>(), Err(Error::PartTaken { .. }))
+}
+
+pub(crate) fn a_killed_parser_loses_its_own_part_only() {
+    const KILLED: u32 = 2;
+    let parts = parts();
+    let pool = prefork::spawn(PARTS as usize, |worker| {
+        let index = worker.index() as u32;
+        let mut builder = parts[worker.index()].builder().unwrap();
+        insert(&mut builder, index);
+        if index == KILLED {
+            raise(Signal::SIGKILL).unwrap();
+        }
+        drop(builder.finish().unwrap());
+    });
+    for exit in pool.unwrap().wait().unwrap() {
+        let killed = Failure::Killed {
+            signal: libc::SIGKILL,
+        };
+        let expected = if exit.worker == KILLED as usize {
+            Err(killed)
+        } else {
+            Ok(())
+        };
+        assert_eq!(exit.result, expected);
+    }
+    let (recipes, refused) = joined(parts);
+    assert!(
+        matches!(refused[..], [Error::Unsealed { .. }]),
+        "{refused:?}"
+    );
+    let others = (0..PARTS).filter(|part| *part != KILLED);
+    assert_recipes(
+        &recipes,
+        others.flat_map(|part| part * RECIPES..(part + 1) * RECIPES),
+    );
+}
