@@ -12,22 +12,7 @@ use crate::walk::{Visitor, Walk, walk_struct};
 use floe::Intern;
 
 /// One field for each index, under BitBake's own name.
-#[derive(
-    Debug,
-    Clone,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    rkyv::Archive,
-    rkyv::Serialize,
-    rkyv::Deserialize,
-    Serialize,
-    Deserialize,
-)]
-#[rkyv(derive(floe::Schema))]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CacheData {
     /// File to the dependencies of its tasks.
@@ -101,47 +86,6 @@ pub(crate) struct CacheData {
     /// File to the priority of its layer.
     pub bbfile_priority: BTreeMap<String, i32>,
 }
-
-walk_struct!(
-    CacheData,
-    ArchivedCacheData {
-        task_deps,
-        pkg_fn,
-        pkg_pn,
-        pkg_pepvpr,
-        pkg_dp,
-        stamp,
-        stampclean,
-        stamp_extrainfo,
-        file_checksums,
-        fn_provides,
-        pn_provides,
-        all_depends,
-        deps,
-        packages,
-        providers,
-        rproviders,
-        packages_dynamic,
-        rundeps,
-        runrecs,
-        possible_world,
-        universe_target,
-        hashfn,
-        basetaskhash,
-        inherits,
-        fakerootenv,
-        fakerootnoenv,
-        fakerootdirs,
-        fakerootlogs,
-        extradepsfunc,
-        task_queues,
-        preferred,
-        tasks,
-        ignored_dependencies,
-        world_target,
-        bbfile_priority,
-    }
-);
 
 /// `[epoch, version, revision]`; the epoch is often empty.
 #[derive(
