@@ -413,10 +413,12 @@ pub enum Error {
     },
     /// The physical frames of a range of addresses could not be read.
     #[error(
-        "cannot read the frames of addresses {start:#x}..{end:#x} from /proc/self/pagemap: {source}; \
-         the range must be of this process"
+        "cannot read the frames of addresses {start:#x}..{end:#x} from /proc/{pid}/pagemap: {source}; \
+         the range must be of that process"
     )]
     Frames {
+        /// The process asked for.
+        pid: u32,
         /// First address.
         start: usize,
         /// The address after the last.

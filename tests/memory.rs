@@ -115,7 +115,7 @@ fn equal_frames_are_shared_memory() {
     let (first, second) = (map(&file), map(&file));
     touch(&first);
     touch(&second);
-    let Some(shown) = frames(addresses(&first)).unwrap() else {
+    let Some(shown) = frames(std::process::id(), addresses(&first)).unwrap() else {
         assert!(
             fs::metadata("/proc/self").unwrap().uid() != 0,
             "frames are hidden from root"
@@ -124,12 +124,15 @@ fn equal_frames_are_shared_memory() {
     };
     assert_eq!(shown.len(), SIZE / page());
     assert!(shown.iter().all(|&frame| frame != 0));
-    assert_eq!(frames(addresses(&second)).unwrap(), Some(shown.clone()));
+    assert_eq!(
+        frames(std::process::id(), addresses(&second)).unwrap(),
+        Some(shown.clone())
+    );
     let other = memfd("floe:frames.2");
     let other = map(&other);
     touch(&other);
     assert!(
-        frames(addresses(&other))
+        frames(std::process::id(), addresses(&other))
             .unwrap()
             .unwrap()
             .iter()
@@ -141,19 +144,25 @@ fn equal_frames_are_shared_memory() {
 fn an_absent_page_has_no_frame() {
     let untouched = MmapOptions::new().len(4 * page()).map_anon().unwrap();
     let range = addresses(&untouched);
-    assert_eq!(frames(range.clone()).unwrap(), Some(vec![0; 4]));
     assert_eq!(
-        frames(range.start + 1..range.start + 2).unwrap(),
+        frames(std::process::id(), range.clone()).unwrap(),
+        Some(vec![0; 4])
+    );
+    assert_eq!(
+        frames(std::process::id(), range.start + 1..range.start + 2).unwrap(),
         Some(vec![0])
     );
-    assert_eq!(frames(range.start..range.start).unwrap(), Some(vec![]));
+    assert_eq!(
+        frames(std::process::id(), range.start..range.start).unwrap(),
+        Some(vec![])
+    );
 }
 
 #[test]
 fn addresses_that_no_process_has_are_an_error() {
     let end = usize::MAX - page();
     for range in [end - page()..end, 0..usize::MAX] {
-        let error = frames(range).unwrap_err();
+        let error = frames(std::process::id(), range).unwrap_err();
         assert!(matches!(error, Error::Frames { .. }), "{error:?}");
     }
 }

@@ -10,7 +10,6 @@ use std::time::Instant;
 use floe::memory::{self, Memory};
 use floe::prefork::{self, Pool};
 use serde::Serialize;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::caches::{Cache, Form};
 use gate::{Gate, WorkerGate};
@@ -46,9 +45,6 @@ pub(crate) struct Regions {
     pub region_pss_owner: u64,
     /// Whether every worker has the owner's physical frames; `None` where the kernel hides them.
     pub same_frames: Option<bool>,
-    /// A digest of the owner's frames.
-    #[serde(skip)]
-    frames: Option<u64>,
 }
 
 /// A comparison that could not be made, or whose answers differ.
@@ -73,8 +69,6 @@ pub(crate) enum ComparisonError {
 struct Report {
     read_seconds: f64,
     digest: u64,
-    /// A digest of the physical frames of all regions.
-    frames: Option<u64>,
 }
 
 /// A worker, seen from the owner.
@@ -164,7 +158,6 @@ fn work(caches: &Caches, form: Form, mut gate: WorkerGate) -> Result<Report, Com
     let digest = read(&caches.borrow(), form);
     let read_seconds = start.elapsed().as_secs_f64();
     gate.pass()?;
-    let frames = frames(&caches.borrow())?;
     for cache in caches.borrow_mut().iter_mut() {
         cache.drop_form(form);
     }
@@ -172,7 +165,6 @@ fn work(caches: &Caches, form: Form, mut gate: WorkerGate) -> Result<Report, Com
     Ok(Report {
         read_seconds,
         digest,
-        frames,
     })
 }
 
@@ -184,19 +176,19 @@ fn read(caches: &[Box<dyn Cache>], form: Form) -> u64 {
         .fold(0, u64::wrapping_add)
 }
 
-/// A digest of the physical frames of all regions in this process.
-fn frames(caches: &[Box<dyn Cache>]) -> floe::Result<Option<u64>> {
-    let mut digest = Some(0_u64);
-    for region in caches.iter().filter_map(|cache| cache.region()) {
-        digest = memory::frames(region)?.zip(digest).map(|(frames, before)| {
-            let bytes: Vec<u8> = frames
-                .iter()
-                .flat_map(|frame| frame.to_le_bytes())
-                .collect();
-            xxh3_64(&bytes) ^ before.rotate_left(1)
-        });
-    }
-    Ok(digest)
+/// The physical frames of all regions in one process; `None` where the kernel hides them.
+fn frames(pid: u32, caches: &[Box<dyn Cache>]) -> floe::Result<Option<Vec<u64>>> {
+    let regions = caches.iter().filter_map(|cache| cache.region());
+    let frames = regions.map(|region| memory::frames(pid, region));
+    let frames: Option<Vec<Vec<u64>>> = frames.collect::<floe::Result<_>>()?;
+    Ok(frames.map(|frames| frames.concat()))
+}
+
+/// Whether two processes have the same frames, page by page; a page that one of them has not
+/// touched is in neither's way.
+fn same(left: &[u64], right: &[u64]) -> bool {
+    let mut pages = left.iter().zip(right);
+    left.len() == right.len() && pages.all(|(left, right)| left == right || left * right == 0)
 }
 
 /// The memory of all regions in one process.
@@ -213,14 +205,22 @@ impl Regions {
             .iter()
             .filter_map(|cache| cache.region())
             .map(|region| region.len() as u64);
-        let frames = frames(caches)?;
+        let owner = process::id();
+        let own_frames = frames(owner, caches)?;
+        let mut same_frames = own_frames.as_ref().map(|_| true);
+        for worker in running {
+            let pair = own_frames.as_deref().zip(frames(worker.pid, caches)?);
+            let equal = pair.map(|(own, theirs)| same(own, &theirs));
+            same_frames = same_frames
+                .zip(equal)
+                .map(|(so_far, equal)| so_far && equal);
+        }
         Ok(Self {
             region_bytes: lengths.sum(),
             region_anonymous: of_workers.iter().map(|memory| memory.anonymous).collect(),
             region_pss: of_workers.iter().map(|memory| memory.pss).collect(),
-            region_pss_owner: regions_in(process::id(), caches)?.pss,
-            same_frames: frames.map(|_| true),
-            frames,
+            region_pss_owner: regions_in(owner, caches)?.pss,
+            same_frames,
         })
     }
 }
@@ -236,10 +236,6 @@ impl Measured {
             });
         }
         self.read_seconds.push(report.read_seconds);
-        if let Some(regions) = &mut self.regions {
-            let same = report.frames == regions.frames;
-            regions.same_frames = regions.same_frames.map(|so_far| so_far && same);
-        }
         Ok(())
     }
 }

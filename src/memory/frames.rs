@@ -7,7 +7,7 @@ use crate::Error;
 const PRESENT: u64 = 1 << 63;
 const NUMBER: u64 = (1 << 55) - 1;
 
-/// The physical frame number of each page of `addresses` in this process; 0 for a page that is not
+/// The physical frame number of each page of `addresses` in process `pid`; 0 for a page that is not
 /// present. `None` where the kernel hides the numbers, as it does from all without `CAP_SYS_ADMIN`.
 ///
 /// Two processes share a page exactly if its frame is the same in both: this is the strongest proof
@@ -15,13 +15,14 @@ const NUMBER: u64 = (1 << 55) - 1;
 /// while it runs.
 ///
 /// # Errors
-/// [`Error::Frames`] if the range reaches beyond the addresses of a process, or if `/proc` is
-/// missing.
-pub fn frames(addresses: Range<usize>) -> Result<Option<Vec<u64>>, Error> {
-    match read(&addresses) {
+/// [`Error::Frames`] if the range reaches beyond the addresses of a process, if there is no such
+/// process, or if `/proc` is missing.
+pub fn frames(pid: u32, addresses: Range<usize>) -> Result<Option<Vec<u64>>, Error> {
+    match read(pid, &addresses) {
         Ok(entries) => Ok(decode(&entries)),
         Err(why) if why.kind() == io::ErrorKind::PermissionDenied => Ok(None),
         Err(source) => Err(Error::Frames {
+            pid,
             start: addresses.start,
             end: addresses.end,
             source,
@@ -29,8 +30,8 @@ pub fn frames(addresses: Range<usize>) -> Result<Option<Vec<u64>>, Error> {
     }
 }
 
-/// The entries of `/proc/self/pagemap`, 8 bytes a page.
-fn read(addresses: &Range<usize>) -> io::Result<Vec<u8>> {
+/// The entries of `/proc/PID/pagemap`, 8 bytes a page.
+fn read(pid: u32, addresses: &Range<usize>) -> io::Result<Vec<u8>> {
     let page = procfs::page_size();
     let first = addresses.start as u64 / page;
     let end = (addresses.end as u64).div_ceil(page);
@@ -39,7 +40,7 @@ fn read(addresses: &Range<usize>) -> io::Result<Vec<u8>> {
     let length = usize::try_from(length).map_err(io::Error::other)?;
     entries.try_reserve_exact(length)?;
     entries.resize(length, 0);
-    File::open("/proc/self/pagemap")?.read_exact_at(&mut entries, first * 8)?;
+    File::open(format!("/proc/{pid}/pagemap"))?.read_exact_at(&mut entries, first * 8)?;
     Ok(entries)
 }
 

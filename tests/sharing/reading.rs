@@ -22,7 +22,11 @@ pub(crate) fn workers_share_every_page() {
     let map: Frozen<Map<String, Recipe>> = Map::freeze("map", pairs).unwrap();
     let names: Vec<&str> = recipes.iter().map(|recipe| recipe.name.as_str()).collect();
     let ranges = [value.address_range(), map.address_range()];
-    let frames = || ranges.clone().map(|range| memory::frames(range).unwrap());
+    let frames = || {
+        ranges
+            .clone()
+            .map(|range| memory::frames(std::process::id(), range).unwrap())
+    };
 
     let expected = (read_value(&value), read_map(&map, &names));
     let meeting = Meeting::new();
