@@ -147,6 +147,16 @@ pub enum Error {
         /// Bytes that there are.
         got: u64,
     },
+    /// The memory file has holes, which reading would fill.
+    #[error(
+        "the memory file has holes: expected {expected} bytes of memory, got {got}; a region is written whole"
+    )]
+    Sparse {
+        /// Bytes that the file is long.
+        expected: u64,
+        /// Bytes that have memory.
+        got: u64,
+    },
     /// More bytes than the header says.
     #[error("the region has bytes behind its end: expected {expected} bytes, got {got}")]
     TooLong {

@@ -1,11 +1,11 @@
 //! The system-call boundary: memory files and their seals.
 #![allow(unsafe_code)]
 
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -48,19 +48,30 @@ pub(super) fn seal(file: &File) -> io::Result<()> {
 pub(super) fn open(fd: OwnedFd) -> Result<Bytes> {
     check_seals(&fd)?;
     let file = File::from(fd);
-    let length = file
+    let metadata = file
         .metadata()
-        .map_err(|source| Error::Descriptor { source })?
-        .len();
-    let Some(length) = NonZeroUsize::new(length as usize) else {
+        .map_err(|source| Error::Descriptor { source })?;
+    let Some(length) = NonZeroUsize::new(metadata.len() as usize) else {
         let expected = HEADER_LENGTH as u64;
         return Err(Error::TooShort { expected, got: 0 });
     };
+    check_not_sparse(&metadata)?;
     let map = map_sealed(&file, length).map_err(|source| Error::Descriptor { source })?;
     Ok(Bytes::Memfd {
         map,
         fd: OwnedFd::from(file),
     })
+}
+
+/// Refuses a file with holes: it costs its sender nothing, but reading it would fill them with
+/// this process's memory, without end.
+fn check_not_sparse(metadata: &Metadata) -> Result<()> {
+    const BLOCK: u64 = 512;
+    let (expected, got) = (metadata.len(), metadata.blocks() * BLOCK);
+    if got < expected {
+        return Err(Error::Sparse { expected, got });
+    }
+    Ok(())
 }
 
 /// Refuses a descriptor that lacks one of the four seals; a descriptor that cannot have seals

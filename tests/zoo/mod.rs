@@ -41,7 +41,7 @@ pub fn recipe(number: u32) -> Recipe {
     };
     Recipe {
         name: format!("recipe-with-a-name-{number}"),
-        version: (number % 4 != 0).then(|| format!("{}.{number}", number / 7)),
+        version: (!number.is_multiple_of(4)).then(|| format!("{}.{number}", number / 7)),
         license: ["MIT", "GPL-2.0-only AND LGPL-2.1-or-later"][number as usize % 2].to_owned(),
         tasks: (0..number % 5)
             .map(|task| format!("do_task_number_{task}"))

@@ -1,0 +1,310 @@
+//! Saving and loading: what a file is like afterwards, whatever goes wrong.
+
+#[path = "hostile/alone.rs"]
+mod alone;
+
+use std::error::Error as _;
+use std::fs::{self, File};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use alone::{alone, under};
+use floe::{Error, Frozen};
+use nix::sys::stat::Mode;
+use tempfile::TempDir;
+
+type Texts = Vec<String>;
+
+fn texts(count: usize) -> Frozen<Texts> {
+    let texts: Texts = (0..count).map(|n| format!("text number {n}")).collect();
+    Frozen::freeze_on_heap("texts", &texts).unwrap()
+}
+
+/// A directory, and a path for a region in it.
+fn place() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("texts.floe");
+    (directory, path)
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_was_saved_is_loaded_byte_by_byte() {
+    let (directory, path) = place();
+    let frozen = texts(100);
+    frozen.save(&path).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), frozen.as_bytes());
+    let loaded = Frozen::<Texts>::load(&path).unwrap();
+    assert_eq!(loaded.as_bytes(), frozen.as_bytes());
+    assert!(loaded.as_fd().is_ok());
+    loaded.save(&path).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), frozen.as_bytes());
+    assert_eq!(names(directory.path()), ["texts.floe"]);
+}
+
+#[test]
+fn a_path_without_directory_is_one_in_the_working_directory() {
+    let (directory, path) = place();
+    alone(
+        "a_path_without_directory_is_one_in_the_working_directory",
+        || {
+            std::env::set_current_dir(&directory).unwrap();
+            texts(1).save("texts.floe").unwrap();
+            assert_eq!(Frozen::<Texts>::load("texts.floe").unwrap().len(), 1);
+            assert!(path.exists());
+        },
+    );
+}
+
+#[test]
+fn the_mode_is_0600_under_every_umask() {
+    alone("the_mode_is_0600_under_every_umask", || {
+        for umask in [0, 0o022, 0o777] {
+            let (_directory, path) = place();
+            let before = nix::sys::stat::umask(Mode::from_bits_truncate(umask));
+            let saved = texts(1).save(&path);
+            let frozen = Frozen::freeze("umask", &1_u32).unwrap();
+            nix::sys::stat::umask(before);
+            saved.unwrap();
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, 0o600, "umask {umask:o}");
+            let memory = File::from(frozen.as_fd().unwrap().try_clone_to_owned().unwrap());
+            let mode = memory.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, 0o400, "umask {umask:o}");
+        }
+    });
+}
+
+#[test]
+fn a_looser_mode_of_the_old_file_is_not_kept() {
+    let (_directory, path) = place();
+    fs::write(&path, "old").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    texts(1).save(&path).unwrap();
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+        0o600
+    );
+}
+
+/// The old file is replaced, not overwritten: who has it open keeps its content.
+#[test]
+fn a_file_is_replaced_at_once() {
+    let (_directory, path) = place();
+    texts(1).save(&path).unwrap();
+    let mut old = File::open(&path).unwrap();
+    texts(2).save(&path).unwrap();
+    let mut content = Vec::new();
+    old.read_to_end(&mut content).unwrap();
+    assert_eq!(Frozen::<Texts>::from_bytes(&content).unwrap().len(), 1);
+    assert_eq!(Frozen::<Texts>::load(&path).unwrap().len(), 2);
+}
+
+/// A link that stands where the file should is replaced; what it leads to is not touched.
+#[test]
+fn saving_does_not_follow_a_link() {
+    let (directory, path) = place();
+    let precious = directory.path().join("precious");
+    fs::write(&precious, "precious").unwrap();
+    symlink(&precious, &path).unwrap();
+    texts(1).save(&path).unwrap();
+    assert_eq!(fs::read(&precious).unwrap(), b"precious");
+    assert!(fs::symlink_metadata(&path).unwrap().is_file());
+}
+
+/// The step that failed, and that the path is told.
+fn failed_step(error: &Error, expected: &Path) -> &'static str {
+    match error {
+        Error::Save { path, step, .. } => {
+            assert_eq!(path, expected);
+            assert!(error.to_string().contains(&expected.display().to_string()));
+            assert!(error.source().is_some());
+            step
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_missing_directory_is_an_error() {
+    let (directory, _) = place();
+    fs::write(directory.path().join("file"), "").unwrap();
+    nix::unistd::mkfifo(&directory.path().join("fifo"), Mode::S_IRUSR).unwrap();
+    for path in ["missing/texts.floe", "file/texts.floe", "fifo/texts.floe"] {
+        let path = directory.path().join(path);
+        let error = texts(1).save(&path).unwrap_err();
+        assert_eq!(failed_step(&error, &path), "open the directory");
+    }
+    assert_eq!(names(directory.path()), ["fifo", "file"]);
+}
+
+#[test]
+fn a_directory_in_the_place_of_the_file_is_an_error() {
+    let (directory, path) = place();
+    fs::create_dir(&path).unwrap();
+    let error = texts(1).save(&path).unwrap_err();
+    assert_eq!(failed_step(&error, &path), "rename");
+    assert_eq!(names(directory.path()), ["texts.floe"]);
+    assert_eq!(names(&path), [""; 0]);
+}
+
+/// `ulimit -f` counts in 512 or 1024 bytes; the signal is ignored, as floe asks of its callers.
+#[test]
+fn a_file_size_limit_leaves_the_old_file() {
+    let limited = "trap '' XFSZ; ulimit -f 64; exec \"$@\"";
+    under(limited, "a_file_size_limit_leaves_the_old_file", || {
+        let (directory, path) = place();
+        texts(10).save(&path).unwrap();
+        let error = texts(20_000).save(&path).unwrap_err();
+        assert_eq!(failed_step(&error, &path), "write");
+        assert_eq!(names(directory.path()), ["texts.floe"]);
+        assert_eq!(Frozen::<Texts>::load(&path).unwrap().len(), 10);
+        // Memory files have the same limit.
+        let large: Texts = (0..200_000).map(|n| format!("text number {n}")).collect();
+        assert!(matches!(
+            Frozen::freeze("large", &large),
+            Err(Error::Write { .. })
+        ));
+    });
+}
+
+fn load_source(path: &Path) -> Error {
+    match Frozen::<Texts>::load(path) {
+        Err(error) => {
+            assert!(
+                error.to_string().contains(&path.display().to_string()),
+                "{error}"
+            );
+            assert!(error.source().is_some());
+            error
+        }
+        Ok(_) => panic!("{} was loaded", path.display()),
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_loaded() {
+    let (directory, path) = place();
+    let fifo = directory.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    let dangling = directory.path().join("dangling");
+    symlink("nowhere", &dangling).unwrap();
+    let itself = directory.path().join("itself");
+    symlink("itself", &itself).unwrap();
+    let device = Path::new("/dev/zero");
+    for path in [&path, directory.path(), &fifo, &dangling, &itself, device] {
+        let error = load_source(path);
+        assert!(matches!(&error, Error::ReadFile { .. }), "{error}");
+    }
+}
+
+#[test]
+fn content_that_is_refused_is_told_with_its_path_and_its_reason() {
+    let (_directory, path) = place();
+    for content in ["", "not a region", &"not a region".repeat(100)] {
+        fs::write(&path, content).unwrap();
+        let error = load_source(&path);
+        let Error::Load { source, .. } = &error else {
+            panic!("{error}");
+        };
+        assert!(error.to_string().contains(&source.to_string()));
+        let chained = error.source().unwrap().to_string();
+        assert_eq!(chained, source.to_string());
+        assert!(matches!(
+            **source,
+            Error::TooShort { .. } | Error::NotRegion { .. }
+        ));
+    }
+    Frozen::freeze("other", &1_u32)
+        .unwrap()
+        .save(&path)
+        .unwrap();
+    assert!(matches!(
+        load_source(&path),
+        Error::Load { source, .. } if matches!(*source, Error::SchemaMismatch { .. })
+    ));
+}
+
+#[test]
+fn links_are_followed() {
+    let (directory, path) = place();
+    texts(3).save(&path).unwrap();
+    let link = directory.path().join("link");
+    symlink(&path, &link).unwrap();
+    assert_eq!(Frozen::<Texts>::load(&link).unwrap().len(), 3);
+}
+
+/// A loaded region is a copy: what happens to the file cannot reach a reader.
+#[test]
+fn a_file_that_changes_after_it_was_loaded() {
+    let (_directory, path) = place();
+    let frozen = texts(50_000);
+    frozen.save(&path).unwrap();
+    let loaded = Frozen::<Texts>::load(&path).unwrap();
+    let mut file = File::options().write(true).open(&path).unwrap();
+    file.write_all(&[0xff; 4096]).unwrap();
+    assert_eq!(loaded.as_bytes(), frozen.as_bytes());
+    file.set_len(0).unwrap();
+    assert_eq!(loaded.as_bytes(), frozen.as_bytes());
+    fs::remove_file(&path).unwrap();
+    assert_eq!(loaded.as_bytes(), frozen.as_bytes());
+}
+
+/// A writer cuts and restores the file while it is loaded: each time an error or the whole.
+#[test]
+fn a_file_that_changes_while_it_is_loaded() {
+    let (_directory, path) = place();
+    let frozen = texts(2000);
+    let bytes = frozen.as_bytes();
+    frozen.save(&path).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut file = File::options().write(true).open(&path).unwrap();
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                file.set_len(bytes.len() as u64 / 2).unwrap();
+                file.rewind().unwrap();
+                file.write_all(bytes).unwrap();
+                file.write_all(b"more").unwrap();
+                file.set_len(bytes.len() as u64).unwrap();
+            }
+        });
+        for _ in 0..300 {
+            match Frozen::<Texts>::load(&path) {
+                Ok(loaded) => assert_eq!(loaded.as_bytes(), bytes),
+                Err(Error::Load { source, .. }) => assert!(
+                    matches!(
+                        *source,
+                        Error::TooShort { .. }
+                            | Error::TooLong { .. }
+                            | Error::SectionDigest { .. }
+                    ),
+                    "{source}"
+                ),
+                Err(other) => panic!("{other}"),
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_file_that_is_longer_than_its_header_says() {
+    let (_directory, path) = place();
+    texts(10).save(&path).unwrap();
+    let mut file = File::options().append(true).open(&path).unwrap();
+    file.write_all(b"x").unwrap();
+    assert!(matches!(
+        load_source(&path),
+        Error::Load { source, .. } if matches!(*source, Error::TooLong { .. })
+    ));
+}

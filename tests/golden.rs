@@ -1,0 +1,170 @@
+//! The bytes of regions, pinned by the files in `tests/golden`: a file for each released format
+//! version is kept for ever.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use floe::{Content, Frozen, Intern, Key, Map, MapBuilder, Schema};
+use rkyv::with::Map as Each;
+
+#[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(Schema))]
+struct Package {
+    name: String,
+    epoch: Option<u16>,
+    #[rkyv(with = Intern)]
+    license: String,
+    #[rkyv(with = Intern<Each<Intern>>)]
+    depends: Vec<String>,
+    flags: BTreeMap<String, bool>,
+    origin: Origin,
+    weight: f64,
+    digest: [u8; 5],
+}
+
+#[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(Schema))]
+enum Origin {
+    Unknown,
+    Mirror(String, char),
+    Build { host: Box<str>, job: i128 },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Key, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(Debug, PartialEq, Eq, Key, Schema), compare(PartialEq))]
+struct Target {
+    architecture: String,
+    number: u32,
+}
+
+fn package(number: u32) -> Package {
+    let origins = [
+        Origin::Unknown,
+        Origin::Mirror("https://mirror.example.org".to_owned(), 'ß'),
+        Origin::Build {
+            host: "builder".into(),
+            job: -1 << 100,
+        },
+    ];
+    Package {
+        name: format!("a package with the number {number}"),
+        epoch: (number % 2 == 1).then_some(0x1234),
+        license: "a license that is longer than an inline string".to_owned(),
+        depends: vec![
+            "glibc".to_owned(),
+            "a dependency with a long name".to_owned(),
+        ],
+        flags: (0..number)
+            .map(|flag| (format!("flag {flag}"), flag % 2 == 0))
+            .collect(),
+        origin: origins[number as usize % 3].clone(),
+        weight: f64::from(number) * -0.75,
+        digest: [number as u8; 5],
+    }
+}
+
+fn target(number: u32) -> Target {
+    Target {
+        architecture: ["aarch64", "x86_64 with a long suffix"][number as usize % 2].to_owned(),
+        number,
+    }
+}
+
+const ENTRIES: u32 = 8;
+
+/// A map with interned values over several entries, and with garbage.
+fn map() -> Frozen<Map<Target, Package>> {
+    let mut builder = MapBuilder::new("golden map").unwrap().last_wins();
+    builder.insert(&target(2), &package(0)).unwrap();
+    for number in 0..ENTRIES {
+        builder.insert(&target(number), &package(number)).unwrap();
+    }
+    builder.finish().unwrap()
+}
+
+fn value() -> Frozen<Vec<Package>> {
+    Frozen::freeze("golden struct", &(0..3).map(package).collect()).unwrap()
+}
+
+fn path(file: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests/golden", file]
+        .iter()
+        .collect()
+}
+
+const MAP: &str = "map-1.floe";
+const VALUE: &str = "value-1.floe";
+
+/// The bytes of a region without those that differ from time to time and from build to build:
+/// when it was created, by which version, and the digest over both.
+fn stable<T: Content>(frozen: &Frozen<T>) -> Vec<u8> {
+    let mut bytes = frozen.as_bytes().to_vec();
+    for varying in [48..80, 96..128, 496..512] {
+        bytes[varying].fill(0);
+    }
+    bytes
+}
+
+/// Compares two regions; the difference is told by its place, not by pages of numbers.
+fn assert_same_bytes(got: &[u8], expected: &[u8]) {
+    let differing = got
+        .iter()
+        .zip(expected)
+        .position(|(left, right)| left != right);
+    if let Some(place) = differing {
+        let end = got.len().min(expected.len()).min(place + 32);
+        panic!(
+            "byte {place} differs: expected {:02x?}, got {:02x?}",
+            &expected[place..end],
+            &got[place..end]
+        );
+    }
+    assert_eq!(got.len(), expected.len());
+}
+
+#[test]
+fn a_map_is_frozen_into_the_same_bytes_for_ever() {
+    let golden = Frozen::<Map<Target, Package>>::load(path(MAP)).unwrap();
+    assert_same_bytes(&stable(&map()), &stable(&golden));
+}
+
+#[test]
+fn a_value_is_frozen_into_the_same_bytes_for_ever() {
+    let golden = Frozen::<Vec<Package>>::load(path(VALUE)).unwrap();
+    assert_same_bytes(&stable(&value()), &stable(&golden));
+}
+
+fn thawed(archived: &ArchivedPackage) -> Package {
+    rkyv::deserialize::<_, rkyv::rancor::Error>(archived).unwrap()
+}
+
+#[test]
+fn a_map_of_version_1_can_be_read() {
+    let golden = Frozen::<Map<Target, Package>>::load(path(MAP)).unwrap();
+    assert_eq!((golden.name(), golden.generation()), ("golden map", 1));
+    assert_eq!(golden.len(), ENTRIES as usize);
+    assert!(golden.garbage() > 0);
+    for number in 0..ENTRIES {
+        assert_eq!(thawed(&golden[&target(number)]), package(number));
+    }
+    assert!(golden.get(&target(ENTRIES)).is_none());
+}
+
+#[test]
+fn a_value_of_version_1_can_be_read() {
+    let golden = Frozen::<Vec<Package>>::load(path(VALUE)).unwrap();
+    assert_eq!(golden.name(), "golden struct");
+    assert!(golden.iter().map(thawed).eq((0..3).map(package)));
+}
+
+/// Writes the files of a new format version. It never replaces one: what is released stays.
+#[test]
+#[ignore = "run it once when the format version changes"]
+fn write_the_files_of_this_version() {
+    assert!(
+        !path(MAP).exists() && !path(VALUE).exists(),
+        "they are kept for ever"
+    );
+    map().save(path(MAP)).unwrap();
+    value().save(path(VALUE)).unwrap();
+}

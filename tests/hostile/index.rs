@@ -1,0 +1,427 @@
+//! Maps whose digests are right and whose index or entries lie.
+
+use floe::{Error, Frozen, Key, Map, MapBuilder};
+
+use crate::alone::alone;
+use crate::forge::{Forgery, INDEX, put_u32, u32_at};
+use crate::refusal::{assert_invalid_archive, assert_invalid_index, refused};
+use crate::sign::u64_at;
+
+type Numbers = Map<u64, u64>;
+
+/// Bytes of the index before its lines.
+const HEAD: usize = 64;
+/// A line: seven tags, the overflow mark, seven offsets.
+const LINE: usize = 64;
+const LINE_SLOTS: usize = 7;
+const MARK: usize = 7;
+/// An entry of `Numbers`: head of 4 bytes, key at 8, value at 16, padded to 32.
+const ENTRY: usize = 32;
+const ENTRIES: usize = 6;
+const LINES: usize = 2;
+
+/// Six entries in two lines.
+fn numbers() -> Forgery {
+    let pairs = (0..ENTRIES as u64).map(|n| (n * 7919, n));
+    Forgery::of(&Numbers::freeze("numbers", pairs).unwrap())
+}
+
+/// The tag and the offset in a slot, counted over all lines.
+type Slot = (u8, u64);
+
+fn places(slot: usize) -> (usize, usize) {
+    let line = HEAD + slot / LINE_SLOTS * LINE;
+    let number = slot % LINE_SLOTS;
+    (line + number, line + 8 + number * 8)
+}
+
+fn slot(index: &[u8], number: usize) -> Slot {
+    let (tag, offset) = places(number);
+    (index[tag], u64_at(index, offset))
+}
+
+fn put_slot(index: &mut [u8], number: usize, slot: Slot) {
+    let (tag, offset) = places(number);
+    index[tag] = slot.0;
+    put_u64(index, offset, slot.1);
+}
+
+fn put_u64(bytes: &mut [u8], place: usize, value: u64) {
+    bytes[place..place + 8].copy_from_slice(&value.to_le_bytes());
+}
+
+fn slots(index: &[u8]) -> impl Iterator<Item = usize> + use<> {
+    0..(index.len() - HEAD) / LINE * LINE_SLOTS
+}
+
+/// Numbers of the slots that are taken.
+fn taken(index: &[u8]) -> Vec<usize> {
+    slots(index)
+        .filter(|number| slot(index, *number).0 != 0)
+        .collect()
+}
+
+fn empty(index: &[u8]) -> Vec<usize> {
+    slots(index)
+        .filter(|number| slot(index, *number).0 == 0)
+        .collect()
+}
+
+#[track_caller]
+fn refuses_index(edit: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut forged = numbers();
+    edit(forged.index());
+    assert_invalid_index::<Numbers>(&forged.bytes())
+}
+
+#[track_caller]
+fn refuses_archive(edit: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut forged = numbers();
+    edit(forged.archive());
+    assert_invalid_archive::<Numbers>(&forged.bytes())
+}
+
+#[test]
+fn the_forgeries_start_from_a_valid_map() {
+    let mut forged = numbers();
+    assert_eq!(forged.archive().len(), ENTRIES * ENTRY);
+    assert_eq!(forged.index().len(), HEAD + LINES * LINE);
+    let found = taken(forged.index());
+    let mut offsets: Vec<u64> = found.iter().map(|it| slot(forged.index(), *it).1).collect();
+    offsets.sort_unstable();
+    assert!(
+        offsets
+            .iter()
+            .enumerate()
+            .all(|(n, offset)| *offset == (n * ENTRY) as u64)
+    );
+    let frozen = Frozen::<Numbers>::from_bytes(&forged.bytes()).unwrap();
+    assert!(
+        frozen
+            .iter()
+            .enumerate()
+            .all(|(n, (_, value))| *value == n as u64)
+    );
+}
+
+#[test]
+fn slots_that_lead_to_no_entry() {
+    let end = (ENTRIES * ENTRY) as u64;
+    // Nowhere, just behind the last entry, the middle of an entry, between its words.
+    for offset in [u64::MAX, 1 << 63, 1 << 40, end, end + 16, 16, 48, 1, 8] {
+        for number in taken(numbers().index()) {
+            refuses_index(|index| {
+                let (tag, _) = slot(index, number);
+                put_slot(index, number, (tag, offset));
+            });
+        }
+    }
+}
+
+/// What an honest writer leaves zero is zero.
+#[test]
+fn empty_slots_with_an_offset() {
+    for number in empty(numbers().index()) {
+        for offset in [1, ENTRY as u64, 1 << 40, u64::MAX] {
+            refuses_index(|index| put_slot(index, number, (0, offset)));
+        }
+    }
+}
+
+/// Searches for tag 1, the only one that differs from that of empty slots in the lowest bit.
+///
+/// The entry at offset 0, to which empty slots seem to lead, is garbage here that was never
+/// checked: its key is a pointer out of the archive.
+#[test]
+fn searches_look_at_no_empty_slot() {
+    alone(
+        "index::searches_look_at_no_empty_slot",
+        search_beside_empty_slots,
+    );
+}
+
+fn search_beside_empty_slots() {
+    let mut keys = (0..).map(|n| format!("a key that is not inline {n}"));
+    let mut with_tag_1 = keys.by_ref().filter(|key| key.key_hash() as u8 <= 1);
+    let (live, absent) = (with_tag_1.next().unwrap(), with_tag_1.next().unwrap());
+    let mut builder = MapBuilder::<String, u64>::on_heap("tags")
+        .unwrap()
+        .last_wins();
+    for value in 0..2 {
+        builder
+            .insert(&"a key that is replaced".to_owned(), &value)
+            .unwrap();
+    }
+    builder.insert(&live, &7).unwrap();
+    let mut forged = Forgery::of(&builder.finish().unwrap());
+    assert_eq!(forged.index().len(), HEAD + LINE);
+    let archive = forged.archive();
+    assert_eq!(archive[3], 0x80, "the first entry is garbage");
+    // Behind the head of the entry, the key: a long text at the other end of memory.
+    put_u32(archive, 4, 0x80 | absent.len() as u32);
+    put_u32(archive, 8, 0x7fff_0000);
+    let frozen = Frozen::<Map<String, u64>>::from_bytes(&forged.bytes()).unwrap();
+    assert_eq!(frozen[&live], 7);
+    assert!(frozen.get(&absent).is_none());
+    assert!(frozen.get_many([&absent]).all(|found| found.is_none()));
+}
+
+#[test]
+fn all_slots_lead_to_one_entry() {
+    for number in taken(numbers().index()) {
+        refuses_index(|index| {
+            let only = slot(index, number);
+            taken(index)
+                .into_iter()
+                .for_each(|other| put_slot(index, other, only));
+        });
+    }
+}
+
+#[test]
+fn no_search_ends() {
+    refuses_index(|index| (0..LINES).for_each(|line| index[HEAD + line * LINE + MARK] = 1));
+    refuses_index(|index| {
+        let only = slot(index, taken(index)[0]);
+        empty(index)
+            .into_iter()
+            .for_each(|other| put_slot(index, other, only));
+    });
+    // With a head that agrees.
+    refuses_index(|index| {
+        let only = slot(index, taken(index)[0]);
+        empty(index)
+            .into_iter()
+            .for_each(|other| put_slot(index, other, only));
+        put_u64(index, 8, (LINES * LINE_SLOTS) as u64);
+    });
+    refuses_index(|index| index[HEAD..].fill(0xff));
+}
+
+#[test]
+fn a_slot_too_many_and_one_too_few() {
+    refuses_index(|index| {
+        let (lost, place) = (slot(index, taken(index)[0]), empty(index)[0]);
+        put_slot(index, place, lost);
+    });
+    for number in taken(numbers().index()) {
+        refuses_index(|index| put_slot(index, number, (0, 0)));
+    }
+    refuses_index(|index| index[HEAD..].fill(0));
+}
+
+#[test]
+fn tags_that_are_not_of_the_key() {
+    for bit in 0..8 {
+        for number in taken(numbers().index()) {
+            refuses_index(|index| {
+                let (tag, offset) = slot(index, number);
+                put_slot(index, number, (tag ^ (1 << bit), offset));
+            });
+        }
+    }
+}
+
+/// Whatever the order of the slots: a map is refused, or every key is found.
+#[test]
+fn swapped_slots() {
+    let (mut accepted, mut refused) = (0, 0);
+    for left in slots(numbers().index()) {
+        for right in 0..left {
+            let mut forged = numbers();
+            let index = forged.index();
+            let (first, second) = (slot(index, left), slot(index, right));
+            put_slot(index, left, second);
+            put_slot(index, right, first);
+            match Frozen::<Numbers>::from_bytes(&forged.bytes()) {
+                Ok(frozen) => {
+                    accepted += 1;
+                    assert!((0..ENTRIES as u64).all(|n| frozen[&(n * 7919)] == n));
+                }
+                Err(_) => {
+                    refused += 1;
+                    assert_invalid_index::<Numbers>(&forged.bytes());
+                }
+            }
+        }
+    }
+    // Within a line the order does not count; across lines it does.
+    assert!(accepted > 0 && refused > 0);
+}
+
+#[test]
+fn a_head_that_lies() {
+    for (place, value) in [
+        // Hash id and the zeros behind it; number of entries.
+        (0, 0),
+        (0, 1 << 32 | 1),
+        (0, u64::MAX),
+        (8, 0),
+        (8, 5),
+        (8, 7),
+        (8, 14),
+        (8, u64::MAX),
+        // Number of lines.
+        (16, 0),
+        (16, 1),
+        (16, 3),
+        (16, 1 << 58),
+        (16, 1 << 58 | 2),
+        (16, u64::MAX),
+        // Bytes of garbage, and the zeros at the end.
+        (24, 32),
+        (24, u64::MAX),
+        (32, 1),
+        (56, 1 << 56),
+    ] {
+        refuses_index(|index| put_u64(index, place, value));
+    }
+    // Another hash function, whichever this one is.
+    refuses_index(|index| index[0] += 1);
+}
+
+#[test]
+fn an_index_of_another_length() {
+    for length in [
+        0,
+        1,
+        HEAD - 1,
+        HEAD,
+        HEAD + 8,
+        HEAD + LINE,
+        HEAD + LINES * LINE - 1,
+    ] {
+        refuses_index(|index| index.truncate(length));
+    }
+    for more in [1, 8, LINE] {
+        refuses_index(|index| index.resize(index.len() + more, 0));
+    }
+    // Fewer lines, and a head that says so.
+    for lines in 0..LINES {
+        refuses_index(|index| {
+            index.truncate(HEAD + lines * LINE);
+            put_u64(index, 16, lines as u64);
+        });
+    }
+    let mut without = numbers();
+    without.sections.retain(|(kind, _)| *kind != INDEX);
+    assert!(matches!(
+        refused::<Numbers>(&without.bytes()),
+        Error::MissingSection { .. }
+    ));
+}
+
+#[test]
+fn entries_of_wrong_lengths() {
+    let units = (ENTRY / 16) as u32;
+    for number in 0..ENTRIES {
+        // None, half of the entry, a length that swallows the next, one beyond the end.
+        for length in [0, 1, units * 7, (1 << 31) - 1] {
+            refuses_archive(|archive| put_u32(archive, number * ENTRY, length));
+        }
+    }
+    // The last entry swallowed is noticed by the index, which leads to it.
+    for number in 0..5 {
+        let mut forged = numbers();
+        put_u32(forged.archive(), number * ENTRY, units * 2);
+        assert_invalid_index::<Numbers>(&forged.bytes());
+    }
+    for length in [ENTRIES * ENTRY - 1, ENTRIES * ENTRY - 16, 5 * ENTRY + 3] {
+        refuses_archive(|archive| archive.truncate(length));
+    }
+    for more in [1, 3, 4, 16] {
+        refuses_archive(|archive| archive.resize(archive.len() + more, 0));
+    }
+}
+
+#[test]
+fn entries_without_index_and_index_without_entries() {
+    let mut forged = numbers();
+    forged.archive().truncate(5 * ENTRY);
+    assert_invalid_index::<Numbers>(&forged.bytes());
+    forged.archive().clear();
+    assert_invalid_index::<Numbers>(&forged.bytes());
+    let mut forged = numbers();
+    let first = forged.archive()[..ENTRY].to_vec();
+    forged.archive().extend_from_slice(&first);
+    assert_invalid_index::<Numbers>(&forged.bytes());
+}
+
+#[test]
+fn garbage_that_is_none_and_none_that_is() {
+    let mut builder = MapBuilder::<u64, u64>::on_heap("garbage")
+        .unwrap()
+        .last_wins();
+    for value in 0..8_u64 {
+        builder.insert(&(value / 2), &value).unwrap();
+    }
+    let frozen = builder.finish().unwrap();
+    assert_eq!(frozen.garbage(), 4 * ENTRY as u64);
+    for number in 0..8 {
+        let mut forged = Forgery::of(&frozen);
+        let head = u32_at(forged.archive(), number * ENTRY);
+        put_u32(forged.archive(), number * ENTRY, head ^ (1 << 31));
+        assert_invalid_index::<Numbers>(&forged.bytes());
+        // With a count of garbage that agrees.
+        let count = if number % 2 == 0 { 3 } else { 5 };
+        put_u64(forged.index(), 24, count * ENTRY as u64);
+        assert_invalid_index::<Numbers>(&forged.bytes());
+    }
+}
+
+/// Every entry can be found, but far from its home: the searches of a check are bounded together.
+#[test]
+fn a_table_of_long_searches() {
+    const COUNT: u64 = 20_000;
+    let mut builder = MapBuilder::<u64, u64>::on_heap("search").unwrap();
+    (0..COUNT).for_each(|n| builder.insert(&n, &n).unwrap());
+    let mut forged = Forgery::of(&builder.finish().unwrap());
+    let index = forged.index();
+    let mut entries: Vec<Slot> = taken(index).into_iter().map(|it| slot(index, it)).collect();
+    // All entries move to the last lines, and all lines but the last lead on. Entries that were
+    // in the last lines come last again, so that no search has to go past the end.
+    let count = slots(index).count();
+    index[HEAD..].fill(0);
+    for line in 0..count / LINE_SLOTS - 1 {
+        index[HEAD + line * LINE + MARK] = 1;
+    }
+    for number in (0..count).rev() {
+        put_slot(index, number, entries.pop().unwrap_or_default());
+    }
+    let reason = assert_invalid_index::<Numbers>(&forged.bytes());
+    assert!(reason.contains("too far from their home"), "{reason}");
+}
+
+/// A key that was changed has another hash, and is not found where it was.
+#[test]
+fn keys_that_were_changed() {
+    for number in 0..ENTRIES {
+        let mut forged = numbers();
+        let key = u64_at(forged.archive(), number * ENTRY + 8);
+        put_u64(forged.archive(), number * ENTRY + 8, key + 1);
+        assert_ne!((key + 1).key_hash(), key.key_hash());
+        assert_invalid_index::<Numbers>(&forged.bytes());
+    }
+}
+
+#[test]
+fn keys_and_values_that_are_not_valid_are_told_with_their_entry() {
+    let texts = Map::freeze("texts", [(1_u32, "ä text of some length".to_owned())]).unwrap();
+    let mut forged = Forgery::of(&texts);
+    let text = forged
+        .archive()
+        .windows(2)
+        .position(|it| it == "ä".as_bytes());
+    forged.archive()[text.unwrap()] = 0xff;
+    let reason = assert_invalid_archive::<Map<u32, String>>(&forged.bytes());
+    assert!(reason.starts_with("entry at offset 0: value: "), "{reason}");
+    let texts = Map::freeze("texts", [("ä text of some length".to_owned(), 1_u32)]).unwrap();
+    let mut forged = Forgery::of(&texts);
+    let text = forged
+        .archive()
+        .windows(2)
+        .position(|it| it == "ä".as_bytes());
+    forged.archive()[text.unwrap()] = 0xff;
+    let reason = assert_invalid_archive::<Map<String, u32>>(&forged.bytes());
+    assert!(reason.starts_with("entry at offset 0: key: "), "{reason}");
+}
