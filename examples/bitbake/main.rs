@@ -19,6 +19,7 @@ mod walk;
 
 use std::cell::RefCell;
 use std::error::Error;
+use std::io::{self, Write, stdout};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -40,11 +41,18 @@ fn main() -> ExitCode {
     };
     match compare(&arguments, source) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bitbake: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whoever reads the output may stop when they have seen enough.
+fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn compare(arguments: &Arguments, source: Source) -> Result<(), Box<dyn Error>> {
@@ -55,9 +63,12 @@ fn compare(arguments: &Arguments, source: Source) -> Result<(), Box<dyn Error>> 
         notes,
         mut caches,
     } = source;
-    println!("{name}: {files} files parsed in {parse_seconds:.2} s");
+    writeln!(
+        stdout(),
+        "{name}: {files} files parsed in {parse_seconds:.2} s"
+    )?;
     for note in notes {
-        println!("  {note}");
+        writeln!(stdout(), "  {note}")?;
     }
     let start = Instant::now();
     for cache in &mut caches {
@@ -68,9 +79,10 @@ fn compare(arguments: &Arguments, source: Source) -> Result<(), Box<dyn Error>> 
     for cache in &caches {
         cache.verify()?;
     }
-    println!(
+    writeln!(
+        stdout(),
         "  frozen in {freeze_seconds:.2} s; every frozen entry equals its source in every field"
-    );
+    )?;
 
     // One form after the other, so that no worker inherits what it does not need.
     let caches = RefCell::new(caches);
@@ -99,7 +111,7 @@ fn compare(arguments: &Arguments, source: Source) -> Result<(), Box<dyn Error>> 
         inherited_refcounted,
         frozen,
     };
-    println!("{report}");
+    writeln!(stdout(), "{report}")?;
     if let Some(path) = &arguments.json {
         std::fs::write(path, serde_json::to_vec_pretty(&report)?)
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;

@@ -33,6 +33,9 @@ pub(crate) struct CacheSize {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.sizes(f)?;
+        if self.workers == 0 {
+            return writeln!(f, "\nNo workers were forked: there is nothing to compare.");
+        }
         self.comparison(f)?;
         self.proof(f)
     }
