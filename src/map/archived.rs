@@ -204,16 +204,16 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
         prefetch(self.lines.wrapping_add(home as usize).cast());
     }
 
-    /// Asks for the memory of the first entry with the tag of a hash in its home line.
+    /// The first entry in the home line of a hash that has its tag, whose memory is asked for.
     #[inline]
-    pub(super) fn prefetch_entry(&self, hash: u64) {
+    pub(super) fn prefetch_entry(&self, hash: u64) -> Option<u64> {
         let line = self.line(home(hash, self.head.lines));
-        if let Some(slot) = line.candidates(tag(hash)).next() {
-            let start = self.archive.wrapping_add(line.offset(slot) as usize);
-            for line in 0..3 {
-                prefetch(start.wrapping_add(64 * line));
-            }
+        let offset = line.offset(line.candidates(tag(hash)).next()?);
+        let start = self.archive.wrapping_add(offset as usize);
+        for line in 0..3 {
+            prefetch(start.wrapping_add(64 * line));
         }
+        Some(offset)
     }
 }
 

@@ -95,24 +95,33 @@ where
     Q: Key + ?Sized + 'q,
     K::Archived: PartialEq<Q>,
 {
-    /// Looks up the next keys: first all their slots are asked for, then all their entries, so
+    /// Looks up the next keys: first all their lines are asked for, then all their entries, so
     /// that the memory accesses overlap; then the keys are compared.
     #[inline]
     fn fill(&mut self) {
-        let mut group: [Option<(u64, &Q)>; GROUP] = [None; GROUP];
+        let mut keys: [Option<&Q>; GROUP] = [None; GROUP];
+        let mut hashes = [0; GROUP];
+        let mut likely = [None; GROUP];
         self.next = 0;
         self.end = 0;
-        for (place, key) in group.iter_mut().zip(&mut self.keys) {
+        while self.end < GROUP {
+            let Some(key) = self.keys.next() else { break };
             let hash = key.key_hash();
             self.map.prefetch_line(hash);
-            *place = Some((hash, key));
+            keys[self.end] = Some(key);
+            hashes[self.end] = hash;
             self.end += 1;
         }
-        for (hash, _) in group.iter().flatten() {
-            self.map.prefetch_entry(*hash);
+        for (likely, hash) in likely.iter_mut().zip(&hashes[..self.end]) {
+            *likely = self.map.prefetch_entry(*hash);
         }
-        for (found, (hash, key)) in self.found.iter_mut().zip(group.iter().flatten()) {
-            *found = self.map.find(*hash, *key).map(|entry| &entry.value);
+        for (number, key) in keys.into_iter().flatten().enumerate() {
+            let likely = likely[number].map(|offset| self.map.entry(offset));
+            let entry = match likely.filter(|entry| entry.key == *key) {
+                None => self.map.find(hashes[number], key),
+                found => found,
+            };
+            self.found[number] = entry.map(|entry| &entry.value);
         }
     }
 }
