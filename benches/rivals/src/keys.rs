@@ -1,0 +1,159 @@
+//! The kinds of keys that lookups are measured with, and the arenas that queries lie in.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::Hash;
+
+use clap::ValueEnum;
+use rkyv::Archive;
+use rkyv::api::high::HighSerializer;
+use rkyv::rancor;
+use rkyv::ser::allocator::ArenaHandle;
+use rkyv::util::AlignedVec;
+
+use crate::data::{Random, scatter};
+
+/// A kind of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeyKind {
+    /// Paths such as `meta-layer-3/recipe-name-000020`.
+    String,
+    /// Integers scattered over all 64 bits.
+    U64,
+    /// 32 random bytes, like a digest.
+    Digest,
+}
+
+/// What every contender needs to know about a key.
+pub trait Key:
+    floe::map::MapKey
+    + Archive<Archived: Hash + Eq + PartialEq<Self::Query>>
+    + for<'a> rkyv::Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, rancor::Error>>
+    + Borrow<Self::Query>
+    + Hash
+    + Ord
+    + Clone
+    + fmt::Debug
+    + Send
+    + Sync
+{
+    /// What it is looked up by.
+    type Query: floe::Key + Hash + Ord + ?Sized;
+    /// Where queries lie, one behind the other.
+    type Arena: Default;
+
+    /// The key with a number; different numbers give different keys.
+    fn numbered(number: u64) -> Self;
+
+    /// Adds a query to an arena.
+    fn store(self, arena: &mut Self::Arena);
+
+    /// All queries of an arena.
+    fn queries(arena: &Self::Arena) -> Vec<&Self::Query>;
+
+    /// The bytes by which stores of byte strings know it, in the order of the keys.
+    fn bytes(query: &Self::Query) -> impl AsRef<[u8]>;
+}
+
+impl Key for String {
+    type Query = str;
+    type Arena = (String, Vec<usize>);
+
+    fn numbered(number: u64) -> Self {
+        format!("meta-layer-{}/recipe-name-{number:06}", number % 17)
+    }
+
+    fn store(self, (text, ends): &mut Self::Arena) {
+        text.push_str(&self);
+        ends.push(text.len());
+    }
+
+    fn queries((text, ends): &Self::Arena) -> Vec<&str> {
+        let starts = std::iter::once(&0).chain(ends);
+        starts
+            .zip(ends)
+            .map(|(&start, &end)| &text[start..end])
+            .collect()
+    }
+
+    #[inline]
+    fn bytes(query: &str) -> impl AsRef<[u8]> {
+        query.as_bytes()
+    }
+}
+
+impl Key for u64 {
+    type Query = Self;
+    type Arena = Vec<Self>;
+
+    fn numbered(number: u64) -> Self {
+        scatter(number)
+    }
+
+    fn store(self, arena: &mut Vec<Self>) {
+        arena.push(self);
+    }
+
+    fn queries(arena: &Vec<Self>) -> Vec<&Self> {
+        arena.iter().collect()
+    }
+
+    #[inline]
+    fn bytes(query: &Self) -> impl AsRef<[u8]> {
+        query.to_be_bytes()
+    }
+}
+
+impl Key for [u8; 32] {
+    type Query = Self;
+    type Arena = Vec<Self>;
+
+    fn numbered(number: u64) -> Self {
+        let mut random = Random::new(number);
+        let mut digest = [0; 32];
+        for word in digest.chunks_exact_mut(8) {
+            word.copy_from_slice(&random.next().to_le_bytes());
+        }
+        // The other words may repeat, this one does not.
+        digest[..8].copy_from_slice(&scatter(number).to_le_bytes());
+        digest
+    }
+
+    fn store(self, arena: &mut Vec<Self>) {
+        arena.push(self);
+    }
+
+    fn queries(arena: &Vec<Self>) -> Vec<&Self> {
+        arena.iter().collect()
+    }
+
+    #[inline]
+    fn bytes(query: &Self) -> impl AsRef<[u8]> {
+        query
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arena_gives_back_what_it_got<K: Key>() {
+        let mut arena = K::Arena::default();
+        let keys: Vec<K> = (0..100).map(K::numbered).collect();
+        for key in keys.clone() {
+            key.store(&mut arena);
+        }
+        let queries = K::queries(&arena);
+        assert_eq!(queries.len(), keys.len());
+        for (query, key) in queries.into_iter().zip(&keys) {
+            assert!(query == key.borrow());
+        }
+    }
+
+    #[test]
+    fn arenas_give_back_what_they_got() {
+        arena_gives_back_what_it_got::<String>();
+        arena_gives_back_what_it_got::<u64>();
+        arena_gives_back_what_it_got::<[u8; 32]>();
+    }
+}

@@ -1,0 +1,74 @@
+//! What the machine has to give.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::failure::Failure;
+use crate::table::count;
+
+/// A new directory in memory, so that no disk is measured; removed when it is dropped.
+///
+/// # Errors
+/// [`Failure::Directory`].
+pub fn memory_directory() -> Result<TempDir, Failure> {
+    let memory = Path::new("/dev/shm");
+    let place = if memory.is_dir() {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
+    };
+    tempfile::Builder::new()
+        .prefix("floe-rivals-")
+        .tempdir_in(&place)
+        .map_err(|source| Failure::Directory { place, source })
+}
+
+/// Bytes of memory that could be had without swapping; `None` if the kernel does not tell.
+pub fn available_memory() -> Option<u64> {
+    parse_available(&fs::read_to_string("/proc/meminfo").ok()?)
+}
+
+fn parse_available(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+/// Checks that there is memory for some work before it is begun.
+///
+/// # Errors
+/// The reason why not.
+pub fn require_memory(needed: u64) -> Result<(), String> {
+    match available_memory() {
+        Some(available) if available < needed => Err(format!(
+            "needs about {} MiB of memory, {} MiB are available",
+            count(needed >> 20),
+            count(available >> 20)
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn available_memory_is_read_in_bytes() {
+        let meminfo = "MemTotal:  100 kB\nMemAvailable:       42 kB\nSwapFree: 1 kB\n";
+        assert_eq!(parse_available(meminfo), Some(42 * 1024));
+        assert_eq!(parse_available("MemTotal:  100 kB\n"), None);
+        assert_eq!(parse_available("MemAvailable: many kB\n"), None);
+    }
+
+    #[test]
+    fn more_memory_than_there_is_is_refused_with_figures() {
+        assert_eq!(require_memory(0), Ok(()));
+        let reason = require_memory(u64::MAX).unwrap_err();
+        assert!(reason.contains("MiB are available"), "{reason}");
+    }
+}

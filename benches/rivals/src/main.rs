@@ -1,0 +1,55 @@
+//! Measures floe against its rivals: same data, same queries, one run.
+
+mod allocator;
+mod contenders;
+mod data;
+mod failure;
+mod keys;
+mod lookup;
+mod machine;
+mod memory;
+mod report;
+mod scale;
+mod start;
+mod statistics;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures floe against its rivals: same data, same queries, one run.
+#[derive(Debug, Parser)]
+#[command(name = "floe-rivals")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// What a lookup, a miss, an iteration and freezing cost in each map.
+    Lookup(lookup::Options),
+    /// From a file to the first answer and to all of them.
+    Start(start::Options),
+    /// What forked children take for the same caches: floe, the heap, CPython.
+    Memory(memory::Options),
+    /// How the cost of floe grows with the number of entries.
+    Scale(scale::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().verb {
+        Verb::Lookup(options) => lookup::run(&options),
+        Verb::Start(options) => start::run(&options),
+        Verb::Memory(options) => memory::run(&options),
+        Verb::Scale(options) => scale::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("floe-rivals: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The same caches in this library and on the heap of a Rust program, measured by the library's
+//! example `bitbake`, which has a type for every field of them.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde::Deserialize;
+
+use super::Row;
+use super::cpython::last_line;
+use crate::machine;
+
+const LIBRARY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
+
+/// What the example tells, as far as it is asked.
+#[derive(Debug, Deserialize)]
+struct Report {
+    inherited: Measured,
+    inherited_refcounted: Measured,
+    frozen: Measured,
+}
+
+/// One number for each worker.
+#[derive(Debug, Deserialize)]
+struct Measured {
+    uss_after_fork: Vec<u64>,
+    uss_after_read: Vec<u64>,
+    pss_after_read: Vec<u64>,
+    read_seconds: Vec<f64>,
+    uss_after_drop: Vec<u64>,
+}
+
+/// Runs the example.
+pub fn measure(caches: &Path, workers: usize) -> Vec<Row> {
+    match report(caches, workers) {
+        Err(reason) => vec![Row::skipped("floe", workers, reason)],
+        Ok(report) => [
+            ("floe", report.frozen),
+            ("heap", report.inherited),
+            ("heap counted", report.inherited_refcounted),
+        ]
+        .into_iter()
+        .flat_map(|(contender, measured)| rows(contender, workers, &measured))
+        .collect(),
+    }
+}
+
+fn report(caches: &Path, workers: usize) -> Result<Report, String> {
+    let directory = machine::memory_directory().map_err(|failure| failure.to_string())?;
+    let json = directory.path().join("report.json");
+    let mut command = Command::new("cargo");
+    command
+        .args([
+            "run",
+            "--quiet",
+            "--release",
+            "--manifest-path",
+            LIBRARY,
+            "--example",
+            "bitbake",
+        ])
+        .arg("--")
+        .arg("--caches")
+        .arg(caches)
+        .args(["--workers", &workers.to_string()])
+        .arg("--json")
+        .arg(&json);
+    let output = command
+        .output()
+        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("the example failed: {}", last_line(&output.stderr)));
+    }
+    fs::read(&json)
+        .map_err(|error| error.to_string())
+        .and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()))
+        .map_err(|reason| format!("the example's report cannot be read: {reason}"))
+}
+
+fn rows(contender: &'static str, workers: usize, measured: &Measured) -> [Row; 3] {
+    let row = |step: &str, uss: &[u64], pss: Option<&[u64]>, seconds: Option<&[f64]>| Row {
+        contender,
+        workers,
+        step: step.to_owned(),
+        uss_bytes: uss.iter().max().copied(),
+        pss_bytes: pss.map(|pss| pss.iter().sum::<u64>() / pss.len().max(1) as u64),
+        seconds: seconds.map(|seconds| seconds.iter().copied().fold(0.0, f64::max)),
+        skipped: None,
+    };
+    [
+        row("fork", &measured.uss_after_fork, None, None),
+        row(
+            "read",
+            &measured.uss_after_read,
+            Some(&measured.pss_after_read),
+            Some(&measured.read_seconds),
+        ),
+        row("clear", &measured.uss_after_drop, None, None),
+    ]
+}
