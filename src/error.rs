@@ -99,6 +99,24 @@ pub enum Error {
         /// The key, as `Debug` prints it.
         key: String,
     },
+    /// The archived form of a key has another hash than the key itself.
+    #[error(
+        "cache {name:?}: the key that reads {key} hashes otherwise than when it was inserted; derive `Key` for both forms, and use no `usize` above 32 bits"
+    )]
+    KeyHash {
+        /// The cache.
+        name: String,
+        /// The archived key, as `Debug` prints it.
+        key: String,
+    },
+    /// Too many keys of a map have equal hashes.
+    #[error(
+        "too many keys of cache {name:?} have equal hashes; derive `Key` instead of implementing it"
+    )]
+    Crowded {
+        /// The cache.
+        name: String,
+    },
     /// What belongs to an owner was used in a process forked from it.
     #[error(
         "{what} belongs to process {owner}, but was used in process {process}; only the process \
@@ -348,7 +366,7 @@ pub enum Error {
         /// The worker, which is also how many were started before it.
         worker: usize,
         /// What the kernel said.
-        source: Errno,
+        source: io::Error,
     },
     /// A fork failed.
     #[error(

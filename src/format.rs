@@ -196,6 +196,7 @@ pub(crate) fn producer() -> String {
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let problem = match name {
         "" => "it is empty",
+        "." | ".." => "it names a folder",
         name if name.len() > NAME_LENGTH => "it has more than 128 bytes",
         name if name.contains('/') || name.contains(char::is_control) => {
             "it contains a slash or a control character"

@@ -60,20 +60,23 @@ pub trait Content: Sized + sealed::Sealed + 'static {
     #[doc(hidden)]
     fn describe() -> Description;
 
-    /// Checks the sections of a region of unknown origin.
+    /// Checks the sections of a region, whoever wrote them.
     #[doc(hidden)]
     fn check(region: &Region) -> Result<()>;
 
     /// The parts of the value in a region.
     ///
     /// # Safety
-    /// This process froze the region itself from a `Self`, or [`check`](Self::check) accepted it.
+    /// [`check`](Self::check) accepted the region, or would.
     #[doc(hidden)]
     unsafe fn view(region: &Region) -> Result<Self::View>;
 
     /// The same parts again, for another handle on the same region.
+    ///
+    /// # Safety
+    /// The region that the view was made of lives as long as the result.
     #[doc(hidden)]
-    fn copy_view(view: &Self::View) -> Self::View;
+    unsafe fn copy_view(view: &Self::View) -> Self::View;
 
     /// The value.
     ///
@@ -97,7 +100,9 @@ impl<T: Value> Frozen<T> {
     ///
     /// # Errors
     /// [`Error::Name`], [`Error::Create`], [`Error::Serialize`], [`Error::TooLarge`],
-    /// [`Error::Write`], [`Error::Seal`] and [`Error::Map`]; nothing is left behind then.
+    /// [`Error::Write`], [`Error::Seal`] and [`Error::Map`]; [`Error::Invalid`] if a serialisation
+    /// wrote what does not read, or a value is nested deeper than 128 pointers. Nothing is left
+    /// behind then.
     pub fn freeze(name: &str, value: &T) -> Result<Self> {
         Self::freeze_in(Backing::Memfd, name, value)
     }
@@ -106,7 +111,7 @@ impl<T: Value> Frozen<T> {
     /// cannot be handed to other processes, and a fork copies it like any heap.
     ///
     /// # Errors
-    /// [`Error::Name`], [`Error::Serialize`] and [`Error::TooLarge`].
+    /// [`Error::Name`], [`Error::Serialize`], [`Error::TooLarge`] and [`Error::Invalid`].
     pub fn freeze_on_heap(name: &str, value: &T) -> Result<Self> {
         Self::freeze_in(Backing::Heap, name, value)
     }
@@ -123,19 +128,21 @@ impl<T: Value> Frozen<T> {
         sink.start(0, VALUE_LIMIT, false);
         Freezer::new(&mut sink, &mut scratch).serialize_whole(value)?;
         sink.flush()?;
-        Self::seal(sink.unsealed, T::describe())
+        let region = Self::seal(sink.unsealed, &T::describe())?;
+        // rkyv's traits are safe to implement, so what they wrote is no more trusted than bytes
+        // from elsewhere.
+        T::check(&region)?;
+        // SAFETY: `check` has just accepted the region.
+        unsafe { Self::over(region) }
     }
 }
 
 impl<T: Content> Frozen<T> {
     /// Adds the schema section to a region that holds a `T`, and seals it.
-    pub(crate) fn seal(mut unsealed: Unsealed, description: Description) -> Result<Self> {
+    pub(crate) fn seal(mut unsealed: Unsealed, description: &Description) -> Result<Region> {
         unsealed.begin(SectionKind::Schema);
         unsealed.append(&description.to_json())?;
-        let region = unsealed.seal(description.fingerprint())?;
-        // SAFETY: the sections were just written by this process's own serialiser from a `T`,
-        // and nobody else could write the unsealed region (`Unsealed`).
-        unsafe { Self::over(region) }
+        unsealed.seal(description.fingerprint())
     }
 
     /// Opens a sealed memory file from anywhere: another process, an inherited descriptor.
@@ -209,7 +216,7 @@ impl<T: Content> Frozen<T> {
 
     /// # Safety
     /// As [`Content::view`].
-    unsafe fn over(region: Region) -> Result<Self> {
+    pub(crate) unsafe fn over(region: Region) -> Result<Self> {
         // SAFETY: the caller's promise.
         let view = unsafe { T::view(&region)? };
         Ok(Self {
@@ -295,8 +302,10 @@ impl<T: Content> Deref for Frozen<T> {
 
 impl<T: Content> Clone for Frozen<T> {
     fn clone(&self) -> Self {
+        // SAFETY: the new handle keeps the region as this one does.
+        let view = unsafe { T::copy_view(&self.view) };
         Self {
-            view: T::copy_view(&self.view),
+            view,
             region: Arc::clone(&self.region),
         }
     }
@@ -356,7 +365,7 @@ impl<T: Value> Content for T {
         ))
     }
 
-    fn copy_view(view: &Self::View) -> Self::View {
+    unsafe fn copy_view(view: &Self::View) -> Self::View {
         Root(view.0, PhantomData)
     }
 

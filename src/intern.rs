@@ -55,8 +55,11 @@ pub use interner::Recorder;
 /// [`Sorted`](crate::Sorted).)
 ///
 /// Values are told apart by a digest of 128 bits with a key that is drawn for each builder. A
-/// use costs four bytes and, in the reader, one addition. Values that lie more than 1 GiB apart
-/// are written again, because relative pointers have 32 bits.
+/// use costs four bytes and, in the reader, one addition. Relative pointers have 32 bits, so in a
+/// map, values of entries that lie more than 1 GiB apart are written again.
+///
+/// What is digested is what the value's `Hash` feeds to its hasher: a type whose `Hash` leaves out
+/// what distinguishes two values would read as one of them. Derived `Hash` leaves out nothing.
 ///
 /// ```
 /// use floe::{Frozen, Intern, Schema};

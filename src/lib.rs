@@ -61,6 +61,7 @@ mod archive;
 mod clock;
 mod error;
 mod frozen;
+mod owner;
 mod region;
 mod sorted;
 

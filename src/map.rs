@@ -120,19 +120,8 @@ impl<K: MapKey, V: Value> Content for Map<K, V> {
 
     fn check(region: &Region) -> Result<()> {
         let (archive, index) = sections(region)?;
-        check::check::<K, V>(archive, index, &Self::describe())
-            .map(drop)
-            .map_err(|problem| {
-                let (section, reason) = match problem {
-                    check::Problem::Archive(reason) => (SectionKind::Archive, reason),
-                    check::Problem::Index(reason) => (SectionKind::Index, reason),
-                };
-                Error::Invalid {
-                    name: region.header().name.clone(),
-                    section,
-                    reason,
-                }
-            })
+        let checked = check::check::<K, V>(archive, index, &Self::describe());
+        checked.map_err(|problem| problem.in_cache(region.header().name.clone()))
     }
 
     #[allow(unsafe_code)]
@@ -148,7 +137,8 @@ impl<K: MapKey, V: Value> Content for Map<K, V> {
         Ok(unsafe { ArchivedMap::new(archive, index, head) })
     }
 
-    fn copy_view(view: &Self::View) -> Self::View {
+    #[allow(unsafe_code)]
+    unsafe fn copy_view(view: &Self::View) -> Self::View {
         view.copy()
     }
 

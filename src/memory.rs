@@ -89,14 +89,16 @@ impl Memory {
         })
     }
 
-    /// The memory of those mappings of process `pid` which show a memfd whose name starts with
-    /// `prefix`. Frozen caches are named `floe:NAME.GENERATION`.
+    /// The memory of those mappings of process `pid` which show a memfd of this name, or of this
+    /// name and a dot and more: frozen caches are named `floe:NAME.GENERATION`, so `floe:recipes`
+    /// means all generations of one cache.
     ///
     /// # Errors
     /// As [`Memory::of`].
-    pub fn of_named(pid: u32, prefix: &str) -> Result<Self, Error> {
+    pub fn of_named(pid: u32, name: &str) -> Result<Self, Error> {
         mappings::sum(pid, |mapping| {
-            mappings::memfd(mapping).is_some_and(|name| name.starts_with(prefix))
+            let rest = mappings::memfd(mapping).and_then(|shown| shown.strip_prefix(name));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         })
     }
 }

@@ -59,7 +59,7 @@ fn a_shared_mapping_that_was_read_has_nothing_anonymous() {
     );
     assert_eq!((one.anonymous, one.swap), (0, 0));
     touch(&second);
-    let both = Memory::of_named(process::id(), "floe:read.").unwrap();
+    let both = Memory::of_named(process::id(), "floe:read").unwrap();
     assert_eq!(
         (both.mappings, both.rss, both.anonymous),
         (2, 2 * SIZE as u64, 0)
@@ -77,7 +77,7 @@ fn a_copied_page_is_anonymous() {
     let mut private = unsafe { MmapOptions::new().map_copy(&file) }.unwrap();
     touch(&private);
     private[3 * page()] = 8;
-    let memory = Memory::of_named(process::id(), "floe:copied.").unwrap();
+    let memory = Memory::of_named(process::id(), "floe:copied").unwrap();
     assert_eq!(memory.anonymous, page() as u64);
 }
 
@@ -196,10 +196,11 @@ fn row(pid: u32, name: &str, mebibytes: u64) -> Row {
 fn the_table_is_aligned_and_totalled() {
     let rows = vec![row(7, "owner", 1), row(12345, "evil\x1b[2J", 20)];
     let table = Table { rows };
-    let expected = "    PID  NAME             USS         PSS         RSS   ANONYMOUS        SWAP
-      7  owner        1.0 MiB         0 B     3.0 GiB         0 B         0 B
-  12345  evil?[2J    20.0 MiB         0 B     3.0 GiB         0 B         0 B
-         total       21.0 MiB         0 B     6.0 GiB         0 B         0 B
+    let expected =
+        "    PID  NAME             USS         PSS         RSS         VSS   ANONYMOUS        SWAP
+      7  owner        1.0 MiB         0 B     3.0 GiB         0 B         0 B         0 B
+  12345  evil?[2J    20.0 MiB         0 B     3.0 GiB         0 B         0 B         0 B
+         total       21.0 MiB         0 B     6.0 GiB         0 B         0 B         0 B
 ";
     assert_eq!(table.to_string(), expected);
 }

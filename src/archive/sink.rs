@@ -78,6 +78,7 @@ impl Sink {
         self.start = self.offset();
         self.most = most;
         self.hold = hold;
+        self.failure = None;
     }
 
     /// Ends a held value; the buffer may be written.
@@ -95,7 +96,6 @@ impl Sink {
         debug_assert!(offset >= self.flushed);
         self.buffer.resize((offset - self.flushed) as usize, 0);
         self.hold = false;
-        self.failure = None;
     }
 
     /// Appends zeros up to a multiple of `alignment`.

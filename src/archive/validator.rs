@@ -30,6 +30,8 @@ const CLAIMS_PER_BYTE: usize = 4;
 pub struct Validator {
     archive: Range<usize>,
     depth: u32,
+    /// The deepest level since the shared value that was started last.
+    deepest: u32,
     /// Bytes that may still be claimed.
     budget: usize,
     shared: HashMap<(usize, TypeId), Shared>,
@@ -38,7 +40,15 @@ pub struct Validator {
 #[derive(Debug)]
 struct Shared {
     metadata: Metadata,
-    finished: bool,
+    progress: Progress,
+}
+
+#[derive(Debug)]
+enum Progress {
+    /// The value is being checked: the depth at which it was found, and the deepest level before.
+    Started { depth: u32, deepest: u32 },
+    /// The value is valid, and reaches so many levels below itself.
+    Finished { height: u32 },
 }
 
 /// Why a pointer was refused.
@@ -69,6 +79,7 @@ impl Validator {
         Self {
             archive: range.start as usize..range.end as usize,
             depth: 0,
+            deepest: 0,
             budget: archive.len().saturating_mul(CLAIMS_PER_BYTE),
             shared: HashMap::new(),
         }
@@ -122,6 +133,7 @@ unsafe impl<E: Source> ArchiveContext<E> for Validator {
             return Err(E::new(Refusal::Depth));
         }
         self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
         Ok(self.archive.clone())
     }
 
@@ -140,14 +152,14 @@ impl<E: Source> SharedContext<E> for Validator {
     ) -> Result<ValidationState, E> {
         let key = (pointer.data_address() as usize, pointer_type);
         let Some(known) = self.shared.get(&key) else {
-            let metadata = pointer.metadata();
-            self.shared.insert(
-                key,
-                Shared {
-                    metadata,
-                    finished: false,
+            let started = Shared {
+                metadata: pointer.metadata(),
+                progress: Progress::Started {
+                    depth: self.depth,
+                    deepest: std::mem::replace(&mut self.deepest, self.depth),
                 },
-            );
+            };
+            self.shared.insert(key, started);
             return Ok(ValidationState::Started);
         };
         // SAFETY: both metadata belong to pointers of the type `pointer_type`, which the caller's
@@ -155,21 +167,27 @@ impl<E: Source> SharedContext<E> for Validator {
         if !unsafe { same_metadata(known.metadata, pointer.metadata()) } {
             return Err(E::new(Refusal::Metadata));
         }
-        Ok(if known.finished {
-            ValidationState::Finished
-        } else {
-            ValidationState::Pending
-        })
+        let Progress::Finished { height } = known.progress else {
+            return Ok(ValidationState::Pending);
+        };
+        self.deepest = self.deepest.max(self.depth + height);
+        if self.deepest > DEPTH_LIMIT {
+            return Err(E::new(Refusal::Depth));
+        }
+        Ok(ValidationState::Finished)
     }
 
     fn finish_shared(&mut self, pointer_type: TypeId, pointer: ErasedPtr) -> Result<(), E> {
         let key = (pointer.data_address() as usize, pointer_type);
-        match self.shared.get_mut(&key) {
-            Some(known) if !known.finished => {
-                known.finished = true;
-                Ok(())
-            }
-            _ => Err(E::new(Refusal::NotStarted)),
-        }
+        let Some(known) = self.shared.get_mut(&key) else {
+            return Err(E::new(Refusal::NotStarted));
+        };
+        let Progress::Started { depth, deepest } = known.progress else {
+            return Err(E::new(Refusal::NotStarted));
+        };
+        let height = self.deepest - depth;
+        known.progress = Progress::Finished { height };
+        self.deepest = self.deepest.max(deepest);
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::{Intern, Recorder};
 /// How a wrapper records a field, so that equal values give equal records and different values
 /// different ones.
 ///
-/// Without a wrapper it is the field's own `Hash`; wrappers record elements through each other.
+/// Without a wrapper it is the field's own `Hash`, which must feed all that distinguishes values; wrappers record elements through each other.
 /// Implement it for a wrapper of your own to use that inside `Intern<..>`.
 #[diagnostic::on_unimplemented(
     message = "`Intern` cannot tell whether two values of `{F}` are equal",

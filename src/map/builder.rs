@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use rkyv::Place;
 
+use super::check::{Problem, check_entries};
 use super::entry::{ENTRY_ALIGNMENT, ENTRY_LIMIT, Entry, garbage_head};
 use super::index::IndexHead;
 use super::key::Key;
@@ -16,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
 use crate::region::{Backing, Label, Unsealed};
+use crate::schema::Description;
 
 /// Position that rkyv is told for the first byte of every entry: far enough from zero that
 /// interned values of earlier entries have positions too.
@@ -49,6 +51,8 @@ pub struct MapBuilder<K, V> {
     sink: Sink,
     scratch: Scratch,
     records: Vec<Record>,
+    /// Archive offset behind the last entry that is complete.
+    complete: u64,
     garbage: u64,
     last_wins: bool,
     types: PhantomData<fn(K, V)>,
@@ -83,6 +87,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
             sink: Sink::new(unsealed),
             scratch: Scratch::default(),
             records: Vec::new(),
+            complete: 0,
             garbage: 0,
             last_wins: false,
             types: PhantomData,
@@ -113,20 +118,32 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     ///
     /// # Errors
     /// [`Error::Serialize`], [`Error::TooLarge`] (an entry has at most 1 GiB), [`Error::Write`]
-    /// and [`Error::NotOwner`]. The entry is then not in the map; the builder can go on.
+    /// and [`Error::NotOwner`]. The entry is then not in the map; the builder can go on, also if
+    /// the serialisation of a key or value panics.
     pub fn insert(&mut self, key: &K, value: &V) -> Result<()> {
-        let start = self.sink.offset();
+        self.sink.unsealed.check_owner()?;
+        self.take_back();
+        let record = Record {
+            hash: key.key_hash(),
+            offset: self.complete,
+        };
         self.sink.start(ENTRY_POSITION, ENTRY_LIMIT, true);
-        if let Err(error) = self.write_entry(start, key, value) {
-            self.sink.truncate(start);
-            self.scratch.interner.forget_from(start);
+        let written = self.write_entry(record.offset, key, value);
+        if let Err(error) = written.and_then(|()| self.sink.release()) {
+            self.take_back();
             return Err(error);
         }
-        self.records.push(Record {
-            hash: key.key_hash(),
-            offset: start,
-        });
-        self.sink.release()
+        self.complete = self.sink.offset();
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// Drops what an insertion has written that failed or panicked.
+    fn take_back(&mut self) {
+        if self.sink.offset() != self.complete {
+            self.sink.truncate(self.complete);
+            self.scratch.interner.forget_from(self.complete);
+        }
     }
 
     fn write_entry(&mut self, start: u64, key: &K, value: &V) -> Result<()> {
@@ -142,7 +159,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         // aligned to 16 like every entry; the resolvers come from serialising these very values
         // at the positions that the places have.
         unsafe {
-            (*entry).set_head(length);
+            Entry::write_head(entry, length);
             let position = ENTRY_POSITION as usize;
             let (key_field, value_field) = (&raw mut (*entry).key, &raw mut (*entry).value);
             let key_position = position + key_field.byte_offset_from(entry) as usize;
@@ -161,6 +178,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     /// # Errors
     /// [`Error::Write`], [`Error::Map`] and [`Error::NotOwner`].
     pub fn merge(&mut self, mut other: Self) -> Result<()> {
+        other.take_back();
         other.sink.flush()?;
         let shift = self.append_block(other.sink.unsealed.view()?.archive())?;
         self.garbage += other.garbage;
@@ -189,20 +207,26 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
 
     /// Copies whole entries to the end; returns the archive offset of the first.
     fn append_block(&mut self, entries: &[u8]) -> Result<u64> {
-        let start = self.sink.offset();
+        self.take_back();
+        let start = self.complete;
         self.sink.append(entries)?;
+        self.complete = self.sink.offset();
         Ok(start)
     }
 
-    /// Builds the index, seals the region and maps it.
+    /// Checks the entries, builds the index, seals the region and maps it.
     ///
     /// # Errors
     /// [`Error::DuplicateKey`] unless the builder was told [`last_wins`](Self::last_wins);
-    /// [`Error::Write`], [`Error::Seal`], [`Error::Map`] and [`Error::NotOwner`].
+    /// [`Error::KeyHash`] and [`Error::Crowded`] for keys with a bad hash; [`Error::Invalid`] if a
+    /// serialisation wrote what does not read; [`Error::Write`], [`Error::Seal`], [`Error::Map`]
+    /// and [`Error::NotOwner`].
     pub fn finish(mut self) -> Result<Frozen<Map<K, V>>> {
+        self.take_back();
         self.sink.flush()?;
+        let description = Map::<K, V>::describe();
         let mut head = IndexHead::new(self.records.len() as u64);
-        let table = self.table(&head)?;
+        let table = self.table(&head, &description)?;
         let mut unsealed = self.sink.unsealed;
         for garbage in &table.garbage {
             unsealed.patch_archive(&garbage_head(garbage.length), garbage.offset)?;
@@ -216,18 +240,21 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
             let bytes: Vec<[u8; 64]> = lines.iter().map(|line| line.to_bytes()).collect();
             unsealed.append(bytes.as_flattened())?;
         }
-        Frozen::seal(unsealed, Map::<K, V>::describe())
+        let region = Frozen::<Map<K, V>>::seal(unsealed, &description)?;
+        // SAFETY: `table` checked every entry of the archive, and made the index over them.
+        unsafe { Frozen::over(region) }
     }
 
     /// The index over all records, with the entries that later ones replace.
-    fn table(&self, head: &IndexHead) -> Result<Table> {
+    fn table(&self, head: &IndexHead, description: &Description) -> Result<Table> {
         let view = self.sink.unsealed.view()?;
+        self.check_entries(view.archive(), description)?;
         let archive = view.archive().as_ptr();
-        // SAFETY: every record is the offset of an entry that this builder, or the builder of a
-        // merged or frozen map of the same types, wrote completely; all are flushed, and `view`
+        // SAFETY: `check_entries` found a valid entry at the offset of every record, and `view`
         // borrows the region's only writer while they are read.
         let entry = |offset| unsafe { Entry::<K, V>::at(archive, offset) };
-        Table::build(head.lines, &self.records, |earlier, later| {
+        let name = || self.sink.unsealed.label().name.clone();
+        let replaces = |earlier, later| {
             if entry(earlier).key != entry(later).key {
                 return Ok(None);
             }
@@ -235,10 +262,33 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
                 return Ok(Some(entry(earlier).length() as u64));
             }
             Err(Error::DuplicateKey {
-                name: self.sink.unsealed.label().name.clone(),
+                name: name(),
                 key: format!("{:?}", entry(later).key),
             })
-        })
+        };
+        let crowded = || Error::Crowded { name: name() };
+        Table::build(head.lines, &self.records, replaces, crowded)
+    }
+
+    /// Checks what was serialised. rkyv's traits are safe to implement, so what they wrote is no
+    /// more trusted than bytes from elsewhere.
+    fn check_entries(&self, archive: &[u8], description: &Description) -> Result<()> {
+        let name = || self.sink.unsealed.label().name.clone();
+        let mut records = self.records.iter();
+        let mut odd_key = None;
+        let checked =
+            check_entries::<K, V>(archive, description, |offset, key| match records.next() {
+                Some(record) if record.offset == offset && record.hash == key.key_hash() => Ok(()),
+                _ => {
+                    odd_key = Some(format!("{key:?}"));
+                    Err(Problem::Archive(String::new()))
+                }
+            });
+        match (checked, odd_key) {
+            (Ok(_), _) => Ok(()),
+            (Err(_), Some(key)) => Err(Error::KeyHash { name: name(), key }),
+            (Err(problem), None) => Err(problem.in_cache(name())),
+        }
     }
 }
 

@@ -7,19 +7,38 @@ use rkyv::rancor::{BoxedError, Strategy};
 use rkyv::validation::ArchiveContextExt;
 
 use super::entry::{Entry, head_is_garbage, head_length};
-use super::index::{HEAD_LENGTH, IndexHead, Line, home, next, tag};
+use super::index::{HEAD_LENGTH, IndexHead, Line, home, most_steps, next, tag};
 use super::key::Key;
 use crate::archive::{CheckStrategy, Collections, Validator};
+use crate::error::Error;
+use crate::format::SectionKind;
 use crate::schema::Description;
-
-/// Steps that all searches of a check together may take, for each line of the table. Honest
-/// tables need about six.
-const STEPS_PER_LINE: usize = 256;
 
 /// Why a map is not valid, and in which of its sections.
 pub(crate) enum Problem {
     Archive(String),
     Index(String),
+}
+
+impl Problem {
+    pub(crate) fn in_cache(self, name: String) -> Error {
+        let (section, reason) = match self {
+            Self::Archive(reason) => (SectionKind::Archive, reason),
+            Self::Index(reason) => (SectionKind::Index, reason),
+        };
+        Error::Invalid {
+            name,
+            section,
+            reason,
+        }
+    }
+}
+
+/// What a walk over the entries of an archive section counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) entries: u64,
+    pub(crate) garbage: u64,
 }
 
 /// Checks every entry of the archive section, and that the index leads to each live entry and
@@ -30,59 +49,81 @@ pub(crate) fn check<K, V>(
     archive: &[u8],
     index: &[u8],
     description: &Description,
-) -> Result<IndexHead, Problem>
+) -> Result<(), Problem>
 where
     K: Archive<Archived: CheckBytes<CheckStrategy> + Key>,
     V: Archive<Archived: CheckBytes<CheckStrategy>>,
 {
     let head = IndexHead::decode(index).map_err(|problem| Problem::Index(problem.to_owned()))?;
     let (lines, _) = index[HEAD_LENGTH..].as_chunks();
+    let taken = check_lines(lines).map_err(|problem| Problem::Index(problem.to_owned()))?;
     let mut search = Search {
         lines,
-        steps_left: lines.len().saturating_mul(STEPS_PER_LINE),
+        steps_left: most_steps(head.lines),
     };
-    if lines.iter().all(|line| Line::from_bytes(line).overflows()) {
-        return Err(Problem::Index("all its lines overflow".to_owned()));
+    let counted = check_entries::<K, V>(archive, description, |offset, key| {
+        search.expect(key.key_hash(), offset)
+    })?;
+    if (head.entries, head.garbage) != (counted.entries, counted.garbage) || taken != head.entries {
+        return Err(Problem::Index(format!(
+            "it counts {} entries, {taken} taken slots and {} bytes of garbage, where the archive has {} entries and {} bytes of garbage",
+            head.entries, head.garbage, counted.entries, counted.garbage
+        )));
     }
-    if lines
-        .iter()
-        .any(|line| Line::from_bytes(line).has_stray_offset())
-    {
-        return Err(Problem::Index("an empty slot has an offset".to_owned()));
-    }
+    Ok(())
+}
+
+/// Checks every entry of an archive section; `live` is shown those that are not garbage.
+pub(crate) fn check_entries<K, V>(
+    archive: &[u8],
+    description: &Description,
+    mut live: impl FnMut(u64, &K::Archived) -> Result<(), Problem>,
+) -> Result<Counted, Problem>
+where
+    K: Archive<Archived: CheckBytes<CheckStrategy>>,
+    V: Archive<Archived: CheckBytes<CheckStrategy>>,
+{
     let mut validator = Validator::new(archive);
     let mut collections = Collections::new(description, archive);
-    let mut seen = IndexHead {
+    let mut counted = Counted {
         entries: 0,
         garbage: 0,
-        ..head
     };
     let mut offset = 0;
     while offset < archive.len() {
         let at = |reason| Problem::Archive(format!("entry at offset {offset}: {reason}"));
         let (length, garbage) = frame::<K, V>(&archive[offset..]).map_err(at)?;
         if garbage {
-            seen.garbage += length as u64;
+            counted.garbage += length as u64;
         } else {
             let key = check_entry::<K, V>(&archive[offset..], &mut validator).map_err(at)?;
             let checked = collections.check(offset);
             checked.map_err(|refusal| at(refusal.to_string()))?;
-            search.expect(key.key_hash(), offset as u64)?;
-            seen.entries += 1;
+            live(offset as u64, key)?;
+            counted.entries += 1;
         }
         offset += length;
     }
-    let taken = lines
-        .iter()
-        .map(|line| Line::from_bytes(line).taken())
-        .sum::<u64>();
-    if seen != head || taken != head.entries {
-        return Err(Problem::Index(format!(
-            "it counts {} entries, {taken} taken slots and {} bytes of garbage, where the archive has {} entries and {} bytes of garbage",
-            head.entries, head.garbage, seen.entries, seen.garbage
-        )));
+    Ok(counted)
+}
+
+/// Checks what the lines of an index say by themselves; returns how many slots are taken.
+fn check_lines(lines: &[[u8; 64]]) -> Result<u64, &'static str> {
+    let (mut taken, mut ends) = (0, false);
+    for line in lines.iter().map(Line::from_bytes) {
+        if line.has_stray_offset() {
+            return Err("an empty slot has an offset");
+        }
+        if line.overflows() && !line.is_full() {
+            return Err("a line overflows that is not full");
+        }
+        taken += line.taken();
+        ends |= !line.overflows();
     }
-    Ok(head)
+    if !ends {
+        return Err("all its lines overflow");
+    }
+    Ok(taken)
 }
 
 /// Length of the entry at the start of `archive`, and whether it is garbage.
@@ -131,7 +172,7 @@ where
 /// Searches a table that may lie, in bounded time.
 struct Search<'a> {
     lines: &'a [[u8; 64]],
-    steps_left: usize,
+    steps_left: u64,
 }
 
 impl Search<'_> {

@@ -61,8 +61,14 @@ impl<K: Archive, V: Archive> Entry<K, V> {
         size_of::<Self>()
     };
 
-    pub(crate) fn set_head(&mut self, length: u64) {
-        self.head = u32_le::from_native((length / ENTRY_ALIGNMENT) as u32);
+    /// Writes the head of an entry of `length` bytes, whose key and value are not there yet.
+    ///
+    /// # Safety
+    /// `entry` is aligned and valid for writes.
+    pub(crate) unsafe fn write_head(entry: *mut Self, length: u64) {
+        let head = u32_le::from_native((length / ENTRY_ALIGNMENT) as u32);
+        // SAFETY: the caller's promise.
+        unsafe { (&raw mut (*entry).head).write(head) };
     }
 
     /// Length in bytes, to the start of the next entry.

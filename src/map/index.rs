@@ -70,6 +70,11 @@ impl Line {
         (0..LINE_SLOTS).any(|slot| self.tags[slot] == 0 && self.offset(slot) != 0)
     }
 
+    /// Whether no slot is empty.
+    pub(crate) fn is_full(&self) -> bool {
+        self.tags[..LINE_SLOTS].iter().all(|tag| *tag != 0)
+    }
+
     /// Slots in use.
     pub(crate) fn taken(&self) -> u64 {
         self.tags[..LINE_SLOTS]
@@ -182,6 +187,13 @@ impl IndexHead {
         }
         Ok(head)
     }
+}
+
+/// Steps from one line to the next that building or checking a table may take in all. Tables of
+/// keys with a good hash need less than one for a line; without a bound, keys that all have the
+/// same hash would take quadratic time.
+pub(crate) fn most_steps(lines: u64) -> u64 {
+    lines.saturating_mul(256)
 }
 
 /// The tag of a hash; never zero, which stands for an empty slot.

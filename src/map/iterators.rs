@@ -102,17 +102,18 @@ where
         let mut keys: [Option<&Q>; GROUP] = [None; GROUP];
         let mut hashes = [0; GROUP];
         let mut likely = [None; GROUP];
-        self.next = 0;
-        self.end = 0;
-        while self.end < GROUP {
+        // Set first and last, so that a panic of a key leaves nothing found.
+        (self.next, self.end) = (0, 0);
+        let mut count = 0;
+        while count < GROUP {
             let Some(key) = self.keys.next() else { break };
             let hash = key.key_hash();
             self.map.prefetch_line(hash);
-            keys[self.end] = Some(key);
-            hashes[self.end] = hash;
-            self.end += 1;
+            keys[count] = Some(key);
+            hashes[count] = hash;
+            count += 1;
         }
-        for (likely, hash) in likely.iter_mut().zip(&hashes[..self.end]) {
+        for (likely, hash) in likely.iter_mut().zip(&hashes[..count]) {
             *likely = self.map.prefetch_entry(*hash);
         }
         for (number, key) in keys.into_iter().flatten().enumerate() {
@@ -123,6 +124,7 @@ where
             };
             self.found[number] = entry.map(|entry| &entry.value);
         }
+        self.end = count;
     }
 }
 

@@ -81,7 +81,11 @@ impl Part {
         if self.taken.swap(true, Ordering::Relaxed) {
             return Err(self.taken_error());
         }
-        let file = self.claim()?;
+        let file = self.claim().inspect_err(|error| {
+            // A claim that failed for another reason may be tried again.
+            let taken = matches!(error, Error::PartTaken { .. });
+            self.taken.store(taken, Ordering::Relaxed);
+        })?;
         Ok(MapBuilder::over(Unsealed::adopt(self.label.clone(), file)?))
     }
 

@@ -66,7 +66,7 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.rows.iter().map(|row| row.name.chars().count());
         let width = width.fold("total".len(), usize::max);
-        let titles = ["USS", "PSS", "RSS", "ANONYMOUS", "SWAP"];
+        let titles = ["USS", "PSS", "RSS", "VSS", "ANONYMOUS", "SWAP"];
         write!(f, "{:>7}  {:width$}", "PID", "NAME")?;
         titles
             .iter()
@@ -86,6 +86,7 @@ fn columns(f: &mut fmt::Formatter<'_>, memory: &Memory) -> fmt::Result {
         memory.uss,
         memory.pss,
         memory.rss,
+        memory.vss,
         memory.anonymous,
         memory.swap,
     ];

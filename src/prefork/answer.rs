@@ -10,7 +10,6 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use rkyv::{
     Archive, Deserialize, Serialize,
     api::{
@@ -25,6 +24,7 @@ use rkyv::{
 };
 
 use super::Failure;
+use crate::region;
 
 const HEADER: u64 = 16;
 
@@ -74,9 +74,8 @@ impl<R, A> CheckedFor<R> for A where
 pub(super) struct Letter(File);
 
 impl Letter {
-    pub(super) fn create() -> nix::Result<Self> {
-        let memory = memfd_create(c"floe-answer", MFdFlags::MFD_CLOEXEC)?;
-        Ok(Self(File::from(memory)))
+    pub(super) fn create() -> io::Result<Self> {
+        region::memory_file("floe-answer").map(Self)
     }
 
     /// Called in the worker, once it has its result or a panic's message instead.

@@ -117,7 +117,7 @@ fn map(file: &File, length: NonZeroUsize, flags: MapFlags) -> Result<NonNull<u8>
 /// Maps a file at a multiple of the huge page size: into a reservation that is longer by one huge
 /// page, of which the ends are given back.
 fn map_aligned(file: &File, length: NonZeroUsize, flags: MapFlags) -> Result<NonNull<u8>, Errno> {
-    let pages = length.get().next_multiple_of(PAGE);
+    let pages = length.get().next_multiple_of(procfs::page_size() as usize);
     let reserved = NonZeroUsize::new(pages + HUGE_PAGE).ok_or(Errno::ENOMEM)?;
     let none = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
     // SAFETY: without an address, a new mapping touches no memory in use.
@@ -156,8 +156,3 @@ fn unmap(start: NonNull<c_void>, length: usize) {
         debug_assert!(unmapped.is_ok());
     }
 }
-
-/// The smallest page size of the machines that Linux runs on; a larger one divides a huge page
-/// into fewer, and `munmap` of the odd end of a reservation is then refused, which costs only
-/// address space.
-const PAGE: usize = 4096;

@@ -26,7 +26,7 @@ fn all_seals() -> SealFlag {
 ///
 /// The mode keeps other processes of the same user from opening it for writing through /proc
 /// before it is sealed.
-pub(super) fn create(label: &str) -> io::Result<File> {
+pub(crate) fn create(label: &str) -> io::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let noexec = MFdFlags::from_bits_retain(nix::libc::MFD_NOEXEC_SEAL);
     let fd = match memfd_create(label, flags | noexec) {

@@ -6,7 +6,6 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
-use std::process;
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -16,6 +15,7 @@ use super::{Bytes, Region, memfd};
 use crate::clock::Created;
 use crate::error::{Error, Result};
 use crate::format::{self, HEADER_LENGTH, Header, Section, SectionKind};
+use crate::owner::Owner;
 use crate::schema::Fingerprint;
 
 /// What a region is called and which version of its cache it is.
@@ -55,7 +55,7 @@ pub enum Backing {
 pub struct Unsealed {
     storage: Storage,
     label: Label,
-    owner: u32,
+    owner: Owner,
     end: u64,
     /// Bytes that the storage has: the header's, from the start.
     written: NonZeroUsize,
@@ -93,7 +93,7 @@ impl Unsealed {
         let mut unsealed = Self {
             storage,
             label,
-            owner: process::id(),
+            owner: Owner::here(),
             end: 0,
             written: NonZeroUsize::MIN,
             sections: Vec::new(),
@@ -228,15 +228,7 @@ impl Unsealed {
 
     /// A forked child shares the memory file with its parent; writes of both would mix.
     pub fn check_owner(&self) -> Result<()> {
-        let process = process::id();
-        if process != self.owner {
-            return Err(Error::NotOwner {
-                what: "a builder",
-                owner: self.owner,
-                process,
-            });
-        }
-        Ok(())
+        self.owner.check("a builder")
     }
 }
 

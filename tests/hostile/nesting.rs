@@ -82,20 +82,73 @@ fn the_limit_of_nesting_is_128_levels() {
         assert_eq!(levels, length);
     }
     for length in [LIMIT + 1, LIMIT + 2, 1000] {
-        let reason = assert_invalid_archive::<Chain>(&forgery(&chain(length)).bytes());
+        let mut forged = forgery(&chain(2));
+        *forged.archive() = chain_archive(length as usize);
+        let reason = assert_invalid_archive::<Chain>(&forged.bytes());
         assert!(reason.contains("nested deeper than 128"), "{reason}");
+        // What would not open elsewhere is not frozen in the first place.
+        let refused = Frozen::freeze("nesting", &chain(length)).unwrap_err();
+        assert!(
+            refused.to_string().contains("nested deeper than 128"),
+            "{refused}"
+        );
     }
 }
 
 #[test]
 fn the_limit_holds_for_each_entry_of_a_map() {
-    let freeze = |length| {
-        let entries = (0..3_u32).map(|key| (key, chain(length)));
-        Map::freeze("chains", entries).unwrap().as_bytes().to_vec()
+    let freeze = |lengths: [u32; 3]| Map::freeze("chains", (0_u32..).zip(lengths.map(chain)));
+    let frozen = freeze([LIMIT; 3]).unwrap();
+    Frozen::<Map<u32, Chain>>::from_bytes(frozen.as_bytes()).unwrap();
+    for deep in 0..3 {
+        let mut lengths = [LIMIT; 3];
+        lengths[deep] += 1;
+        let refused = freeze(lengths).unwrap_err();
+        assert!(
+            refused.to_string().contains("nested deeper than 128"),
+            "{refused}"
+        );
+    }
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize)]
+#[rkyv(
+    derive(Schema),
+    serialize_bounds(__S: Writer + floe::Interning + Allocator, __S::Error: Source),
+    bytecheck(bounds(__C: ArchiveContext + SharedContext, __C::Error: Source))
+)]
+struct Tail {
+    number: u32,
+    #[rkyv(omit_bounds, with = Intern)]
+    next: Vec<Tail>,
+}
+
+impl std::hash::Hash for Tail {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.number.hash(state);
+    }
+}
+
+/// Interned values are checked once, so entries that share tails could pile up levels, one entry
+/// after the other, without any check going deep.
+#[test]
+fn levels_behind_shared_values_count_each_time() {
+    let tail =
+        |length: u32| (0..length).fold(Vec::new(), |next, number| vec![Tail { number, next }]);
+    let build = |most: u32| {
+        let mut builder = floe::MapBuilder::<u32, Tail>::new("tails").unwrap();
+        for number in 0..most {
+            let next = tail(number);
+            builder.insert(&number, &Tail { number, next }).unwrap();
+        }
+        builder.finish()
     };
-    Frozen::<Map<u32, Chain>>::from_bytes(&freeze(LIMIT)).unwrap();
-    let reason = assert_invalid_archive::<Map<u32, Chain>>(&freeze(LIMIT + 1));
-    assert!(reason.contains("nested deeper than 128"), "{reason}");
+    build(60).unwrap();
+    let refused = build(200).unwrap_err();
+    assert!(
+        refused.to_string().contains("nested deeper than 128"),
+        "{refused}"
+    );
 }
 
 #[test]

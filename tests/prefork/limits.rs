@@ -127,7 +127,10 @@ pub(crate) fn want_of_descriptors_leaves_nothing() {
     let error = poor(|| {
         set_limit(libc::RLIMIT_NOFILE, next_descriptor() as u64 + 3);
     });
-    assert_eq!(error, "AnswerMemory { worker: 3, source: EMFILE }");
+    assert!(
+        error.starts_with("AnswerMemory { worker: 3, source: Os { code: 24"),
+        "{error}"
+    );
 }
 
 /// Becomes a user that has no other process, if it is root.
