@@ -61,8 +61,10 @@ impl Line {
     }
 
     /// Whether the entry at an archive offset stands here.
+    #[inline]
     pub(crate) fn has(&self, tag: u8, offset: u64) -> bool {
-        (0..LINE_SLOTS).any(|slot| self.tags[slot] == tag && self.offset(slot) == offset)
+        let mut candidates = self.candidates(tag);
+        candidates.any(|slot| self.offset(slot) == offset)
     }
 
     /// Whether a slot without an entry has an offset.
@@ -110,6 +112,7 @@ impl Line {
         bytes
     }
 
+    #[inline]
     pub(crate) fn from_bytes(bytes: &[u8; 64]) -> Self {
         let word = |number: usize| std::array::from_fn(|byte| bytes[8 * number + byte]);
         Self {

@@ -1,0 +1,90 @@
+//! What it costs to bring in a region from elsewhere, and to save one: in bytes of the region.
+//!
+//! `load` and `from_fd` are the library's own. `copy` and `checksum` do those two of its steps
+//! alone, on the same bytes: what is left of `from_fd` without `checksum` is validation.
+
+use std::fs::File;
+use std::hint::black_box;
+use std::io;
+
+use criterion::{Criterion, Throughput};
+use floe::{Frozen, Map, MapBuilder};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use xxhash_rust::xxh3::xxh3_128;
+
+use mode::is_test;
+use recipe::{Recipe, recipe, write_key};
+
+#[path = "common/mode.rs"]
+mod mode;
+#[path = "common/recipe.rs"]
+mod recipe;
+
+type Recipes = Frozen<Map<String, Recipe>>;
+
+fn main() {
+    let mut criterion = Criterion::default().sample_size(20).configure_from_args();
+    let entries = if is_test() { 500 } else { 100_000 };
+    let original = build(entries);
+    let expected = (0..entries).map(|index| recipe(index).digest());
+    let expected = expected.fold(0, u64::wrapping_add);
+    let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+    let path = folder.path().join("recipes.floe");
+    original.save(&path).expect("the file can be written");
+    let check = |copy: &Recipes| assert_eq!(digest(copy), expected);
+    check(&Recipes::load(&path).expect("it was saved"));
+    check(&from_fd(&original));
+
+    let length = original.size();
+    let mut group = criterion.benchmark_group("load");
+    group.throughput(Throughput::Bytes(length));
+    group.bench_function("load", |bencher| {
+        bencher.iter(|| {
+            let copy = Recipes::load(&path).expect("it was saved");
+            assert_eq!(copy.size(), length);
+        });
+    });
+    group.bench_function("from_fd", |bencher| {
+        bencher.iter(|| assert_eq!(from_fd(&original).size(), length));
+    });
+    group.bench_function("save", |bencher| {
+        bencher.iter(|| original.save(&path).expect("the file can be written"));
+    });
+    group.bench_function("copy", |bencher| {
+        bencher.iter(|| {
+            let memory = memfd_create("copy", MFdFlags::MFD_CLOEXEC).expect("memory is there");
+            let mut saved = File::open(&path).expect("it was saved");
+            let copied = io::copy(&mut saved, &mut File::from(memory));
+            assert_eq!(copied.expect("the memory file has room"), length);
+        });
+    });
+    let checksum = xxh3_128(original.as_bytes());
+    group.bench_function("checksum", |bencher| {
+        bencher.iter(|| assert_eq!(xxh3_128(black_box(original.as_bytes())), checksum));
+    });
+    group.finish();
+    criterion.final_summary();
+}
+
+fn build(entries: u64) -> Recipes {
+    let mut builder = MapBuilder::new("load").expect("a memory file can be made");
+    let mut key = String::new();
+    for index in 0..entries {
+        write_key(index, &mut key);
+        let inserted = builder.insert(&key, &recipe(index));
+        inserted.expect("the memory file has room");
+    }
+    builder.finish().expect("the keys differ")
+}
+
+fn from_fd(map: &Recipes) -> Recipes {
+    let memory = map.as_fd().expect("it lies in a memory file");
+    let memory = memory.try_clone_to_owned().expect("there is a descriptor");
+    Frozen::from_fd(memory).expect("it was just frozen")
+}
+
+/// Over every byte of every recipe.
+fn digest(map: &Recipes) -> u64 {
+    let digests = map.values().map(|recipe| recipe.digest());
+    digests.fold(0, u64::wrapping_add)
+}
