@@ -74,3 +74,8 @@ pub use map::{Key, Map, MapBuilder};
 pub use region::Advice;
 pub use schema::Schema;
 pub use sorted::Sorted;
+
+/// The program of the README is run like the examples of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
