@@ -1,0 +1,60 @@
+//! Maps of more than 2 and 4 GiB: positions within them do not fit into the 32 bits of rkyv's.
+
+use floe::{Frozen, Intern, Map, MapBuilder, Schema};
+
+#[derive(rkyv::Archive, rkyv::Serialize)]
+#[rkyv(derive(Schema))]
+struct Block {
+    /// The same in all entries: too far away for a pointer after a while.
+    #[rkyv(with = Intern)]
+    license: String,
+    text: String,
+}
+
+const BLOCK: usize = 64 << 20;
+/// 4.5 GiB.
+const COUNT: u32 = 72;
+const LICENSE: &str = "a license that is longer than an inline string";
+
+/// A character that differs from that of the entries before and behind.
+fn mark(number: u32) -> char {
+    char::from(b'0' + (number % 70) as u8)
+}
+
+/// Free memory in bytes, as the kernel estimates it.
+fn available() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    kibibytes.unwrap_or(0) << 10
+}
+
+#[test]
+fn a_map_may_be_larger_than_its_pointers_reach() {
+    let needed = (u64::from(COUNT) + 8) * BLOCK as u64;
+    if available() < needed {
+        println!("skipped: this needs {needed} bytes of memory");
+        return;
+    }
+    let mut builder = MapBuilder::<u32, Block>::new("large").unwrap();
+    let mut block = Block {
+        license: LICENSE.to_owned(),
+        text: "x".repeat(BLOCK),
+    };
+    for number in 0..COUNT {
+        block.text.pop();
+        block.text.push(mark(number));
+        builder.insert(&number, &block).unwrap();
+    }
+    drop(block);
+    let frozen = builder.finish().unwrap();
+    assert!(frozen.size() > 1 << 32);
+    let reopened: Frozen<Map<u32, Block>> =
+        Frozen::from_fd(frozen.as_fd().unwrap().try_clone_to_owned().unwrap()).unwrap();
+    for number in 0..COUNT {
+        let block = &reopened[&number];
+        assert_eq!(block.license, *LICENSE);
+        assert_eq!(block.text.len(), BLOCK);
+        assert!(block.text.ends_with(mark(number)));
+    }
+}
