@@ -104,9 +104,9 @@ impl<T: ArchivePointee<ArchivedMetadata = ()>> Deref for Interned<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: an `Interned` exists only in archives, at the place that `resolve_with` or
-        // `check_bytes` gave it: both made sure that its pointer leads to a valid `T` in the same
-        // archive, which lives as long as `self` is borrowed.
+        // SAFETY: an `Interned` exists only in archives, and no archive is read before `check_bytes`
+        // has made sure that its pointer leads to a valid `T` in the same archive, which lives as
+        // long as `self` is borrowed.
         unsafe { &*self.pointer.as_ptr() }
     }
 }

@@ -37,7 +37,7 @@
 //! 2. Safe code is sound: only bytes that nobody can change are ever read, because their seals
 //!    were checked before them, or because they are private.
 //! 3. A handle is typed: another type, or another version of it, is an error.
-//! 4. Bytes from elsewhere are checked once, by whoever brings them in.
+//! 4. Bytes are checked once, by whoever freezes them or brings them in, and not by each worker.
 //! 5. Equal values give equal archives (with [`Sorted`] around hash maps and hash sets).
 //! 6. Handles work in a child forked from any process; builders refuse there.
 //! 7. Dropping the last handle gives the memory back at once.

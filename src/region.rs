@@ -47,7 +47,8 @@ impl Bytes {
 }
 
 impl Region {
-    /// Takes over bytes that this process has just frozen itself: nothing is checked again.
+    /// Takes over bytes whose header and digests this process has just written. What the sections
+    /// mean is for the reader of their type to check here too.
     fn trusted(bytes: Bytes, header: Header) -> Self {
         Self { bytes, header }
     }

@@ -13,7 +13,7 @@ use rkyv::ser::{Positional, Writer, WriterExt};
 
 use super::sink::{Scratch, Sink};
 use crate::error::Result;
-use crate::intern::Interner;
+use crate::intern::{Interner, Recorder};
 
 /// The serialiser that values are frozen with. Users meet it only in bounds.
 pub struct Freezer<'a> {
@@ -28,7 +28,7 @@ pub struct Freezer<'a> {
 /// [`Intern`](crate::Intern) needs it; [`Freezer`] has it.
 pub trait Interning<E = <Self as Fallible>::Error> {
     /// The digest of a value, which `record` feeds, and of its archived type.
-    fn identify(&mut self, record: impl FnOnce(&mut crate::intern::Recorder)) -> u128;
+    fn identify(&mut self, record: impl FnOnce(&mut Recorder)) -> u128;
 
     /// The position at which an equal value of the archived type was written, if relative
     /// pointers reach it from here.
@@ -109,7 +109,7 @@ impl<E: Source> Sharing<E> for Freezer<'_> {
 }
 
 impl<E> Interning<E> for Freezer<'_> {
-    fn identify(&mut self, record: impl FnOnce(&mut crate::intern::Recorder)) -> u128 {
+    fn identify(&mut self, record: impl FnOnce(&mut Recorder)) -> u128 {
         self.interner.identify(record)
     }
 
@@ -127,7 +127,7 @@ impl<E> Interning<E> for Freezer<'_> {
 }
 
 impl<T: Interning<E>, E> Interning<E> for Strategy<T, E> {
-    fn identify(&mut self, record: impl FnOnce(&mut crate::intern::Recorder)) -> u128 {
+    fn identify(&mut self, record: impl FnOnce(&mut Recorder)) -> u128 {
         T::identify(self, record)
     }
 
