@@ -11,7 +11,7 @@ use rkyv::{Archive, Serialize};
 
 use crate::schema::Schema;
 
-pub(crate) use collections::Collections;
+pub(crate) use collections::{Collections, Seen};
 pub use freezer::{Freezer, Interning};
 pub(crate) use sink::{Scratch, Sink};
 pub use validator::Validator;

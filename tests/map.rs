@@ -299,3 +299,20 @@ fn a_duplicate_between_merged_builders_is_named() {
     merged.append(&build("a").finish().unwrap()).unwrap();
     assert!(matches!(merged.finish(), Err(Error::DuplicateKey { key, .. }) if key == "\"a\""));
 }
+
+/// Entries begin where the most aligned type inside of their values needs it.
+#[test]
+fn values_that_lead_to_aligned_numbers() {
+    let value = |n: usize| {
+        (
+            vec![n as u128; n % 3],
+            "text behind the numbers"[..n].to_owned(),
+        )
+    };
+    let pairs = (0..20).map(|n| (n as u16, value(n)));
+    let map = Map::freeze("aligned", pairs).unwrap();
+    for (n, (numbers, text)) in (0..20).zip(map.values().map(|value| (&value.0, &value.1))) {
+        assert!(numbers.iter().all(|number| *number == n as u128));
+        assert_eq!((numbers.len(), text.len()), (n % 3, n));
+    }
+}

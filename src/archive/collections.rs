@@ -28,9 +28,12 @@ pub(crate) struct Collections<'a> {
     archive: &'a [u8],
     /// For each type, whether there can be a collection in it.
     concerned: Vec<bool>,
-    /// Values behind shared pointers are checked once, however many pointers lead to them.
-    seen: HashSet<(usize, TypeIndex)>,
+    seen: Seen,
 }
+
+/// Values behind shared pointers, by archive offset and type: each is checked once, however many
+/// pointers lead to it.
+pub(crate) type Seen = HashSet<(usize, TypeIndex)>;
 
 /// Why a collection was refused.
 #[derive(Debug, thiserror::Error)]
@@ -46,12 +49,22 @@ pub(crate) enum Refusal {
 impl<'a> Collections<'a> {
     /// Collections in `archive`, whose root type the description tells.
     pub(crate) fn new(description: &'a Description, archive: &'a [u8]) -> Self {
+        Self::resume(description, archive, Seen::new())
+    }
+
+    /// The same for an archive that has grown since values in it were `seen`.
+    pub(crate) fn resume(description: &'a Description, archive: &'a [u8], seen: Seen) -> Self {
         Self {
             description,
             archive,
             concerned: concerned(description),
-            seen: HashSet::new(),
+            seen,
         }
+    }
+
+    /// What was checked behind shared pointers, for [`resume`](Self::resume).
+    pub(crate) fn into_seen(self) -> Seen {
+        self.seen
     }
 
     /// Checks the collections in the value at an offset: a root, or the entry of a map.

@@ -50,6 +50,11 @@ impl Sink {
         self.flushed + self.buffer.len() as u64
     }
 
+    /// Archive offset behind the last byte that was written to the region.
+    pub(crate) fn flushed(&self) -> u64 {
+        self.flushed
+    }
+
     /// Position of the next byte, as rkyv counts.
     pub(crate) fn position(&self) -> usize {
         self.position_of(self.offset())

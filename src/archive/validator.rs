@@ -26,7 +26,7 @@ const CLAIMS_PER_BYTE: usize = 4;
 /// An honest archive points to each byte once, since values behind shared pointers are checked
 /// once for each address and type; some of rkyv's collections look at a node up to three times.
 /// Values that overlap are harmless, because nothing in an archive can be written.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Validator {
     archive: Range<usize>,
     depth: u32,
@@ -34,6 +34,7 @@ pub struct Validator {
     deepest: u32,
     /// Bytes that may still be claimed.
     budget: usize,
+    /// Values behind shared pointers, by archive offset and type.
     shared: HashMap<(usize, TypeId), Shared>,
 }
 
@@ -75,14 +76,26 @@ enum Refusal {
 impl Validator {
     /// Checks pointers into `archive`.
     pub(crate) fn new(archive: &[u8]) -> Self {
+        let mut validator = Self::default();
+        validator.grow(archive);
+        validator
+    }
+
+    /// Goes on with an archive that has the bytes of the one before at its start, wherever it lies
+    /// in memory now. What was found valid behind shared pointers stays so.
+    pub(crate) fn grow(&mut self, archive: &[u8]) {
+        let grown = archive.len() - self.length();
         let range = archive.as_ptr_range();
-        Self {
-            archive: range.start as usize..range.end as usize,
-            depth: 0,
-            deepest: 0,
-            budget: archive.len().saturating_mul(CLAIMS_PER_BYTE),
-            shared: HashMap::new(),
-        }
+        self.archive = range.start as usize..range.end as usize;
+        self.budget = self
+            .budget
+            .saturating_add(grown.saturating_mul(CLAIMS_PER_BYTE));
+    }
+
+    /// What a shared value is known by.
+    fn key(&self, pointer: ErasedPtr, pointer_type: TypeId) -> (usize, TypeId) {
+        let offset = (pointer.data_address() as usize).wrapping_sub(self.archive.start);
+        (offset, pointer_type)
     }
 
     fn length(&self) -> usize {
@@ -150,7 +163,7 @@ impl<E: Source> SharedContext<E> for Validator {
         pointer: ErasedPtr,
         same_metadata: unsafe fn(Metadata, Metadata) -> bool,
     ) -> Result<ValidationState, E> {
-        let key = (pointer.data_address() as usize, pointer_type);
+        let key = self.key(pointer, pointer_type);
         let Some(known) = self.shared.get(&key) else {
             let started = Shared {
                 metadata: pointer.metadata(),
@@ -178,7 +191,7 @@ impl<E: Source> SharedContext<E> for Validator {
     }
 
     fn finish_shared(&mut self, pointer_type: TypeId, pointer: ErasedPtr) -> Result<(), E> {
-        let key = (pointer.data_address() as usize, pointer_type);
+        let key = self.key(pointer, pointer_type);
         let Some(known) = self.shared.get_mut(&key) else {
             return Err(E::new(Refusal::NotStarted));
         };

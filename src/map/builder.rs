@@ -6,9 +6,9 @@ use std::marker::PhantomData;
 
 use rkyv::Place;
 
-use super::check::{Problem, check_entries};
-use super::entry::{ENTRY_ALIGNMENT, ENTRY_LIMIT, Entry, garbage_head};
-use super::index::IndexHead;
+use super::check::{EntryCheck, Problem};
+use super::entry::{ENTRY_LIMIT, Entry, entry_alignment, garbage_head};
+use super::index::{ARCHIVE_LIMIT, IndexHead};
 use super::key::Key;
 use super::table::{Record, Table};
 use super::{Map, MapKey};
@@ -22,6 +22,8 @@ use crate::schema::Description;
 /// Position that rkyv is told for the first byte of every entry: far enough from zero that
 /// interned values of earlier entries have positions too.
 const ENTRY_POSITION: u32 = 1 << 31;
+/// Bytes of entries that are checked together.
+const CHECKED_AT_ONCE: u64 = 1 << 20;
 
 /// Builds a frozen map: each [`insert`](Self::insert) serialises straight into the memory file.
 ///
@@ -51,8 +53,15 @@ pub struct MapBuilder<K, V> {
     sink: Sink,
     scratch: Scratch,
     records: Vec<Record>,
+    description: Description,
+    /// The check of the entries that are written, and how many records it has compared.
+    check: EntryCheck,
+    compared: usize,
+    refused: Option<Error>,
     /// Archive offset behind the last entry that is complete.
     complete: u64,
+    /// Entries start at multiples of this.
+    alignment: u64,
     garbage: u64,
     last_wins: bool,
     types: PhantomData<fn(K, V)>,
@@ -83,11 +92,17 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     }
 
     pub(super) fn over(unsealed: Unsealed) -> Self {
+        let description = Map::<K, V>::describe();
         Self {
             sink: Sink::new(unsealed),
             scratch: Scratch::default(),
             records: Vec::new(),
+            check: EntryCheck::default(),
+            compared: 0,
+            refused: None,
             complete: 0,
+            alignment: entry_alignment(&description),
+            description,
             garbage: 0,
             last_wins: false,
             types: PhantomData,
@@ -135,6 +150,10 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         }
         self.complete = self.sink.offset();
         self.records.push(record);
+        // While its bytes are still in the processor's caches. An error is one of `finish`.
+        if self.refused.is_none() && self.sink.flushed() >= self.check.offset() + CHECKED_AT_ONCE {
+            self.refused = self.check_flushed().err();
+        }
         Ok(())
     }
 
@@ -152,11 +171,11 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         let key_resolver = freezer.serialize(key)?;
         let value_resolver = freezer.serialize(value)?;
         drop(freezer);
-        self.sink.pad(ENTRY_ALIGNMENT);
+        self.sink.pad(self.alignment);
         let length = self.sink.offset() - start;
         let entry: *mut Entry<K, V> = self.sink.buffered_mut(start).as_mut_ptr().cast();
-        // SAFETY: `reserve` put `SIZE` zeroed bytes at the start of the entry, and the buffer is
-        // aligned to 16 like every entry; the resolvers come from serialising these very values
+        // SAFETY: `reserve` put `SIZE` zeroed bytes at the start of the entry, which is aligned: the
+        // buffer is to 16, and what was flushed before ends with a whole entry. The resolvers come from serialising these very values
         // at the positions that the places have.
         unsafe {
             Entry::write_head(entry, length);
@@ -176,57 +195,68 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     /// Adds all entries of another builder, behind the own ones, by copying its bytes.
     ///
     /// # Errors
-    /// [`Error::Write`], [`Error::Map`] and [`Error::NotOwner`].
+    /// [`Error::Write`], [`Error::Map`] and [`Error::NotOwner`]; what [`finish`](Self::finish)
+    /// says of entries, if those of either builder are refused.
     pub fn merge(&mut self, mut other: Self) -> Result<()> {
-        other.take_back();
-        other.sink.flush()?;
+        other.check_all()?;
         let shift = self.append_block(other.sink.unsealed.view()?.archive())?;
         self.garbage += other.garbage;
         let shifted = |record: &Record| Record {
             offset: record.offset + shift,
             ..*record
         };
-        self.records.extend(other.records.iter().map(shifted));
+        self.add_checked(other.records.iter().map(shifted));
         Ok(())
     }
 
     /// Adds all entries of a frozen map, behind the own ones, by copying its bytes.
     ///
     /// # Errors
-    /// [`Error::Write`] and [`Error::NotOwner`].
+    /// [`Error::Write`] and [`Error::NotOwner`]; what [`finish`](Self::finish) says of entries.
     pub fn append(&mut self, map: &Frozen<Map<K, V>>) -> Result<()> {
         let shift = self.append_block(map.region().section(SectionKind::Archive)?)?;
         self.garbage += map.garbage();
-        self.records
-            .extend(map.offsets().map(|(offset, key)| Record {
-                hash: key.key_hash(),
-                offset: offset + shift,
-            }));
+        self.add_checked(map.offsets().map(|(offset, key)| Record {
+            hash: key.key_hash(),
+            offset: offset + shift,
+        }));
         Ok(())
     }
 
-    /// Copies whole entries to the end; returns the archive offset of the first.
+    /// Copies whole entries to the end, behind checked ones; returns the archive offset of the
+    /// first.
     fn append_block(&mut self, entries: &[u8]) -> Result<u64> {
-        self.take_back();
+        self.check_all()?;
         let start = self.complete;
         self.sink.append(entries)?;
         self.complete = self.sink.offset();
         Ok(start)
     }
 
+    /// Adds the records of entries at the end that were checked elsewhere.
+    fn add_checked(&mut self, records: impl Iterator<Item = Record>) {
+        self.records.extend(records);
+        self.compared = self.records.len();
+        self.check.skip_to(self.complete);
+    }
+
     /// Checks the entries, builds the index, seals the region and maps it.
     ///
     /// # Errors
     /// [`Error::DuplicateKey`] unless the builder was told [`last_wins`](Self::last_wins);
-    /// [`Error::KeyHash`] and [`Error::Crowded`] for keys with a bad hash; [`Error::Invalid`] if a
+    /// [`Error::TooLarge`] if all entries together take more than 4 TiB; [`Error::KeyHash`] and [`Error::Crowded`] for keys with a bad hash; [`Error::Invalid`] if a
     /// serialisation wrote what does not read; [`Error::Write`], [`Error::Seal`], [`Error::Map`]
     /// and [`Error::NotOwner`].
     pub fn finish(mut self) -> Result<Frozen<Map<K, V>>> {
-        self.take_back();
-        self.sink.flush()?;
-        let description = Map::<K, V>::describe();
+        self.check_all()?;
+        if self.complete > ARCHIVE_LIMIT {
+            return Err(Error::TooLarge {
+                name: self.sink.unsealed.label().name.clone(),
+                most: ARCHIVE_LIMIT,
+            });
+        }
         let mut head = IndexHead::new(self.records.len() as u64);
-        let table = self.table(&head, &description)?;
+        let table = self.table(&head)?;
         let mut unsealed = self.sink.unsealed;
         for garbage in &table.garbage {
             unsealed.patch_archive(&garbage_head(garbage.length), garbage.offset)?;
@@ -240,17 +270,17 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
             let bytes: Vec<[u8; 64]> = lines.iter().map(|line| line.to_bytes()).collect();
             unsealed.append(bytes.as_flattened())?;
         }
-        let region = Frozen::<Map<K, V>>::seal(unsealed, &description)?;
-        // SAFETY: `table` checked every entry of the archive, and made the index over them.
+        let region = Frozen::<Map<K, V>>::seal(unsealed, &self.description)?;
+        // SAFETY: `check_all` found every entry of the archive valid, and `table` made the index
+        // over them.
         unsafe { Frozen::over(region) }
     }
 
-    /// The index over all records, with the entries that later ones replace.
-    fn table(&self, head: &IndexHead, description: &Description) -> Result<Table> {
+    /// The index over all records, whose entries are checked.
+    fn table(&self, head: &IndexHead) -> Result<Table> {
         let view = self.sink.unsealed.view()?;
-        self.check_entries(view.archive(), description)?;
         let archive = view.archive().as_ptr();
-        // SAFETY: `check_entries` found a valid entry at the offset of every record, and `view`
+        // SAFETY: `check_all` found a valid entry at the offset of every record, and `view`
         // borrows the region's only writer while they are read.
         let entry = |offset| unsafe { Entry::<K, V>::at(archive, offset) };
         let name = || self.sink.unsealed.label().name.clone();
@@ -270,22 +300,40 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         Table::build(head.lines, &self.records, replaces, crowded)
     }
 
-    /// Checks what was serialised. rkyv's traits are safe to implement, so what they wrote is no
-    /// more trusted than bytes from elsewhere.
-    fn check_entries(&self, archive: &[u8], description: &Description) -> Result<()> {
-        let name = || self.sink.unsealed.label().name.clone();
-        let mut records = self.records.iter();
+    /// Writes what is buffered and checks all entries.
+    fn check_all(&mut self) -> Result<()> {
+        if let Some(refused) = self.refused.take() {
+            return Err(refused);
+        }
+        self.take_back();
+        self.sink.flush()?;
+        self.check_flushed()
+    }
+
+    /// Checks the entries that were written since the last check. rkyv's traits are safe to
+    /// implement, so what they wrote is no more trusted than bytes from elsewhere.
+    fn check_flushed(&mut self) -> Result<()> {
+        let view = self.sink.unsealed.view()?;
+        let mut records = self.records[self.compared..].iter();
         let mut odd_key = None;
         let checked =
-            check_entries::<K, V>(archive, description, |offset, key| match records.next() {
-                Some(record) if record.offset == offset && record.hash == key.key_hash() => Ok(()),
-                _ => {
-                    odd_key = Some(format!("{key:?}"));
-                    Err(Problem::Archive(String::new()))
-                }
-            });
+            self.check.go_on::<K, V>(
+                view.archive(),
+                &self.description,
+                |offset, key| match records.next() {
+                    Some(record) if record.offset == offset && record.hash == key.key_hash() => {
+                        Ok(())
+                    }
+                    _ => {
+                        odd_key = Some(format!("{key:?}"));
+                        Err(Problem::Archive(String::new()))
+                    }
+                },
+            );
+        self.compared = self.records.len() - records.len();
+        let name = || self.sink.unsealed.label().name.clone();
         match (checked, odd_key) {
-            (Ok(_), _) => Ok(()),
+            (Ok(()), _) => Ok(()),
             (Err(_), Some(key)) => Err(Error::KeyHash { name: name(), key }),
             (Err(problem), None) => Err(problem.in_cache(name())),
         }

@@ -9,7 +9,7 @@ use rkyv::validation::ArchiveContextExt;
 use super::entry::{Entry, head_is_garbage, head_length};
 use super::index::{HEAD_LENGTH, IndexHead, Line, home, most_steps, next, tag};
 use super::key::Key;
-use crate::archive::{CheckStrategy, Collections, Validator};
+use crate::archive::{CheckStrategy, Collections, Seen, Validator};
 use crate::error::Error;
 use crate::format::SectionKind;
 use crate::schema::Description;
@@ -34,13 +34,6 @@ impl Problem {
     }
 }
 
-/// What a walk over the entries of an archive section counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Counted {
-    pub(crate) entries: u64,
-    pub(crate) garbage: u64,
-}
-
 /// Checks every entry of the archive section, and that the index leads to each live entry and
 /// nowhere else.
 ///
@@ -61,7 +54,8 @@ where
         lines,
         steps_left: most_steps(head.lines),
     };
-    let counted = check_entries::<K, V>(archive, description, |offset, key| {
+    let mut counted = EntryCheck::default();
+    counted.go_on::<K, V>(archive, description, |offset, key| {
         search.expect(key.key_hash(), offset)
     })?;
     if (head.entries, head.garbage) != (counted.entries, counted.garbage) || taken != head.entries {
@@ -73,46 +67,72 @@ where
     Ok(())
 }
 
-/// Checks every entry of an archive section; `live` is shown those that are not garbage.
-pub(crate) fn check_entries<K, V>(
-    archive: &[u8],
-    description: &Description,
-    mut live: impl FnMut(u64, &K::Archived) -> Result<(), Problem>,
-) -> Result<Counted, Problem>
-where
-    K: Archive<Archived: CheckBytes<CheckStrategy>>,
-    V: Archive<Archived: CheckBytes<CheckStrategy>>,
-{
-    let mut validator = Validator::new(archive);
-    let mut collections = Collections::new(description, archive);
-    let mut counted = Counted {
-        entries: 0,
-        garbage: 0,
-    };
-    let mut offset = 0;
-    while offset < archive.len() {
-        let at = |reason| Problem::Archive(format!("entry at offset {offset}: {reason}"));
-        let (length, garbage) = frame::<K, V>(&archive[offset..]).map_err(at)?;
-        if garbage {
-            counted.garbage += length as u64;
-        } else {
-            let key = check_entry::<K, V>(&archive[offset..], &mut validator).map_err(at)?;
-            let checked = collections.check(offset);
-            checked.map_err(|refusal| at(refusal.to_string()))?;
-            live(offset as u64, key)?;
-            counted.entries += 1;
+/// Checks the entries of an archive section, which may grow meanwhile.
+#[derive(Debug, Default)]
+pub(crate) struct EntryCheck {
+    /// Archive offset behind the last entry that was checked.
+    offset: usize,
+    /// Entries that are not garbage.
+    entries: u64,
+    /// Bytes of those that are.
+    garbage: u64,
+    validator: Validator,
+    seen: Seen,
+}
+
+impl EntryCheck {
+    /// Checks every entry from where the last call ended to the end of `archive`, whose bytes
+    /// before that have not changed; `live` is shown those that are not garbage.
+    pub(crate) fn go_on<K, V>(
+        &mut self,
+        archive: &[u8],
+        description: &Description,
+        mut live: impl FnMut(u64, &K::Archived) -> Result<(), Problem>,
+    ) -> Result<(), Problem>
+    where
+        K: Archive<Archived: CheckBytes<CheckStrategy>>,
+        V: Archive<Archived: CheckBytes<CheckStrategy>>,
+    {
+        self.validator.grow(archive);
+        let seen = std::mem::take(&mut self.seen);
+        let mut collections = Collections::resume(description, archive, seen);
+        while self.offset < archive.len() {
+            let offset = self.offset;
+            let at = |reason| Problem::Archive(format!("entry at offset {offset}: {reason}"));
+            let (length, garbage) = frame::<K, V>(&archive[offset..]).map_err(at)?;
+            if garbage {
+                self.garbage += length as u64;
+            } else {
+                let key = check_entry::<K, V>(&archive[offset..], &mut self.validator);
+                let key = key.map_err(at)?;
+                let checked = collections.check(offset);
+                checked.map_err(|refusal| at(refusal.to_string()))?;
+                live(offset as u64, key)?;
+                self.entries += 1;
+            }
+            self.offset += length;
         }
-        offset += length;
+        self.seen = collections.into_seen();
+        Ok(())
     }
-    Ok(counted)
+
+    /// Archive offset behind the last entry that was checked.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset as u64
+    }
+
+    /// Goes on behind entries that were checked elsewhere, up to the archive offset `end`.
+    pub(crate) fn skip_to(&mut self, end: u64) {
+        self.offset = end as usize;
+    }
 }
 
 /// Checks what the lines of an index say by themselves; returns how many slots are taken.
 fn check_lines(lines: &[[u8; 64]]) -> Result<u64, &'static str> {
     let (mut taken, mut ends) = (0, false);
     for line in lines.iter().map(Line::from_bytes) {
-        if line.has_stray_offset() {
-            return Err("an empty slot has an offset");
+        if line.has_stray_bytes() {
+            return Err("an empty slot has an offset, or padding is not zero");
         }
         if line.overflows() && !line.is_full() {
             return Err("a line overflows that is not full");

@@ -1,11 +1,12 @@
 //! One entry of a map, as it lies in the archive section.
 //!
 //! ```text
-//! archive section = entry entry ...            each at a multiple of 16
-//! entry = head | archived key | archived value | what both point to | zeros to a multiple of 16
-//! head  = u32: bits 0-30 length of the entry in units of 16 bytes, bit 31 set for garbage
+//! archive section = entry entry ...     each at a multiple of the map's alignment
+//! entry = head | archived key | archived value | what both point to | zeros to that multiple
+//! head  = u32: bits 0-30 length of the entry in units of 4 bytes, bit 31 set for garbage
 //! ```
 //!
+//! The alignment is that of the map's most aligned type, inside of values too, and 4 at least.
 //! Key and value stand at fixed offsets at the start, so that a hit needs the line in which they
 //! begin and no length to find them. An entry is garbage when a later one took its key.
 #![allow(unsafe_code)]
@@ -13,10 +14,11 @@
 use rkyv::rend::u32_le;
 use rkyv::{Archive, Portable};
 
-use crate::schema::{Schema, Shape, TypeIndex, Types};
+use super::index::OFFSET_UNIT;
+use crate::schema::{Description, Schema, Shape, TypeIndex, Types};
 
-/// Entries start at multiples of this.
-pub(crate) const ENTRY_ALIGNMENT: u64 = 16;
+/// What the archive section itself and the buffers of builders are aligned to.
+const MOST_ALIGNMENT: usize = 16;
 /// Most bytes of one entry: with the way back to interned values it stays within a pointer.
 pub(crate) const ENTRY_LIMIT: u64 = 1 << 30;
 
@@ -55,7 +57,7 @@ impl<K: Archive, V: Archive> Entry<K, V> {
     /// Bytes of head, key and value, without what they point to.
     pub(crate) const SIZE: usize = {
         assert!(
-            align_of::<Self>() <= ENTRY_ALIGNMENT as usize,
+            align_of::<Self>() <= MOST_ALIGNMENT,
             "keys and values of maps may be aligned to 16 at most"
         );
         size_of::<Self>()
@@ -66,7 +68,7 @@ impl<K: Archive, V: Archive> Entry<K, V> {
     /// # Safety
     /// `entry` is aligned and valid for writes.
     pub(crate) unsafe fn write_head(entry: *mut Self, length: u64) {
-        let head = u32_le::from_native((length / ENTRY_ALIGNMENT) as u32);
+        let head = u32_le::from_native((length / OFFSET_UNIT) as u32);
         // SAFETY: the caller's promise.
         unsafe { (&raw mut (*entry).head).write(head) };
     }
@@ -83,24 +85,32 @@ impl<K: Archive, V: Archive> Entry<K, V> {
     /// The entry at an archive offset.
     ///
     /// # Safety
-    /// A valid entry of these types starts at `offset` of `archive`, which lies at a multiple of
-    /// 16 and is not written while the result lives.
+    /// A valid, aligned entry of these types starts at `offset` of `archive`, which is not written
+    /// while the result lives.
     #[inline]
     pub(crate) unsafe fn at<'a>(archive: *const u8, offset: u64) -> &'a Self {
-        // SAFETY: the caller vouches for a valid entry there. Its alignment is at most 16
-        // (asserted in `SIZE`), and entries start at multiples of 16.
+        // SAFETY: the caller vouches for a valid, aligned entry there.
         unsafe { &*archive.add(offset as usize).cast() }
     }
 }
 
+/// What entries of a map of this description are aligned to, so that all in them is.
+pub(crate) fn entry_alignment(description: &Description) -> u64 {
+    let alignments = description
+        .types
+        .iter()
+        .map(|described| described.align as u64);
+    alignments.fold(OFFSET_UNIT, u64::max)
+}
+
 /// The head of an entry of `length` bytes that is garbage.
 pub(crate) fn garbage_head(length: u64) -> [u8; 4] {
-    ((length / ENTRY_ALIGNMENT) as u32 | GARBAGE).to_le_bytes()
+    ((length / OFFSET_UNIT) as u32 | GARBAGE).to_le_bytes()
 }
 
 /// Length in bytes from a head.
 pub(crate) fn head_length(head: u32) -> u64 {
-    u64::from(head & !GARBAGE) * ENTRY_ALIGNMENT
+    u64::from(head & !GARBAGE) * OFFSET_UNIT
 }
 
 /// Whether a head marks garbage.

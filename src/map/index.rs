@@ -1,63 +1,94 @@
-//! The table that finds entries: lines of seven slots, one cache line each.
+//! The table that finds entries: lines of ten slots, one cache line each.
 //!
 //! ```text
 //! index section = head of 64 bytes | lines
 //! head = hash id (u32) | zero (u32) | entries | lines | bytes of garbage entries | zeros
-//! line = 7 tags | overflow mark | 7 offsets of entries (u64 each)
+//! line = 10 tags | overflow mark | 3 zeros | 10 offsets of entries (40 bits each, in units of 4)
 //! ```
 //!
-//! A tag is one byte of the key's hash, or zero for an empty slot; the seven of a line are compared
+//! A tag is one byte of the key's hash, or zero for an empty slot; the ten of a line are compared
 //! at once. The home line of a key follows from the high bits of its hash, its tag from the low
 //! ones. A key that finds its home line full goes to the next; the overflow mark of the lines that
-//! it passed is 1, and a search goes on from marked lines only. At most 9 of 14 slots are taken.
+//! it passed is 1, and a search goes on from marked lines only. At most 7 of 10 slots are taken on
+//! average.
+#![allow(unsafe_code)]
 
 /// Bytes before the lines.
 pub(crate) const HEAD_LENGTH: usize = 64;
 /// The hash of [`Key`](super::Key) as it is today.
 const HASH_ID: u32 = 1;
 /// Slots of a line.
-pub(crate) const LINE_SLOTS: usize = 7;
-/// How many slots of two lines are taken on average, at most. More make misses and overflows
-/// dearer, fewer make the table larger: it has 14 bytes for an entry.
-const TWO_LINES_ENTRIES: u64 = 9;
+pub(crate) const LINE_SLOTS: usize = 10;
+/// How many slots of a line are taken on average, at most. More make misses and overflows
+/// dearer, fewer make the table larger: it has nine bytes for an entry.
+const LINE_ENTRIES: u64 = 7;
+
+/// Entries start at multiples of this, which offsets in slots are counted in.
+pub(crate) const OFFSET_UNIT: u64 = 4;
+/// Most bytes that the entries of a map may take: offsets have 40 bits.
+pub(crate) const ARCHIVE_LIMIT: u64 = OFFSET_UNIT << 40;
+
+/// Where the overflow mark is.
+const MARK: usize = LINE_SLOTS;
+/// Where the offsets are.
+const OFFSETS: usize = 14;
+const OFFSET_LENGTH: usize = 5;
 
 /// What a search looks at in one step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C, align(64))]
-pub(crate) struct Line {
-    /// The tags of the seven slots from the lowest byte on, and the overflow mark.
-    tags: [u8; 8],
-    /// Archive offsets, little-endian; zero in empty slots.
-    offsets: [[u8; 8]; LINE_SLOTS],
-}
+pub(crate) struct Line([u8; 64]);
 
-const _: () = assert!(size_of::<Line>() == 64);
+const _: () = assert!(OFFSETS + LINE_SLOTS * OFFSET_LENGTH == size_of::<Line>());
 
 impl Line {
-    /// The slots whose tag is `tag`: for each of them the highest bit of its byte is set.
-    ///
-    /// It is exact, without a borrow from byte to byte: an empty slot in the answer would be read
-    /// as an entry.
+    /// A line without entries.
+    pub(crate) const EMPTY: Self = Self([0; 64]);
+
+    /// The slots whose tag is `tag`.
     #[inline]
     pub(crate) fn candidates(&self, tag: u8) -> Candidates {
-        const ONES: u64 = 0x0001_0101_0101_0101;
-        const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-        const SLOTS: u64 = 0x0080_8080_8080_8080;
-        let differing = u64::from_le_bytes(self.tags) ^ (u64::from(tag) * ONES);
-        let not_zero = ((differing & LOW_BITS) + LOW_BITS) | differing;
-        Candidates(!not_zero & SLOTS)
+        Candidates(self.equal_bytes(tag) & ((1 << LINE_SLOTS) - 1))
+    }
+
+    /// One bit for each of the first sixteen bytes: whether it is `byte`.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    fn equal_bytes(&self, byte: u8) -> u32 {
+        use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_set1_epi8};
+        // SAFETY: SSE2 is part of x86-64; a line has 64 bytes and starts at a multiple of 64.
+        unsafe {
+            let bytes = _mm_load_si128(self.0.as_ptr().cast());
+            _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8))) as u32
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    #[inline]
+    fn equal_bytes(&self, byte: u8) -> u32 {
+        let equal = |number: usize| u32::from(self.0[number] == byte) << number;
+        (0..16).map(equal).sum()
     }
 
     /// The archive offset in a slot.
+    ///
+    /// # Panics
+    /// If there is no such slot.
     #[inline]
     pub(crate) fn offset(&self, slot: usize) -> u64 {
-        u64::from_le_bytes(self.offsets[slot])
+        // The three bytes before the offset are loaded with it, so that every load has eight bytes
+        // and stays in the line.
+        const BEFORE: usize = size_of::<u64>() - OFFSET_LENGTH;
+        let start = OFFSETS - BEFORE + slot * OFFSET_LENGTH;
+        let bytes = self.0[start..].first_chunk();
+        let word = u64::from_le_bytes(*bytes.expect("there are ten slots"));
+        (word >> (8 * BEFORE)) * OFFSET_UNIT
     }
 
     /// Whether a search goes on behind this line.
     #[inline]
     pub(crate) fn overflows(&self) -> bool {
-        self.tags[LINE_SLOTS] != 0
+        self.0[MARK] != 0
     }
 
     /// Whether the entry at an archive offset stands here.
@@ -67,64 +98,58 @@ impl Line {
         candidates.any(|slot| self.offset(slot) == offset)
     }
 
-    /// Whether a slot without an entry has an offset.
-    pub(crate) fn has_stray_offset(&self) -> bool {
-        (0..LINE_SLOTS).any(|slot| self.tags[slot] == 0 && self.offset(slot) != 0)
+    /// Whether bytes that no search looks at are not zero.
+    pub(crate) fn has_stray_bytes(&self) -> bool {
+        let empty = self.candidates(0);
+        self.0[MARK + 1..OFFSETS] != [0; 3] || empty.into_iter().any(|slot| self.offset(slot) != 0)
     }
 
     /// Whether no slot is empty.
     pub(crate) fn is_full(&self) -> bool {
-        self.tags[..LINE_SLOTS].iter().all(|tag| *tag != 0)
+        self.taken() == LINE_SLOTS as u64
     }
 
     /// Slots in use.
     pub(crate) fn taken(&self) -> u64 {
-        self.tags[..LINE_SLOTS]
-            .iter()
-            .filter(|tag| **tag != 0)
-            .count() as u64
+        LINE_SLOTS as u64 - self.candidates(0).count() as u64
     }
 
-    /// Takes a slot.
+    /// Takes a slot for an entry at a multiple of [`OFFSET_UNIT`] below [`ARCHIVE_LIMIT`].
     pub(crate) fn put(&mut self, slot: usize, tag: u8, offset: u64) {
-        self.tags[slot] = tag;
-        self.offsets[slot] = offset.to_le_bytes();
+        debug_assert!(offset.is_multiple_of(OFFSET_UNIT) && offset < ARCHIVE_LIMIT);
+        self.0[slot] = tag;
+        let start = OFFSETS + slot * OFFSET_LENGTH;
+        let bytes = (offset / OFFSET_UNIT).to_le_bytes();
+        self.0[start..][..OFFSET_LENGTH].copy_from_slice(&bytes[..OFFSET_LENGTH]);
     }
 
     /// Takes the first empty slot; if there is none, marks the line as overflowing.
     pub(crate) fn put_in_empty(&mut self, tag: u8, offset: u64) -> bool {
-        match self.tags[..LINE_SLOTS].iter().position(|tag| *tag == 0) {
+        match self.candidates(0).next() {
             Some(slot) => {
                 self.put(slot, tag, offset);
                 true
             }
             None => {
-                self.tags[LINE_SLOTS] = 1;
+                self.0[MARK] = 1;
                 false
             }
         }
     }
 
     pub(crate) fn to_bytes(self) -> [u8; 64] {
-        let mut bytes = [0; 64];
-        bytes[..8].copy_from_slice(&self.tags);
-        bytes[8..].copy_from_slice(self.offsets.as_flattened());
-        bytes
+        self.0
     }
 
     #[inline]
     pub(crate) fn from_bytes(bytes: &[u8; 64]) -> Self {
-        let word = |number: usize| std::array::from_fn(|byte| bytes[8 * number + byte]);
-        Self {
-            tags: word(0),
-            offsets: std::array::from_fn(|slot| word(slot + 1)),
-        }
+        Self(*bytes)
     }
 }
 
 /// Numbers of slots, from the lowest.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Candidates(u64);
+pub(crate) struct Candidates(u32);
 
 impl Iterator for Candidates {
     type Item = usize;
@@ -134,7 +159,7 @@ impl Iterator for Candidates {
         if self.0 == 0 {
             return None;
         }
-        let slot = self.0.trailing_zeros() / u8::BITS;
+        let slot = self.0.trailing_zeros();
         self.0 &= self.0 - 1;
         Some(slot as usize)
     }
@@ -153,7 +178,7 @@ impl IndexHead {
     pub(crate) fn new(entries: u64) -> Self {
         Self {
             entries,
-            lines: entries * 2 / TWO_LINES_ENTRIES + 1,
+            lines: entries / LINE_ENTRIES + 1,
             garbage: 0,
         }
     }

@@ -39,7 +39,7 @@ impl Table {
         crowded: impl Fn() -> Error,
     ) -> Result<Self> {
         let mut table = Self {
-            lines: vec![Line::default(); lines as usize],
+            lines: vec![Line::EMPTY; lines as usize],
             garbage: Vec::new(),
             steps_left: most_steps(lines),
         };

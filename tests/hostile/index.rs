@@ -11,16 +11,18 @@ type Numbers = Map<u64, u64>;
 
 /// Bytes of the index before its lines.
 const HEAD: usize = 64;
-/// A line: seven tags, the overflow mark, seven offsets.
+/// A line: ten tags, the overflow mark, three zeros, ten offsets of five bytes.
 const LINE: usize = 64;
-const LINE_SLOTS: usize = 7;
-const MARK: usize = 7;
-/// An entry of `Numbers`: head of 4 bytes, key at 8, value at 16, padded to 32.
-const ENTRY: usize = 32;
-const ENTRIES: usize = 6;
+const LINE_SLOTS: usize = 10;
+const MARK: usize = 10;
+/// Offsets, and lengths of entries, are counted in these.
+const UNIT: usize = 4;
+/// An entry of `Numbers`: head of 4 bytes, key at 8, value at 16.
+const ENTRY: usize = 24;
+const ENTRIES: usize = 8;
 const LINES: usize = 2;
 
-/// Six entries in two lines.
+/// Eight entries in two lines.
 fn numbers() -> Forgery {
     let pairs = (0..ENTRIES as u64).map(|n| (n * 7919, n));
     Forgery::of(&Numbers::freeze("numbers", pairs).unwrap())
@@ -32,18 +34,21 @@ type Slot = (u8, u64);
 fn places(slot: usize) -> (usize, usize) {
     let line = HEAD + slot / LINE_SLOTS * LINE;
     let number = slot % LINE_SLOTS;
-    (line + number, line + 8 + number * 8)
+    (line + number, line + 14 + number * 5)
 }
 
 fn slot(index: &[u8], number: usize) -> Slot {
     let (tag, offset) = places(number);
-    (index[tag], u64_at(index, offset))
+    let mut word = [0; 8];
+    word[..5].copy_from_slice(&index[offset..][..5]);
+    (index[tag], u64::from_le_bytes(word) * UNIT as u64)
 }
 
 fn put_slot(index: &mut [u8], number: usize, slot: Slot) {
     let (tag, offset) = places(number);
     index[tag] = slot.0;
-    put_u64(index, offset, slot.1);
+    let word = (slot.1 / UNIT as u64).to_le_bytes();
+    index[offset..][..5].copy_from_slice(&word[..5]);
 }
 
 fn put_u64(bytes: &mut [u8], place: usize, value: u64) {
@@ -107,8 +112,8 @@ fn the_forgeries_start_from_a_valid_map() {
 #[test]
 fn slots_that_lead_to_no_entry() {
     let end = (ENTRIES * ENTRY) as u64;
-    // Nowhere, just behind the last entry, the middle of an entry, between its words.
-    for offset in [u64::MAX, 1 << 63, 1 << 40, end, end + 16, 16, 48, 1, 8] {
+    // Nowhere, just behind the last entry, the middle of an entry.
+    for offset in [(1 << 42) - 4, 1 << 41, 1 << 32, end, end + 8, 16, 40, 4, 8] {
         for number in taken(numbers().index()) {
             refuses_index(|index| {
                 let (tag, _) = slot(index, number);
@@ -122,9 +127,12 @@ fn slots_that_lead_to_no_entry() {
 #[test]
 fn empty_slots_with_an_offset() {
     for number in empty(numbers().index()) {
-        for offset in [1, ENTRY as u64, 1 << 40, u64::MAX] {
+        for offset in [4, ENTRY as u64, 1 << 32, (1 << 42) - 4] {
             refuses_index(|index| put_slot(index, number, (0, offset)));
         }
+    }
+    for padding in MARK + 1..14 {
+        refuses_index(|index| index[HEAD + padding] = 1);
     }
 }
 
@@ -257,9 +265,9 @@ fn a_head_that_lies() {
         (0, 1 << 32 | 1),
         (0, u64::MAX),
         (8, 0),
-        (8, 5),
         (8, 7),
-        (8, 14),
+        (8, 9),
+        (8, 20),
         (8, u64::MAX),
         // Number of lines.
         (16, 0),
@@ -269,7 +277,7 @@ fn a_head_that_lies() {
         (16, 1 << 58 | 2),
         (16, u64::MAX),
         // Bytes of garbage, and the zeros at the end.
-        (24, 32),
+        (24, ENTRY as u64),
         (24, u64::MAX),
         (32, 1),
         (56, 1 << 56),
@@ -313,20 +321,20 @@ fn an_index_of_another_length() {
 
 #[test]
 fn entries_of_wrong_lengths() {
-    let units = (ENTRY / 16) as u32;
+    let units = (ENTRY / UNIT) as u32;
     for number in 0..ENTRIES {
-        // None, half of the entry, a length that swallows the next, one beyond the end.
-        for length in [0, 1, units * 7, (1 << 31) - 1] {
+        // None, a part of the entry, one that leaves the next unaligned, one beyond the end.
+        for length in [0, 1, units - 1, units + 1, units * 9, (1 << 31) - 1] {
             refuses_archive(|archive| put_u32(archive, number * ENTRY, length));
         }
     }
     // The last entry swallowed is noticed by the index, which leads to it.
-    for number in 0..5 {
+    for number in 0..ENTRIES - 1 {
         let mut forged = numbers();
         put_u32(forged.archive(), number * ENTRY, units * 2);
         assert_invalid_index::<Numbers>(&forged.bytes());
     }
-    for length in [ENTRIES * ENTRY - 1, ENTRIES * ENTRY - 16, 5 * ENTRY + 3] {
+    for length in [ENTRIES * ENTRY - 1, ENTRIES * ENTRY - 16, 7 * ENTRY + 3] {
         refuses_archive(|archive| archive.truncate(length));
     }
     for more in [1, 3, 4, 16] {
@@ -337,7 +345,7 @@ fn entries_of_wrong_lengths() {
 #[test]
 fn entries_without_index_and_index_without_entries() {
     let mut forged = numbers();
-    forged.archive().truncate(5 * ENTRY);
+    forged.archive().truncate(7 * ENTRY);
     assert_invalid_index::<Numbers>(&forged.bytes());
     forged.archive().clear();
     assert_invalid_index::<Numbers>(&forged.bytes());
