@@ -15,9 +15,6 @@ const GET_MANY: &str = "get_many";
 const MISS: &str = "miss";
 const ITERATE: &str = "iter";
 
-/// Queries that bring a contender's memory into the processor's caches before it is measured.
-const WARM_UP: usize = 50_000;
-
 /// Random queries, and the sums that the generator of the data says they give.
 pub struct Questions<K: Key> {
     hits: K::Arena,
@@ -87,7 +84,9 @@ impl<K: Key> Asked<'_, K> {
             entries,
             ..
         } = *self.questions;
-        let warm_up = contender.get(&self.hits[..WARM_UP.min(self.hits.len())]);
+        // Brings as much of the contender's memory into the processor's caches as they hold, so that
+        // what another one left there does not count.
+        let warm_up = contender.get(&self.hits);
         let mut failed = warm_up.err().map(|problem| ("warm-up", problem));
         for (operation, expected, times) in [
             (GET, hit_sum, self.hits.len()),
