@@ -26,6 +26,10 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     caches: Option<PathBuf>,
 
+    /// Entries of each cache that is generated.
+    #[arg(long, default_value_t = 40_000)]
+    entries: u64,
+
     /// Prints a list of rows instead of a table.
     #[arg(long)]
     json: bool,
@@ -75,7 +79,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         Some(directory) => directory.as_path(),
         None => {
             generated = machine::memory_directory()?;
-            generate::write(generated.path())?;
+            generate::write(generated.path(), options.entries)?;
             generated.path()
         }
     };
