@@ -11,6 +11,7 @@ use crate::contenders::{
     Contender, Floe, Heap, Lmdb, MmapSync, Problem, Redb, Rkyv, SipHash, freeze, to_bytes,
 };
 use crate::data::Recipe;
+use crate::machine::require_room;
 
 type Recipes = HashMap<String, Recipe>;
 type Opened = Result<Box<dyn Contender<String>>, Problem>;
@@ -31,8 +32,9 @@ pub fn all(recipes: &Recipes, directory: &Path) -> Vec<(Opener, Option<Problem>)
     let opener = |name, write: Writer, open: fn(usize, &Path) -> Opened| {
         let path = directory.join(name);
         let file = path.join("recipes");
-        let written = fs::create_dir(&path)
+        let written = require_room(directory, entries)
             .map_err(Problem::from)
+            .and_then(|()| Ok(fs::create_dir(&path)?))
             .and_then(|()| write(recipes, &file));
         let open = Box::new(move || open(entries, &file));
         (Opener { name, path, open }, written.err())
