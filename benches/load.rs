@@ -1,11 +1,12 @@
 //! What it costs to bring in a region from elsewhere, and to save one: in bytes of the region.
 //!
 //! `load` and `from_fd` are the library's own. `copy` and `checksum` do those two of its steps
-//! alone, on the same bytes: what is left of `from_fd` without `checksum` is validation.
+//! alone, on the same bytes; `validation` is what is left of `from_fd` without `checksum`.
 
 use std::fs::File;
 use std::hint::black_box;
 use std::io;
+use std::time::Instant;
 
 use criterion::{Criterion, Throughput};
 use floe::{Frozen, Map, MapBuilder};
@@ -61,6 +62,17 @@ fn main() {
     let checksum = xxh3_128(original.as_bytes());
     group.bench_function("checksum", |bencher| {
         bencher.iter(|| assert_eq!(xxh3_128(black_box(original.as_bytes())), checksum));
+    });
+    group.bench_function("validation", |bencher| {
+        bencher.iter_custom(|times| {
+            let start = Instant::now();
+            (0..times).for_each(|_| assert_eq!(from_fd(&original).size(), length));
+            let whole = start.elapsed();
+            let start = Instant::now();
+            let digest = || xxh3_128(black_box(original.as_bytes()));
+            (0..times).for_each(|_| assert_eq!(digest(), checksum));
+            whole.saturating_sub(start.elapsed())
+        });
     });
     group.finish();
     criterion.final_summary();

@@ -7,7 +7,7 @@ inherit: the parent unpickles that file and forks; the children read what they i
 pickle:  each child unpickles the file.
 
 Prints a list of {"step", "uss_bytes", "pss_bytes", "seconds"}: the largest USS, the mean PSS and the
-longest time of all children.
+time of each child.
 """
 
 import gc
@@ -113,7 +113,7 @@ def measure(workers, steps, held):
     children = [Child([step for _, step in steps], held) for _ in range(workers)]
     rows = []
     for name, _ in steps:
-        seconds = max([child.take_step() for child in children])
+        seconds = [child.take_step() for child in children]
         uss, pss = zip(*[memory(child.pid) for child in children])
         rows.append({
             "step": name,

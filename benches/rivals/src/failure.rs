@@ -34,6 +34,9 @@ pub enum Failure {
         /// Why not.
         source: io::Error,
     },
+    /// This library could not build what was to be measured.
+    #[error(transparent)]
+    Floe(#[from] floe::Error),
     /// The rows cannot be printed.
     #[error("cannot print the result: {0}")]
     Print(#[from] io::Error),

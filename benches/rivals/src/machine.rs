@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use nix::sys::statvfs::statvfs;
 use tempfile::TempDir;
 
 use crate::failure::Failure;
@@ -53,6 +54,28 @@ pub fn require_memory(needed: u64) -> Result<(), String> {
     }
 }
 
+/// Bytes of a file for each entry, at most, whoever writes it.
+const FILE_BYTES_PER_ENTRY: u64 = 1536;
+
+/// Checks that there is room for a file of so many recipes: some contenders write to mapped files,
+/// and a process that does so where no room is left is ended.
+///
+/// # Errors
+/// The reason why not.
+pub fn require_room(directory: &Path, entries: usize) -> Result<(), String> {
+    let needed = (1 << 20) + FILE_BYTES_PER_ENTRY.saturating_mul(entries as u64);
+    let system =
+        statvfs(directory).map_err(|error| format!("cannot see what room is left: {error}"))?;
+    let free = system.blocks_available() * system.fragment_size();
+    if free < needed {
+        let [needed, free] = [needed, free].map(|bytes| count(bytes >> 20));
+        return Err(format!(
+            "needs about {needed} MiB in a file, {free} MiB are free"
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,5 +93,13 @@ mod tests {
         assert_eq!(require_memory(0), Ok(()));
         let reason = require_memory(u64::MAX).unwrap_err();
         assert!(reason.contains("MiB are available"), "{reason}");
+    }
+
+    #[test]
+    fn more_room_than_there_is_is_refused_with_figures() {
+        let directory = memory_directory().unwrap();
+        assert_eq!(require_room(directory.path(), 1), Ok(()));
+        let reason = require_room(directory.path(), usize::MAX).unwrap_err();
+        assert!(reason.contains("MiB are free"), "{reason}");
     }
 }

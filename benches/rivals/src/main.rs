@@ -34,8 +34,11 @@ enum Verb {
     Start(start::Options),
     /// What forked children take for the same caches: floe, the heap, CPython.
     Memory(memory::Options),
-    /// How the cost of floe grows with the number of entries.
+    /// How the cost of floe grows with entries and workers, and what building takes.
     Scale(scale::Options),
+    /// Builds a map under a limit of memory, for `scale`.
+    #[command(hide = true)]
+    BuildLimited(scale::Limited),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Verb::Start(options) => start::run(&options),
         Verb::Memory(options) => memory::run(&options),
         Verb::Scale(options) => scale::run(&options),
+        Verb::BuildLimited(limited) => scale::build_limited(&limited),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,15 +4,19 @@ mod cpython;
 mod example;
 mod generate;
 
+use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use tempfile::TempDir;
 
 use crate::failure::Failure;
 use crate::machine;
 use crate::report::{print, print_json};
+use crate::statistics::Spread;
 use crate::table::Table;
 
 /// How many children are forked.
@@ -26,6 +30,10 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     caches: Option<PathBuf>,
 
+    /// Entries of each cache that is generated.
+    #[arg(long, default_value_t = 40_000)]
+    entries: u64,
+
     /// Prints a list of rows instead of a table.
     #[arg(long)]
     json: bool,
@@ -34,33 +42,69 @@ pub struct Options {
 /// What children of one kind take after one step.
 #[derive(Debug, Serialize)]
 pub struct Row {
+    /// Entries of all caches together.
+    pub entries: u64,
     /// In what form the children have the caches.
     pub contender: &'static str,
-    /// How many children there are.
-    pub workers: usize,
-    /// What they have just done.
-    pub step: String,
+    /// What the children have just done.
+    pub operation: String,
+    /// Nanoseconds that it took the middle one of the children; `None` where it was not taken.
+    pub median_ns: Option<f64>,
+    /// The fastest child.
+    pub min_ns: Option<f64>,
+    /// The slowest child.
+    pub max_ns: Option<f64>,
     /// The largest unique set of a child.
-    pub uss_bytes: Option<u64>,
+    pub bytes: Option<u64>,
     /// The mean proportional set of a child; `None` where it was not taken.
     pub pss_bytes: Option<u64>,
-    /// The longest time that the step took a child; `None` where it was not taken.
-    pub seconds: Option<f64>,
+    /// How many children there are.
+    pub workers: usize,
     /// Why there are no figures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
 }
 
-impl Row {
-    fn skipped(contender: &'static str, workers: usize, reason: String) -> Self {
-        Self {
+/// Caches in a folder, and how many children are to have them.
+#[derive(Debug, Clone, Copy)]
+pub struct Caches<'a> {
+    /// The folder.
+    pub directory: &'a Path,
+    /// Entries of all of them.
+    pub entries: u64,
+    /// Children.
+    pub workers: usize,
+}
+
+impl Caches<'_> {
+    /// What children took for one step.
+    fn measured(
+        &self,
+        contender: &'static str,
+        operation: &str,
+        (uss, pss): (Option<u64>, Option<u64>),
+        seconds: &[f64],
+    ) -> Row {
+        let nanoseconds: Vec<f64> = seconds.iter().map(|seconds| seconds * 1e9).collect();
+        let spread = Spread::of(&nanoseconds);
+        Row {
+            entries: self.entries,
             contender,
-            workers,
-            step: "read".to_owned(),
-            uss_bytes: None,
-            pss_bytes: None,
-            seconds: None,
+            operation: operation.to_owned(),
+            median_ns: spread.map(|spread| spread.median),
+            min_ns: spread.map(|spread| spread.min),
+            max_ns: spread.map(|spread| spread.max),
+            bytes: uss,
+            pss_bytes: pss,
+            workers: self.workers,
+            skipped: None,
+        }
+    }
+
+    fn skipped(&self, contender: &'static str, reason: String) -> Row {
+        Row {
             skipped: Some(reason),
+            ..self.measured(contender, "read", (None, None), &[])
         }
     }
 }
@@ -75,13 +119,19 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         Some(directory) => directory.as_path(),
         None => {
             generated = machine::memory_directory()?;
-            generate::write(generated.path())?;
+            generate::write(generated.path(), options.entries)?;
             generated.path()
         }
     };
+    let entries = entries_in(caches);
     let rows: Vec<Row> = WORKERS
         .into_iter()
-        .flat_map(|workers| of_workers(caches, workers))
+        .map(|workers| Caches {
+            directory: caches,
+            entries,
+            workers,
+        })
+        .flat_map(rows_of)
         .collect();
     if options.json {
         print_json(&rows)?;
@@ -97,21 +147,23 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn of_workers(caches: &Path, workers: usize) -> Vec<Row> {
-    eprintln!("memory: {workers} children");
-    let mut rows = example::measure(caches, workers);
-    rows.extend(cpython::measure(
-        cpython::INHERITED,
-        "inherit",
-        caches,
-        workers,
-    ));
-    rows.extend(cpython::measure(
-        cpython::PICKLED,
-        "pickle",
-        caches,
-        workers,
-    ));
+/// Entries of all JSON dumps in a folder that can be read. Those that cannot are the contenders'
+/// to complain of.
+fn entries_in(directory: &Path) -> u64 {
+    let files = fs::read_dir(directory).into_iter().flatten().flatten();
+    let entries = files.filter_map(|file| {
+        let text = fs::read(file.path()).ok()?;
+        let cache: HashMap<String, IgnoredAny> = serde_json::from_slice(&text).ok()?;
+        Some(cache.len() as u64)
+    });
+    entries.sum()
+}
+
+fn rows_of(caches: Caches<'_>) -> Vec<Row> {
+    eprintln!("memory: {} children", caches.workers);
+    let mut rows = example::measure(caches);
+    rows.extend(cpython::measure(cpython::INHERITED, "inherit", caches));
+    rows.extend(cpython::measure(cpython::PICKLED, "pickle", caches));
     rows
 }
 
@@ -127,11 +179,11 @@ fn table(rows: &[Row]) -> Table {
         match &row.skipped {
             Some(reason) => cells.push(format!("skipped: {reason}")),
             None => cells.extend([
-                row.step.clone(),
-                mebibytes(row.uss_bytes),
+                row.operation.clone(),
+                mebibytes(row.bytes),
                 mebibytes(row.pss_bytes),
-                row.seconds
-                    .map_or(String::new(), |seconds| format!("{seconds:.3}")),
+                row.max_ns
+                    .map_or(String::new(), |slowest| format!("{:.3}", slowest / 1e9)),
             ]),
         }
         table.add(cells);

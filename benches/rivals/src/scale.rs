@@ -1,22 +1,24 @@
-//! The verb `scale`: how cost grows with the number of entries.
+//! The verb `scale`: how cost grows with entries and with workers, and what building takes.
 
+mod builder;
+mod entries;
 mod measure;
 mod plot;
+mod values;
+mod workers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use floe::Map;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::data::Recipe;
 use crate::failure::Failure;
-use crate::machine;
 use crate::report::{print, print_json};
-use crate::table::{Table, count, nanoseconds};
-use measure::{Measured, Scalable, measure};
-use plot::{Plot, Series};
+use crate::table::Table;
+pub use builder::{Limited, build as build_limited};
+use plot::Plot;
 
 /// How scale is measured.
 #[derive(Debug, Args)]
@@ -25,181 +27,113 @@ pub struct Options {
     #[arg(long, default_value_t = 100_000_000)]
     most: u64,
 
-    /// A folder for `scale.json` and the plots.
+    /// Largest number of workers.
+    #[arg(long, default_value_t = 256)]
+    most_workers: u32,
+
+    /// What is measured; everything without it.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::ALL)]
+    parts: Vec<Part>,
+
+    /// A folder for `scale-PART.json` and the plots.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Prints a list of rows instead of a table.
+    /// Prints a list of rows instead of tables.
     #[arg(long)]
     json: bool,
 }
 
-/// What maps of one kind and size cost.
-#[derive(Debug, Serialize)]
-struct Row {
-    kind: &'static str,
-    entries: u64,
-    #[serde(flatten)]
-    measured: Option<Measured>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    skipped: Option<String>,
+/// A part of what this verb measures.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Part {
+    /// Maps of more and more entries.
+    Entries,
+    /// Building under a limit of memory.
+    Builder,
+    /// More and more workers that read one map.
+    Workers,
 }
 
-/// Measures all sizes of both kinds.
+impl Part {
+    const ALL: [Self; 3] = [Self::Entries, Self::Builder, Self::Workers];
+
+    fn measure(self, options: &Options) -> Result<Outcome, Failure> {
+        match self {
+            Self::Entries => entries::run(options.most),
+            Self::Builder => builder::run(options.most),
+            Self::Workers => workers::run(options.most, options.most_workers),
+        }
+    }
+}
+
+/// What a part has found.
+struct Outcome {
+    /// As its rows and its file are called.
+    part: &'static str,
+    rows: Vec<Value>,
+    table: Table,
+    plots: Vec<(&'static str, Plot)>,
+}
+
+impl Outcome {
+    fn of<R: Serialize>(
+        part: &'static str,
+        rows: &[R],
+        table: Table,
+        plots: Vec<(&'static str, Plot)>,
+    ) -> Result<Self, Failure> {
+        let with_part = |row: &R| {
+            let mut row = serde_json::to_value(row)?;
+            row["part"] = part.into();
+            Ok(row)
+        };
+        let rows: serde_json::Result<_> = rows.iter().map(with_part).collect();
+        Ok(Self {
+            part,
+            rows: rows.map_err(std::io::Error::from)?,
+            table,
+            plots,
+        })
+    }
+}
+
+/// Measures all parts that are asked for.
 ///
 /// # Errors
 /// [`Failure::Answer`] if a map answers wrongly, [`Failure::Write`] and [`Failure::Print`].
 pub fn run(options: &Options) -> Result<(), Failure> {
     let mut rows = Vec::new();
-    let sizes = |most: u64| {
-        (4..=8)
-            .map(|power| 10_u64.pow(power))
-            .filter(move |&size| size <= most)
-    };
-    for entries in sizes(options.most) {
-        rows.push(row::<u64>(entries)?);
-    }
-    for entries in sizes(options.most.min(10_000_000)) {
-        rows.push(row::<Recipe>(entries)?);
-    }
-    if let Some(directory) = &options.out {
-        write(directory, &rows)?;
+    for part in &options.parts {
+        let outcome = part.measure(options)?;
+        if let Some(directory) = &options.out {
+            write(directory, &outcome)?;
+        }
+        if !options.json {
+            print(&outcome.table)?;
+        }
+        rows.extend(outcome.rows);
     }
     if options.json {
         print_json(&rows)?;
-    } else {
-        print(&table(&rows))?;
     }
     Ok(())
 }
 
-fn row<V: Scalable>(entries: u64) -> Result<Row, Failure> {
-    eprintln!("scale: {} {}", count(entries), V::KIND);
-    let needed = (64 << 20) + entries * V::MEMORY_PER_ENTRY;
-    let measured = match machine::require_memory(needed) {
-        Err(reason) => Err(reason),
-        Ok(()) => measure::<V>(entries)?,
-    };
-    let (measured, skipped) = match measured {
-        Ok(measured) => (Some(measured), None),
-        Err(reason) => (None, Some(reason)),
-    };
-    Ok(Row {
-        kind: V::KIND,
-        entries,
-        measured,
-        skipped,
-    })
-}
-
-fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new([
-        "kind",
-        "entries",
-        "build",
-        "get",
-        "get_many",
-        "miss",
-        "bytes each",
-        "peak heap",
-        "apart from index",
-    ]);
-    for Row {
-        kind,
-        entries,
-        measured,
-        skipped,
-    } in rows
-    {
-        let mut cells = vec![(*kind).to_owned(), count(*entries)];
-        if let Some(reason) = skipped {
-            cells.push(format!("skipped: {reason}"));
-        }
-        if let Some(measured) = measured {
-            let costs = [
-                measured.build_ns,
-                measured.get_ns,
-                measured.get_many_ns,
-                measured.miss_ns,
-            ];
-            cells.extend(costs.map(nanoseconds));
-            cells.push(format!("{:.1}", measured.bytes_per_entry));
-            cells.extend([measured.heap_peak_bytes, measured.heap_apart_bytes].map(count));
-        }
-        table.add(cells);
-    }
-    table
-}
-
 /// Writes rows and plots into a directory, which is made if it is not there.
-fn write(directory: &Path, rows: &[Row]) -> Result<(), Failure> {
+fn write(directory: &Path, outcome: &Outcome) -> Result<(), Failure> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         |source| Failure::Write { path, source }
     };
     fs::create_dir_all(directory).map_err(failed(directory))?;
-    let json = serde_json::to_vec_pretty(rows).map_err(|error| failed(directory)(error.into()))?;
-    let plots = plots(rows)
-        .into_iter()
-        .map(|(name, plot)| (name, plot.to_string().into_bytes()));
-    for (name, content) in plots.chain([("scale.json", json)]) {
+    let json = serde_json::to_string_pretty(&outcome.rows);
+    let json = json.map_err(|error| failed(directory)(error.into()))? + "\n";
+    let plots = outcome.plots.iter();
+    let plots = plots.map(|(name, plot)| (format!("scale-{name}.svg"), plot.to_string()));
+    for (name, content) in plots.chain([(format!("scale-{}.json", outcome.part), json)]) {
         let path = directory.join(name);
         fs::write(&path, content).map_err(failed(&path))?;
     }
     Ok(())
 }
-
-/// One plot for lookups in each kind, one for building, one for bytes.
-fn plots(rows: &[Row]) -> Vec<(&'static str, Plot)> {
-    let [numbers, recipes] = [<u64 as Scalable>::KIND, <Recipe as Scalable>::KIND];
-    let series = |name, kind, figure: fn(&Measured) -> f64| {
-        let of_kind = rows.iter().filter(|row| row.kind == kind);
-        let point = |row: &Row| Some((row.entries as f64, figure(row.measured.as_ref()?)));
-        Series {
-            name,
-            points: of_kind.filter_map(point).collect(),
-        }
-    };
-    let lookups = |title, kind| Plot {
-        title,
-        unit: "ns an operation",
-        series: vec![
-            series("get", kind, |measured| measured.get_ns),
-            series("get_many", kind, |measured| measured.get_many_ns),
-            series("miss", kind, |measured| measured.miss_ns),
-        ],
-    };
-    let both = |title, unit, figure: fn(&Measured) -> f64| Plot {
-        title,
-        unit,
-        series: vec![
-            series(numbers, numbers, figure),
-            series(recipes, recipes, figure),
-        ],
-    };
-    vec![
-        (
-            "scale-lookup-u64.svg",
-            lookups("Lookups in maps of u64 to u64", numbers),
-        ),
-        (
-            "scale-lookup-recipes.svg",
-            lookups("Lookups in maps of paths to recipes", recipes),
-        ),
-        (
-            "scale-build.svg",
-            both("Building a map", "ns an entry", |measured| {
-                measured.build_ns
-            }),
-        ),
-        (
-            "scale-bytes.svg",
-            both("Bytes of a map", "bytes an entry", |measured| {
-                measured.bytes_per_entry
-            }),
-        ),
-    ]
-}
-
-/// The map that is measured.
-type MapOf<V> = Map<<V as Scalable>::Key, V>;

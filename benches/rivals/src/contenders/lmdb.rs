@@ -12,9 +12,6 @@ use super::{Contender, Problem};
 use crate::data::Recipe;
 use crate::keys::Key;
 
-/// Values start at multiples of this, as archived recipes must.
-const ALIGNMENT: usize = 4;
-
 /// An environment with one database.
 pub struct Lmdb {
     environment: Env,
@@ -22,7 +19,7 @@ pub struct Lmdb {
 }
 
 impl Lmdb {
-    /// Puts all recipes into an empty directory in one transaction, in the order of their keys.
+    /// Puts all recipes into an empty directory in one transaction, as the map yields them.
     ///
     /// # Errors
     /// LMDB's own.
@@ -30,14 +27,10 @@ impl Lmdb {
         let environment = environment(map.len(), directory)?;
         let mut transaction = environment.write_txn()?;
         let database = environment.create_database(&mut transaction, None)?;
-        let mut pairs: Vec<_> = map.iter().collect();
-        pairs.sort_unstable_by(|left, right| left.0.borrow().cmp(right.0.borrow()));
-        for (key, recipe) in pairs {
+        for (key, recipe) in map {
             let key = K::bytes(key.borrow());
-            let key = key.as_ref();
-            let mut value = vec![0; padding(key)];
-            value.extend_from_slice(&values::archive(recipe)?);
-            database.put(&mut transaction, key, value.as_slice())?;
+            let recipe = values::archive(recipe)?;
+            database.put(&mut transaction, key.as_ref(), recipe.as_slice())?;
         }
         transaction.commit()?;
         Ok(Self {
@@ -75,13 +68,6 @@ fn environment(entries: usize, directory: &Path) -> Result<Env, heed::Error> {
     }
 }
 
-/// Zeros before a value: LMDB puts a value right behind its key, and starts keys at multiples of
-/// the alignment as long as keys and values together keep to it.
-#[inline]
-fn padding(key: &[u8]) -> usize {
-    key.len().next_multiple_of(ALIGNMENT) - key.len()
-}
-
 impl<K: Key> Contender<K> for Lmdb {
     fn bytes(&self) -> u64 {
         self.environment.real_disk_size().unwrap_or(0)
@@ -92,11 +78,9 @@ impl<K: Key> Contender<K> for Lmdb {
         let mut reader = Reader::default();
         let mut sum = 0;
         for query in queries {
-            let key = K::bytes(query);
-            let key = key.as_ref();
-            if let Some(value) = self.database.get(&transaction, key)? {
-                // SAFETY: `create` put an archived recipe behind the padding.
-                sum += unsafe { reader.touch(&value[padding(key)..]) };
+            if let Some(value) = self.database.get(&transaction, K::bytes(query).as_ref())? {
+                // SAFETY: `create` put nothing but archived recipes.
+                sum += unsafe { reader.touch(value) };
             }
         }
         Ok(sum)
@@ -107,9 +91,9 @@ impl<K: Key> Contender<K> for Lmdb {
         let mut reader = Reader::default();
         let mut sum = 0;
         for pair in self.database.iter(&transaction)? {
-            let (key, value) = pair?;
+            let (_, value) = pair?;
             // SAFETY: as in `get`.
-            sum += unsafe { reader.touch(&value[padding(key)..]) };
+            sum += unsafe { reader.touch(value) };
         }
         Ok(sum)
     }

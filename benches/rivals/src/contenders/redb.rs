@@ -20,7 +20,7 @@ pub struct Redb {
 }
 
 impl Redb {
-    /// Inserts all recipes into a new file in one transaction, in the order of their keys.
+    /// Inserts all recipes into a new file in one transaction, as the map yields them.
     ///
     /// # Errors
     /// redb's own.
@@ -28,9 +28,7 @@ impl Redb {
         let database = builder(map.len()).create(file)?;
         let transaction = database.begin_write()?;
         let mut table = transaction.open_table(RECIPES)?;
-        let mut pairs: Vec<_> = map.iter().collect();
-        pairs.sort_unstable_by(|left, right| left.0.borrow().cmp(right.0.borrow()));
-        for (key, recipe) in pairs {
+        for (key, recipe) in map {
             let key = K::bytes(key.borrow());
             table.insert(key.as_ref(), values::archive(recipe)?.as_slice())?;
         }

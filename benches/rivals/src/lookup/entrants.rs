@@ -11,6 +11,7 @@ use crate::contenders::{
 };
 use crate::data::Recipe;
 use crate::keys::Key;
+use crate::machine::require_room;
 use crate::report::Row;
 use crate::statistics::{nanoseconds_each, timed};
 
@@ -91,11 +92,13 @@ pub fn of_any_key<K: Key>(
         Entrant::built("hashbrown", hashbrown),
         Entrant::build("rkyv", || Rkyv::build(map)),
         Entrant::build_timed("lmdb", map.len(), samples, || {
+            require_room(directory, map.len())?;
             let lmdb = directory.join("lmdb");
             fs::create_dir(&lmdb)?;
             Lmdb::create(map, &lmdb)
         }),
         Entrant::build_timed("redb", map.len(), samples, || {
+            require_room(directory, map.len())?;
             Redb::create(map, &directory.join("redb"))
         }),
     ]
@@ -110,6 +113,7 @@ pub fn of_text(
     vec![
         Entrant::build_timed("fst", map.len(), samples, || Fst::build(map)),
         Entrant::build_timed("mmap-sync", map.len(), samples, || {
+            require_room(directory, map.len())?;
             MmapSync::create(map, &directory.join("mmap-sync"))
         }),
     ]

@@ -1,12 +1,11 @@
 //! CPython children, by way of the script `python/children.py`.
 
 use std::io;
-use std::path::Path;
 use std::process::Command;
 
 use serde::Deserialize;
 
-use super::Row;
+use super::{Caches, Row};
 
 /// Children that read the dicts of their parent.
 pub const INHERITED: &str = "cpython";
@@ -21,35 +20,29 @@ struct Step {
     step: String,
     uss_bytes: u64,
     pss_bytes: u64,
-    seconds: f64,
+    /// Of each child.
+    seconds: Vec<f64>,
 }
 
 /// Runs the script in one of its modes.
-pub fn measure(contender: &'static str, mode: &str, caches: &Path, workers: usize) -> Vec<Row> {
-    match steps(mode, caches, workers) {
-        Err(reason) => vec![Row::skipped(contender, workers, reason)],
-        Ok(steps) => steps
-            .into_iter()
-            .map(|step| Row {
-                contender,
-                workers,
-                step: step.step,
-                uss_bytes: Some(step.uss_bytes),
-                pss_bytes: Some(step.pss_bytes),
-                seconds: Some(step.seconds),
-                skipped: None,
-            })
-            .collect(),
+pub fn measure(contender: &'static str, mode: &str, caches: Caches<'_>) -> Vec<Row> {
+    let row = |step: Step| {
+        let memory = (Some(step.uss_bytes), Some(step.pss_bytes));
+        caches.measured(contender, &step.step, memory, &step.seconds)
+    };
+    match steps(mode, caches) {
+        Err(reason) => vec![caches.skipped(contender, reason)],
+        Ok(steps) => steps.into_iter().map(row).collect(),
     }
 }
 
-fn steps(mode: &str, caches: &Path, workers: usize) -> Result<Vec<Step>, String> {
+fn steps(mode: &str, caches: Caches<'_>) -> Result<Vec<Step>, String> {
     let mut command = Command::new("python3");
     command
         .arg(SCRIPT)
         .arg(mode)
-        .arg(caches)
-        .arg(workers.to_string());
+        .arg(caches.directory)
+        .arg(caches.workers.to_string());
     let output = command.output().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => "python3 is not installed".to_owned(),
         _ => format!("python3 cannot be run: {error}"),
@@ -84,7 +77,12 @@ mod tests {
     #[test]
     fn a_folder_without_caches_is_a_row_with_the_reason() {
         let empty = tempfile::tempdir().unwrap();
-        let rows = measure(INHERITED, "inherit", empty.path(), 2);
+        let caches = Caches {
+            directory: empty.path(),
+            entries: 0,
+            workers: 2,
+        };
+        let rows = measure(INHERITED, "inherit", caches);
         assert!(rows[0].skipped.is_some(), "{rows:?}");
     }
 }

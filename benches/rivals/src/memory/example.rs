@@ -2,13 +2,12 @@
 //! example `bitbake`, which has a type for every field of them.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use serde::Deserialize;
 
-use super::Row;
 use super::cpython::last_line;
+use super::{Caches, Row};
 use crate::machine;
 
 const LIBRARY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
@@ -32,21 +31,21 @@ struct Measured {
 }
 
 /// Runs the example.
-pub fn measure(caches: &Path, workers: usize) -> Vec<Row> {
-    match report(caches, workers) {
-        Err(reason) => vec![Row::skipped("floe", workers, reason)],
+pub fn measure(caches: Caches<'_>) -> Vec<Row> {
+    match report(caches) {
+        Err(reason) => vec![caches.skipped("floe", reason)],
         Ok(report) => [
             ("floe", report.frozen),
             ("heap", report.inherited),
             ("heap counted", report.inherited_refcounted),
         ]
         .into_iter()
-        .flat_map(|(contender, measured)| rows(contender, workers, &measured))
+        .flat_map(|(contender, measured)| rows(contender, caches, &measured))
         .collect(),
     }
 }
 
-fn report(caches: &Path, workers: usize) -> Result<Report, String> {
+fn report(caches: Caches<'_>) -> Result<Report, String> {
     let directory = machine::memory_directory().map_err(|failure| failure.to_string())?;
     let json = directory.path().join("report.json");
     let mut command = Command::new("cargo");
@@ -62,8 +61,8 @@ fn report(caches: &Path, workers: usize) -> Result<Report, String> {
         ])
         .arg("--")
         .arg("--caches")
-        .arg(caches)
-        .args(["--workers", &workers.to_string()])
+        .arg(caches.directory)
+        .args(["--workers", &caches.workers.to_string()])
         .arg("--json")
         .arg(&json);
     let output = command
@@ -78,24 +77,21 @@ fn report(caches: &Path, workers: usize) -> Result<Report, String> {
         .map_err(|reason| format!("the example's report cannot be read: {reason}"))
 }
 
-fn rows(contender: &'static str, workers: usize, measured: &Measured) -> [Row; 3] {
-    let row = |step: &str, uss: &[u64], pss: Option<&[u64]>, seconds: Option<&[f64]>| Row {
-        contender,
-        workers,
-        step: step.to_owned(),
-        uss_bytes: uss.iter().max().copied(),
-        pss_bytes: pss.map(|pss| pss.iter().sum::<u64>() / pss.len().max(1) as u64),
-        seconds: seconds.map(|seconds| seconds.iter().copied().fold(0.0, f64::max)),
-        skipped: None,
+fn rows(contender: &'static str, caches: Caches<'_>, measured: &Measured) -> [Row; 3] {
+    let row = |operation, uss: &[u64], pss: Option<&[u64]>, seconds: &[f64]| {
+        let pss = pss.map(|pss| pss.iter().sum::<u64>() / pss.len().max(1) as u64);
+        let memory = (uss.iter().max().copied(), pss);
+        caches.measured(contender, operation, memory, seconds)
     };
+    let read_pss = Some(&*measured.pss_after_read);
     [
-        row("fork", &measured.uss_after_fork, None, None),
+        row("fork", &measured.uss_after_fork, None, &[]),
         row(
             "read",
             &measured.uss_after_read,
-            Some(&measured.pss_after_read),
-            Some(&measured.read_seconds),
+            read_pss,
+            &measured.read_seconds,
         ),
-        row("clear", &measured.uss_after_drop, None, None),
+        row("clear", &measured.uss_after_drop, None, &[]),
     ]
 }

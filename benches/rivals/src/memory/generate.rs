@@ -9,13 +9,11 @@ use serde_json::{Map, Value, json};
 use crate::data::{Random, scatter};
 use crate::failure::Failure;
 
-const ENTRIES: u64 = 40_000;
-
 /// Writes the caches as JSON.
 ///
 /// # Errors
 /// [`Failure::Write`].
-pub fn write(directory: &Path) -> Result<(), Failure> {
+pub fn write(directory: &Path, entries: u64) -> Result<(), Failure> {
     for (name, make) in [
         (
             "codeparser_python",
@@ -25,7 +23,7 @@ pub fn write(directory: &Path) -> Result<(), Failure> {
         ("file_checksums", checksum),
     ] {
         let path = directory.join(name).with_extension("json");
-        let cache: Map<String, Value> = (0..ENTRIES).map(make).collect();
+        let cache: Map<String, Value> = (0..entries).map(make).collect();
         fs::write(&path, Value::Object(cache).to_string())
             .map_err(|source| Failure::Write { path, source })?;
     }

@@ -1,12 +1,11 @@
 //! Building one map and looking things up in it.
 
-use floe::{Frozen, MapBuilder, Value};
-use rkyv::rend::u64_le;
+use floe::{Frozen, Map, MapBuilder};
 use serde::Serialize;
 
-use super::MapOf;
+use super::values::Scalable;
 use crate::allocator::{occupied, peak_during};
-use crate::data::{Random, Recipe, Touch};
+use crate::data::{Random, Touch};
 use crate::failure::{Failure, check_answer};
 use crate::keys::Key;
 use crate::statistics::{Spread, nanoseconds_each, timed};
@@ -29,58 +28,14 @@ pub struct Measured {
     pub get_many_ns: f64,
     /// A lookup of a key that is not there.
     pub miss_ns: f64,
-    /// The whole region by the number of entries.
+    /// The whole region.
+    pub bytes: u64,
+    /// The same by the number of entries.
     pub bytes_per_entry: f64,
     /// Most heap that the builder held at once, with what becomes the index.
     pub heap_peak_bytes: u64,
     /// Most heap that inserting took beyond the list of entries that becomes the index.
     pub heap_apart_bytes: u64,
-}
-
-/// A value that maps are filled with, and its kind of key.
-pub trait Scalable: Value<Archived: Touch> + Touch {
-    /// How rows call maps of it.
-    const KIND: &'static str;
-    /// Bytes that such a map and its builder need for each entry.
-    const MEMORY_PER_ENTRY: u64;
-    /// What such maps are keyed by.
-    type Key: Key;
-
-    /// The value with a number.
-    fn make(number: u64) -> Self;
-}
-
-impl Scalable for u64 {
-    const KIND: &'static str = "u64 to u64";
-    const MEMORY_PER_ENTRY: u64 = 128;
-    type Key = Self;
-
-    fn make(number: u64) -> Self {
-        number + 1
-    }
-}
-
-impl Scalable for Recipe {
-    const KIND: &'static str = "recipes";
-    const MEMORY_PER_ENTRY: u64 = 512;
-    type Key = String;
-
-    fn make(number: u64) -> Self {
-        Self::numbered(number)
-    }
-}
-
-impl Touch for u64 {
-    fn touch(&self) -> u64 {
-        *self
-    }
-}
-
-impl Touch for u64_le {
-    #[inline]
-    fn touch(&self) -> u64 {
-        self.to_native()
-    }
 }
 
 /// Builds a map and measures it; the inner error is the reason why it cannot be built.
@@ -130,6 +85,7 @@ pub fn measure<V: Scalable>(entries: u64) -> Result<Result<Measured, String>, Fa
             map.get_many(hits.iter().copied()).map(touched).sum()
         })?,
         miss_ns: median("miss", 0, &|| get(&misses))?,
+        bytes: built.map.size(),
         bytes_per_entry: built.map.size() as f64 / entries as f64,
         heap_peak_bytes: built.heap_peak_bytes,
         heap_apart_bytes: built.heap_apart_bytes,
@@ -137,15 +93,23 @@ pub fn measure<V: Scalable>(entries: u64) -> Result<Result<Measured, String>, Fa
 }
 
 /// A map and what building it took.
-struct Built<V: Scalable> {
-    map: Frozen<MapOf<V>>,
-    build_ns: f64,
-    heap_peak_bytes: u64,
-    heap_apart_bytes: u64,
+pub struct Built<V: Scalable> {
+    /// The map.
+    pub map: Frozen<Map<V::Key, V>>,
+    /// As in [`Measured`].
+    pub build_ns: f64,
+    /// As in [`Measured`].
+    pub heap_peak_bytes: u64,
+    /// As in [`Measured`].
+    pub heap_apart_bytes: u64,
 }
 
 impl<V: Scalable> Built<V> {
-    fn build(entries: u64) -> Result<Self, floe::Error> {
+    /// Streams the values of all numbers below `entries` into a builder.
+    ///
+    /// # Errors
+    /// As [`MapBuilder::insert`] and [`MapBuilder::finish`].
+    pub fn build(entries: u64) -> Result<Self, floe::Error> {
         // Making the entries takes time of its own, which is taken off.
         let ((), making) = timed(|| {
             for number in 0..entries {
@@ -179,6 +143,7 @@ fn fill<V: Scalable>(entries: u64) -> Result<MapBuilder<V::Key, V>, floe::Error>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Recipe;
 
     #[test]
     fn maps_of_both_kinds_answer_rightly() {

@@ -11,6 +11,7 @@ use crate::contenders::{
     Contender, Floe, Heap, Lmdb, MmapSync, Problem, Redb, Rkyv, SipHash, freeze, to_bytes,
 };
 use crate::data::Recipe;
+use crate::machine::require_room;
 
 type Recipes = HashMap<String, Recipe>;
 type Opened = Result<Box<dyn Contender<String>>, Problem>;
@@ -31,8 +32,9 @@ pub fn all(recipes: &Recipes, directory: &Path) -> Vec<(Opener, Option<Problem>)
     let opener = |name, write: Writer, open: fn(usize, &Path) -> Opened| {
         let path = directory.join(name);
         let file = path.join("recipes");
-        let written = fs::create_dir(&path)
+        let written = require_room(directory, entries)
             .map_err(Problem::from)
+            .and_then(|()| Ok(fs::create_dir(&path)?))
             .and_then(|()| write(recipes, &file));
         let open = Box::new(move || open(entries, &file));
         (Opener { name, path, open }, written.err())
@@ -52,6 +54,11 @@ pub fn all(recipes: &Recipes, directory: &Path) -> Vec<(Opener, Option<Problem>)
             |recipes, file| Ok(fs::write(file, to_bytes(recipes)?)?),
             |_, file| Ok(Box::new(Rkyv::<String>::load(file)?)),
         ),
+        opener("bincode", write_bincode, |_, file| {
+            Ok(Box::new(Heap::<SipHash<String>>::make(|| {
+                read_bincode(file)
+            })?))
+        }),
         opener("postcard", write_postcard, |_, file| {
             Ok(Box::new(Heap::<SipHash<String>>::make(|| {
                 read_postcard(file)
@@ -75,21 +82,23 @@ pub fn all(recipes: &Recipes, directory: &Path) -> Vec<(Opener, Option<Problem>)
             |recipes, file| Redb::create(recipes, file).map(drop),
             |entries, file| Ok(Box::new(Redb::open(entries, file)?)),
         ),
-        opener(
-            "bincode",
-            |_, _| Err(NO_BINCODE.into()),
-            |_, _| Err(NO_BINCODE.into()),
-        ),
     ]
 }
-
-const NO_BINCODE: &str = "bincode is no longer maintained: its last release, 3.0.0, is made not to \
-                          compile; postcard stands for the like of it";
 
 type Writer = fn(&Recipes, &Path) -> Result<(), Problem>;
 
 fn directory_of(file: &Path) -> &Path {
     file.parent().unwrap_or(file)
+}
+
+fn write_bincode(recipes: &Recipes, file: &Path) -> Result<(), Problem> {
+    let bytes = bincode::serde::encode_to_vec(recipes, bincode::config::standard())?;
+    Ok(fs::write(file, bytes)?)
+}
+
+fn read_bincode(file: &Path) -> Result<Recipes, Problem> {
+    let bytes = fs::read(file)?;
+    Ok(bincode::serde::decode_from_slice(&bytes, bincode::config::standard())?.0)
 }
 
 fn write_postcard(recipes: &Recipes, file: &Path) -> Result<(), Problem> {
