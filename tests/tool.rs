@@ -1,0 +1,1 @@
+//! The tool, driven as its users drive it.
