@@ -3,6 +3,8 @@
 mod mem;
 mod output;
 mod table;
+#[allow(dead_code)]
+mod treemap;
 
 use std::io::{self, Write, stderr};
 use std::path::PathBuf;
