@@ -1,11 +1,17 @@
 //! The command line: one module for each verb, and what they share.
 
+mod census;
+mod dump;
+mod inspect;
 mod mem;
 mod output;
+mod schema;
 mod table;
-#[allow(dead_code)]
+mod target;
 mod treemap;
+mod verify;
 
+use std::fmt;
 use std::io::{self, Write, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +32,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Inspect(inspect::Arguments),
+    Census(census::Arguments),
+    Dump(dump::Arguments),
+    Verify(verify::Arguments),
     Mem(mem::Arguments),
 }
 
@@ -37,6 +47,19 @@ pub(crate) enum Failure {
     /// What was asked about is not there, or is not what it should be.
     #[error(transparent)]
     Refused(#[from] floe::Error),
+    /// What was found in a region is not what its schema says.
+    #[error("{target}: {reason}")]
+    In { target: String, reason: String },
+    /// A map does not have a key.
+    #[error("{target} has no key {key:?}{}", Nearest(nearest))]
+    NoKey {
+        target: String,
+        key: String,
+        nearest: Vec<String>,
+    },
+    /// Verification found faults, and told them.
+    #[error("faults were found")]
+    Faults,
     /// A file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     WriteFile { path: PathBuf, source: io::Error },
@@ -45,11 +68,29 @@ pub(crate) enum Failure {
     Output(#[from] io::Error),
 }
 
+/// The keys that somebody may have meant.
+struct Nearest<'a>(&'a [String]);
+
+impl fmt::Display for Nearest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, key) in self.0.iter().enumerate() {
+            let before = if number == 0 {
+                "; the nearest keys: "
+            } else {
+                ", "
+            };
+            write!(f, "{before}{key:?}")?;
+        }
+        Ok(())
+    }
+}
+
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
             // Whoever reads the output may stop when they have seen enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::NoKey { .. } => ExitCode::from(3),
             _ => ExitCode::FAILURE,
         }
     }
@@ -60,13 +101,17 @@ pub(crate) fn run() -> ExitCode {
     let verb = Arguments::parse().verb;
     let mut output = Output::new();
     let done = match &verb {
+        Verb::Inspect(arguments) => inspect::run(arguments, &mut output),
+        Verb::Census(arguments) => census::run(arguments, &mut output),
+        Verb::Dump(arguments) => dump::run(arguments, &mut output),
+        Verb::Verify(arguments) => verify::run(arguments, &mut output),
         Verb::Mem(arguments) => mem::run(arguments, &mut output),
     };
     let Err(failure) = done.and_then(|()| Ok(output.flush()?)) else {
         return ExitCode::SUCCESS;
     };
     let code = failure.exit_code();
-    if code != ExitCode::SUCCESS {
+    if code != ExitCode::SUCCESS && !matches!(failure, Failure::Faults) {
         let _ = writeln!(stderr(), "floe: {}", printable(&failure.to_string()));
     }
     code

@@ -36,6 +36,7 @@ mod checked;
 mod collections;
 mod described;
 mod fault;
+mod index;
 mod key;
 mod nearest;
 mod sequences;

@@ -24,6 +24,7 @@ use crate::schema::Description;
 
 pub use archived::ArchivedMap;
 pub use builder::MapBuilder;
+pub(crate) use check::{Problem, Search, check_lines};
 pub(crate) use entry::{ENTRY_ALIGNMENT, head_is_garbage, head_length};
 pub(crate) use index::{HEAD_LENGTH, IndexHead, Line, home, next, tag};
 pub use iterators::{GetMany, Iter};

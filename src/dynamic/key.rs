@@ -159,6 +159,14 @@ impl Wanted {
 }
 
 impl Described {
+    /// The hash of a key of the archive; `None` if its type may have a hash of its own.
+    pub(super) fn hash_of(&self, key: &Dynamic<'_>) -> Option<u64> {
+        let text = serde_json::to_string(key).ok()?;
+        let value = serde_json::from_str(&text).ok()?;
+        let hash = Wanted { text, value }.hash(self, key.type_index())?;
+        hash.certain.then_some(hash.value)
+    }
+
     fn is_text(&self, index: TypeIndex) -> bool {
         match self.archive().types.get(index).shape {
             Shape::String | Shape::Str => true,

@@ -77,6 +77,12 @@ impl Line {
         self.tags[..LINE_SLOTS].iter().all(|tag| *tag != 0)
     }
 
+    /// The archive offsets in the slots in use.
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = u64> + '_ {
+        let in_use = (0..LINE_SLOTS).filter(|slot| self.tags[*slot] != 0);
+        in_use.map(|slot| self.offset(slot))
+    }
+
     /// Slots in use.
     pub(crate) fn taken(&self) -> u64 {
         self.tags[..LINE_SLOTS]
