@@ -20,11 +20,20 @@ use clap::{Parser, Subcommand};
 
 use output::{Output, printable};
 
-/// Looks into frozen regions of floe, and into the memory of the processes that map them.
+/// Look into frozen regions, and into the memory of the processes that map them
 ///
-/// A region describes itself: the tool needs none of the Rust types that it was frozen from.
+/// A region of floe describes itself: no verb needs the Rust types that it was frozen from. FILE is
+/// a file that `Frozen::save` wrote, or the memory file of a running process as /proc/PID/fd/N;
+/// `floe mem PID` tells what a process has. No verb changes a region.
 #[derive(Debug, Parser)]
-#[command(name = "floe", version, styles = output::HELP, max_term_width = 100, after_help = ENDING)]
+#[command(
+    name = "floe",
+    version,
+    styles = output::HELP,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = ENDING
+)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -39,7 +48,21 @@ enum Verb {
     Mem(mem::Arguments),
 }
 
-const ENDING: &str = "";
+const ENDING: &str = "\
+EXIT CODES
+  0  done; also if whoever reads the output stops early
+  1  bad input: one line tells what is wrong and where
+  2  wrong usage
+  3  the map does not have the key: the line names the nearest ones
+
+EXAMPLES
+  floe inspect recipes.floe             header, sections and types
+  floe census recipes.floe              which kinds of values take the bytes
+  floe dump recipes.floe zlib | jq      one entry as JSON
+  floe verify *.floe && deploy          the full check
+  floe mem --tree $(pgrep -o server)    what all its workers share
+
+Colours appear on a terminal only, and not if NO_COLOR is set.";
 
 /// Why a verb did not succeed.
 #[derive(Debug, thiserror::Error)]

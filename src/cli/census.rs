@@ -2,6 +2,7 @@
 use super::Failure;
 use super::output::Output;
 use super::target::Target;
+/// Tell which kinds of values, or which fields, take the bytes
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The region: a file, or a memory file as /proc/PID/fd/N

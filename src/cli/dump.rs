@@ -12,7 +12,21 @@ use super::target::Target;
 /// How many keys are named instead of one that is not there.
 const NEAREST: usize = 3;
 
+/// Write values as JSON: all of a region, or the entry of one key
+///
+/// Values look as serde would write the Rust values. The whole of a region is checked against its
+/// digests first. A single entry is read by itself and checked as far as it goes: `floe verify`
+/// is the full check.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+EXAMPLES
+  floe dump recipes.floe | jq keys
+  floe dump recipes.floe zlib
+  floe dump ports.floe 443
+  floe dump pairs.floe '[\"zlib\",3]'
+  floe dump --jsonl recipes.floe | jq -r 'select(.value.depends == []) | .key'
+
+Without the key in the map the exit code is 3, and the three nearest keys are named.")]
 pub(crate) struct Arguments {
     /// The region: a file, or a memory file as /proc/PID/fd/N
     #[arg(value_name = "FILE")]

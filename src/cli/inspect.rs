@@ -14,7 +14,19 @@ use super::schema;
 use super::table::{Cell, Column, Table};
 use super::target::Target;
 
+/// Tell what a region says about itself: header, sections and types
+///
+/// Reads the header, the schema and the head of the index, and no more: a large region takes as long
+/// as a small one. Damage elsewhere goes unnoticed: `floe verify` is the full check.
+///
+/// OFFSET and SIZE of a part are in bytes, from the start of what it is a part of. A type that
+/// occurs several times is unfolded at the first.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+EXAMPLES
+  floe inspect recipes.floe
+  floe inspect /proc/4711/fd/9
+  floe inspect --json recipes.floe | jq '.schema.types[].name'")]
 pub(crate) struct Arguments {
     /// The region: a file, or a memory file as /proc/PID/fd/N
     #[arg(value_name = "FILE")]

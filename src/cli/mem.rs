@@ -13,7 +13,28 @@ use super::Failure;
 use super::output::{Format, Output};
 use super::table::{Cell, Column, Table};
 
+/// Tell what memory processes use, and what of it are frozen regions
+///
+/// Below each process come the regions that it maps, as parts of it, found by the names of their
+/// memory files.
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "floe mem [OPTIONS] <PID>...\n       floe mem [OPTIONS] --tree <PID>",
+    after_help = "\
+COLUMNS
+  USS        pages that no other process maps
+  PSS        each page divided by the number of its mappers: the total is what all use together
+  RSS        all pages present, shared or not
+  VSS        all addresses mapped
+  ANONYMOUS  pages of no file: 0 for a region proves that no page of it was copied
+  SWAP       swapped out
+
+EXAMPLES
+  floe mem 4711 4712
+  floe mem --tree $(pgrep -o server) --watch
+  floe mem --tree 4711 --format csv > memory.csv
+  floe mem --tree 4711 --format json | jq 'map(select(.region)) | map(.pss) | add'"
+)]
 pub(crate) struct Arguments {
     /// The processes
     #[arg(value_name = "PID", required_unless_present = "tree")]

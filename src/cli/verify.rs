@@ -6,7 +6,19 @@ use super::Failure;
 use super::output::{BAD, GOOD, Output, printable};
 use super::target::Target;
 
+/// Check regions in full: every byte, every value, every key
+///
+/// Compares the digests of header and sections, reads every value by the schema, and looks for
+/// every key in the index. The seals of a memory file are checked too, since nobody can change it
+/// only with all four. One line for each region says `good`, or `bad` and why.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+EXAMPLES
+  floe verify recipes.floe
+  floe verify /var/cache/server/*.floe && systemctl restart server
+  floe verify /proc/4711/fd/9
+
+The exit code is 0 if all are good, else 1.")]
 pub(crate) struct Arguments {
     /// The regions: files, or memory files as /proc/PID/fd/N
     #[arg(value_name = "FILE", required = true)]

@@ -1,1 +1,0 @@
-//! The tool, driven as its users drive it.
