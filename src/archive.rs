@@ -2,6 +2,7 @@
 
 mod collections;
 mod freezer;
+mod layout;
 mod sink;
 mod validator;
 
@@ -13,6 +14,7 @@ use crate::schema::Schema;
 
 pub(crate) use collections::{Collections, Seen};
 pub use freezer::{Freezer, Interning};
+pub(crate) use layout::{GROUP, NodeLayout, WORD, Word};
 pub(crate) use sink::{Scratch, Sink};
 pub use validator::Validator;
 

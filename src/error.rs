@@ -1,7 +1,7 @@
 //! What can go wrong: one variant for each step that can fail.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
@@ -454,4 +454,17 @@ pub enum Error {
         /// What failed.
         source: io::Error,
     },
+}
+
+impl Error {
+    /// Adds the file that was refused.
+    pub(crate) fn of_file(self, path: &Path) -> Self {
+        match self {
+            Self::ReadFile { .. } => self,
+            refused => Self::Load {
+                path: path.to_owned(),
+                source: Box::new(refused),
+            },
+        }
+    }
 }

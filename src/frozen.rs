@@ -13,7 +13,6 @@ use std::time::SystemTime;
 use rkyv::Archive;
 use rkyv::api::check_pos_with_context;
 use rkyv::rancor::{BoxedError, Strategy};
-use rkyv::util::AlignedVec;
 
 use crate::archive::{Collections, Freezer, Scratch, Sink, VALUE_LIMIT, Validator, Value};
 use crate::error::{Error, Result};
@@ -164,9 +163,7 @@ impl<T: Content> Frozen<T> {
     /// # Errors
     /// As [`from_fd`](Self::from_fd), but for the seals.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let mut aligned = AlignedVec::with_capacity(bytes.len());
-        aligned.extend_from_slice(bytes);
-        Self::checked(Region::from_heap(aligned)?)
+        Self::checked(Region::from_bytes(bytes)?)
     }
 
     /// Loads a file that [`save`](Self::save) wrote: copies it into a sealed memory file and
@@ -179,13 +176,7 @@ impl<T: Content> Frozen<T> {
         let path = path.as_ref();
         region::load(path)
             .and_then(Self::checked)
-            .map_err(|error| match error {
-                Error::ReadFile { .. } => error,
-                refused => Error::Load {
-                    path: path.to_owned(),
-                    source: Box::new(refused),
-                },
-            })
+            .map_err(|error| error.of_file(path))
     }
 
     /// Writes the region to a file, atomically: a crash or power loss at any moment leaves the
@@ -287,6 +278,10 @@ impl<T: Content> Frozen<T> {
 
     pub(crate) fn region(&self) -> &Region {
         &self.region
+    }
+
+    pub(crate) fn shared_region(&self) -> Arc<Region> {
+        Arc::clone(&self.region)
     }
 }
 

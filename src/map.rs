@@ -24,6 +24,9 @@ use crate::schema::Description;
 
 pub use archived::ArchivedMap;
 pub use builder::MapBuilder;
+pub(crate) use check::{Problem, Search, check_lines};
+pub(crate) use entry::{head_is_garbage, head_length};
+pub(crate) use index::{HEAD_LENGTH, IndexHead, Line, OFFSET_UNIT, home, next, tag};
 pub use iterators::{GetMany, Iter};
 pub use key::{Key, mix};
 pub use part::Part;

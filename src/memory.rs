@@ -12,6 +12,7 @@
 mod bytes;
 mod frames;
 mod mappings;
+mod regions;
 mod table;
 
 use std::{
@@ -24,6 +25,7 @@ use serde::Serialize;
 
 pub use bytes::bytes;
 pub use frames::frames;
+pub use regions::MappedRegion;
 pub use table::{Row, Table};
 
 use crate::Error;

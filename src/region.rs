@@ -19,7 +19,7 @@ use crate::format::{HEADER_LENGTH, Header, SectionKind};
 
 use mapping::Mapping;
 
-pub(crate) use file::{load, save};
+pub(crate) use file::{load, open, save};
 pub use mapping::Advice;
 pub(crate) use memfd::create as memory_file;
 pub(crate) use unsealed::{Backing, Label, Unsealed};
@@ -59,9 +59,11 @@ impl Region {
         Self::checked(memfd::open(fd)?)
     }
 
-    /// The same for bytes on the heap.
-    pub fn from_heap(bytes: AlignedVec<64>) -> Result<Self> {
-        Self::checked(Bytes::Heap(bytes))
+    /// The same for a copy of bytes on the heap.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let mut aligned = AlignedVec::with_capacity(bytes.len());
+        aligned.extend_from_slice(bytes);
+        Self::checked(Bytes::Heap(aligned))
     }
 
     fn checked(bytes: Bytes) -> Result<Self> {

@@ -25,6 +25,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
+    /// Leaves the frozen caches in a folder, as NAME.floe.
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+
     /// How many recipes the generated layer has.
     #[arg(long, value_name = "N", default_value_t = 1100, hide = true)]
     pub recipes: usize,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::Hash;
 use std::ops::Range;
+use std::path::Path;
 
 use floe::map::MapKey;
 use floe::{Frozen, Map, Value};
@@ -38,6 +39,8 @@ pub(crate) trait Cache {
     fn read(&self, form: Form) -> u64;
     /// Where the frozen form lies.
     fn region(&self) -> Option<Range<usize>>;
+    /// Writes the frozen form to a file.
+    fn save(&self, path: &Path) -> floe::Result<()>;
 }
 
 /// A frozen entry that is not its source.
@@ -143,6 +146,12 @@ where
     fn region(&self) -> Option<Range<usize>> {
         self.frozen.as_ref().map(Frozen::address_range)
     }
+
+    fn save(&self, path: &Path) -> floe::Result<()> {
+        self.frozen
+            .as_ref()
+            .map_or(Ok(()), |frozen| frozen.save(path))
+    }
 }
 
 /// A cache that is one value.
@@ -226,5 +235,11 @@ where
 
     fn region(&self) -> Option<Range<usize>> {
         self.frozen.as_ref().map(Frozen::address_range)
+    }
+
+    fn save(&self, path: &Path) -> floe::Result<()> {
+        self.frozen
+            .as_ref()
+            .map_or(Ok(()), |frozen| frozen.save(path))
     }
 }

@@ -19,7 +19,9 @@ mod walk;
 
 use std::cell::RefCell;
 use std::error::Error;
+use std::fs;
 use std::io::{self, Write, stdout};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -83,6 +85,9 @@ fn compare(arguments: &Arguments, source: Source) -> Result<(), Box<dyn Error>> 
         stdout(),
         "  frozen in {freeze_seconds:.2} s; every frozen entry equals its source in every field"
     )?;
+    if let Some(directory) = &arguments.keep {
+        keep(&caches, directory)?;
+    }
 
     // One form after the other, so that no worker inherits what it does not need.
     let caches = RefCell::new(caches);
@@ -113,10 +118,22 @@ fn compare(arguments: &Arguments, source: Source) -> Result<(), Box<dyn Error>> 
     };
     writeln!(stdout(), "{report}")?;
     if let Some(path) = &arguments.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&report)?)
+        fs::write(path, serde_json::to_vec_pretty(&report)?)
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
     report.check_answers()?;
+    Ok(())
+}
+
+/// Leaves the regions as files, for the tool `floe` to look into.
+fn keep(caches: &[Box<dyn Cache>], directory: &Path) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(directory)
+        .map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
+    for cache in caches {
+        let path = directory.join(cache.name()).with_extension("floe");
+        cache.save(&path)?;
+        writeln!(stdout(), "  kept as {}", path.display())?;
+    }
     Ok(())
 }
 

@@ -13,14 +13,8 @@
 
 use std::collections::HashSet;
 
-use rkyv::primitive::{ArchivedUsize, FixedIsize, FixedUsize};
-
-use crate::format::{BIG_ENDIAN, byte_order};
+use super::layout::{GROUP, NodeLayout, WORD, Word};
 use crate::schema::{Description, Field, NoneMark, Shape, Type, TypeIndex};
-
-/// Lookups read control bytes in groups of this many.
-const GROUP: usize = 16;
-const POINTER: usize = size_of::<FixedUsize>();
 
 /// Checks the collections in values that rkyv's checks have accepted.
 pub(crate) struct Collections<'a> {
@@ -102,17 +96,18 @@ impl<'a> Collections<'a> {
                     Ok(())
                 }
             }
-            Shape::Vec { item } => self.items(*item, self.target(at), self.word(at + POINTER)),
+            Shape::Vec { item } => self.items(*item, self.target(at), self.length(at + WORD)),
             Shape::BTreeMap {
                 key,
                 value,
                 node_entries,
             } => {
-                if self.word(at + POINTER) == 0 {
+                if self.length(at + WORD) == 0 {
                     return Ok(());
                 }
-                let node = self.node_layout(*key, *value, *node_entries);
-                self.node(&node, self.target(at))
+                let (key_type, value_type) = (self.type_of(*key), self.type_of(*value));
+                let layout = NodeLayout::new(key_type, value_type, *node_entries);
+                self.node((*key, *value), &layout, self.target(at))
             }
             Shape::HashMap { entry } => self.table(*entry, at),
             Shape::Map {
@@ -142,13 +137,13 @@ impl<'a> Collections<'a> {
     /// The value that the pointer at an offset leads to.
     fn pointee(&mut self, target: TypeIndex, at: usize) -> Result<(), Refusal> {
         match self.type_of(target).shape {
-            Shape::Slice { item } => self.items(item, self.target(at), self.word(at + POINTER)),
+            Shape::Slice { item } => self.items(item, self.target(at), self.length(at + WORD)),
             _ => self.value(target, self.target(at)),
         }
     }
 
     fn table(&mut self, entry: TypeIndex, at: usize) -> Result<(), Refusal> {
-        let (length, capacity) = (self.word(at + POINTER), self.word(at + 2 * POINTER));
+        let (length, capacity) = (self.length(at + WORD), self.length(at + 2 * WORD));
         if length == 0 {
             return Ok(());
         }
@@ -165,10 +160,15 @@ impl<'a> Collections<'a> {
             .try_for_each(|slot| self.value(entry, start - (slot + 1) * size))
     }
 
-    fn node(&mut self, layout: &NodeLayout, at: usize) -> Result<(), Refusal> {
+    fn node(
+        &mut self,
+        types: (TypeIndex, TypeIndex),
+        layout: &NodeLayout,
+        at: usize,
+    ) -> Result<(), Refusal> {
         let rest = at + layout.rest;
         let length = if self.archive[at] == 0 {
-            match self.word(rest) {
+            match self.length(rest) {
                 0 => return Err(Refusal::EmptyLeaf { at }),
                 length => length,
             }
@@ -176,33 +176,16 @@ impl<'a> Collections<'a> {
             if self.is_nowhere(rest) {
                 return Err(Refusal::NoFirstChild { at });
             }
-            let children = (0..=layout.entries).map(|number| rest + number * POINTER);
+            let children = (0..=layout.entries).map(|number| rest + number * WORD);
             for child in children {
                 if !self.is_nowhere(child) {
-                    self.node(layout, self.target(child))?;
+                    self.node(types, layout, self.target(child))?;
                 }
             }
             layout.entries
         };
-        self.items(layout.key, at + layout.keys, length)?;
-        self.items(layout.value, at + layout.values, length)
-    }
-
-    fn node_layout(&self, key: TypeIndex, value: TypeIndex, entries: usize) -> NodeLayout {
-        let (key_type, value_type) = (self.type_of(key), self.type_of(value));
-        let keys = 1_usize.next_multiple_of(key_type.align);
-        let values = (keys + key_type.size * entries).next_multiple_of(value_type.align);
-        let end = values + value_type.size * entries;
-        NodeLayout {
-            key,
-            value,
-            entries,
-            keys,
-            values,
-            rest: end
-                .next_multiple_of(key_type.align.max(value_type.align))
-                .next_multiple_of(align_of::<ArchivedUsize>()),
-        }
+        self.items(types.0, at + layout.keys, length)?;
+        self.items(types.1, at + layout.values, length)
     }
 
     fn type_of(&self, index: TypeIndex) -> &'a Type {
@@ -219,34 +202,21 @@ impl<'a> Collections<'a> {
 
     /// Whether the pointer at an offset stands for none.
     fn is_nowhere(&self, at: usize) -> bool {
-        self.word(at) == 1
+        self.word(at).is_nowhere()
     }
 
     /// Where the relative pointer at an offset leads to.
     fn target(&self, at: usize) -> usize {
-        at.wrapping_add_signed(self.word(at) as FixedIsize as isize)
+        at.wrapping_add_signed(self.word(at).distance())
     }
 
-    /// The length or pointer at an offset.
-    fn word(&self, at: usize) -> usize {
-        let bytes = std::array::from_fn(|i| self.archive[at + i]);
-        let word = match byte_order() {
-            BIG_ENDIAN => FixedUsize::from_be_bytes(bytes),
-            _ => FixedUsize::from_le_bytes(bytes),
-        };
-        word as usize
+    fn length(&self, at: usize) -> usize {
+        self.word(at).length()
     }
-}
 
-/// The parts of a B-tree's node, as offsets from its start.
-struct NodeLayout {
-    key: TypeIndex,
-    value: TypeIndex,
-    entries: usize,
-    keys: usize,
-    values: usize,
-    /// The length of a leaf, the children of an inner node.
-    rest: usize,
+    fn word(&self, at: usize) -> Word {
+        Word::from_bytes(std::array::from_fn(|i| self.archive[at + i]))
+    }
 }
 
 /// For each type, whether it is a hash table or B-tree, or leads to one.

@@ -64,7 +64,12 @@ impl Section {
 
     /// Compares the digest with the bytes of the region.
     pub(crate) fn check(&self, region: &[u8]) -> Result<()> {
-        if xxh3_128(&region[self.range()]) != self.digest {
+        self.check_bytes(&region[self.range()])
+    }
+
+    /// Compares the digest with the bytes of the section.
+    pub(crate) fn check_bytes(&self, bytes: &[u8]) -> Result<()> {
+        if xxh3_128(bytes) != self.digest {
             return Err(Error::SectionDigest { section: self.kind });
         }
         Ok(())

@@ -50,10 +50,7 @@ where
     let head = IndexHead::decode(index).map_err(|problem| Problem::Index(problem.to_owned()))?;
     let (lines, _) = index[HEAD_LENGTH..].as_chunks();
     let taken = check_lines(lines).map_err(|problem| Problem::Index(problem.to_owned()))?;
-    let mut search = Search {
-        lines,
-        steps_left: most_steps(head.lines),
-    };
+    let mut search = Search::new(lines);
     let mut counted = EntryCheck::default();
     counted.go_on::<K, V>(archive, description, |offset, key| {
         search.expect(key.key_hash(), offset)
@@ -128,7 +125,7 @@ impl EntryCheck {
 }
 
 /// Checks what the lines of an index say by themselves; returns how many slots are taken.
-fn check_lines(lines: &[[u8; 64]]) -> Result<u64, &'static str> {
+pub(crate) fn check_lines(lines: &[[u8; 64]]) -> Result<u64, &'static str> {
     let (mut taken, mut ends) = (0, false);
     for line in lines.iter().map(Line::from_bytes) {
         if line.has_stray_bytes() {
@@ -190,14 +187,19 @@ where
 }
 
 /// Searches a table that may lie, in bounded time.
-struct Search<'a> {
+pub(crate) struct Search<'a> {
     lines: &'a [[u8; 64]],
     steps_left: u64,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    pub(crate) fn new(lines: &'a [[u8; 64]]) -> Self {
+        let steps_left = most_steps(lines.len() as u64);
+        Self { lines, steps_left }
+    }
+
     /// Finds the slot of the entry at `offset`, as a lookup of its key would.
-    fn expect(&mut self, hash: u64, offset: u64) -> Result<(), Problem> {
+    pub(crate) fn expect(&mut self, hash: u64, offset: u64) -> Result<(), Problem> {
         let lines = self.lines.len() as u64;
         let mut number = home(hash, lines);
         loop {

@@ -109,6 +109,12 @@ impl Line {
         self.taken() == LINE_SLOTS as u64
     }
 
+    /// The archive offsets in the slots in use.
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = u64> + '_ {
+        let in_use = (0..LINE_SLOTS).filter(|slot| self.0[*slot] != 0);
+        in_use.map(|slot| self.offset(slot))
+    }
+
     /// Slots in use.
     pub(crate) fn taken(&self) -> u64 {
         LINE_SLOTS as u64 - self.candidates(0).count() as u64
@@ -194,7 +200,12 @@ impl IndexHead {
 
     /// Reads the head of an index section and compares it with the section's length.
     pub(crate) fn decode(section: &[u8]) -> Result<Self, &'static str> {
-        let Some(bytes) = section.first_chunk::<HEAD_LENGTH>() else {
+        Self::decode_head(section, section.len() as u64)
+    }
+
+    /// The same for the first bytes of a section of a length.
+    pub(crate) fn decode_head(start: &[u8], length: u64) -> Result<Self, &'static str> {
+        let Some(bytes) = start.first_chunk::<HEAD_LENGTH>() else {
             return Err("it is shorter than its head");
         };
         let field = |offset: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[offset + i]));
@@ -209,7 +220,7 @@ impl IndexHead {
         if bytes[32..].iter().any(|&byte| byte != 0) {
             return Err("its head ends in other bytes than zeros");
         }
-        let line_bytes = (section.len() - HEAD_LENGTH) as u64;
+        let line_bytes = length.saturating_sub(HEAD_LENGTH as u64);
         if head.lines == 0 || head.lines.checked_mul(size_of::<Line>() as u64) != Some(line_bytes) {
             return Err("its length does not fit its number of lines");
         }

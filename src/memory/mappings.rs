@@ -13,9 +13,14 @@ use crate::Error;
 
 /// The memory of those mappings of process `pid` that are `wanted`.
 pub(super) fn sum(pid: u32, wanted: impl Fn(&MemoryMap) -> bool) -> Result<Memory, Error> {
-    let text = read(pid, "smaps")?;
-    let mappings = parse(&text).map_err(|reason| Error::ParseMappings { pid, reason })?;
+    let mappings = of(pid)?;
     Ok(mappings.iter().filter(|one| wanted(one)).map(memory).sum())
+}
+
+/// The mappings of process `pid`, in the order of their addresses.
+pub(super) fn of(pid: u32) -> Result<MemoryMaps, Error> {
+    let text = read(pid, "smaps")?;
+    parse(&text).map_err(|reason| Error::ParseMappings { pid, reason })
 }
 
 /// The name of the memfd that a mapping shows, followed by ` (deleted)` as all memfds are.
@@ -44,7 +49,8 @@ fn parse(smaps: &[u8]) -> Result<MemoryMaps, String> {
     MemoryMaps::from_buf_read(text.as_bytes()).map_err(|why| why.to_string())
 }
 
-fn memory(mapping: &MemoryMap) -> Memory {
+/// The memory of one mapping.
+pub(super) fn memory(mapping: &MemoryMap) -> Memory {
     let field = |name: &str| mapping.extension.map.get(name).copied().unwrap_or(0);
     let (private_clean, private_dirty) = (field("Private_Clean"), field("Private_Dirty"));
     Memory {

@@ -56,6 +56,12 @@ pub(crate) fn save(region: &Region, path: &Path) -> Result<()> {
 /// Copies a file into a sealed memory file and checks that; the file itself is never mapped, so
 /// whatever happens to it later cannot reach a reader.
 pub(crate) fn load(path: &Path) -> Result<Region> {
+    let (file, start, header) = open(path)?;
+    copy_sealed(file, &start, &header)
+}
+
+/// Opens a file and reads its header, the bytes of which it returns too.
+pub(crate) fn open(path: &Path) -> Result<(File, Vec<u8>, Header)> {
     let unreadable = |source| Error::ReadFile {
         path: path.to_owned(),
         source,
@@ -79,9 +85,9 @@ pub(crate) fn load(path: &Path) -> Result<Region> {
         .read_to_end(&mut start)
         .map_err(unreadable)?;
     let header = Header::decode(&start)?;
-    // Compared before the copy, so that a lying header costs no memory.
+    // Compared before anything else is read, so that a lying header costs no memory.
     check_length(header.length, metadata.len())?;
-    copy_sealed(file, &start, &header)
+    Ok((file, start, header))
 }
 
 fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> {

@@ -1,0 +1,143 @@
+//! The command line: one module for each verb, and what they share.
+
+mod census;
+mod dump;
+mod fields;
+mod inspect;
+mod mem;
+mod output;
+mod progress;
+mod schema;
+mod table;
+mod target;
+mod treemap;
+mod verify;
+
+use std::fmt;
+use std::io::{self, Write, stderr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use output::{Output, printable};
+
+/// Look into frozen regions, and into the memory of the processes that map them
+///
+/// A region of floe describes itself: no verb needs the Rust types that it was frozen from. FILE is
+/// a file that `Frozen::save` wrote, or the memory file of a running process as /proc/PID/fd/N;
+/// `floe mem PID` tells what a process has. No verb changes a region.
+#[derive(Debug, Parser)]
+#[command(
+    name = "floe",
+    version,
+    styles = output::HELP,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = ENDING
+)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Inspect(inspect::Arguments),
+    Census(census::Arguments),
+    Dump(dump::Arguments),
+    Verify(verify::Arguments),
+    Mem(mem::Arguments),
+}
+
+const ENDING: &str = "\
+Exit codes:
+  0  done; also if whoever reads the output stops early
+  1  bad input: one line tells what is wrong and where
+  2  wrong usage
+  3  the map does not have the key: the line names the nearest ones
+
+Examples:
+  floe inspect recipes.floe             header, sections and types
+  floe census recipes.floe              which kinds of values take the bytes
+  floe dump recipes.floe zlib | jq      one entry as JSON
+  floe verify *.floe && deploy          the full check
+  floe mem --tree $(pgrep -o server)    what all its workers share
+
+Colours appear on a terminal only, and not if NO_COLOR is set.";
+
+/// Why a verb did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// What was asked about is not there, or is not what it should be.
+    #[error(transparent)]
+    Refused(#[from] floe::Error),
+    /// What was found in a region is not what its schema says.
+    #[error("{target}: {reason}")]
+    In { target: String, reason: String },
+    /// A map does not have a key.
+    #[error("{target} has no key {key:?}{}", Nearest(nearest))]
+    NoKey {
+        target: String,
+        key: String,
+        nearest: Vec<String>,
+    },
+    /// Verification found faults, and told them.
+    #[error("faults were found")]
+    Faults,
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    WriteFile { path: PathBuf, source: io::Error },
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// The keys that somebody may have meant.
+struct Nearest<'a>(&'a [String]);
+
+impl fmt::Display for Nearest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, key) in self.0.iter().enumerate() {
+            let before = if number == 0 {
+                "; the nearest keys: "
+            } else {
+                ", "
+            };
+            write!(f, "{before}{key:?}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            // Whoever reads the output may stop when they have seen enough.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::NoKey { .. } => ExitCode::from(3),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Does what the command line says; wrong usage ends the process with code 2.
+pub(crate) fn run() -> ExitCode {
+    let verb = Arguments::parse().verb;
+    let mut output = Output::new();
+    let done = match &verb {
+        Verb::Inspect(arguments) => inspect::run(arguments, &mut output),
+        Verb::Census(arguments) => census::run(arguments, &mut output),
+        Verb::Dump(arguments) => dump::run(arguments, &mut output),
+        Verb::Verify(arguments) => verify::run(arguments, &mut output),
+        Verb::Mem(arguments) => mem::run(arguments, &mut output),
+    };
+    let Err(failure) = done.and_then(|()| Ok(output.flush()?)) else {
+        return ExitCode::SUCCESS;
+    };
+    let code = failure.exit_code();
+    if code != ExitCode::SUCCESS && !matches!(failure, Failure::Faults) {
+        let _ = writeln!(stderr(), "floe: {}", printable(&failure.to_string()));
+    }
+    code
+}

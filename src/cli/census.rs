@@ -1,0 +1,179 @@
+//! `floe census`: which kinds of values, and which fields, take the bytes.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use floe::census::{self, Census, Row};
+use floe::dynamic::Described;
+use floe::memory::bytes;
+
+use super::Failure;
+use super::fields;
+use super::output::{FAINT, Format, Output, TITLE, counted, printable};
+use super::progress::Progress;
+use super::table::{Cell, Column, Table};
+use super::target::Target;
+use super::treemap::page::page;
+use super::treemap::picture::picture;
+
+/// Tell which kinds of values, or which fields, take the bytes
+///
+/// Walks all values, after a check of the digests. The rows add up to the whole archive section:
+/// what belongs to no value, such as padding, has rows of its own in parentheses. The bytes of a
+/// value are its own: a list without its items, a string with its text. Shared and interned values
+/// count once, where they are used first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Columns:
+  COUNT  how many values, and their share of all
+  SIZE   their own bytes, the share of all bytes, and CUM, the share with all rows above
+  MAX    own bytes of the largest of them
+  SAVES  text that occurs more than once: what `#[rkyv(with = Intern)]` would save
+
+Examples:
+  floe census recipes.floe
+  floe census recipes.floe --by path | head
+  floe census recipes.floe --html recipes.html && xdg-open recipes.html
+  floe census recipes.floe --by path --format json | jq 'map(.saves) | add'
+
+Exit codes: 0 done, 1 bad input, 2 wrong usage")]
+pub(crate) struct Arguments {
+    /// The region: a file, or a memory file as /proc/PID/fd/N
+    #[arg(value_name = "FILE")]
+    target: Target,
+
+    /// What a row stands for
+    #[arg(long, value_enum, default_value_t)]
+    by: By,
+
+    /// The form of the table
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+
+    /// Draw the fields as a treemap instead, into a file; - is the standard output
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["by", "format"])]
+    svg: Option<PathBuf>,
+
+    /// The same as a web page that can be zoomed, and that needs no network
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["by", "format", "svg"])]
+    html: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum By {
+    /// A type: String, Vec<String>
+    #[default]
+    Kind,
+    /// A field: Recipe.depends, and the items in it, Recipe.depends[]
+    Path,
+}
+
+/// The columns that both tables begin with.
+const COLUMNS: [Column; 7] = [
+    Column("index", "INDEX"),
+    Column("count", "COUNT"),
+    Column("count_share", "%"),
+    Column("bytes", "SIZE"),
+    Column("share", "%"),
+    Column("cumulative", "CUM"),
+    Column("largest", "MAX"),
+];
+
+pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
+    let target = &arguments.target;
+    let census = take(&target.load()?, target)?;
+    if let Some(path) = &arguments.svg {
+        let root = fields::tree(&census);
+        return write(
+            path,
+            &picture(&root.name, &subtitle(&census), &root),
+            output,
+        );
+    }
+    if let Some(path) = &arguments.html {
+        return write(
+            path,
+            &page(&subtitle(&census), &fields::tree(&census)),
+            output,
+        );
+    }
+    if arguments.format == Format::Table {
+        output.styled(TITLE, printable(&census.name))?;
+        output.styled(FAINT, format!("  {}", subtitle(&census)))?;
+        writeln!(output, "\n")?;
+    }
+    Ok(table(&census, arguments.by).write(arguments.format, output)?)
+}
+
+/// Walks all values of a region, which checks them.
+pub(crate) fn take(region: &Described, target: &Target) -> Result<Census, Failure> {
+    let progress = Progress::new("counting");
+    let options = census::Options {
+        progress: Some(&|done, all| progress.tell(done, all)),
+        ..census::Options::default()
+    };
+    Census::of(region, &options).map_err(|error| target.refuse(error))
+}
+
+/// What the census is of, in one line.
+fn subtitle(census: &Census) -> String {
+    let size = bytes(census.bytes);
+    match census.entries {
+        Some(entries) => format!("{size} in {}", counted(entries, "entry", "entries")),
+        None => format!("{size} in one value"),
+    }
+}
+
+fn table(census: &Census, by: By) -> Table {
+    let (counted, own_columns) = match by {
+        By::Kind => (&census.by_kind, &[Column("kind", "KIND")][..]),
+        By::Path => (
+            &census.by_path,
+            &[Column("saves", "SAVES"), Column("path", "PATH")][..],
+        ),
+    };
+    let mut table = Table::new([&COLUMNS, own_columns].concat());
+    let with_saving = |mut cells: Vec<Cell>, saving: u64, name: &str| {
+        if by == By::Path {
+            cells.push(match saving {
+                0 => Cell::Empty,
+                saving => Cell::Bytes(saving),
+            });
+        }
+        cells.push(Cell::text(name));
+        cells
+    };
+    for (index, row) in counted.rows.iter().enumerate() {
+        table.push(with_saving(cells(index, row), row.saving(), &row.name));
+    }
+    let (count, bytes) = counted.total();
+    let mut total = vec![Cell::Empty; COLUMNS.len()];
+    (total[1], total[3]) = (Cell::Count(count), Cell::Bytes(bytes));
+    let saving = counted.rows.iter().map(Row::saving).sum();
+    table.push_total(with_saving(total, saving, "total"));
+    table
+}
+
+fn cells(index: usize, row: &Row) -> Vec<Cell> {
+    vec![
+        Cell::Number(index as u64),
+        Cell::Count(row.count),
+        Cell::Share(row.count_share),
+        Cell::Bytes(row.bytes),
+        Cell::Share(row.share),
+        Cell::Share(row.cumulative),
+        Cell::Bytes(row.largest),
+    ]
+}
+
+fn write(path: &Path, picture: &str, output: &mut Output) -> Result<(), Failure> {
+    if path == Path::new("-") {
+        return Ok(output.write_all(picture.as_bytes())?);
+    }
+    fs::write(path, picture).map_err(|source| Failure::WriteFile {
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,145 @@
+//! `floe dump`: values as JSON.
+
+use std::io::{self, Write};
+
+use floe::dynamic::{Described, Dynamic, View};
+use serde::Serialize;
+
+use super::Failure;
+use super::output::Output;
+use super::target::Target;
+
+/// How many keys are named instead of one that is not there.
+const NEAREST: usize = 3;
+
+/// Write values as JSON: all of a region, or the entry of one key
+///
+/// Values look as serde would write the Rust values. The whole of a region is checked against its
+/// digests first. A single entry is read by itself and checked as far as it goes: `floe verify`
+/// is the full check.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  floe dump recipes.floe | jq keys
+  floe dump recipes.floe zlib
+  floe dump ports.floe 443
+  floe dump pairs.floe '[\"zlib\",3]'
+  floe dump --jsonl recipes.floe | jq -r 'select(.value.depends == []) | .key'
+
+Exit codes: 0 done, 1 bad input, 2 wrong usage, 3 the map does not have the key: the three nearest
+keys are named")]
+pub(crate) struct Arguments {
+    /// The region: a file, or a memory file as /proc/PID/fd/N
+    #[arg(value_name = "FILE")]
+    target: Target,
+
+    /// Dump only the value of this key: text plainly, any other key as JSON
+    #[arg(value_name = "KEY", allow_hyphen_values = true)]
+    key: Option<String>,
+
+    /// Give one JSON document, indented. This is the default
+    #[arg(long)]
+    json: bool,
+
+    /// Give JSON lines: one for each entry of a map, as {"key": ..., "value": ...}, or each item of
+    /// a sequence
+    #[arg(long, conflicts_with = "json")]
+    jsonl: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
+    let target = &arguments.target;
+    let dumped = match &arguments.key {
+        Some(key) => {
+            let region = target.open()?;
+            let value = find(&region, key, target)?;
+            write(value, arguments, output)
+        }
+        None => {
+            let region = target.load()?;
+            let root = region.root().map_err(|error| target.refuse(error))?;
+            write(root, arguments, output)
+        }
+    };
+    dumped.map_err(|error| match error {
+        Unwritten::Output(error) => Failure::Output(error),
+        Unwritten::Value(reason) => target.refuse(reason),
+    })
+}
+
+fn find<'a>(region: &'a Described, key: &str, target: &Target) -> Result<Dynamic<'a>, Failure> {
+    let refuse = |error: floe::Error| target.refuse(error);
+    if region.entry_count().is_none() {
+        return Err(
+            target.refuse("it holds one value, not a map, so it has no keys; dump it without one")
+        );
+    }
+    if let Some(value) = region.get(key).map_err(refuse)? {
+        return Ok(value);
+    }
+    Err(Failure::NoKey {
+        target: target.to_string(),
+        key: key.to_owned(),
+        nearest: region.nearest_keys(key, NEAREST).map_err(refuse)?,
+    })
+}
+
+fn write(value: Dynamic<'_>, arguments: &Arguments, output: &mut Output) -> Result<(), Unwritten> {
+    if !arguments.jsonl {
+        serde_json::to_writer_pretty(&mut *output, &value)?;
+        return Ok(writeln!(output)?);
+    }
+    match value.view()? {
+        View::Map(entries) => {
+            for entry in entries {
+                let (key, value) = entry?;
+                line(output, &Entry { key, value })?;
+            }
+        }
+        View::Sequence(items) | View::Set(items) => {
+            for item in items {
+                line(output, &item?)?;
+            }
+        }
+        _ => line(output, &value)?,
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    key: Dynamic<'a>,
+    value: Dynamic<'a>,
+}
+
+fn line(output: &mut Output, value: &impl Serialize) -> Result<(), Unwritten> {
+    serde_json::to_writer(&mut *output, value)?;
+    Ok(writeln!(output)?)
+}
+
+/// Why a value was not dumped, or only in part.
+enum Unwritten {
+    Output(io::Error),
+    Value(String),
+}
+
+impl From<io::Error> for Unwritten {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<floe::Error> for Unwritten {
+    fn from(error: floe::Error) -> Self {
+        Self::Value(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Unwritten {
+    fn from(error: serde_json::Error) -> Self {
+        match error.is_io() {
+            true => Self::Output(error.into()),
+            false => Self::Value(error.to_string()),
+        }
+    }
+}

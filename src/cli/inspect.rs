@@ -1,0 +1,167 @@
+//! `floe inspect`: what a region says about itself.
+
+use std::io::{self, Write};
+
+use floe::dynamic::Described;
+use floe::memory::bytes;
+use floe::schema::Description;
+use indicatif::HumanCount;
+use serde::Serialize;
+
+use super::Failure;
+use super::output::{FAINT, Format, Output, TITLE, counted, printable};
+use super::schema;
+use super::table::{Cell, Column, Table};
+use super::target::Target;
+
+/// Tell what a region says about itself: header, sections and types
+///
+/// Reads the header, the schema and the head of the index, and no more: a large region takes as long
+/// as a small one. Damage elsewhere goes unnoticed: `floe verify` is the full check.
+///
+/// OFFSET and SIZE of a part are in bytes, from the start of what it is a part of. A type that
+/// occurs several times is unfolded at the first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  floe inspect recipes.floe
+  ls -l /proc/4711/fd | grep memfd:floe; floe inspect /proc/4711/fd/9
+  floe inspect --json recipes.floe | jq '.schema.types[].name'
+
+Exit codes: 0 done, 1 bad input, 2 wrong usage")]
+pub(crate) struct Arguments {
+    /// The region: a file, or a memory file as /proc/PID/fd/N
+    #[arg(value_name = "FILE")]
+    target: Target,
+
+    /// Tell it as one JSON object, with the schema as it is stored
+    #[arg(long)]
+    json: bool,
+}
+
+const SECTIONS: &[Column] = &[
+    Column("section", "SECTION"),
+    Column("offset", "OFFSET"),
+    Column("length", "LENGTH"),
+    Column("share", "%"),
+    Column("digest", "DIGEST (XXH3-128)"),
+];
+
+pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
+    let target = &arguments.target;
+    let region = target.open()?;
+    if arguments.json {
+        serde_json::to_writer(&mut *output, &Object::of(&region)).map_err(io::Error::from)?;
+        return Ok(writeln!(output)?);
+    }
+    output.styled(TITLE, printable(&target.to_string()))?;
+    writeln!(output)?;
+    for (name, fact) in facts(&region, target.is_memory_file()) {
+        output.styled(FAINT, format!("  {name:<11} "))?;
+        writeln!(output, "{}", printable(&fact))?;
+    }
+    writeln!(output)?;
+    sections(&region).write(Format::Table, output)?;
+    writeln!(output)?;
+    schema::tree(region.description()).write(Format::Table, output)?;
+    Ok(())
+}
+
+fn facts(region: &Described, in_memory: bool) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        (
+            "cache",
+            format!("{}, generation {}", region.name(), region.generation()),
+        ),
+        ("holds", holds(region)),
+        ("size", exact(region.size())),
+        (
+            "frozen",
+            format!("{} by {}", created(region), region.producer()),
+        ),
+        (
+            "lies in",
+            match in_memory {
+                true => "a memory file".to_owned(),
+                false => "a file".to_owned(),
+            },
+        ),
+        ("fingerprint", region.fingerprint().to_string()),
+    ];
+    if let Some(garbage) = region.garbage().filter(|garbage| *garbage > 0) {
+        facts.insert(
+            2,
+            ("garbage", format!("{} of replaced entries", exact(garbage))),
+        );
+    }
+    facts
+}
+
+/// What kind of value a region holds.
+pub(crate) fn holds(region: &Described) -> String {
+    match region.entry_count() {
+        Some(count) => format!("a map of {}", counted(count, "entry", "entries")),
+        None => {
+            let description = region.description();
+            let root = description.get(description.root);
+            format!("one value: {}", root.map_or("?", |root| &root.name))
+        }
+    }
+}
+
+fn exact(count: u64) -> String {
+    match count {
+        ..1024 => bytes(count).to_string(),
+        _ => format!("{} ({} bytes)", bytes(count), HumanCount(count)),
+    }
+}
+
+fn created(region: &Described) -> String {
+    humantime::format_rfc3339_seconds(region.created()).to_string()
+}
+
+fn sections(region: &Described) -> Table {
+    let mut table = Table::new(SECTIONS);
+    for section in region.sections() {
+        table.push(vec![
+            Cell::text(section.kind.to_string()),
+            Cell::Number(section.offset),
+            Cell::Number(section.length),
+            Cell::Share(section.length as f64 / region.size() as f64),
+            Cell::text(format!("{:032x}", section.digest)),
+        ]);
+    }
+    table
+}
+
+/// The same for programs.
+#[derive(Serialize)]
+struct Object<'a> {
+    name: &'a str,
+    generation: u64,
+    created: String,
+    producer: &'a str,
+    fingerprint: String,
+    size: u64,
+    entries: Option<u64>,
+    garbage: Option<u64>,
+    sections: Table,
+    schema: &'a Description,
+}
+
+impl<'a> Object<'a> {
+    fn of(region: &'a Described) -> Self {
+        Self {
+            name: region.name(),
+            generation: region.generation(),
+            created: created(region),
+            producer: region.producer(),
+            fingerprint: region.fingerprint().to_string(),
+            size: region.size(),
+            entries: region.entry_count(),
+            garbage: region.garbage(),
+            sections: sections(region),
+            schema: region.description(),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The types of a region as a tree that people can read.
+
+use std::collections::HashSet;
+
+use floe::schema::{Description, Field, Shape, Type, TypeIndex, Variant};
+
+use super::table::{Cell, Column, Table};
+
+const INTERNED: &str = "Interned<";
+const OPTION: &str = "Option<Interned<";
+/// Types nested deeper are not shown.
+const DEEPEST: usize = 32;
+
+const COLUMNS: &[Column] = &[
+    Column("offset", "OFFSET"),
+    Column("size", "SIZE"),
+    Column("type", "TYPE"),
+];
+
+/// All that a value of the root type is made of: offset in what it is a part of, size, and the name
+/// behind the lines of the tree. Each type is unfolded once.
+pub(crate) fn tree(description: &Description) -> Table {
+    let mut tree = Tree {
+        description,
+        unfolded: HashSet::new(),
+        table: Table::new(COLUMNS),
+    };
+    if let Some(root) = description.get(description.root) {
+        let name = match root.shape {
+            Shape::Map { key, value, .. } => {
+                format!("Map<{}, {}>", tree.name(key), tree.name(value))
+            }
+            _ => tree.name(description.root),
+        };
+        tree.push(Cell::Number(0), Cell::Number(root.size as u64), name);
+        tree.unfold(description.root, "", 0);
+    }
+    tree.table
+}
+
+struct Tree<'a> {
+    description: &'a Description,
+    unfolded: HashSet<TypeIndex>,
+    table: Table,
+}
+
+/// What a type is made of, in one line.
+struct Part<'a> {
+    offset: Option<usize>,
+    name: &'a str,
+    kind: Kind<'a>,
+}
+
+enum Kind<'a> {
+    Value(TypeIndex),
+    Variant(&'a [Field]),
+}
+
+impl<'a> Tree<'a> {
+    fn push(&mut self, offset: Cell, size: Cell, text: String) {
+        self.table.push(vec![offset, size, Cell::Text(text)]);
+    }
+
+    /// Adds the parts of a type below a line that starts with `indent`.
+    fn unfold(&mut self, index: TypeIndex, indent: &str, depth: usize) {
+        let Some((index, described)) = self.inner(index) else {
+            return;
+        };
+        let parts = self.parts(described);
+        if depth < DEEPEST && !parts.is_empty() && self.unfolded.insert(index) {
+            self.add(&parts, indent, depth);
+        }
+    }
+
+    fn add(&mut self, parts: &[Part<'a>], indent: &str, depth: usize) {
+        for (number, part) in parts.iter().enumerate() {
+            let (branch, below) = match number + 1 == parts.len() {
+                true => ("└─ ", "   "),
+                false => ("├─ ", "│  "),
+            };
+            let below = format!("{indent}{below}");
+            let offset = part
+                .offset
+                .map_or(Cell::Empty, |offset| Cell::Number(offset as u64));
+            match part.kind {
+                Kind::Value(index) => {
+                    let size = self.description.get(index).map_or(0, |it| it.size);
+                    let text = format!("{indent}{branch}{}: {}", part.name, self.name(index));
+                    self.push(offset, Cell::Number(size as u64), text);
+                    self.unfold(index, &below, depth + 1);
+                }
+                Kind::Variant(fields) => {
+                    self.push(
+                        offset,
+                        Cell::Empty,
+                        format!("{indent}{branch}{}", part.name),
+                    );
+                    self.add(
+                        &fields.iter().map(field).collect::<Vec<_>>(),
+                        &below,
+                        depth + 1,
+                    );
+                }
+            }
+        }
+    }
+
+    /// The parts of a type. Of maps and sets, whose names tell it all otherwise, only those that
+    /// have parts themselves.
+    fn parts(&self, described: &'a Type) -> Vec<Part<'a>> {
+        match &described.shape {
+            Shape::Struct { fields, .. } => fields.iter().map(field).collect(),
+            Shape::Enum { variants } if is_plain(variants) => Vec::new(),
+            Shape::Enum { variants } => variants.iter().map(variant).collect(),
+            Shape::Map {
+                key,
+                value,
+                key_offset,
+                value_offset,
+            } => vec![
+                part(Some(*key_offset), "key", *key),
+                part(Some(*value_offset), "value", *value),
+            ],
+            Shape::BTreeMap { key, value, .. } => {
+                let parts = vec![part(None, "key", *key), part(None, "value", *value)];
+                self.with_parts(parts)
+            }
+            Shape::HashMap { entry } => match self.description.get(*entry).map(|it| &it.shape) {
+                Some(Shape::Struct { fields, .. }) => {
+                    self.with_parts(fields.iter().map(field).collect())
+                }
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        }
+    }
+
+    fn with_parts(&self, mut parts: Vec<Part<'a>>) -> Vec<Part<'a>> {
+        parts.retain(|part| match part.kind {
+            Kind::Value(index) => self.inner(index).is_some_and(|(_, inner)| {
+                matches!(inner.shape, Shape::Struct { .. } | Shape::Enum { .. })
+            }),
+            Kind::Variant(_) => true,
+        });
+        parts
+    }
+
+    /// The type that pointers, options and collections lead to.
+    fn inner(&self, mut index: TypeIndex) -> Option<(TypeIndex, &'a Type)> {
+        // A hostile schema can go round in circles.
+        for _ in 0..DEEPEST {
+            let described = self.description.get(index)?;
+            index = match described.shape {
+                Shape::Slice { item } | Shape::Vec { item } | Shape::Array { item, .. } => item,
+                Shape::Box { target } | Shape::Shared { target } => target,
+                Shape::Interned { target } => target,
+                Shape::Option { some, .. } => some,
+                _ => return Some((index, described)),
+            };
+        }
+        None
+    }
+
+    /// The name of a type, where interning is a remark and not a bracket. If all that there is to
+    /// tell of it are the names of variants, they follow.
+    fn name(&self, index: TypeIndex) -> String {
+        let Some(described) = self.description.get(index) else {
+            return "?".to_owned();
+        };
+        let name = without_interned(&described.name);
+        match &described.shape {
+            _ if described.name.starts_with(INTERNED) => name + ", interned",
+            _ if described.name.starts_with(OPTION) => name + ", interned",
+            _ if name != described.name => name + ", parts interned",
+            Shape::Enum { variants } if is_plain(variants) => {
+                let names: Vec<&str> = variants.iter().map(|it| it.name.as_str()).collect();
+                format!("{name} = {}", names.join(" | "))
+            }
+            _ => name,
+        }
+    }
+}
+
+fn part(offset: Option<usize>, name: &str, index: TypeIndex) -> Part<'_> {
+    let kind = Kind::Value(index);
+    Part { offset, name, kind }
+}
+
+/// Whether no variant has fields.
+fn is_plain(variants: &[Variant]) -> bool {
+    variants.iter().all(|variant| variant.fields.is_empty())
+}
+
+fn variant(variant: &Variant) -> Part<'_> {
+    Part {
+        offset: None,
+        name: &variant.name,
+        kind: Kind::Variant(&variant.fields),
+    }
+}
+
+fn field(field: &Field) -> Part<'_> {
+    part(Some(field.offset), &field.name, field.type_index)
+}
+
+/// `Vec<Interned<String>>` as `Vec<String>`.
+fn without_interned(name: &str) -> String {
+    let (mut shown, mut rest) = (String::new(), name);
+    // Whether each open bracket is one of a wrapper.
+    let mut open = Vec::new();
+    while let Some(next) = rest.chars().next() {
+        if let Some(inner) = rest.strip_prefix(INTERNED) {
+            open.push(true);
+            rest = inner;
+            continue;
+        }
+        let closes_wrapper = match next {
+            '<' => {
+                open.push(false);
+                false
+            }
+            '>' => open.pop().unwrap_or(false),
+            _ => false,
+        };
+        if !closes_wrapper {
+            shown.push(next);
+        }
+        rest = &rest[next.len_utf8()..];
+    }
+    shown
+}

@@ -1,0 +1,359 @@
+//! A description whose sizes, offsets and indices are known to fit together.
+//!
+//! It is checked once, so that reading needs to check only what the archive says: every part of a
+//! value lies inside of it, and no value takes work without having bytes.
+
+use crate::archive::{NodeLayout, WORD};
+use crate::schema::{Description, Field, NoneMark, Shape, Type, TypeIndex, Variant};
+
+/// Most that one value may take, and the highest offset in it.
+const SIZE_LIMIT: usize = crate::archive::VALUE_LIMIT as usize;
+/// The strictest alignment of values in a region.
+const ALIGNMENT_LIMIT: usize = 16;
+/// How deep types may lie in each other without a pointer between them.
+const NESTING_LIMIT: usize = 64;
+/// Values without bytes that may lie in one value.
+const EMPTY_LIMIT: usize = 1 << 16;
+
+/// A description that was checked.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The cache, for errors.
+    name: String,
+    description: Description,
+}
+
+/// Why a schema was refused, and at which of its types.
+#[derive(Debug, thiserror::Error)]
+#[error("type {number} ({name}): {lie}")]
+pub(crate) struct Refusal {
+    number: u32,
+    name: String,
+    lie: Lie,
+}
+
+/// What a schema says that cannot be true.
+#[derive(Debug, thiserror::Error)]
+enum Lie {
+    #[error("it has no type {index}, which it mentions; it has {types} types")]
+    Index { index: u32, types: usize },
+    #[error("the alignment is {align}: a power of two up to {ALIGNMENT_LIMIT} is possible")]
+    Alignment { align: usize },
+    #[error(
+        "the size of {size} bytes is not a multiple of the alignment, or more than {SIZE_LIMIT}"
+    )]
+    Size { size: usize },
+    #[error("the size is {got} bytes, where such a type has {expected}")]
+    ScalarSize { expected: usize, got: usize },
+    #[error("the part {part:?} lies at offset {offset}, which is not in it or not aligned")]
+    Part { part: String, offset: usize },
+    #[error("the part {part:?} has no size of its own")]
+    Unsized { part: String },
+    #[error("its items have no bytes")]
+    EmptyItems,
+    #[error("two variants have the tag {tag}")]
+    Tag { tag: u8 },
+    #[error("its entries are not structs of a key and a value")]
+    Entry,
+    #[error("a node of it has room for {entries} entries")]
+    Node { entries: usize },
+    #[error("a keyed map lies in another type")]
+    InnerMap,
+    #[error("it contains itself without a pointer, or is nested deeper than {NESTING_LIMIT} types")]
+    Nesting,
+    #[error("it contains too many values that have no bytes")]
+    Empty,
+}
+
+impl Checked {
+    /// Checks every type of a description, in time proportional to its length.
+    pub(crate) fn new(name: &str, description: Description) -> Result<Self, Refusal> {
+        let name = name.to_owned();
+        let checked = Self { name, description };
+        match checked.check_all() {
+            Ok(()) => Ok(checked),
+            Err((index, lie)) => Err(Refusal {
+                number: index.0,
+                name: checked.type_name(index),
+                lie,
+            }),
+        }
+    }
+
+    fn check_all(&self) -> Result<(), (TypeIndex, Lie)> {
+        for (number, described) in self.types().iter().enumerate() {
+            let index = TypeIndex(number as u32);
+            self.check(described).map_err(|lie| (index, lie))?;
+        }
+        let root = self.description.root;
+        self.resolve(root).map_err(|lie| (root, lie))?;
+        self.check_nesting()
+    }
+
+    /// The name of the cache.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of a type, for a line of text: the schema chose it freely.
+    pub(crate) fn type_name(&self, index: TypeIndex) -> String {
+        let named = self.description.get(index);
+        let name = named.map_or("unknown", |described| &described.name);
+        let shown = name.chars().take(80).flat_map(char::escape_debug);
+        shown.collect()
+    }
+
+    pub(crate) fn description(&self) -> &Description {
+        &self.description
+    }
+
+    pub(crate) fn types(&self) -> &[Type] {
+        &self.description.types
+    }
+
+    /// A type that this description mentions.
+    #[inline]
+    pub(crate) fn get(&self, index: TypeIndex) -> &Type {
+        &self.description.types[index.0 as usize]
+    }
+
+    /// The layout of the nodes of a B-tree of this description.
+    pub(crate) fn node(&self, key: TypeIndex, value: TypeIndex, entries: usize) -> NodeLayout {
+        NodeLayout::new(self.get(key), self.get(value), entries)
+    }
+
+    fn resolve(&self, index: TypeIndex) -> Result<&Type, Lie> {
+        let types = self.types().len();
+        let found = self.description.get(index);
+        found.ok_or(Lie::Index {
+            index: index.0,
+            types,
+        })
+    }
+
+    fn check(&self, described: &Type) -> Result<(), Lie> {
+        let &Type { size, align, .. } = described;
+        if !align.is_power_of_two() || align > ALIGNMENT_LIMIT {
+            return Err(Lie::Alignment { align });
+        }
+        if size > SIZE_LIMIT || !size.is_multiple_of(align) {
+            return Err(Lie::Size { size });
+        }
+        let exactly = |expected| match size {
+            got if got == expected => Ok(()),
+            got => Err(Lie::ScalarSize { expected, got }),
+        };
+        let among = |possible: &[usize]| match possible.contains(&size) {
+            true => Ok(()),
+            false => exactly(possible[0]),
+        };
+        match &described.shape {
+            Shape::Unit | Shape::Str => exactly(0),
+            Shape::Bool => exactly(1),
+            Shape::Char => exactly(4),
+            Shape::Unsigned | Shape::Signed => among(&[1, 2, 4, 8, 16]),
+            Shape::Float => among(&[4, 8]),
+            Shape::String | Shape::CString => exactly(2 * WORD),
+            Shape::Duration => among(&[16, 12]),
+            Shape::IpAddr => among(&[4, 16]),
+            Shape::SocketAddrV4 => among(&[6, 8]),
+            Shape::SocketAddrV6 => among(&[28, 32]),
+            Shape::Slice { item } => {
+                self.check_items(*item)?;
+                exactly(0)
+            }
+            Shape::Array { item, length } => {
+                let item = self.check_items(*item)?;
+                exactly(item.size.checked_mul(*length).ok_or(Lie::Size { size })?)
+            }
+            Shape::Vec { item } => {
+                self.check_items(*item)?;
+                exactly(2 * WORD)
+            }
+            Shape::Struct { fields, .. } => self.check_fields(described, fields),
+            Shape::Enum { variants } => self.check_variants(described, variants),
+            Shape::Option { some, offset, none } => {
+                self.check_part(described, "some", *some, *offset)?;
+                match none {
+                    NoneMark::Tag if size == 0 => Err(Lie::Size { size }),
+                    NoneMark::Nowhere if size < WORD => Err(Lie::Size { size }),
+                    _ => Ok(()),
+                }
+            }
+            Shape::Box { target } | Shape::Shared { target } | Shape::Interned { target } => {
+                let target = self.resolve(*target)?;
+                exactly(if is_unsized(target) { 2 * WORD } else { WORD })
+            }
+            Shape::BTreeMap {
+                key,
+                value,
+                node_entries,
+            } => {
+                self.check_tree(*key, *value, *node_entries)?;
+                exactly(2 * WORD)
+            }
+            Shape::HashMap { entry } => {
+                match &self.check_items(*entry)?.shape {
+                    Shape::Struct { fields, .. } if fields.len() == 2 => {}
+                    _ => return Err(Lie::Entry),
+                }
+                exactly(3 * WORD)
+            }
+            Shape::Map {
+                key,
+                value,
+                key_offset,
+                value_offset,
+            } => {
+                // The head of an entry stands before the key.
+                if *key_offset < 4 || *value_offset < 4 {
+                    return Err(Lie::Entry);
+                }
+                self.check_part(described, "key", *key, *key_offset)?;
+                self.check_part(described, "value", *value, *value_offset)
+            }
+        }
+    }
+
+    /// Items are sized, and have bytes: a forged length of others would be a loop without end.
+    fn check_items(&self, item: TypeIndex) -> Result<&Type, Lie> {
+        let item = self.sized("item", item)?;
+        if item.size == 0 {
+            return Err(Lie::EmptyItems);
+        }
+        Ok(item)
+    }
+
+    fn sized(&self, part: &str, index: TypeIndex) -> Result<&Type, Lie> {
+        let found = self.resolve(index)?;
+        if is_unsized(found) {
+            let part = part.to_owned();
+            return Err(Lie::Unsized { part });
+        }
+        if matches!(found.shape, Shape::Map { .. }) {
+            return Err(Lie::InnerMap);
+        }
+        Ok(found)
+    }
+
+    fn check_fields(&self, described: &Type, fields: &[Field]) -> Result<(), Lie> {
+        fields.iter().try_for_each(|field| {
+            self.check_part(described, &field.name, field.type_index, field.offset)
+        })
+    }
+
+    fn check_variants(&self, described: &Type, variants: &[Variant]) -> Result<(), Lie> {
+        if described.size == 0 {
+            return Err(Lie::Size { size: 0 });
+        }
+        let mut seen = [false; 256];
+        for variant in variants {
+            if std::mem::replace(&mut seen[usize::from(variant.tag)], true) {
+                return Err(Lie::Tag { tag: variant.tag });
+            }
+            self.check_fields(described, &variant.fields)?;
+        }
+        Ok(())
+    }
+
+    fn check_part(
+        &self,
+        whole: &Type,
+        name: &str,
+        part: TypeIndex,
+        offset: usize,
+    ) -> Result<(), Lie> {
+        let part = self.sized(name, part)?;
+        let end = offset.checked_add(part.size);
+        let fits = end.is_some_and(|end| end <= whole.size)
+            && part.align <= whole.align
+            && offset.is_multiple_of(part.align.max(1));
+        if fits {
+            return Ok(());
+        }
+        Err(Lie::Part {
+            part: name.to_owned(),
+            offset,
+        })
+    }
+
+    fn check_tree(&self, key: TypeIndex, value: TypeIndex, entries: usize) -> Result<(), Lie> {
+        let key = self.check_items(key)?;
+        let value = self.sized("value", value)?;
+        // The alignments are checked with their own types, perhaps later.
+        let aligned = [key, value]
+            .iter()
+            .all(|part| part.align <= ALIGNMENT_LIMIT);
+        let size = (key.size.saturating_add(value.size)).checked_mul(entries);
+        if entries == 0 || !aligned || size.is_none_or(|size| size > SIZE_LIMIT) {
+            return Err(Lie::Node { entries });
+        }
+        Ok(())
+    }
+
+    /// Refuses types that contain themselves without a pointer, and those that expand into very
+    /// many values without bytes.
+    fn check_nesting(&self) -> Result<(), (TypeIndex, Lie)> {
+        let mut expansions = vec![None; self.types().len()];
+        for number in 0..expansions.len() {
+            self.expansion(TypeIndex(number as u32), 0, &mut expansions)?;
+        }
+        Ok(())
+    }
+
+    /// How many values lie in a value of a type, itself included, without following a pointer.
+    fn expansion(
+        &self,
+        index: TypeIndex,
+        level: usize,
+        known: &mut [Option<(usize, usize)>],
+    ) -> Result<(usize, usize), (TypeIndex, Lie)> {
+        if let Some(known) = known[index.0 as usize] {
+            return Ok(known);
+        }
+        if level == NESTING_LIMIT {
+            return Err((index, Lie::Nesting));
+        }
+        let described = self.get(index);
+        let (mut values, mut height) = (1_usize, 0);
+        let mut add = |part: TypeIndex, times: usize| {
+            let (inner, below) = self.expansion(part, level + 1, known)?;
+            values = values.saturating_add(inner.saturating_mul(times));
+            height = height.max(below + 1);
+            Ok(())
+        };
+        match &described.shape {
+            Shape::Array { item, length } => add(*item, *length)?,
+            Shape::Struct { fields, .. } => {
+                fields
+                    .iter()
+                    .try_for_each(|field| add(field.type_index, 1))?;
+            }
+            Shape::Enum { variants } => {
+                let fields = variants.iter().flat_map(|variant| &variant.fields);
+                fields
+                    .into_iter()
+                    .try_for_each(|field| add(field.type_index, 1))?;
+            }
+            Shape::Option { some, .. } => add(*some, 1)?,
+            Shape::Map { key, value, .. } => {
+                add(*key, 1)?;
+                add(*value, 1)?;
+            }
+            _ => {}
+        }
+        if height >= NESTING_LIMIT {
+            return Err((index, Lie::Nesting));
+        }
+        if values > EMPTY_LIMIT.saturating_add(described.size.saturating_mul(NESTING_LIMIT)) {
+            return Err((index, Lie::Empty));
+        }
+        known[index.0 as usize] = Some((values, height));
+        Ok((values, height))
+    }
+}
+
+/// Whether the length of such a value stands beside the pointer to it.
+pub(super) fn is_unsized(described: &Type) -> bool {
+    matches!(described.shape, Shape::Str | Shape::Slice { .. })
+}
