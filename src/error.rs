@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -328,6 +329,76 @@ pub enum Error {
         path: PathBuf,
         /// The kernel's answer.
         source: io::Error,
+    },
+
+    /// The channel of a cache could not be opened, or a generation could not be published.
+    #[error(
+        "the channel of cache {name:?} cannot {step}: {source}; check the limit on open files (ulimit -n)"
+    )]
+    Channel {
+        /// The cache.
+        name: String,
+        /// The step that failed.
+        step: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A generation was published on the channel of another cache.
+    #[error("the publisher is that of cache {expected:?}, and cannot publish {got:?}")]
+    OtherCache {
+        /// The cache of the publisher.
+        expected: String,
+        /// The cache of the generation.
+        got: String,
+    },
+    /// A generation was published that does not come after the newest one.
+    #[error(
+        "generation {got} of cache {name:?} is not newer than {newest}, which is published; make the next one with `Publisher::freeze` or `Publisher::builder`"
+    )]
+    NotNewer {
+        /// The cache.
+        name: String,
+        /// The newest generation.
+        newest: u64,
+        /// The one that was to be published.
+        got: u64,
+    },
+    /// The newest generation was announced, but is not in the mailbox.
+    #[error(
+        "cannot take generation {generation} of cache {name:?} out of its mailbox: {source}; it is being published, or another process has disturbed the mailbox, which the next publication mends"
+    )]
+    Mailbox {
+        /// The cache.
+        name: String,
+        /// The generation that is announced.
+        generation: u64,
+        /// What was found.
+        source: io::Error,
+    },
+    /// A descriptor is not the control page of a channel.
+    #[error("the descriptor is not the control page of a cache")]
+    NotControlPage,
+    /// A handle could not be watched for new generations.
+    #[error(
+        "cannot watch for generations of cache {name:?}: {source}; check the limit on open files (ulimit -n)"
+    )]
+    Watch {
+        /// The cache.
+        name: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The newest generation is older than the owner lets it be read.
+    #[error(
+        "cache {name:?} has expired: generation {generation} is {} s old; its owner has not built it again in time", age.as_secs()
+    )]
+    Expired {
+        /// The cache.
+        name: String,
+        /// The generation that the handle has.
+        generation: u64,
+        /// How long ago it was frozen, or found to be up to date.
+        age: Duration,
     },
 
     /// The process has more threads than one, so that a safe fork is impossible.

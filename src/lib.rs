@@ -58,18 +58,23 @@ pub mod prefork;
 pub mod schema;
 
 mod archive;
+mod channel;
 mod clock;
 mod error;
 mod frozen;
+mod live;
+mod message;
 mod owner;
 mod region;
 mod sorted;
 
 pub use archive::{CheckStrategy, FreezeStrategy, Freezer, Interning, Validator, Value};
+pub use channel::Publisher;
 pub use error::{Error, Result};
 pub use floe_derive::{Key, Schema};
 pub use frozen::{Content, Frozen};
 pub use intern::{Intern, Interned};
+pub use live::{Live, Watch};
 pub use map::{Key, Map, MapBuilder};
 pub use region::Advice;
 pub use schema::Schema;

@@ -21,7 +21,7 @@ use mapping::Mapping;
 
 pub(crate) use file::{load, save};
 pub use mapping::Advice;
-pub(crate) use memfd::create as memory_file;
+pub(crate) use memfd::{create as memory_file, sealed_length};
 pub(crate) use unsealed::{Backing, Label, Unsealed};
 
 /// Bytes that nobody can change: a memory file with all four seals, or a private heap buffer.
@@ -59,7 +59,16 @@ impl Region {
         Self::checked(memfd::open(fd)?)
     }
 
-    /// The same for bytes on the heap.
+    /// Maps a memory file that its owner vouches for: the seals are checked, and the header is
+    /// read; its digests and what the sections mean were checked when it was frozen.
+    pub fn vouched(fd: OwnedFd) -> Result<Self> {
+        let bytes = memfd::open(fd)?;
+        let header = Header::decode(bytes.as_slice())?;
+        check_length(header.length, bytes.as_slice().len() as u64)?;
+        Ok(Self::trusted(bytes, header))
+    }
+
+    /// As [`from_fd`](Self::from_fd), for bytes on the heap.
     pub fn from_heap(bytes: AlignedVec<64>) -> Result<Self> {
         Self::checked(Bytes::Heap(bytes))
     }

@@ -82,7 +82,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         )?))
     }
 
-    pub(super) fn over(unsealed: Unsealed) -> Self {
+    pub(crate) fn over(unsealed: Unsealed) -> Self {
         Self {
             sink: Sink::new(unsealed),
             scratch: Scratch::default(),
