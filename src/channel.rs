@@ -27,11 +27,13 @@
 //! replaced, for those who come later.
 
 mod control;
+mod handover;
 mod identity;
 mod mailbox;
 mod publisher;
 mod subscription;
 
-pub(crate) use control::Freshness;
+pub(crate) use control::{Announcement, ControlPage, Freshness};
+pub(crate) use handover::Inherited;
 pub use publisher::Publisher;
 pub(crate) use subscription::Subscription;

@@ -388,6 +388,52 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// This program was given no caches to follow.
+    #[error("no caches were passed to this program: {problem}")]
+    NotInherited {
+        /// What was found.
+        problem: &'static str,
+    },
+    /// There is no cache of this name.
+    #[error("there is no cache {name:?} in {place}; there are {known:?}")]
+    UnknownCache {
+        /// The name asked for.
+        name: String,
+        /// Where it was looked for.
+        place: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// A broker could not be started.
+    #[error("cannot serve on {}: {source}; a socket is replaced only if nobody listens on it", path.display())]
+    Serve {
+        /// The path of the socket.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A broker did not answer.
+    #[error("cannot {step} the broker on {}: {source}; is its owner running?", path.display())]
+    Broker {
+        /// The path of the socket.
+        path: PathBuf,
+        /// The step that failed.
+        step: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// Something else than a broker of this version answered.
+    #[error("what listens on {} is not a broker of this version of floe", path.display())]
+    NotBroker {
+        /// The path of the socket.
+        path: PathBuf,
+    },
+    /// A broker serves other users only.
+    #[error("the broker on {} refused: it serves its own user and root", path.display())]
+    BrokerRefused {
+        /// The path of the socket.
+        path: PathBuf,
+    },
     /// The newest generation is older than the owner lets it be read.
     #[error(
         "cache {name:?} has expired: generation {generation} is {} s old; its owner has not built it again in time", age.as_secs()

@@ -58,6 +58,7 @@ pub mod prefork;
 pub mod schema;
 
 mod archive;
+mod broker;
 mod channel;
 mod clock;
 mod error;
@@ -67,8 +68,10 @@ mod message;
 mod owner;
 mod region;
 mod sorted;
+mod status;
 
 pub use archive::{CheckStrategy, FreezeStrategy, Freezer, Interning, Validator, Value};
+pub use broker::{Broker, list};
 pub use channel::Publisher;
 pub use error::{Error, Result};
 pub use floe_derive::{Key, Schema};
@@ -79,6 +82,7 @@ pub use map::{Key, Map, MapBuilder};
 pub use region::Advice;
 pub use schema::Schema;
 pub use sorted::Sorted;
+pub use status::{Status, prometheus};
 
 /// The program of the README is run like the examples of the documentation.
 #[cfg(doctest)]

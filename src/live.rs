@@ -4,12 +4,12 @@
 mod watch;
 
 use std::fmt;
-use std::io;
-use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::channel::{Freshness, Subscription};
+use crate::broker;
+use crate::channel::{Announcement, ControlPage, Freshness, Inherited, Subscription};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
@@ -19,6 +19,8 @@ pub use watch::Watch;
 
 /// How long a handle waits before it tries again to take a generation that it could not take.
 const RETRY: Duration = Duration::from_millis(1);
+/// How long a new handle waits for its first generation.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A handle on a cache that follows its newest generation.
 ///
@@ -34,6 +36,8 @@ const RETRY: Duration = Duration::from_millis(1);
 /// | made by | in |
 /// |---|---|
 /// | [`Publisher::subscribe`](crate::Publisher::subscribe) | the owner, before it forks workers |
+/// | [`Live::inherited`] | a program that the owner has started |
+/// | [`Live::connect`] | any other process of the same user, by the owner's [`Broker`](crate::Broker) |
 ///
 /// ```
 /// use floe::{Map, Publisher};
@@ -76,6 +80,8 @@ pub struct Live<T: Content> {
 enum Origin {
     /// The process that made this handle, or the one that this process was forked from.
     Owner,
+    /// Anybody.
+    Elsewhere,
 }
 
 /// A generation that could not be taken.
@@ -87,6 +93,67 @@ struct Missed {
 }
 
 impl<T: Content> Live<T> {
+    /// Follows a cache that the parent of this program has passed to it, by
+    /// [`Publisher::pass_to`](crate::Publisher::pass_to). May be called again for the same cache.
+    ///
+    /// The first generation, and each one that follows, is checked like [`Frozen::from_fd`] does: a
+    /// program need not trust its parent. The descriptors are kept from the children of this
+    /// program.
+    ///
+    /// # Errors
+    /// [`Error::NotInherited`], also in a program that has more rights than its parent
+    /// (set-user-ID); [`Error::UnknownCache`]; [`Error::Descriptor`], [`Error::Unsealed`] and
+    /// [`Error::NotControlPage`] for descriptors that are something else by now; and those of
+    /// [`Frozen::from_fd`].
+    pub fn inherited(name: &str) -> Result<Self> {
+        let Inherited {
+            subscription,
+            numbers,
+        } = Inherited::find(name)?;
+        let live = Self::from_elsewhere(subscription)?;
+        Inherited::close_on_exec(numbers);
+        Ok(live)
+    }
+
+    /// Follows a cache of an owner that has a [`Broker`](crate::Broker) on a socket. The broker is
+    /// needed no more afterwards.
+    ///
+    /// The first generation, and each one that follows, is checked like [`Frozen::from_fd`] does.
+    ///
+    /// # Errors
+    /// Those of [`list`](crate::list()); [`Error::UnknownCache`]; and those of
+    /// [`Frozen::from_fd`], as [`Error::SchemaMismatch`] for another type.
+    pub fn connect(path: impl AsRef<Path>, name: &str) -> Result<Self> {
+        let [control, mailbox] = broker::request_channel(path.as_ref(), name)?;
+        let control = ControlPage::open(control)?;
+        Self::from_elsewhere(Subscription::new(name.to_owned(), control, mailbox))
+    }
+
+    /// Over a channel of another process, with the generation that is the newest.
+    fn from_elsewhere(subscription: Subscription) -> Result<Self> {
+        let origin = Origin::Elsewhere;
+        let until = Instant::now() + PATIENCE;
+        let (announcement, current) = loop {
+            match take(&subscription, origin) {
+                // It may be in the middle of a publication.
+                Err(error) if is_passing(&error) && Instant::now() < until => {
+                    subscription
+                        .control
+                        .wait(subscription.control.publications(), RETRY);
+                }
+                taken => break taken?,
+            }
+        };
+        Ok(Self {
+            generation: announcement.generation,
+            current,
+            freshness: announcement.freshness,
+            subscription: Arc::new(subscription),
+            origin,
+            missed: None,
+        })
+    }
+
     /// Over a channel of this process, in which there are regions of a `T` only.
     pub(crate) fn of_owner(current: Frozen<T>, subscription: Arc<Subscription>) -> Self {
         Self {
@@ -211,39 +278,27 @@ impl<T: Content> Live<T> {
         if self.missed.as_ref().is_some_and(|it| it.stands(newest)) {
             return;
         }
-        self.missed = self.take().err().map(|error| Missed {
-            generation: newest,
+        match take(&self.subscription, self.origin) {
+            Ok((announcement, next)) if announcement.generation > self.generation => {
+                self.generation = announcement.generation;
+                self.freshness = announcement.freshness;
+                self.current = next;
+                self.missed = None;
+            }
+            // An owner that takes back what it has announced is not honest.
+            Ok((announcement, _)) => {
+                self.miss(newest, self.subscription.disturbed(announcement.generation));
+            }
+            Err(error) => self.miss(newest, error),
+        }
+    }
+
+    fn miss(&mut self, generation: u64, error: Error) {
+        self.missed = Some(Missed {
+            generation,
             retry_at: is_passing(&error).then(|| clock::boot_now() + RETRY),
             error,
         });
-    }
-
-    fn take(&mut self) -> Result<()> {
-        let (announcement, fd) = self.subscription.fetch()?;
-        let next = self.open(fd)?;
-        let fits = next.generation() == announcement.generation && next.name() == self.name();
-        if !fits || next.generation() <= self.generation {
-            return Err(Error::Mailbox {
-                name: self.name().to_owned(),
-                generation: announcement.generation,
-                source: io::ErrorKind::InvalidData.into(),
-            });
-        }
-        self.generation = announcement.generation;
-        self.freshness = announcement.freshness;
-        self.current = next;
-        Ok(())
-    }
-
-    fn open(&self, fd: OwnedFd) -> Result<Frozen<T>> {
-        match self.origin {
-            // SAFETY: `fetch` has compared this memory file with the control page, which only the
-            // owner's `Publisher` can write: no other process has a writable map of it, since
-            // children do not inherit the owner's, and the seal FUTURE_WRITE refuses any other. The
-            // publisher announces nothing but regions of a `Frozen` of the type that `subscribe`
-            // found there, `T`, whose `check` accepted them. No other file has the same identity.
-            Origin::Owner => unsafe { Frozen::over(Region::vouched(fd)?) },
-        }
     }
 
     /// As the owner says now of the newest generation; as it said when this one was taken, if there
@@ -256,6 +311,27 @@ impl<T: Content> Live<T> {
             self.freshness
         }
     }
+}
+
+/// Opens the generation that is announced.
+fn take<T: Content>(
+    subscription: &Subscription,
+    origin: Origin,
+) -> Result<(Announcement, Frozen<T>)> {
+    let (announcement, fd) = subscription.fetch()?;
+    let frozen = match origin {
+        // SAFETY: `fetch` has compared this memory file with the control page, which only the
+        // owner's `Publisher` can write: no other process has a writable map of it, since children
+        // do not inherit the owner's, and the seal FUTURE_WRITE refuses any other. The publisher
+        // announces nothing but regions of a `Frozen` of the type that `subscribe` found there,
+        // which is `T`, and whose `check` accepted them. No other file has the same identity.
+        Origin::Owner => unsafe { Frozen::over(Region::vouched(fd)?)? },
+        Origin::Elsewhere => Frozen::<T>::from_fd(fd)?,
+    };
+    if frozen.generation() != announcement.generation || frozen.name() != subscription.name {
+        return Err(subscription.disturbed(announcement.generation));
+    }
+    Ok((announcement, frozen))
 }
 
 impl Missed {

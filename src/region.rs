@@ -21,7 +21,7 @@ use mapping::Mapping;
 
 pub(crate) use file::{load, save};
 pub use mapping::Advice;
-pub(crate) use memfd::{create as memory_file, sealed_length};
+pub(crate) use memfd::{all_seals, create as memory_file, seal, sealed_length};
 pub(crate) use unsealed::{Backing, Label, Unsealed};
 
 /// Bytes that nobody can change: a memory file with all four seals, or a private heap buffer.

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::stat::fstat;
 
 /// Tells a memory file from every other.
@@ -19,7 +20,9 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// Refuses what is no memory file: to inspect it might take for ever.
     pub(crate) fn of(fd: impl AsFd) -> io::Result<Self> {
+        fcntl(&fd, FcntlArg::F_GET_SEALS)?;
         let stat = fstat(fd)?;
         let seconds = stat.st_ctime.saturating_mul(1_000_000_000);
         Ok(Self {

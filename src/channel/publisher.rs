@@ -4,21 +4,23 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::control::{Announcement, ControlPage, ControlWriter, Freshness};
 use super::identity::Identity;
-use super::mailbox;
 use super::subscription::Subscription;
+use super::{handover, mailbox};
 use crate::archive::Value;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::live::Live;
-use crate::map::{MapBuilder, MapKey};
+use crate::map::{self, MapBuilder, MapKey};
 use crate::owner::Owner;
 use crate::region::{Backing, Label, Region, Unsealed};
+use crate::status::Status;
 
 /// The owner's end of a channel: publishes the generations of one cache to all who follow it.
 ///
@@ -63,16 +65,24 @@ struct Newest {
     /// The owner's end of the mailbox.
     sender: OwnedFd,
     subscription: Arc<Subscription>,
+    /// When the cache will be built again, on the boot clock.
+    refresh_at: Option<Duration>,
+    last_error: Option<String>,
 }
 
 /// A [`Frozen`] of any type.
 trait Generation: Any + Send + Sync {
     fn region(&self) -> &Region;
+    fn entries(&self) -> Option<u64>;
 }
 
 impl<T: Content> Generation for Frozen<T> {
     fn region(&self) -> &Region {
         self.region()
+    }
+
+    fn entries(&self) -> Option<u64> {
+        map::entries(self.region())
     }
 }
 
@@ -95,6 +105,8 @@ impl Publisher {
             content: Box::new(first.clone()),
             sender,
             subscription: Arc::new(Subscription::new(name.clone(), page, receiver)),
+            refresh_at: None,
+            last_error: None,
         };
         newest.deliver(&control, first.region(), expire_after)?;
         Ok(Self {
@@ -192,6 +204,65 @@ impl Publisher {
         ))
     }
 
+    /// Hands the cache to the program that a command starts, and to no other: it follows it with
+    /// [`Live::inherited`]. May be called for several caches. Sets the environment variable
+    /// `FLOE_LIVE` of the command, so do not clear its environment afterwards.
+    ///
+    /// ```
+    /// use std::process::Command;
+    /// use floe::{Frozen, Publisher};
+    ///
+    /// let publisher = Publisher::new(&Frozen::freeze("answer", &42_u32)?, None)?;
+    /// let mut command = Command::new("true");
+    /// publisher.pass_to(&mut command)?;
+    /// assert!(command.status().unwrap().success());
+    /// # Ok::<(), floe::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`] and [`Error::Channel`].
+    pub fn pass_to(&self, command: &mut Command) -> Result<()> {
+        let subscription = self.subscription()?;
+        handover::pass(&subscription, command).map_err(|source| Error::Channel {
+            name: self.name().to_owned(),
+            step: "be passed on",
+            source,
+        })
+    }
+
+    /// What is known of the cache.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub fn status(&self) -> Result<Status> {
+        let newest = self.newest()?;
+        let (header, now) = (newest.content.region().header(), clock::boot_now());
+        let freshness = newest.subscription.control.freshness();
+        Ok(Status {
+            name: header.name.clone(),
+            generation: header.generation,
+            age: freshness.age(now),
+            entries: newest.content.entries(),
+            bytes: header.length,
+            fingerprint: header.fingerprint.to_string(),
+            expires_in: freshness.expires_in(now),
+            refresh_in: newest.refresh_at.map(|at| at.saturating_sub(now)),
+            last_error: newest.last_error.clone(),
+        })
+    }
+
+    /// Sets when the cache will be built again, and why the last build failed, for
+    /// [`status`](Self::status) alone.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub fn note(&self, refresh_in: Option<Duration>, last_error: Option<String>) -> Result<()> {
+        let mut newest = self.newest()?;
+        newest.refresh_at = refresh_in.map(|left| clock::boot_now().saturating_add(left));
+        newest.last_error = last_error;
+        Ok(())
+    }
+
     /// Freezes a value as the generation after the newest one, without publishing it.
     ///
     /// # Errors
@@ -214,6 +285,15 @@ impl Publisher {
         &self.channel.name
     }
 
+    pub(crate) fn check_owner(&self) -> Result<()> {
+        self.channel.owner.check("a publisher")
+    }
+
+    /// The readers' end.
+    pub(crate) fn subscription(&self) -> Result<Arc<Subscription>> {
+        Ok(Arc::clone(&self.newest()?.subscription))
+    }
+
     fn next_label(&self) -> Result<Label> {
         let newest = self.newest()?;
         Ok(Label {
@@ -223,7 +303,7 @@ impl Publisher {
     }
 
     fn newest(&self) -> Result<MutexGuard<'_, Newest>> {
-        self.channel.owner.check("a publisher")?;
+        self.check_owner()?;
         let newest = self.channel.newest.lock();
         Ok(newest.unwrap_or_else(PoisonError::into_inner))
     }

@@ -17,7 +17,7 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    pub(super) fn new(name: String, control: ControlPage, mailbox: OwnedFd) -> Self {
+    pub(crate) fn new(name: String, control: ControlPage, mailbox: OwnedFd) -> Self {
         Self {
             name,
             control,
@@ -42,9 +42,18 @@ impl Subscription {
         // Both halves of an announcement that changes meanwhile belong to real regions, so a
         // forged one fits neither.
         if identity != announcement.identity || letter.generation != announcement.generation {
-            return Err(failed(io::ErrorKind::InvalidData.into()));
+            return Err(self.disturbed(announcement.generation));
         }
         Ok((announcement, letter.region))
+    }
+
+    /// The error for what is in the mailbox instead of a generation.
+    pub(crate) fn disturbed(&self, generation: u64) -> Error {
+        Error::Mailbox {
+            name: self.name.clone(),
+            generation,
+            source: io::ErrorKind::InvalidData.into(),
+        }
     }
 
     pub(crate) fn mailbox(&self) -> BorrowedFd<'_> {

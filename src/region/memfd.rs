@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::format::HEADER_LENGTH;
 
 /// The seals that make a memory file immutable for everybody, for ever.
-fn all_seals() -> SealFlag {
+pub(crate) fn all_seals() -> SealFlag {
     SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn create(label: &str) -> io::Result<File> {
 }
 
 /// Adds all four seals. Fails with `EBUSY` while any writable map of the file exists.
-pub(super) fn seal(file: &File) -> io::Result<()> {
+pub(crate) fn seal(file: &File) -> io::Result<()> {
     fcntl(file, FcntlArg::F_ADD_SEALS(all_seals()))?;
     Ok(())
 }

@@ -1,10 +1,18 @@
 //! What the tests publish.
 
 use std::fs;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::thread;
 
 use floe::{Frozen, Live, Publisher};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr,
+};
 use nix::unistd::getpid;
+use tempfile::TempDir;
 
 /// A value that shows whether it is whole: equal numbers.
 pub(crate) type Numbers = Vec<u64>;
@@ -59,4 +67,54 @@ pub(crate) fn mailbox() -> [BorrowedFd<'static>; 2] {
     assert_eq!(sockets.len(), 2, "there is one mailbox in this process");
     // SAFETY: the channel of the test, which is inherited, keeps them open.
     [sockets[0], sockets[1]].map(|fd| unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// A path for a socket in a directory of its own.
+pub(crate) struct Socket {
+    pub(crate) path: PathBuf,
+    _directory: TempDir,
+}
+
+impl Socket {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self {
+            path: directory.path().join("broker"),
+            _directory: directory,
+        }
+    }
+
+    /// A client that has said nothing yet.
+    pub(crate) fn connect(&self) -> OwnedFd {
+        let socket = seqpacket();
+        let address = UnixAddr::new(&self.path).unwrap();
+        while let Err(errno) = socket::connect(socket.as_raw_fd(), &address) {
+            assert_eq!(errno, Errno::EAGAIN);
+            thread::yield_now();
+        }
+        socket
+    }
+
+    /// What a hostile broker listens on.
+    pub(crate) fn listen(&self) -> OwnedFd {
+        let listener = seqpacket();
+        let address = UnixAddr::new(&self.path).unwrap();
+        socket::bind(listener.as_raw_fd(), &address).unwrap();
+        socket::listen(&listener, Backlog::MAXCONN).unwrap();
+        listener
+    }
+}
+
+fn seqpacket() -> OwnedFd {
+    let (family, kind) = (AddressFamily::Unix, SockType::SeqPacket);
+    socket::socket(family, kind, SockFlag::SOCK_CLOEXEC, None).unwrap()
+}
+
+/// Sends a message with descriptors.
+pub(crate) fn send(socket: impl AsFd, bytes: &[u8], fds: &[RawFd]) -> nix::Result<usize> {
+    let rights = [ControlMessage::ScmRights(fds)];
+    let rights = if fds.is_empty() { &[] } else { &rights[..] };
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    let socket = socket.as_fd().as_raw_fd();
+    socket::sendmsg::<()>(socket, &[IoSlice::new(bytes)], rights, flags, None)
 }

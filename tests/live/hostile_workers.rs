@@ -1,17 +1,17 @@
 //! A worker that means harm reaches nobody's data.
 
 use std::fs;
-use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::process;
 use std::ptr::NonNull;
 
 use floe::{Error, Frozen, Live, prefork};
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, MsgFlags, Shutdown, recv, sendmsg, shutdown, sockaddr};
+use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 
 use crate::attacks::{ATTACKS, Target, attacked};
-use crate::fixture::{Numbers, channel, descriptors, mailbox, numbers, publish_next, read};
+use crate::fixture::{Numbers, channel, descriptors, mailbox, numbers, publish_next, read, send};
+use crate::forking::next_descriptor;
 
 /// Where the control page is mapped, and how; a writable map comes first.
 fn control_maps() -> Vec<(String, u64)> {
@@ -80,24 +80,10 @@ pub(crate) fn a_drained_mailbox_is_filled_again() {
     assert!(late.last_error().is_none());
 }
 
-/// Sends a message into the mailbox as the owner would.
-fn forge(writer: BorrowedFd, message: &[u8], fds: &[i32]) -> nix::Result<usize> {
-    let rights = [ControlMessage::ScmRights(fds)];
-    let rights = if fds.is_empty() { &[] } else { &rights[..] };
-    let flags = MsgFlags::MSG_DONTWAIT;
-    sendmsg::<()>(
-        writer.as_raw_fd(),
-        &[IoSlice::new(message)],
-        rights,
-        flags,
-        None,
-    )
-}
-
 pub(crate) fn a_flooded_mailbox_is_cleared() {
     let (publisher, mut live) = channel();
     for message in [&b""[..], b"garbage!", &[7; 500]] {
-        disturb(|[writer, _]| while forge(writer, message, &[]).is_ok() {});
+        disturb(|[writer, _]| while send(writer, message, &[]).is_ok() {});
         // The first takes out what is in the way, also if its own message is lost.
         publish_next(&publisher);
         let last = publish_next(&publisher);
@@ -107,7 +93,7 @@ pub(crate) fn a_flooded_mailbox_is_cleared() {
 
 pub(crate) fn a_forged_region_is_not_taken() {
     let (publisher, live) = channel();
-    let free = crate::forking::next_descriptor();
+    let free = next_descriptor();
     for carried in [1, 250] {
         let mut late = live.clone();
         let generation = publish_next(&publisher);
@@ -124,12 +110,12 @@ pub(crate) fn a_forged_region_is_not_taken() {
                 forger.publish(&forged, None).unwrap();
             };
             let fds = vec![forged.as_fd().unwrap().as_raw_fd(); carried];
-            forge(writer, &generation.to_ne_bytes(), &fds).unwrap();
+            send(writer, &generation.to_ne_bytes(), &fds).unwrap();
         });
         assert_eq!(read(&mut late), 1);
         assert!(is_missed(&late), "{:?}", late.last_error());
     }
-    assert_eq!(crate::forking::next_descriptor(), free, "none is leaked");
+    assert_eq!(next_descriptor(), free, "none is leaked");
     let mut live = live;
     let last = publish_next(&publisher);
     assert_eq!(read(&mut live), last);
