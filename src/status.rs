@@ -34,6 +34,9 @@ pub struct Status {
     pub last_error: Option<String>,
 }
 
+/// Name, help, and the value if a cache has one.
+type Metric<'a> = (&'a str, &'a str, &'a dyn Fn(&Status) -> Option<f64>);
+
 /// Rows as a page of text that Prometheus reads.
 ///
 /// ```
@@ -46,7 +49,7 @@ pub struct Status {
 /// ```
 pub fn prometheus(list: &[Status]) -> String {
     let seconds = |duration: Option<Duration>| duration.map(|it| it.as_secs_f64());
-    let metrics: [(&str, &str, &dyn Fn(&Status) -> Option<f64>); 7] = [
+    let metrics: [Metric; 7] = [
         ("generation", "Number of the newest generation.", &|it| {
             Some(it.generation as f64)
         }),
