@@ -23,13 +23,13 @@ impl Created {
         }
     }
 
-    /// How long ago it was; zero for what is yet to come. Within this boot the boot clock tells.
-    pub(crate) fn age(&self) -> Duration {
-        let now = Self::now();
-        let age = if self.boot_id == now.boot_id {
-            now.boot_nanos.saturating_sub(self.boot_nanos)
+    /// How long ago it was; zero for what is yet to come. In the same boot as a `later` moment, which
+    /// is that of this system, the boot clock tells.
+    pub(crate) fn age(&self, later: &Self) -> Duration {
+        let age = if self.boot_id == later.boot_id {
+            nanos(ClockId::CLOCK_BOOTTIME).saturating_sub(self.boot_nanos)
         } else {
-            now.wall_nanos.saturating_sub(self.wall_nanos)
+            nanos(ClockId::CLOCK_REALTIME).saturating_sub(self.wall_nanos)
         };
         Duration::from_nanos(age)
     }

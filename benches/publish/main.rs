@@ -51,7 +51,7 @@ fn main() -> ExitCode {
 
 fn run(is_test: bool) -> Result<(), Error> {
     let results = Results {
-        reads: reads::measure(if is_test { 1_000 } else { 2_000_000 })?,
+        reads: reads::measure(if is_test { 1_000 } else { 20_000_000 })?,
         visibility: visibility::measure(if is_test { 20 } else { 500 })?,
         endurance: endurance::run(if is_test { 300 } else { 20_000 })?,
     };

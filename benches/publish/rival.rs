@@ -4,6 +4,7 @@
 // The checks that bytecheck 0.6 derives are from before edition 2024.
 #![allow(unsafe_code, unsafe_op_in_unsafe_fn)]
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytecheck::CheckBytes;
@@ -25,35 +26,48 @@ struct Twin {
 
 /// Its files lie in memory too, where there is a file system for that.
 pub(crate) struct Rival {
-    synchronizer: Synchronizer,
-    _folder: TempDir,
+    writer: Synchronizer,
+    folder: TempDir,
 }
+
+pub(crate) struct Reader(Synchronizer);
 
 impl Rival {
     pub(crate) fn create(value: &Numbers) -> Result<Self, Error> {
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
         let mut rival = Self {
-            synchronizer: Synchronizer::new(folder.path().join("rival").as_os_str()),
-            _folder: folder,
+            writer: Synchronizer::new(folder.path().join("rival").as_os_str()),
+            folder,
         };
         rival.write(value)?;
         Ok(rival)
+    }
+
+    /// For a worker.
+    pub(crate) fn reader(&self) -> Reader {
+        Reader(Synchronizer::new(self.prefix().as_os_str()))
+    }
+
+    fn prefix(&self) -> PathBuf {
+        self.folder.path().join("rival")
     }
 
     pub(crate) fn write(&mut self, value: &Numbers) -> Result<(), Error> {
         let twin = Twin {
             numbers: value.clone(),
         };
-        self.synchronizer.write(&twin, GRACE)?;
+        self.writer.write(&twin, GRACE)?;
         Ok(())
     }
+}
 
+impl Reader {
     /// Each read takes a guard of its own, as the crate is meant to be used: a guard must not outlive
     /// the writer's patience.
     #[inline]
     pub(crate) fn read(&mut self, place: usize) -> Result<u64, Error> {
         // SAFETY: `write` is the only writer of these files, and writes such a value.
-        let twin = unsafe { self.synchronizer.read::<Twin>(false)? };
+        let twin = unsafe { self.0.read::<Twin>(false)? };
         Ok(twin.numbers[place])
     }
 }

@@ -1,8 +1,7 @@
 //! How long a publication takes for its owner, and until a worker that polls reads it, with up to
 //! 64 workers attached.
 
-use std::collections::HashMap;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 use std::{hint, thread};
 
@@ -45,42 +44,47 @@ pub(crate) fn measure(publications: u64) -> Result<Visibility, Error> {
     })
 }
 
-/// The medians of publishing and of becoming visible. One of the workers polls; the others have
-/// read the first generation, and hold it.
+/// The medians of publishing and of becoming visible. One of the workers polls; the others follow
+/// when it has seen the new generation.
 fn with_workers(workers: usize, publications: u64) -> Result<(f64, f64), Error> {
     let publisher = Publisher::new(&Frozen::freeze("numbers", &numbers(1, BYTES))?, None)?;
     let live = publisher.subscribe::<Numbers>()?;
     let last = publications + 1;
-    let (attached, attach) = io::pipe()?;
-    let (over, end) = io::pipe()?;
+    let (done, say_done) = io::pipe()?;
+    let turns: Vec<_> = (0..workers).map(|_| io::pipe()).collect::<Result<_, _>>()?;
     let pool = prefork::spawn(workers, |worker| {
         let mut live = live;
-        let first = live.get()[0].to_native();
-        let _ = io::Write::write_all(&mut &attach, b".");
-        if worker.index() == 0 {
-            return read_until(&mut live, last, |_| hint::spin_loop()).moments;
+        let is_poller = worker.index() == 0;
+        let mut moments = Vec::new();
+        for generation in 2..=last {
+            if !is_poller {
+                let _ = (&turns[worker.index()].0).read_exact(&mut [0]);
+            }
+            let seen = read_until(&mut live, generation, |_| hint::spin_loop());
+            moments.extend(seen.moments.into_iter().filter(|it| it.0 == generation));
+            let _ = (&say_done).write_all(b".");
         }
-        drop(end);
-        // It ends when the owner closes the other end.
-        let _ = (&over).read(&mut [0]);
-        vec![(first, 0)]
+        moments
     })?;
-    (&attached).read_exact(&mut vec![0; workers])?;
-    let mut began = HashMap::new();
+    let mut began = Vec::new();
     let mut taken = Vec::new();
     for generation in 2..=last {
         let next = publisher.freeze(&numbers(generation, BYTES))?;
         // Long enough for the worker to be idle again.
         thread::sleep(GAP);
-        began.insert(generation, now());
+        began.push(now());
         let begin = Instant::now();
         publisher.publish(&next, None)?;
         taken.push(begin.elapsed().as_nanos() as f64 / 1e3);
+        drop(next);
+        (&done).read_exact(&mut [0])?;
+        for (_, turn) in &turns[1..] {
+            (&*turn).write_all(b".")?;
+        }
+        (&done).read_exact(&mut vec![0; workers - 1])?;
     }
-    let moments = pool.join()?.swap_remove(0);
-    let visible = moments.iter().filter_map(|(generation, moment)| {
-        let began = began.get(generation)?;
-        Some(moment.saturating_sub(*began) as f64 / 1e3)
-    });
+    let seen = pool.join()?.swap_remove(0);
+    let visible = began.iter().zip(seen);
+    let visible = visible.map(|(began, (_, seen))| seen.saturating_sub(*began) as f64 / 1e3);
     Ok((median(taken), median(visible.collect())))
 }

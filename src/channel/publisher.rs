@@ -13,7 +13,7 @@ use super::identity::Identity;
 use super::subscription::Subscription;
 use super::{handover, mailbox};
 use crate::archive::Value;
-use crate::clock;
+use crate::clock::{self, Created};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::live::Live;
@@ -54,6 +54,8 @@ pub struct Publisher {
 struct Channel {
     name: String,
     owner: Owner,
+    /// When the channel was opened. To read the boot id anew for each age would cost a file.
+    opened: Created,
     control: ControlWriter,
     /// Only the owner locks it, so no fork finds it locked.
     newest: Mutex<Newest>,
@@ -108,14 +110,16 @@ impl Publisher {
             refresh_at: None,
             last_error: None,
         };
-        newest.deliver(&control, first.region(), expire_after)?;
+        let channel = Channel {
+            name: name.clone(),
+            owner: Owner::here(),
+            opened: Created::now(),
+            control,
+            newest: Mutex::new(newest),
+        };
+        channel.deliver(&channel.lock(), first.region(), expire_after)?;
         Ok(Self {
-            channel: Arc::new(Channel {
-                name,
-                owner: Owner::here(),
-                control,
-                newest: Mutex::new(newest),
-            }),
+            channel: Arc::new(channel),
         })
     }
 
@@ -157,11 +161,11 @@ impl Publisher {
                 got: region.header().fingerprint,
             });
         }
-        let control = &self.channel.control;
-        match newest.deliver(control, next.region(), expire_after) {
+        let deliver = |newest: &Newest| self.channel.deliver(newest, next.region(), expire_after);
+        match deliver(&newest) {
             Err(Error::Channel { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
                 newest.replace_mailbox()?;
-                newest.deliver(control, next.region(), expire_after)?;
+                deliver(&newest)?;
             }
             other => other?,
         }
@@ -304,8 +308,7 @@ impl Publisher {
 
     fn newest(&self) -> Result<MutexGuard<'_, Newest>> {
         self.check_owner()?;
-        let newest = self.channel.newest.lock();
-        Ok(newest.unwrap_or_else(PoisonError::into_inner))
+        Ok(self.channel.lock())
     }
 }
 
@@ -314,6 +317,46 @@ impl fmt::Debug for Publisher {
         f.debug_struct("Publisher")
             .field("name", &self.name())
             .finish_non_exhaustive()
+    }
+}
+
+impl Channel {
+    fn lock(&self) -> MutexGuard<'_, Newest> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings a region to the readers, in the order that the module describes.
+    fn deliver(
+        &self,
+        newest: &Newest,
+        region: &Region,
+        expire_after: Option<Duration>,
+    ) -> Result<()> {
+        let header = region.header();
+        let failed = |source| Error::Channel {
+            name: header.name.clone(),
+            step: "publish",
+            source,
+        };
+        let no_descriptor = || Error::NoDescriptor {
+            name: header.name.clone(),
+        };
+        let file = region.fd().ok_or_else(no_descriptor)?;
+        let identity = Identity::of(file).map_err(failed)?;
+        let receiver = newest.subscription.mailbox();
+        let put = || mailbox::put(&newest.sender, receiver, header.generation, file);
+        put().map_err(failed)?;
+        mailbox::remove(receiver);
+        let age = header.created.age(&self.opened);
+        self.control.announce(Announcement {
+            generation: header.generation,
+            identity,
+            freshness: Freshness::new(clock::boot_now(), age, expire_after),
+        });
+        // The region is published. If there is no second message, those who poll see it later.
+        let _ = put();
+        mailbox::keep_newest(receiver);
+        Ok(())
     }
 }
 
@@ -332,40 +375,6 @@ impl Newest {
         let page = ControlPage::open(page)?;
         self.subscription = Arc::new(Subscription::new(name.clone(), page, receiver));
         self.sender = sender;
-        Ok(())
-    }
-
-    /// Brings a region to the readers, in the order that the module describes.
-    fn deliver(
-        &self,
-        control: &ControlWriter,
-        region: &Region,
-        expire_after: Option<Duration>,
-    ) -> Result<()> {
-        let header = region.header();
-        let failed = |source| Error::Channel {
-            name: header.name.clone(),
-            step: "publish",
-            source,
-        };
-        let no_descriptor = || Error::NoDescriptor {
-            name: header.name.clone(),
-        };
-        let file = region.fd().ok_or_else(no_descriptor)?;
-        let identity = Identity::of(file).map_err(failed)?;
-        let receiver = self.subscription.mailbox();
-        let put = || mailbox::put(&self.sender, receiver, header.generation, file);
-        put().map_err(failed)?;
-        mailbox::remove(receiver);
-        let age = header.created.age();
-        control.announce(Announcement {
-            generation: header.generation,
-            identity,
-            freshness: Freshness::new(clock::boot_now(), age, expire_after),
-        });
-        // The region is published. If there is no second message, those who poll see it later.
-        let _ = put();
-        mailbox::keep_newest(receiver);
         Ok(())
     }
 }
