@@ -378,6 +378,14 @@ pub enum Error {
     /// A descriptor is not the control page of a channel.
     #[error("the descriptor is not the control page of a cache")]
     NotControlPage,
+    /// There is no memory for the counters of workers.
+    #[error("cannot make counters for {count} workers: {source}")]
+    Counters {
+        /// Workers asked for.
+        count: usize,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// A handle could not be watched for new generations.
     #[error(
         "cannot watch for generations of cache {name:?}: {source}; check the limit on open files (ulimit -n)"

@@ -32,6 +32,10 @@ pub struct Status {
     pub refresh_in: Option<Duration>,
     /// Why the last build failed; `None` if it has not.
     pub last_error: Option<String>,
+    /// Lookups of workers, if they are [counted](crate::Counters).
+    pub lookups: Option<u64>,
+    /// Those of them that found nothing.
+    pub misses: Option<u64>,
 }
 
 /// Name, help, and the value if a cache has one.
@@ -49,7 +53,7 @@ type Metric<'a> = (&'a str, &'a str, &'a dyn Fn(&Status) -> Option<f64>);
 /// ```
 pub fn prometheus(list: &[Status]) -> String {
     let seconds = |duration: Option<Duration>| duration.map(|it| it.as_secs_f64());
-    let metrics: [Metric; 7] = [
+    let metrics: [Metric; 9] = [
         ("generation", "Number of the newest generation.", &|it| {
             Some(it.generation as f64)
         }),
@@ -70,6 +74,12 @@ pub fn prometheus(list: &[Status]) -> String {
             "Time until it is due to be built again.",
             &|it| seconds(it.refresh_in),
         ),
+        ("lookups", "Lookups of the workers that count.", &|it| {
+            it.lookups.map(|count| count as f64)
+        }),
+        ("misses", "Lookups that found nothing.", &|it| {
+            it.misses.map(|count| count as f64)
+        }),
         ("failing", "Whether the last build failed.", &|it| {
             Some(f64::from(u8::from(it.last_error.is_some())))
         }),

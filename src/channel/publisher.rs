@@ -14,6 +14,7 @@ use super::subscription::Subscription;
 use super::{handover, mailbox};
 use crate::archive::Value;
 use crate::clock::{self, Created};
+use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::live::Live;
@@ -70,6 +71,7 @@ struct Newest {
     /// When the cache will be built again, on the boot clock.
     refresh_at: Option<Duration>,
     last_error: Option<String>,
+    counters: Option<Counters>,
 }
 
 /// A [`Frozen`] of any type.
@@ -109,6 +111,7 @@ impl Publisher {
             subscription: Arc::new(Subscription::new(name.clone(), page, receiver)),
             refresh_at: None,
             last_error: None,
+            counters: None,
         };
         let channel = Channel {
             name: name.clone(),
@@ -252,6 +255,8 @@ impl Publisher {
             expires_in: freshness.expires_in(now),
             refresh_in: newest.refresh_at.map(|at| at.saturating_sub(now)),
             last_error: newest.last_error.clone(),
+            lookups: newest.counters.as_ref().map(Counters::lookups),
+            misses: newest.counters.as_ref().map(Counters::misses),
         })
     }
 
@@ -264,6 +269,15 @@ impl Publisher {
         let mut newest = self.newest()?;
         newest.refresh_at = refresh_in.map(|left| clock::boot_now().saturating_add(left));
         newest.last_error = last_error;
+        Ok(())
+    }
+
+    /// Lets [`status`](Self::status) tell what workers count.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub fn report(&self, counters: &Counters) -> Result<()> {
+        self.newest()?.counters = Some(counters.clone());
         Ok(())
     }
 
