@@ -16,6 +16,7 @@ mod hostile_brokers;
 mod hostile_clients;
 mod hostile_workers;
 mod programs;
+mod reading;
 mod sockets;
 
 use std::{env, process::ExitCode};
@@ -36,6 +37,9 @@ fn main() -> ExitCode {
         following::a_child_cannot_publish,
         following::an_expired_cache_is_not_given,
         following::a_renewed_cache_is_young_again,
+        reading::a_get_that_finds_nothing_new_makes_no_system_call,
+        reading::want_of_resources_keeps_the_generation,
+        reading::counts_outlive_the_workers_that_counted,
         endings::a_thousand_workers_leave_nothing,
         endings::the_owner_may_be_killed_at_any_moment,
         endings::a_fork_beside_publishing_threads_reads,
