@@ -21,13 +21,16 @@
 //! | *region* | one immutable span of memory: header, archive, index, inputs, schema |
 //! | *freeze* | serialise a value into a new region and seal it |
 //! | *generation* | one frozen version of a cache, numbered from 1; never modified |
-//! | *owner*, *worker* | the process that builds, a process that reads |
+//! | *owner*, *worker* | the process that builds and publishes, a process that reads |
+//! | *channel* | how a new generation reaches workers that run: control page and mailbox |
 //!
 //! # Where to start
 //! - [`Map`] and [`MapBuilder`]: a keyed cache, built entry by entry.
 //! - [`Frozen`]: the handle on a map or on any other value; [`Frozen::freeze`] makes one.
 //! - [`Schema`], [`Key`]: what types derive to be frozen, and to be keys.
 //! - [`Intern`]: equal values written once. [`Sorted`]: hash maps in a canonical order.
+//! - [`Publisher`] and [`Live`]: the owner publishes a generation, workers that run see it.
+//! - [`Broker`]: the same for processes that the owner has not started.
 //! - [`prefork`]: workers that hand back typed results.
 //! - [`memory`]: what all that costs, from /proc.
 //! - [`mod@format`]: the bytes of a region.
@@ -41,6 +44,9 @@
 //! 5. Equal values give equal archives (with [`Sorted`] around hash maps and hash sets).
 //! 6. Handles work in a child forked from any process; builders refuse there.
 //! 7. Dropping the last handle gives the memory back at once.
+//! 8. Publishing is atomic: a reader has the old generation or the new one, whole. Readers are
+//!    registered nowhere, so one that dies leaves nothing behind, and the owner's death leaves them
+//!    reading.
 //!
 //! # Trust
 //! Nobody can change a sealed region, not even its owner. A process that hands over a *lying*
