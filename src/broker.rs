@@ -100,12 +100,13 @@ impl Broker {
             path: path.to_owned(),
             source,
         };
-        let (listener, place) = socket::listen(path).map_err(failed)?;
         let (stopped, stop) = io::pipe().map_err(failed)?;
+        let (listener, place) = socket::listen(path).map_err(failed)?;
         let server = Server::new(listener, stopped, caches.clone());
         let thread = thread::Builder::new()
             .name("floe-broker".to_owned())
             .spawn(|| server.run())
+            .inspect_err(|_| place.remove())
             .map_err(failed)?;
         Ok(Self {
             caches,

@@ -81,8 +81,10 @@ fn lock_directory(path: &Path) -> io::Result<File> {
         _ => Path::new("."),
     };
     let directory = File::open(directory)?;
-    flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
-    Ok(directory)
+    match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(Errno::ADDRINUSE.into()),
+        locked => Ok(locked.map(|()| directory)?),
+    }
 }
 
 fn is_dead(path: &Path, address: &SocketAddrUnix) -> io::Result<bool> {

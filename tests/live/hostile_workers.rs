@@ -80,6 +80,11 @@ pub(crate) fn a_drained_mailbox_is_filled_again() {
     assert!(late.last_error().is_none());
 }
 
+pub(crate) fn readers_can_send_nothing_to_the_owner() {
+    let (_publisher, _live) = channel();
+    disturb(|[_, reader]| assert_eq!(send(reader, b"message", &[]), Err(Errno::EPIPE)));
+}
+
 pub(crate) fn a_flooded_mailbox_is_cleared() {
     let (publisher, mut live) = channel();
     for message in [&b""[..], b"garbage!", &[7; 500]] {

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         endings::a_fork_beside_publishing_threads_reads,
         hostile_workers::no_attack_changes_the_control_page,
         hostile_workers::a_drained_mailbox_is_filled_again,
+        hostile_workers::readers_can_send_nothing_to_the_owner,
         hostile_workers::a_flooded_mailbox_is_cleared,
         hostile_workers::a_forged_region_is_not_taken,
         hostile_workers::a_mailbox_that_is_shut_down_keeps_its_readers,
