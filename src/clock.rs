@@ -23,9 +23,25 @@ impl Created {
         }
     }
 
+    /// How long ago it was; zero for what is yet to come. In the same boot as a `later` moment, which
+    /// is that of this system, the boot clock tells.
+    pub(crate) fn age(&self, later: &Self) -> Duration {
+        let age = if self.boot_id == later.boot_id {
+            nanos(ClockId::CLOCK_BOOTTIME).saturating_sub(self.boot_nanos)
+        } else {
+            nanos(ClockId::CLOCK_REALTIME).saturating_sub(self.wall_nanos)
+        };
+        Duration::from_nanos(age)
+    }
+
     pub(crate) fn wall(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(self.wall_nanos)
     }
+}
+
+/// Since boot, sleep included. A clock that cannot be read counts as zero.
+pub(crate) fn boot_now() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
 }
 
 fn nanos(clock: ClockId) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -328,6 +329,130 @@ pub enum Error {
         path: PathBuf,
         /// The kernel's answer.
         source: io::Error,
+    },
+
+    /// The channel of a cache could not be opened, or a generation could not be published.
+    #[error(
+        "the channel of cache {name:?} cannot {step}: {source}; check the limit on open files (ulimit -n)"
+    )]
+    Channel {
+        /// The cache.
+        name: String,
+        /// The step that failed.
+        step: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A generation was published on the channel of another cache.
+    #[error("the publisher is that of cache {expected:?}, and cannot publish {got:?}")]
+    OtherCache {
+        /// The cache of the publisher.
+        expected: String,
+        /// The cache of the generation.
+        got: String,
+    },
+    /// A generation was published that does not come after the newest one.
+    #[error(
+        "generation {got} of cache {name:?} is not newer than {newest}, which is published; make the next one with `Publisher::freeze` or `Publisher::builder`"
+    )]
+    NotNewer {
+        /// The cache.
+        name: String,
+        /// The newest generation.
+        newest: u64,
+        /// The one that was to be published.
+        got: u64,
+    },
+    /// The newest generation was announced, but is not in the mailbox.
+    #[error(
+        "cannot take generation {generation} of cache {name:?} out of its mailbox: {source}; it is being published, or another process has disturbed the mailbox, which the next publication mends"
+    )]
+    Mailbox {
+        /// The cache.
+        name: String,
+        /// The generation that is announced.
+        generation: u64,
+        /// What was found.
+        source: io::Error,
+    },
+    /// A descriptor is not the control page of a channel.
+    #[error("the descriptor is not the control page of a cache")]
+    NotControlPage,
+    /// There is no memory for the counters of workers.
+    #[error("cannot make counters for {count} workers: {source}")]
+    Counters {
+        /// Workers asked for.
+        count: usize,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A handle could not be watched for new generations.
+    #[error(
+        "cannot watch for generations of cache {name:?}: {source}; check the limit on open files (ulimit -n)"
+    )]
+    Watch {
+        /// The cache.
+        name: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// This program was given no caches to follow.
+    #[error("no caches were passed to this program: {problem}")]
+    NotInherited {
+        /// What was found.
+        problem: &'static str,
+    },
+    /// There is no cache of this name.
+    #[error("there is no cache {name:?} in {place}; there are {known:?}")]
+    UnknownCache {
+        /// The name asked for.
+        name: String,
+        /// Where it was looked for.
+        place: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// A broker could not be started.
+    #[error("cannot serve on {}: {source}; a socket is replaced only if nobody listens on it", path.display())]
+    Serve {
+        /// The path of the socket.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A broker did not answer.
+    #[error("cannot {step} the broker on {}: {source}; is its owner running?", path.display())]
+    Broker {
+        /// The path of the socket.
+        path: PathBuf,
+        /// The step that failed.
+        step: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// Something else than a broker of this version answered.
+    #[error("what listens on {} is not a broker of this version of floe", path.display())]
+    NotBroker {
+        /// The path of the socket.
+        path: PathBuf,
+    },
+    /// A broker serves other users only.
+    #[error("the broker on {} refused: it serves its own user and root", path.display())]
+    BrokerRefused {
+        /// The path of the socket.
+        path: PathBuf,
+    },
+    /// The newest generation is older than the owner lets it be read.
+    #[error(
+        "cache {name:?} has expired: generation {generation} is {} s old; its owner has not built it again in time", age.as_secs()
+    )]
+    Expired {
+        /// The cache.
+        name: String,
+        /// The generation that the handle has.
+        generation: u64,
+        /// How long ago it was frozen, or found to be up to date.
+        age: Duration,
     },
 
     /// The process has more threads than one, so that a safe fork is impossible.

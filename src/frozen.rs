@@ -103,7 +103,7 @@ impl<T: Value> Frozen<T> {
     /// wrote what does not read, or a value is nested deeper than 128 pointers. Nothing is left
     /// behind then.
     pub fn freeze(name: &str, value: &T) -> Result<Self> {
-        Self::freeze_in(Backing::Memfd, name, value)
+        Self::freeze_in(Backing::Memfd, Label::first(name)?, value)
     }
 
     /// The same in a private heap buffer, for tests and for systems without memory files: it
@@ -112,17 +112,17 @@ impl<T: Value> Frozen<T> {
     /// # Errors
     /// [`Error::Name`], [`Error::Serialize`], [`Error::TooLarge`] and [`Error::Invalid`].
     pub fn freeze_on_heap(name: &str, value: &T) -> Result<Self> {
-        Self::freeze_in(Backing::Heap, name, value)
+        Self::freeze_in(Backing::Heap, Label::first(name)?, value)
     }
 
-    fn freeze_in(backing: Backing, name: &str, value: &T) -> Result<Self> {
+    pub(crate) fn freeze_in(backing: Backing, label: Label, value: &T) -> Result<Self> {
         const {
             assert!(
                 align_of::<T::Archived>() <= 16,
                 "archived values may be aligned to 16 at most"
             )
         }
-        let mut sink = Sink::new(Unsealed::create(Label::first(name)?, backing)?);
+        let mut sink = Sink::new(Unsealed::create(label, backing)?);
         let mut scratch = Scratch::default();
         sink.start(0, VALUE_LIMIT, false);
         Freezer::new(&mut sink, &mut scratch).serialize_whole(value)?;

@@ -21,13 +21,16 @@
 //! | *region* | one immutable span of memory: header, archive, index, inputs, schema |
 //! | *freeze* | serialise a value into a new region and seal it |
 //! | *generation* | one frozen version of a cache, numbered from 1; never modified |
-//! | *owner*, *worker* | the process that builds, a process that reads |
+//! | *owner*, *worker* | the process that builds and publishes, a process that reads |
+//! | *channel* | how a new generation reaches workers that run: control page and mailbox |
 //!
 //! # Where to start
 //! - [`Map`] and [`MapBuilder`]: a keyed cache, built entry by entry.
 //! - [`Frozen`]: the handle on a map or on any other value; [`Frozen::freeze`] makes one.
 //! - [`Schema`], [`Key`]: what types derive to be frozen, and to be keys.
 //! - [`Intern`]: equal values written once. [`Sorted`]: hash maps in a canonical order.
+//! - [`Publisher`] and [`Live`]: the owner publishes a generation, workers that run see it.
+//! - [`Broker`]: the same for processes that the owner has not started.
 //! - [`prefork`]: workers that hand back typed results.
 //! - [`dynamic`]: what is in a region whose Rust types are not at hand.
 //! - [`census`]: which kinds and fields take the bytes of a region.
@@ -43,6 +46,9 @@
 //! 5. Equal values give equal archives (with [`Sorted`] around hash maps and hash sets).
 //! 6. Handles work in a child forked from any process; builders refuse there.
 //! 7. Dropping the last handle gives the memory back at once.
+//! 8. Publishing is atomic: a reader has the old generation or the new one, whole. Readers are
+//!    registered nowhere, so one that dies leaves nothing behind, and the owner's death leaves them
+//!    reading.
 //!
 //! # Trust
 //! Nobody can change a sealed region, not even its owner. A process that hands over a *lying*
@@ -62,22 +68,33 @@ pub mod prefork;
 pub mod schema;
 
 mod archive;
+mod broker;
+mod channel;
 mod clock;
+mod counters;
 mod error;
 mod frozen;
+mod live;
+mod message;
 mod owner;
 mod region;
 mod sorted;
+mod status;
 
 pub use archive::{CheckStrategy, FreezeStrategy, Freezer, Interning, Validator, Value};
+pub use broker::{Broker, list};
+pub use channel::Publisher;
+pub use counters::{Counter, Counters};
 pub use error::{Error, Result};
 pub use floe_derive::{Key, Schema};
 pub use frozen::{Content, Frozen};
 pub use intern::{Intern, Interned};
+pub use live::{Live, Watch};
 pub use map::{Key, Map, MapBuilder};
 pub use region::Advice;
 pub use schema::Schema;
 pub use sorted::Sorted;
+pub use status::{Status, prometheus};
 
 /// The program of the README is run like the examples of the documentation.
 #[cfg(doctest)]

@@ -151,6 +151,12 @@ impl<K: MapKey, V: Value> Content for Map<K, V> {
     }
 }
 
+/// How many entries a region has that holds a map.
+pub(crate) fn entries(region: &Region) -> Option<u64> {
+    let index = region.section(SectionKind::Index).ok()?;
+    Some(index::IndexHead::decode(index).ok()?.entries)
+}
+
 fn sections(region: &Region) -> Result<(&[u8], &[u8])> {
     Ok((
         region.section(SectionKind::Archive)?,

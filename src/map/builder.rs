@@ -91,7 +91,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         )?))
     }
 
-    pub(super) fn over(unsealed: Unsealed) -> Self {
+    pub(crate) fn over(unsealed: Unsealed) -> Self {
         let description = Map::<K, V>::describe();
         Self {
             sink: Sink::new(unsealed),

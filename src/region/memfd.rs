@@ -1,15 +1,16 @@
 //! The system-call boundary: memory files and their seals.
 #![allow(unsafe_code)]
 
-use std::fs::{File, Metadata, Permissions};
+use std::fs::{File, Permissions};
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::stat::{FileStat, fstat};
 
 use super::Bytes;
 use super::mapping::Mapping;
@@ -17,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::format::HEADER_LENGTH;
 
 /// The seals that make a memory file immutable for everybody, for ever.
-fn all_seals() -> SealFlag {
+pub(crate) fn all_seals() -> SealFlag {
     SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL
 }
 
@@ -39,23 +40,31 @@ pub(crate) fn create(label: &str) -> io::Result<File> {
 }
 
 /// Adds all four seals. Fails with `EBUSY` while any writable map of the file exists.
-pub(super) fn seal(file: &File) -> io::Result<()> {
+pub(crate) fn seal(file: &File) -> io::Result<()> {
     fcntl(file, FcntlArg::F_ADD_SEALS(all_seals()))?;
     Ok(())
 }
 
+/// The length of a memory file of unknown origin that has certain seals, and no holes.
+///
+/// With `SHRINK` among the seals, each of its bytes is there for ever.
+pub(crate) fn sealed_length(fd: impl AsFd, seals: SealFlag) -> Result<u64> {
+    check_seals(&fd, seals)?;
+    let stat = fstat(fd).map_err(|errno| Error::Descriptor {
+        source: errno.into(),
+    })?;
+    check_not_sparse(&stat)?;
+    Ok(stat.st_size as u64)
+}
+
 /// Maps a descriptor from anywhere, if it can no longer change.
 pub(super) fn open(fd: OwnedFd) -> Result<Bytes> {
-    check_seals(&fd)?;
-    let file = File::from(fd);
-    let metadata = file
-        .metadata()
-        .map_err(|source| Error::Descriptor { source })?;
-    let Some(length) = NonZeroUsize::new(metadata.len() as usize) else {
+    let length = sealed_length(&fd, all_seals())?;
+    let Some(length) = NonZeroUsize::new(length as usize) else {
         let expected = HEADER_LENGTH as u64;
         return Err(Error::TooShort { expected, got: 0 });
     };
-    check_not_sparse(&metadata)?;
+    let file = File::from(fd);
     let map = map_sealed(&file, length).map_err(|source| Error::Descriptor { source })?;
     Ok(Bytes::Memfd {
         map,
@@ -65,18 +74,18 @@ pub(super) fn open(fd: OwnedFd) -> Result<Bytes> {
 
 /// Refuses a file with holes: it costs its sender nothing, but reading it would fill them with
 /// this process's memory, without end.
-fn check_not_sparse(metadata: &Metadata) -> Result<()> {
+fn check_not_sparse(stat: &FileStat) -> Result<()> {
     const BLOCK: u64 = 512;
-    let (expected, got) = (metadata.len(), metadata.blocks() * BLOCK);
+    let (expected, got) = (stat.st_size as u64, stat.st_blocks as u64 * BLOCK);
     if got < expected {
         return Err(Error::Sparse { expected, got });
     }
     Ok(())
 }
 
-/// Refuses a descriptor that lacks one of the four seals; a descriptor that cannot have seals
-/// (any ordinary file) lacks them all.
-fn check_seals(fd: &impl AsFd) -> Result<()> {
+/// Refuses a descriptor that lacks one of the seals; a descriptor that cannot have seals (any
+/// ordinary file) lacks them all.
+fn check_seals(fd: &impl AsFd, expected: SealFlag) -> Result<()> {
     let seals = match fcntl(fd, FcntlArg::F_GET_SEALS) {
         Ok(bits) => SealFlag::from_bits_retain(bits),
         Err(Errno::EINVAL) => SealFlag::empty(),
@@ -86,7 +95,7 @@ fn check_seals(fd: &impl AsFd) -> Result<()> {
             });
         }
     };
-    let missing = all_seals().difference(seals);
+    let missing = expected.difference(seals);
     if missing.is_empty() {
         return Ok(());
     }

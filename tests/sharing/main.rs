@@ -2,6 +2,8 @@
 //! thread of a process that has no other.
 #![allow(unsafe_code)]
 
+#[path = "../attacks/mod.rs"]
+mod attacks;
 #[path = "../forking/mod.rs"]
 mod forking;
 #[path = "../zoo/mod.rs"]

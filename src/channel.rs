@@ -1,0 +1,39 @@
+//! How workers that run learn of a new generation.
+//!
+//! A channel is two descriptors, which every reader of a cache shares:
+//! - the *control page*, a memory file that only the owner can write. It says which generation is
+//!   the newest, in which memory file it lies, and when it expires.
+//! - the *mailbox*, a socket whose queue holds one message with the newest region. Readers peek at
+//!   it, so that it stays for the others.
+//!
+//! To look whether something has changed is one load from the control page. No reader writes, locks
+//! or registers anything, so one that dies, at whatever moment, leaves nothing behind; and the
+//! owner's death leaves the readers with what they have.
+//!
+//! # Publishing
+//! The order makes that there is always a message to peek at, and that what the control page
+//! announces is in the mailbox:
+//! 1. send the new region, behind the old one;
+//! 2. take out the old one;
+//! 3. write the control page, its generation last, and wake those who wait in it;
+//! 4. send the new region once more, which wakes those who poll the mailbox, and take out the
+//!    surplus.
+//!
+//! # Trust
+//! Whoever holds the mailbox can empty it, and a forked worker can put anything into it, since it
+//! inherits the owner's end as well. That cannot change what anybody reads: a region is taken only
+//! if it is the memory file that the control page announces. Readers then keep the generation that
+//! they have; the next publication fills the mailbox again. Where one has shut the mailbox down, it gets
+//! replaced, for those who come later.
+
+mod control;
+mod handover;
+mod identity;
+mod mailbox;
+mod publisher;
+mod subscription;
+
+pub(crate) use control::{Announcement, ControlPage, Freshness};
+pub(crate) use handover::Inherited;
+pub use publisher::Publisher;
+pub(crate) use subscription::Subscription;

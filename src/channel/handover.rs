@@ -1,0 +1,117 @@
+//! Channels for programs that are started by exec: two descriptors, named in the environment.
+#![allow(unsafe_code)]
+
+use std::env;
+use std::io;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::libc;
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+
+use super::Subscription;
+use super::control::ControlPage;
+use crate::error::{Error, Result};
+
+/// `NAME/CONTROL/MAILBOX` for each cache, joined with slashes, which no name contains.
+const VARIABLE: &str = "FLOE_LIVE";
+/// Standard input, output and error have the numbers before.
+const FIRST_FREE: RawFd = 3;
+
+/// Hands a channel to the program that a command starts, and to no other.
+pub(super) fn pass(subscription: &Subscription, command: &mut Command) -> io::Result<()> {
+    let duplicate = |fd| fcntl_dupfd_cloexec(fd, FIRST_FREE);
+    let passed = [
+        duplicate(subscription.control.as_fd())?,
+        duplicate(subscription.mailbox())?,
+    ];
+    let earlier = command
+        .get_envs()
+        .find_map(|(key, value)| (key == VARIABLE).then_some(value?.to_str()?));
+    let mut value = earlier.map_or(String::new(), |earlier| format!("{earlier}/"));
+    let [control, mailbox] = passed.each_ref().map(std::os::fd::AsRawFd::as_raw_fd);
+    value.push_str(&format!("{}/{control}/{mailbox}", subscription.name));
+    command.env(VARIABLE, value);
+    let keep_open = move || {
+        for fd in &passed {
+            fcntl_setfd(fd, FdFlags::empty())?;
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes system calls on descriptors that it owns, and neither allocates nor
+    // locks, so it may run in the child of a process with several threads.
+    unsafe { command.pre_exec(keep_open) };
+    Ok(())
+}
+
+/// A channel that the parent of this program has passed.
+pub(crate) struct Inherited {
+    pub(crate) subscription: Subscription,
+    pub(crate) numbers: [RawFd; 2],
+}
+
+impl Inherited {
+    /// Finds the channel of a cache.
+    ///
+    /// # Errors
+    /// [`Error::NotInherited`], [`Error::UnknownCache`], [`Error::Descriptor`] and those of
+    /// [`ControlPage::open`].
+    pub(crate) fn find(name: &str) -> Result<Self> {
+        // SAFETY: the call takes a plain number.
+        if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+            let problem =
+                "this program runs with more rights than its parent, and does not trust it";
+            return Err(Error::NotInherited { problem });
+        }
+        let value = env::var(VARIABLE).map_err(|_| Error::NotInherited {
+            problem: "FLOE_LIVE is not set; start the program by a command that was given to `pass_to`",
+        })?;
+        let malformed = || Error::NotInherited {
+            problem: "FLOE_LIVE does not consist of names and numbers",
+        };
+        let fields: Vec<&str> = value.split('/').collect();
+        let (rows, rest) = fields.as_chunks::<3>();
+        if !rest.is_empty() {
+            return Err(malformed());
+        }
+        let Some([_, control, mailbox]) = rows.iter().rfind(|row| row[0] == name) else {
+            return Err(Error::UnknownCache {
+                name: name.to_owned(),
+                place: "the environment".to_owned(),
+                known: rows.iter().map(|row| row[0].to_owned()).collect(),
+            });
+        };
+        let number = |text: &str| text.parse().map_err(|_| malformed());
+        let numbers = [number(control)?, number(mailbox)?];
+        let [control, mailbox] = numbers.map(duplicate);
+        let subscription =
+            Subscription::new(name.to_owned(), ControlPage::open(control?)?, mailbox?);
+        Ok(Self {
+            subscription,
+            numbers,
+        })
+    }
+
+    /// Keeps the descriptors from the children of this program. To be called once they have proved
+    /// to be those of a channel, and not others that happen to have these numbers.
+    pub(crate) fn close_on_exec(numbers: [RawFd; 2]) {
+        for number in numbers {
+            // SAFETY: the call takes plain numbers, and closes nothing in this process.
+            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+}
+
+/// A descriptor of its own for a number that may be no descriptor at all. It leaves the other open,
+/// so that a channel can be found more than once.
+fn duplicate(number: RawFd) -> Result<OwnedFd> {
+    // SAFETY: the call takes plain numbers.
+    let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, FIRST_FREE) };
+    let duplicate = Errno::result(duplicate).map_err(|errno| Error::Descriptor {
+        source: errno.into(),
+    })?;
+    // SAFETY: the kernel has just opened it for this caller alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
+}

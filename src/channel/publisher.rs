@@ -1,0 +1,402 @@
+//! The owner's end of a channel.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::control::{Announcement, ControlPage, ControlWriter, Freshness};
+use super::identity::Identity;
+use super::subscription::Subscription;
+use super::{handover, mailbox};
+use crate::archive::Value;
+use crate::clock::{self, Created};
+use crate::counters::Counters;
+use crate::error::{Error, Result};
+use crate::frozen::{Content, Frozen};
+use crate::live::Live;
+use crate::map::{self, MapBuilder, MapKey};
+use crate::owner::Owner;
+use crate::region::{Backing, Label, Region, Unsealed};
+use crate::status::Status;
+
+/// The owner's end of a channel: publishes the generations of one cache to all who follow it.
+///
+/// It keeps the newest generation. Clones are the same publisher, for several threads. In a child
+/// forked from the owner it refuses with [`Error::NotOwner`], and dropping it there does nothing;
+/// what children use is the [`Live`] handle that was made before the fork.
+///
+/// Make publishers while no other thread forks: a child that is forked in the very moment could
+/// write to the control page.
+///
+/// ```
+/// use floe::{Frozen, Publisher, prefork};
+///
+/// let publisher = Publisher::new(&Frozen::freeze("answer", &41_u32)?, None)?;
+/// let mut live = publisher.subscribe::<u32>()?;
+/// let mut workers = prefork::spawn(2, |_| {
+///     while live.generation() < 2 {
+///         live.wait_newer(std::time::Duration::from_secs(10));
+///     }
+///     live.get().to_native()
+/// })?;
+/// publisher.publish(&publisher.freeze(&42_u32)?, None)?;
+/// assert_eq!(workers.join()?, [42, 42]);
+/// # Ok::<(), floe::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Publisher {
+    channel: Arc<Channel>,
+}
+
+struct Channel {
+    name: String,
+    owner: Owner,
+    /// When the channel was opened. To read the boot id anew for each age would cost a file.
+    opened: Created,
+    control: ControlWriter,
+    /// Only the owner locks it, so no fork finds it locked.
+    newest: Mutex<Newest>,
+}
+
+/// What changes with a publication.
+struct Newest {
+    content: Box<dyn Generation>,
+    /// The owner's end of the mailbox.
+    sender: OwnedFd,
+    subscription: Arc<Subscription>,
+    /// When the cache will be built again, on the boot clock.
+    refresh_at: Option<Duration>,
+    last_error: Option<String>,
+    counters: Option<Counters>,
+}
+
+/// A [`Frozen`] of any type.
+trait Generation: Any + Send + Sync {
+    fn region(&self) -> &Region;
+    fn entries(&self) -> Option<u64>;
+}
+
+impl<T: Content> Generation for Frozen<T> {
+    fn region(&self) -> &Region {
+        self.region()
+    }
+
+    fn entries(&self) -> Option<u64> {
+        map::entries(self.region())
+    }
+}
+
+impl Publisher {
+    /// Opens a channel for the cache of a first generation, which may have any number.
+    ///
+    /// `expire_after` is the age at which it expires. Takes three descriptors, besides that of the
+    /// region.
+    ///
+    /// # Errors
+    /// [`Error::Channel`], and [`Error::NoDescriptor`] for what lies on the heap.
+    pub fn new<T: Content>(first: &Frozen<T>, expire_after: Option<Duration>) -> Result<Self> {
+        first.as_fd()?;
+        let name = first.name().to_owned();
+        let failed = |source| opening_failed(&name, source);
+        let label = format!("floe-control:{name}");
+        let (control, page) = ControlWriter::create(&label).map_err(failed)?;
+        let (sender, receiver) = mailbox::create().map_err(failed)?;
+        let newest = Newest {
+            content: Box::new(first.clone()),
+            sender,
+            subscription: Arc::new(Subscription::new(name.clone(), page, receiver)),
+            refresh_at: None,
+            last_error: None,
+            counters: None,
+        };
+        let channel = Channel {
+            name: name.clone(),
+            owner: Owner::here(),
+            opened: Created::now(),
+            control,
+            newest: Mutex::new(newest),
+        };
+        channel.deliver(&channel.lock(), first.region(), expire_after)?;
+        Ok(Self {
+            channel: Arc::new(channel),
+        })
+    }
+
+    /// Publishes a generation that is newer than the newest one, to be expired at an age of
+    /// `expire_after`.
+    ///
+    /// Costs some ten system calls, however many follow the cache. They see it with their next
+    /// `get`. The generation before stays readable for all who hold it.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`]; [`Error::OtherCache`], [`Error::NotNewer`] and
+    /// [`Error::SchemaMismatch`] for what does not continue this cache; [`Error::Channel`]. Nothing
+    /// is published then.
+    pub fn publish<T: Content>(
+        &self,
+        next: &Frozen<T>,
+        expire_after: Option<Duration>,
+    ) -> Result<()> {
+        let mut newest = self.newest()?;
+        let region = newest.content.region();
+        if next.name() != self.name() {
+            return Err(Error::OtherCache {
+                expected: self.name().to_owned(),
+                got: next.name().to_owned(),
+            });
+        }
+        if next.generation() <= region.header().generation {
+            return Err(Error::NotNewer {
+                name: self.name().to_owned(),
+                newest: region.header().generation,
+                got: next.generation(),
+            });
+        }
+        if !newest.holds::<T>() {
+            return Err(Error::SchemaMismatch {
+                name: self.name().to_owned(),
+                expected_type: std::any::type_name::<T>(),
+                expected: next.fingerprint(),
+                got: region.header().fingerprint,
+            });
+        }
+        let deliver = |newest: &Newest| self.channel.deliver(newest, next.region(), expire_after);
+        match deliver(&newest) {
+            Err(Error::Channel { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
+                newest.replace_mailbox()?;
+                deliver(&newest)?;
+            }
+            other => other?,
+        }
+        newest.content = Box::new(next.clone());
+        Ok(())
+    }
+
+    /// Says that the newest generation was found to be as it should be just now: its age counts
+    /// from here, and it expires at an age of `expire_after`.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub fn renew(&self, expire_after: Option<Duration>) -> Result<()> {
+        // Held, so that the times are not those of another generation.
+        let _newest = self.newest()?;
+        let freshness = Freshness::new(clock::boot_now(), Duration::ZERO, expire_after);
+        self.channel.control.renew(freshness);
+        Ok(())
+    }
+
+    /// A handle that follows the cache, for this process and for its children: make it before the
+    /// fork.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`], and [`Error::SchemaMismatch`] if the cache holds another type.
+    pub fn subscribe<T: Content>(&self) -> Result<Live<T>> {
+        let newest = self.newest()?;
+        let content: &dyn Any = &*newest.content;
+        let Some(content) = content.downcast_ref::<Frozen<T>>() else {
+            return Err(Error::SchemaMismatch {
+                name: self.name().to_owned(),
+                expected_type: std::any::type_name::<T>(),
+                expected: T::describe().fingerprint(),
+                got: newest.content.region().header().fingerprint,
+            });
+        };
+        Ok(Live::of_owner(
+            content.clone(),
+            Arc::clone(&newest.subscription),
+        ))
+    }
+
+    /// Hands the cache to the program that a command starts, and to no other: it follows it with
+    /// [`Live::inherited`]. May be called for several caches. Sets the environment variable
+    /// `FLOE_LIVE` of the command, so do not clear its environment afterwards.
+    ///
+    /// ```
+    /// use std::process::Command;
+    /// use floe::{Frozen, Publisher};
+    ///
+    /// let publisher = Publisher::new(&Frozen::freeze("answer", &42_u32)?, None)?;
+    /// let mut command = Command::new("true");
+    /// publisher.pass_to(&mut command)?;
+    /// assert!(command.status().unwrap().success());
+    /// # Ok::<(), floe::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`] and [`Error::Channel`].
+    pub fn pass_to(&self, command: &mut Command) -> Result<()> {
+        let subscription = self.subscription()?;
+        handover::pass(&subscription, command).map_err(|source| Error::Channel {
+            name: self.name().to_owned(),
+            step: "be passed on",
+            source,
+        })
+    }
+
+    /// What is known of the cache.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub fn status(&self) -> Result<Status> {
+        let newest = self.newest()?;
+        let (header, now) = (newest.content.region().header(), clock::boot_now());
+        let freshness = newest.subscription.control.freshness();
+        Ok(Status {
+            name: header.name.clone(),
+            generation: header.generation,
+            age: freshness.age(now),
+            entries: newest.content.entries(),
+            bytes: header.length,
+            fingerprint: header.fingerprint.to_string(),
+            expires_in: freshness.expires_in(now),
+            refresh_in: newest.refresh_at.map(|at| at.saturating_sub(now)),
+            last_error: newest.last_error.clone(),
+            lookups: newest.counters.as_ref().map(Counters::lookups),
+            misses: newest.counters.as_ref().map(Counters::misses),
+        })
+    }
+
+    /// Sets when the cache will be built again, and why the last build failed, for
+    /// [`status`](Self::status) alone.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub fn note(&self, refresh_in: Option<Duration>, last_error: Option<String>) -> Result<()> {
+        let mut newest = self.newest()?;
+        newest.refresh_at = refresh_in.map(|left| clock::boot_now().saturating_add(left));
+        newest.last_error = last_error;
+        Ok(())
+    }
+
+    /// Lets [`status`](Self::status) tell what workers count.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub fn report(&self, counters: &Counters) -> Result<()> {
+        self.newest()?.counters = Some(counters.clone());
+        Ok(())
+    }
+
+    /// Freezes a value as the generation after the newest one, without publishing it.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`], and those of [`Frozen::freeze`].
+    pub fn freeze<T: Value>(&self, value: &T) -> Result<Frozen<T>> {
+        Frozen::freeze_in(Backing::Memfd, self.next_label()?, value)
+    }
+
+    /// A builder for the generation after the newest one.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`], and those of [`MapBuilder::new`].
+    pub fn builder<K: MapKey, V: Value>(&self) -> Result<MapBuilder<K, V>> {
+        let unsealed = Unsealed::create(self.next_label()?, Backing::Memfd)?;
+        Ok(MapBuilder::over(unsealed))
+    }
+
+    /// The name of the cache.
+    pub fn name(&self) -> &str {
+        &self.channel.name
+    }
+
+    pub(crate) fn check_owner(&self) -> Result<()> {
+        self.channel.owner.check("a publisher")
+    }
+
+    /// The readers' end.
+    pub(crate) fn subscription(&self) -> Result<Arc<Subscription>> {
+        Ok(Arc::clone(&self.newest()?.subscription))
+    }
+
+    fn next_label(&self) -> Result<Label> {
+        let newest = self.newest()?;
+        Ok(Label {
+            name: self.name().to_owned(),
+            generation: newest.content.region().header().generation + 1,
+        })
+    }
+
+    fn newest(&self) -> Result<MutexGuard<'_, Newest>> {
+        self.check_owner()?;
+        Ok(self.channel.lock())
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher")
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Channel {
+    fn lock(&self) -> MutexGuard<'_, Newest> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings a region to the readers, in the order that the module describes.
+    fn deliver(
+        &self,
+        newest: &Newest,
+        region: &Region,
+        expire_after: Option<Duration>,
+    ) -> Result<()> {
+        let header = region.header();
+        let failed = |source| Error::Channel {
+            name: header.name.clone(),
+            step: "publish",
+            source,
+        };
+        let no_descriptor = || Error::NoDescriptor {
+            name: header.name.clone(),
+        };
+        let file = region.fd().ok_or_else(no_descriptor)?;
+        let identity = Identity::of(file).map_err(failed)?;
+        let receiver = newest.subscription.mailbox();
+        let put = || mailbox::put(&newest.sender, receiver, header.generation, file);
+        put().map_err(failed)?;
+        mailbox::remove(receiver);
+        let age = header.created.age(&self.opened);
+        self.control.announce(Announcement {
+            generation: header.generation,
+            identity,
+            freshness: Freshness::new(clock::boot_now(), age, expire_after),
+        });
+        // The region is published. If there is no second message, those who poll see it later.
+        let _ = put();
+        mailbox::keep_newest(receiver);
+        Ok(())
+    }
+}
+
+impl Newest {
+    fn holds<T: Content>(&self) -> bool {
+        (&*self.content as &dyn Any).is::<Frozen<T>>()
+    }
+
+    /// Opens another mailbox, when a hostile worker has shut down the one that it shared. Its
+    /// readers keep what they have; those to come get the new one.
+    fn replace_mailbox(&mut self) -> Result<()> {
+        let Subscription { name, control, .. } = &*self.subscription;
+        let failed = |source| opening_failed(name, source);
+        let page = control.as_fd().try_clone_to_owned().map_err(failed)?;
+        let (sender, receiver) = mailbox::create().map_err(failed)?;
+        let page = ControlPage::open(page)?;
+        self.subscription = Arc::new(Subscription::new(name.clone(), page, receiver));
+        self.sender = sender;
+        Ok(())
+    }
+}
+
+fn opening_failed(name: &str, source: io::Error) -> Error {
+    Error::Channel {
+        name: name.to_owned(),
+        step: "be opened",
+        source,
+    }
+}

@@ -1,0 +1,62 @@
+//! What a worker needs to follow a cache: two descriptors.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::control::{Announcement, ControlPage};
+use super::identity::Identity;
+use super::mailbox;
+use crate::error::{Error, Result};
+
+/// The readers' end of a channel.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) name: String,
+    pub(crate) control: ControlPage,
+    mailbox: OwnedFd,
+}
+
+impl Subscription {
+    pub(crate) fn new(name: String, control: ControlPage, mailbox: OwnedFd) -> Self {
+        Self {
+            name,
+            control,
+            mailbox,
+        }
+    }
+
+    /// The memory file that the owner announces as the newest generation, whoever has put it into
+    /// the mailbox.
+    ///
+    /// # Errors
+    /// [`Error::Mailbox`]. While the owner publishes, this is a matter of a moment.
+    pub(crate) fn fetch(&self) -> Result<(Announcement, OwnedFd)> {
+        let announcement = self.control.announcement();
+        let failed = |source| Error::Mailbox {
+            name: self.name.clone(),
+            generation: announcement.generation,
+            source,
+        };
+        let letter = mailbox::peek(&self.mailbox).map_err(failed)?;
+        let identity = Identity::of(&letter.region).map_err(failed)?;
+        // Both halves of an announcement that changes meanwhile belong to real regions, so a
+        // forged one fits neither.
+        if identity != announcement.identity || letter.generation != announcement.generation {
+            return Err(self.disturbed(announcement.generation));
+        }
+        Ok((announcement, letter.region))
+    }
+
+    /// The error for what is in the mailbox instead of a generation.
+    pub(crate) fn disturbed(&self, generation: u64) -> Error {
+        Error::Mailbox {
+            name: self.name.clone(),
+            generation,
+            source: io::ErrorKind::InvalidData.into(),
+        }
+    }
+
+    pub(crate) fn mailbox(&self) -> BorrowedFd<'_> {
+        self.mailbox.as_fd()
+    }
+}

@@ -1,0 +1,69 @@
+//! Readiness for event loops.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::event::{Timespec, epoll};
+
+/// A descriptor that is readable when a generation may have been published since the last
+/// [`clear`](Self::clear): for `poll`, `select`, `epoll`, and async runtimes.
+///
+/// It is readable at first. Clear it *before* `get`, so that no publication is missed; it may be
+/// readable for no reason. Make it in the process that uses it: a forked child shares it with its
+/// parent, and one of them would clear it for both.
+///
+/// Each watch is an epoll instance of its own, which is told once of every message that arrives in
+/// the mailbox; the mailbox itself is always readable, and shared.
+///
+/// ```
+/// use floe::{Frozen, Publisher};
+/// use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+/// use std::os::fd::AsFd;
+///
+/// let publisher = Publisher::new(&Frozen::freeze("answer", &41_u32)?, None)?;
+/// let mut live = publisher.subscribe::<u32>()?;
+/// let watch = live.watch()?;
+/// watch.clear();
+/// publisher.publish(&publisher.freeze(&42_u32)?, None)?;
+///
+/// let mut polled = [PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
+/// assert_eq!(poll(&mut polled, PollTimeout::NONE), Ok(1));
+/// watch.clear();
+/// assert_eq!(*live.get(), 42);
+/// # Ok::<(), floe::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Watch {
+    epoll: OwnedFd,
+}
+
+impl Watch {
+    pub(super) fn on(mailbox: BorrowedFd<'_>) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let every_arrival = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&epoll, mailbox, epoll::EventData::new_u64(0), every_arrival)?;
+        Ok(Self { epoll })
+    }
+
+    /// Makes the descriptor wait for the next publication.
+    pub fn clear(&self) {
+        let now = Timespec::default();
+        let mut arrived = Vec::with_capacity(1);
+        let spare = rustix::buffer::spare_capacity(&mut arrived);
+        // Failing for an interrupt, it stays readable, which is allowed at any time.
+        let _ = epoll::wait(&self.epoll, spare, Some(&now));
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}
+
+/// Some event loops want a number.
+impl AsRawFd for Watch {
+    fn as_raw_fd(&self) -> RawFd {
+        self.epoll.as_raw_fd()
+    }
+}

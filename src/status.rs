@@ -1,0 +1,134 @@
+//! What is known of a cache that is published.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A row about one cache, from its owner or from a [broker](crate::Broker).
+///
+/// It is serialised with durations in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Status {
+    /// The name of the cache.
+    pub name: String,
+    /// The number of the newest generation.
+    pub generation: u64,
+    /// How long ago it was frozen, or last found to be up to date.
+    #[serde(rename = "age_seconds", with = "seconds")]
+    pub age: Duration,
+    /// Entries, if it is a [`Map`](crate::Map).
+    pub entries: Option<u64>,
+    /// Length of the region.
+    pub bytes: u64,
+    /// The structural fingerprint of the type, in hexadecimal digits.
+    pub fingerprint: String,
+    /// How long it may still be read, zero once it has expired; `None` if it never expires.
+    #[serde(rename = "expires_in_seconds", with = "optional_seconds")]
+    pub expires_in: Option<Duration>,
+    /// When the owner will build it again, zero if that is due; `None` if it has said nothing.
+    #[serde(rename = "refresh_in_seconds", with = "optional_seconds")]
+    pub refresh_in: Option<Duration>,
+    /// Why the last build failed; `None` if it has not.
+    pub last_error: Option<String>,
+    /// Lookups of workers, if they are [counted](crate::Counters).
+    pub lookups: Option<u64>,
+    /// Those of them that found nothing.
+    pub misses: Option<u64>,
+}
+
+/// Name, help, and the value if a cache has one.
+type Metric<'a> = (&'a str, &'a str, &'a dyn Fn(&Status) -> Option<f64>);
+
+/// Rows as a page of text that Prometheus reads.
+///
+/// ```
+/// use floe::{Frozen, Publisher, prometheus};
+///
+/// let publisher = Publisher::new(&Frozen::freeze("answer", &42_u32)?, None)?;
+/// let page = prometheus(&[publisher.status()?]);
+/// assert!(page.contains("floe_generation{cache=\"answer\"} 1\n"));
+/// # Ok::<(), floe::Error>(())
+/// ```
+pub fn prometheus(list: &[Status]) -> String {
+    let seconds = |duration: Option<Duration>| duration.map(|it| it.as_secs_f64());
+    let metrics: [Metric; 9] = [
+        ("generation", "Number of the newest generation.", &|it| {
+            Some(it.generation as f64)
+        }),
+        ("age_seconds", "Age of the newest generation.", &|it| {
+            seconds(Some(it.age))
+        }),
+        ("entries", "Entries of the newest generation.", &|it| {
+            it.entries.map(|entries| entries as f64)
+        }),
+        ("bytes", "Length of the newest generation.", &|it| {
+            Some(it.bytes as f64)
+        }),
+        ("expires_in_seconds", "Time until it expires.", &|it| {
+            seconds(it.expires_in)
+        }),
+        (
+            "refresh_in_seconds",
+            "Time until it is due to be built again.",
+            &|it| seconds(it.refresh_in),
+        ),
+        ("lookups", "Lookups of the workers that count.", &|it| {
+            it.lookups.map(|count| count as f64)
+        }),
+        ("misses", "Lookups that found nothing.", &|it| {
+            it.misses.map(|count| count as f64)
+        }),
+        ("failing", "Whether the last build failed.", &|it| {
+            Some(f64::from(u8::from(it.last_error.is_some())))
+        }),
+    ];
+    let mut page = String::new();
+    for (name, help, value) in metrics {
+        // A `String` takes everything.
+        let _ = writeln!(page, "# HELP floe_{name} {help}\n# TYPE floe_{name} gauge");
+        for status in list {
+            if let Some(value) = value(status) {
+                let cache = status.name.replace('\\', "\\\\").replace('"', "\\\"");
+                let _ = writeln!(page, "floe_{name}{{cache=\"{cache}\"}} {value}");
+            }
+        }
+    }
+    page
+}
+
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(it: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(it.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+mod optional_seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(
+        it: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        it.map(|it| it.as_secs_f64()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let seconds = Option::<f64>::deserialize(from)?;
+        let duration = seconds.map(Duration::try_from_secs_f64).transpose();
+        duration.map_err(D::Error::custom)
+    }
+}

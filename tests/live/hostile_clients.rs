@@ -1,0 +1,96 @@
+//! Clients of a broker that mean harm.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use floe::{Broker, Live};
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::socket::{MsgFlags, recv};
+use std::os::fd::AsFd;
+
+use crate::fixture::{Numbers, Socket, channel, read, send};
+use crate::forking::{next_descriptor, set_limit};
+
+/// Whether the broker closes a connection without an answer.
+fn is_dismissed(client: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(client.as_fd(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut polled, 60_000_u16), Ok(1), "no answer");
+    matches!(
+        recv(client.as_raw_fd(), &mut [0; 64], MsgFlags::empty()),
+        Ok(0) | Err(nix::errno::Errno::ECONNRESET)
+    )
+}
+
+fn assert_serves(socket: &Socket) {
+    let mut live = Live::<Numbers>::connect(&socket.path, "numbers").unwrap();
+    assert_eq!(read(&mut live), 1);
+}
+
+pub(crate) fn nonsense_gets_no_answer() {
+    let (publisher, _live) = channel();
+    let socket = Socket::new();
+    let _broker = Broker::serve(&socket.path, [&publisher]).unwrap();
+    let free = next_descriptor();
+    let endless = [b'x'; 100_000];
+    let unending_name = [b"\x89floebr1\x02", &endless[..]].concat();
+    for nonsense in [
+        &b"GET / HTTP/1.1"[..],
+        b"\x89floe",
+        b"\x89floebr1",
+        b"\x89floebr1\x07",
+        b"\x89floebr1\x02\xff",
+        &endless,
+        &unending_name,
+    ] {
+        let client = socket.connect();
+        send(&client, nonsense, &[]).unwrap();
+        assert!(is_dismissed(&client), "{nonsense:?}");
+    }
+    let client = socket.connect();
+    send(&client, b"with descriptors", &[client.as_raw_fd(); 250]).unwrap();
+    assert!(is_dismissed(&client));
+    drop(client);
+    assert_serves(&socket);
+    assert_eq!(next_descriptor(), free);
+}
+
+pub(crate) fn ten_thousand_silent_clients_hold_up_nobody() {
+    let (publisher, _live) = channel();
+    let socket = Socket::new();
+    let broker = Broker::serve(&socket.path, [&publisher]).unwrap();
+    let mut silent = Vec::new();
+    for number in 0..10_000 {
+        let client = socket.connect();
+        match number % 3 {
+            0 => silent.push(client),
+            // It asks, and never reads the answer.
+            1 => drop(send(&client, b"\x89floebr1\x01", &[])),
+            _ => drop(client),
+        }
+        if silent.len() > 100 {
+            silent.remove(0);
+        }
+        if number % 1000 == 0 {
+            assert_serves(&socket);
+        }
+    }
+    assert_serves(&socket);
+    broker.stop();
+    assert!(silent.iter().all(is_dismissed), "none is left open");
+}
+
+/// The broker runs in this process, so its clients take its descriptors as well.
+pub(crate) fn want_of_descriptors_passes() {
+    let (publisher, _live) = channel();
+    let socket = Socket::new();
+    let _broker = Broker::serve(&socket.path, [&publisher]).unwrap();
+    assert_serves(&socket);
+    let lifted = set_limit(libc::RLIMIT_NOFILE, next_descriptor() as u64 + 1);
+    let client = socket.connect();
+    let asked = send(&client, b"\x89floebr1\x01", &[]);
+    set_limit(libc::RLIMIT_NOFILE, lifted);
+    asked.unwrap();
+    let mut polled = [PollFd::new(client.as_fd(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut polled, 60_000_u16), Ok(1), "it has not recovered");
+    assert_serves(&socket);
+}

@@ -1,0 +1,139 @@
+//! A worker that means harm reaches nobody's data.
+
+use std::fs;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::process;
+use std::ptr::NonNull;
+
+use floe::{Error, Frozen, Live, prefork};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
+
+use crate::attacks::{ATTACKS, Target, attacked};
+use crate::fixture::{Numbers, channel, descriptors, mailbox, numbers, publish_next, read, send};
+use crate::forking::next_descriptor;
+
+/// Where the control page is mapped, and how; a writable map comes first.
+fn control_maps() -> Vec<(String, u64)> {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let mut found = Vec::new();
+    for line in maps.lines().filter(|line| line.contains("floe-control:")) {
+        let (range, rest) = line.split_once(' ').unwrap();
+        let start = u64::from_str_radix(range.split_once('-').unwrap().0, 16).unwrap();
+        found.push((rest[..4].to_owned(), start));
+    }
+    found.sort_by(|left, right| right.cmp(left));
+    found
+}
+
+pub(crate) fn no_attack_changes_the_control_page() {
+    let (publisher, mut live) = channel();
+    let maps = control_maps();
+    assert_eq!((&*maps[0].0, &*maps[1].0), ("rw-s", "r--s"));
+    let inherited = prefork::spawn(1, |_| control_maps()).unwrap();
+    assert_eq!(inherited.join().unwrap(), [&maps[1..]]);
+
+    let fds = descriptors("floe-control:");
+    assert_eq!(fds.len(), 1);
+    let target = Target {
+        // SAFETY: the publisher keeps it open.
+        fd: unsafe { BorrowedFd::borrow_raw(fds[0]) },
+        address: NonNull::new(maps[1].1 as *mut _).unwrap(),
+        length: 4096,
+        owner: process::id(),
+    };
+    for (name, refusals, attack) in ATTACKS {
+        let got = Errno::from_raw(attacked(&target, attack));
+        assert!(refusals.contains(&got), "{name}: {got}");
+        assert_eq!(read(&mut live), 1, "{name}");
+    }
+    assert_eq!(publish_next(&publisher), 2);
+    assert_eq!(read(&mut live), 2);
+}
+
+/// Lets a worker do something to the mailbox.
+fn disturb(act: impl FnOnce([BorrowedFd<'static>; 2])) {
+    prefork::spawn(1, |_| act(mailbox()))
+        .unwrap()
+        .join()
+        .unwrap();
+}
+
+fn drain(reader: BorrowedFd) {
+    while recv(reader.as_raw_fd(), &mut [0; 8], MsgFlags::MSG_DONTWAIT).is_ok() {}
+}
+
+fn is_missed(live: &Live<Numbers>) -> bool {
+    matches!(live.last_error(), Some(Error::Mailbox { .. }))
+}
+
+pub(crate) fn a_drained_mailbox_is_filled_again() {
+    let (publisher, mut live) = channel();
+    let mut late = live.clone();
+    publish_next(&publisher);
+    assert_eq!(read(&mut live), 2);
+    disturb(|[_, reader]| drain(reader));
+    assert_eq!(read(&mut late), 1, "it keeps what it has");
+    assert!(is_missed(&late), "{:?}", late.last_error());
+    assert_eq!(publish_next(&publisher), 3);
+    assert_eq!((read(&mut live), read(&mut late)), (3, 3));
+    assert!(late.last_error().is_none());
+}
+
+pub(crate) fn readers_can_send_nothing_to_the_owner() {
+    let (_publisher, _live) = channel();
+    disturb(|[_, reader]| assert_eq!(send(reader, b"message", &[]), Err(Errno::EPIPE)));
+}
+
+pub(crate) fn a_flooded_mailbox_is_cleared() {
+    let (publisher, mut live) = channel();
+    for message in [&b""[..], b"garbage!", &[7; 500]] {
+        disturb(|[writer, _]| while send(writer, message, &[]).is_ok() {});
+        // The first takes out what is in the way, also if its own message is lost.
+        publish_next(&publisher);
+        let last = publish_next(&publisher);
+        assert_eq!(read(&mut live), last);
+    }
+}
+
+pub(crate) fn a_forged_region_is_not_taken() {
+    let (publisher, live) = channel();
+    let free = next_descriptor();
+    for carried in [1, 250] {
+        let mut late = live.clone();
+        let generation = publish_next(&publisher);
+        disturb(|[writer, reader]| {
+            drain(reader);
+            // A region of the right name, type and generation, but not the owner's.
+            let first = Frozen::freeze("numbers", &numbers(1)).unwrap();
+            let forger = floe::Publisher::new(&first, None).unwrap();
+            let forged = loop {
+                let forged = forger.freeze(&numbers(999)).unwrap();
+                if forged.generation() == generation {
+                    break forged;
+                }
+                forger.publish(&forged, None).unwrap();
+            };
+            let fds = vec![forged.as_fd().unwrap().as_raw_fd(); carried];
+            send(writer, &generation.to_ne_bytes(), &fds).unwrap();
+        });
+        assert_eq!(read(&mut late), 1);
+        assert!(is_missed(&late), "{:?}", late.last_error());
+    }
+    assert_eq!(next_descriptor(), free, "none is leaked");
+    let mut live = live;
+    let last = publish_next(&publisher);
+    assert_eq!(read(&mut live), last);
+}
+
+pub(crate) fn a_mailbox_that_is_shut_down_keeps_its_readers() {
+    let (publisher, mut live) = channel();
+    disturb(|[_, reader]| shutdown(reader.as_raw_fd(), Shutdown::Both).unwrap());
+    let next = publisher.freeze(&numbers(2)).unwrap();
+    publisher.publish(&next, None).unwrap();
+    assert_eq!(read(&mut live), 1);
+    let mut fresh = publisher.subscribe::<Numbers>().unwrap();
+    assert_eq!(read(&mut fresh), 2);
+    publish_next(&publisher);
+    assert_eq!((read(&mut live), read(&mut fresh)), (1, 3));
+}

@@ -1,0 +1,70 @@
+//! What the handles promise that follow the generations of a cache. These tests fork, so they run
+//! on the main thread of a process that has no other.
+#![allow(unsafe_code)]
+
+#[path = "../attacks/mod.rs"]
+mod attacks;
+#[allow(dead_code)]
+#[path = "../forking/mod.rs"]
+mod forking;
+
+mod brokers;
+mod endings;
+mod fixture;
+mod following;
+mod hostile_brokers;
+mod hostile_clients;
+mod hostile_workers;
+mod programs;
+mod reading;
+mod sockets;
+
+use std::{env, process::ExitCode};
+
+use forking::trials;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let Some(code) = programs::run(&arguments) {
+        return code;
+    }
+    forking::run(trials![
+        following::workers_see_every_generation_whole,
+        following::a_handle_moves_only_when_it_is_read,
+        following::waiting_ends_with_the_next_generation,
+        following::a_watch_is_told_of_each_publication,
+        following::what_does_not_continue_a_cache_is_refused,
+        following::a_child_cannot_publish,
+        following::an_expired_cache_is_not_given,
+        following::a_renewed_cache_is_young_again,
+        reading::a_get_that_finds_nothing_new_makes_no_system_call,
+        reading::want_of_resources_keeps_the_generation,
+        reading::counts_outlive_the_workers_that_counted,
+        endings::a_thousand_workers_leave_nothing,
+        endings::the_owner_may_be_killed_at_any_moment,
+        endings::a_fork_beside_publishing_threads_reads,
+        hostile_workers::no_attack_changes_the_control_page,
+        hostile_workers::a_drained_mailbox_is_filled_again,
+        hostile_workers::readers_can_send_nothing_to_the_owner,
+        hostile_workers::a_flooded_mailbox_is_cleared,
+        hostile_workers::a_forged_region_is_not_taken,
+        hostile_workers::a_mailbox_that_is_shut_down_keeps_its_readers,
+        programs::a_program_follows_what_it_was_passed,
+        programs::nothing_is_passed_to_others,
+        programs::a_program_is_told_what_is_wrong,
+        programs::a_program_with_more_rights_than_its_parent_inherits_nothing,
+        brokers::a_client_follows_without_the_broker,
+        brokers::a_broker_lists_its_caches,
+        brokers::a_client_is_told_what_is_wrong,
+        brokers::fork_serve_stop_fork,
+        sockets::a_socket_is_for_its_user_alone,
+        sockets::only_a_dead_socket_is_replaced,
+        sockets::another_user_is_refused,
+        hostile_clients::nonsense_gets_no_answer,
+        hostile_clients::ten_thousand_silent_clients_hold_up_nobody,
+        hostile_clients::want_of_descriptors_passes,
+        hostile_brokers::lies_of_a_broker_are_errors,
+        hostile_brokers::lies_of_an_owner_are_errors,
+        hostile_brokers::a_lying_owner_cannot_take_back,
+    ])
+}
