@@ -1,7 +1,10 @@
 //! Walks over the entries of B-trees, hash tables and keyed maps.
 
-use std::borrow::Cow;
+mod keyed;
+mod table;
+mod tree;
 
+<<<<<<< HEAD
 use super::archive::{Archive, Run};
 use super::fault::{Fault, Problem, Read};
 use crate::archive::{GROUP, NodeLayout, WORD};
@@ -11,6 +14,11 @@ use crate::schema::{Shape, Type, TypeIndex};
 const WORD_LENGTH: u64 = WORD as u64;
 /// No tree of 2^32 entries is higher.
 const TREE_LIMIT: usize = 64;
+=======
+pub(crate) use keyed::{EntryLayout, Frame, Keyed};
+pub(crate) use table::Table;
+pub(crate) use tree::Tree;
+>>>>>>> cli
 
 /// Where a key and its value lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +26,7 @@ pub(crate) struct Pair {
     pub(crate) key: u64,
     pub(crate) value: u64,
 }
+<<<<<<< HEAD
 
 /// The entries of a B-tree, in the order of their keys.
 #[derive(Debug, Clone)]
@@ -381,3 +390,5 @@ impl Iterator for Keyed<'_> {
         Some(frame)
     }
 }
+=======
+>>>>>>> cli
