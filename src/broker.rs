@@ -29,8 +29,8 @@ use crate::channel::Publisher;
 use crate::error::{Error, Result};
 use crate::owner::Owner;
 
-pub use client::list;
-pub(crate) use client::request_channel;
+pub(crate) use client::subscribe;
+pub use client::{fetch, list};
 
 use server::Server;
 use socket::Place;

@@ -22,7 +22,8 @@
 //! # Trust
 //! Whoever holds the mailbox can empty it, and a forked worker can put anything into it, since it
 //! inherits the owner's end as well. That cannot change what anybody reads: a region is taken only
-//! if it is the memory file that the control page announces. Readers then keep the generation that
+//! if it is the memory file that the control page announces (a process that may trace the owner can
+//! do anything in it, and needs no channel for that). Readers then keep the generation that
 //! they have; the next publication fills the mailbox again. Where one has shut the mailbox down, it gets
 //! replaced, for those who come later.
 
@@ -31,9 +32,11 @@ mod handover;
 mod identity;
 mod mailbox;
 mod publisher;
+mod status;
 mod subscription;
 
 pub(crate) use control::{Announcement, ControlPage, Freshness};
 pub(crate) use handover::Inherited;
 pub use publisher::Publisher;
-pub(crate) use subscription::Subscription;
+pub use status::{ChannelStatus, prometheus};
+pub(crate) use subscription::{RETRY, Subscription, is_passing};

@@ -79,11 +79,10 @@ mod message;
 mod owner;
 mod region;
 mod sorted;
-mod status;
 
 pub use archive::{CheckStrategy, FreezeStrategy, Freezer, Interning, Validator, Value};
-pub use broker::{Broker, list};
-pub use channel::Publisher;
+pub use broker::{Broker, fetch, list};
+pub use channel::{ChannelStatus, Publisher, prometheus};
 pub use counters::{Counter, Counters};
 pub use error::{Error, Result};
 pub use floe_derive::{Key, Schema};
@@ -94,7 +93,6 @@ pub use map::{Key, Map, MapBuilder};
 pub use region::Advice;
 pub use schema::Schema;
 pub use sorted::Sorted;
-pub use status::{Status, prometheus};
 
 /// The program of the README is run like the examples of the documentation.
 #[cfg(doctest)]

@@ -9,18 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::broker;
-use crate::channel::{Announcement, ControlPage, Freshness, Inherited, Subscription};
+use crate::channel::{Announcement, Freshness, Inherited, RETRY, Subscription, is_passing};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::region::Region;
 
 pub use watch::Watch;
-
-/// How long a handle waits before it tries again to take a generation that it could not take.
-const RETRY: Duration = Duration::from_millis(1);
-/// How long a new handle waits for its first generation.
-const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A handle on a cache that follows its newest generation.
 ///
@@ -124,26 +119,14 @@ impl<T: Content> Live<T> {
     /// Those of [`list`](crate::list()); [`Error::UnknownCache`]; and those of
     /// [`Frozen::from_fd`], as [`Error::SchemaMismatch`] for another type.
     pub fn connect(path: impl AsRef<Path>, name: &str) -> Result<Self> {
-        let [control, mailbox] = broker::request_channel(path.as_ref(), name)?;
-        let control = ControlPage::open(control)?;
-        Self::from_elsewhere(Subscription::new(name.to_owned(), control, mailbox))
+        Self::from_elsewhere(broker::subscribe(path.as_ref(), name)?)
     }
 
     /// Over a channel of another process, with the generation that is the newest.
     fn from_elsewhere(subscription: Subscription) -> Result<Self> {
         let origin = Origin::Elsewhere;
-        let until = Instant::now() + PATIENCE;
-        let (announcement, current) = loop {
-            match take(&subscription, origin) {
-                // It may be in the middle of a publication.
-                Err(error) if is_passing(&error) && Instant::now() < until => {
-                    subscription
-                        .control
-                        .wait(subscription.control.publications(), RETRY);
-                }
-                taken => break taken?,
-            }
-        };
+        let attempt = |subscription: &Subscription| take(subscription, origin);
+        let (announcement, current) = subscription.patiently(attempt)?;
         Ok(Self {
             generation: announcement.generation,
             current,
@@ -339,11 +322,6 @@ impl Missed {
     fn stands(&self, newest: u64) -> bool {
         self.generation == newest && self.retry_at.is_none_or(|at| clock::boot_now() < at)
     }
-}
-
-/// Whether another attempt may succeed. A region that was refused will be refused again.
-fn is_passing(error: &Error) -> bool {
-    matches!(error, Error::Mailbox { .. } | Error::Descriptor { .. })
 }
 
 impl<T: Content> Clone for Live<T> {

@@ -13,10 +13,11 @@ use rustix::net::{
 };
 
 use super::protocol::{LONGEST, Reply, Request, read_list};
+use crate::channel::{ChannelStatus, ControlPage, Subscription};
 use crate::error::{Error, Result};
 use crate::format::check_name;
 use crate::message::{receive, send};
-use crate::status::Status;
+use crate::region;
 
 /// How long a client waits for a broker that is busy or dead.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// # Errors
 /// [`Error::Broker`] if there is none, or it does not answer within 5 seconds;
 /// [`Error::NotBroker`] if something else answers; [`Error::BrokerRefused`].
-pub fn list(path: impl AsRef<Path>) -> Result<Vec<Status>> {
+pub fn list(path: impl AsRef<Path>) -> Result<Vec<ChannelStatus>> {
     let path = path.as_ref();
     match ask(path, &Request::List)? {
         (Reply::List, descriptors) => received_list(path, descriptors),
@@ -36,17 +37,38 @@ pub fn list(path: impl AsRef<Path>) -> Result<Vec<Status>> {
     }
 }
 
-/// The control page and the mailbox of a cache, from a broker that need not be honest.
+/// The sealed memory file of the newest generation of a cache, for tools that read caches of any
+/// type. Nothing but its seals was checked.
 ///
 /// # Errors
-/// Those of [`list`], [`Error::Name`] and [`Error::UnknownCache`].
-pub(crate) fn request_channel(path: &Path, name: &str) -> Result<[OwnedFd; 2]> {
+/// Those of [`Live::connect`](crate::Live::connect), but for those of [`Frozen::from_fd`].
+///
+/// [`Frozen::from_fd`]: crate::Frozen::from_fd
+pub fn fetch(path: impl AsRef<Path>, name: &str) -> Result<OwnedFd> {
+    let subscription = subscribe(path.as_ref(), name)?;
+    let (_, region) = subscription.patiently(Subscription::fetch)?;
+    region::sealed_length(&region, region::all_seals())?;
+    Ok(region)
+}
+
+/// The channel of a cache, from a broker that need not be honest.
+///
+/// # Errors
+/// Those of [`list`], [`Error::Name`], [`Error::UnknownCache`] and those of
+/// [`ControlPage::open`].
+pub(crate) fn subscribe(path: &Path, name: &str) -> Result<Subscription> {
     check_name(name)?;
     let request = Request::Follow {
         name: name.to_owned(),
     };
     match ask(path, &request)? {
-        (Reply::Channel, descriptors) => descriptors.try_into().map_err(|_| not_broker(path)),
+        (Reply::Channel, descriptors) => {
+            let Ok([control, mailbox]) = <[OwnedFd; 2]>::try_from(descriptors) else {
+                return Err(not_broker(path));
+            };
+            let control = ControlPage::open(control)?;
+            Ok(Subscription::new(name.to_owned(), control, mailbox))
+        }
         (Reply::Unknown, descriptors) => {
             let known = received_list(path, descriptors)?;
             Err(Error::UnknownCache {
@@ -59,7 +81,7 @@ pub(crate) fn request_channel(path: &Path, name: &str) -> Result<[OwnedFd; 2]> {
     }
 }
 
-fn received_list(path: &Path, descriptors: Vec<OwnedFd>) -> Result<Vec<Status>> {
+fn received_list(path: &Path, descriptors: Vec<OwnedFd>) -> Result<Vec<ChannelStatus>> {
     let Ok([list]) = <[OwnedFd; 1]>::try_from(descriptors) else {
         return Err(not_broker(path));
     };

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
+use crate::channel::ChannelStatus;
 use crate::format::NAME_LENGTH;
 use crate::region;
-use crate::status::Status;
 
 /// What every message begins with; the digit is the version of the protocol.
 const MAGIC: &[u8; 8] = b"\x89floebr1";
@@ -73,7 +73,7 @@ fn message(kind: u8, name: &str) -> Vec<u8> {
 }
 
 /// Writes a list into a sealed memory file: of any length, and sent without waiting.
-pub(super) fn write_list(list: &[Status]) -> io::Result<OwnedFd> {
+pub(super) fn write_list(list: &[ChannelStatus]) -> io::Result<OwnedFd> {
     let mut file = region::memory_file("floe-list")?;
     file.write_all(&serde_json::to_vec(list)?)?;
     region::seal(&file)?;
@@ -81,7 +81,7 @@ pub(super) fn write_list(list: &[Status]) -> io::Result<OwnedFd> {
 }
 
 /// Reads a list from a descriptor of anybody.
-pub(super) fn read_list(fd: OwnedFd) -> io::Result<Vec<Status>> {
+pub(super) fn read_list(fd: OwnedFd) -> io::Result<Vec<ChannelStatus>> {
     // Reading from anything but a memory file might never end.
     let length = region::sealed_length(&fd, region::all_seals()).map_err(io::Error::other)?;
     if length > LONGEST_LIST {

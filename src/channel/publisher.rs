@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::control::{Announcement, ControlPage, ControlWriter, Freshness};
 use super::identity::Identity;
+use super::status::ChannelStatus;
 use super::subscription::Subscription;
 use super::{handover, mailbox};
 use crate::archive::Value;
@@ -21,7 +22,6 @@ use crate::live::Live;
 use crate::map::{self, MapBuilder, MapKey};
 use crate::owner::Owner;
 use crate::region::{Backing, Label, Region, Unsealed};
-use crate::status::Status;
 
 /// The owner's end of a channel: publishes the generations of one cache to all who follow it.
 ///
@@ -241,11 +241,11 @@ impl Publisher {
     ///
     /// # Errors
     /// [`Error::NotOwner`].
-    pub fn status(&self) -> Result<Status> {
+    pub fn status(&self) -> Result<ChannelStatus> {
         let newest = self.newest()?;
         let (header, now) = (newest.content.region().header(), clock::boot_now());
         let freshness = newest.subscription.control.freshness();
-        Ok(Status {
+        Ok(ChannelStatus {
             name: header.name.clone(),
             generation: header.generation,
             age: freshness.age(now),

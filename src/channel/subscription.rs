@@ -2,11 +2,17 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use super::control::{Announcement, ControlPage};
 use super::identity::Identity;
 use super::mailbox;
 use crate::error::{Error, Result};
+
+/// How long to wait before a generation that could not be taken is tried again.
+pub(crate) const RETRY: Duration = Duration::from_millis(1);
+/// How long a new reader waits for its first generation.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The readers' end of a channel.
 #[derive(Debug)]
@@ -47,6 +53,20 @@ impl Subscription {
         Ok((announcement, letter.region))
     }
 
+    /// Makes an attempt again for a while, for it may come in the middle of a publication.
+    pub(crate) fn patiently<R>(&self, attempt: impl Fn(&Self) -> Result<R>) -> Result<R> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.control.publications();
+            match attempt(self) {
+                Err(error) if is_passing(&error) && Instant::now() < until => {
+                    self.control.wait(seen, RETRY);
+                }
+                result => return result,
+            }
+        }
+    }
+
     /// The error for what is in the mailbox instead of a generation.
     pub(crate) fn disturbed(&self, generation: u64) -> Error {
         Error::Mailbox {
@@ -59,4 +79,9 @@ impl Subscription {
     pub(crate) fn mailbox(&self) -> BorrowedFd<'_> {
         self.mailbox.as_fd()
     }
+}
+
+/// Whether another attempt may succeed. A region that was refused will be refused again.
+pub(crate) fn is_passing(error: &Error) -> bool {
+    matches!(error, Error::Mailbox { .. } | Error::Descriptor { .. })
 }

@@ -50,6 +50,9 @@ pub(crate) fn a_broker_lists_its_caches() {
     }
     assert_eq!((&*numbers.name, numbers.generation), ("numbers", 2));
     assert_eq!((numbers.entries, numbers.expires_in), (None, None));
+    let fetched = floe::fetch(&socket.path, "numbers").unwrap();
+    let numbers = floe::Frozen::<Numbers>::from_fd(fetched).unwrap();
+    assert_eq!((numbers.generation(), numbers[0].to_native()), (2, 2));
     let page = prometheus(&list);
     assert!(
         page.contains("floe_entries{cache=\"a \\\"map\\\"\"} 2\n"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use floe::{Error, Frozen, Publisher, prefork};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::alarm;
 
 use crate::fixture::{Numbers, channel, numbers, publish_next, read};
 use crate::forking::{Gate, next_descriptor};
@@ -17,6 +18,8 @@ pub(crate) fn workers_see_every_generation_whole() {
     const LAST: u64 = 2000;
     let (publisher, live) = channel();
     let pool = prefork::spawn(READERS, |worker| {
+        // Ends a reader that would wait for ever.
+        alarm::set(60);
         let mut live = live;
         let mut newest = 0;
         while newest < LAST {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// It is serialised with durations in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Status {
+pub struct ChannelStatus {
     /// The name of the cache.
     pub name: String,
     /// The number of the newest generation.
@@ -39,7 +39,7 @@ pub struct Status {
 }
 
 /// Name, help, and the value if a cache has one.
-type Metric<'a> = (&'a str, &'a str, &'a dyn Fn(&Status) -> Option<f64>);
+type Metric<'a> = (&'a str, &'a str, &'a dyn Fn(&ChannelStatus) -> Option<f64>);
 
 /// Rows as a page of text that Prometheus reads.
 ///
@@ -51,7 +51,7 @@ type Metric<'a> = (&'a str, &'a str, &'a dyn Fn(&Status) -> Option<f64>);
 /// assert!(page.contains("floe_generation{cache=\"answer\"} 1\n"));
 /// # Ok::<(), floe::Error>(())
 /// ```
-pub fn prometheus(list: &[Status]) -> String {
+pub fn prometheus(list: &[ChannelStatus]) -> String {
     let seconds = |duration: Option<Duration>| duration.map(|it| it.as_secs_f64());
     let metrics: [Metric; 9] = [
         ("generation", "Number of the newest generation.", &|it| {
