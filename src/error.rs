@@ -303,6 +303,35 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// A file that a build reads is larger than a build may read.
+    #[error(
+        "cannot read {}: it has {got} bytes, more than the {most} that a build may read of one file; see Policy::read_limit",
+        path.display()
+    )]
+    InputTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that may be read, in bytes.
+        most: u64,
+        /// Bytes that it has, or of which it had more when reading stopped.
+        got: u64,
+    },
+    /// A pattern of paths cannot be understood.
+    #[error("the pattern {pattern:?} cannot be understood: {reason}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A policy contradicts itself.
+    #[error("the policy of cache {name:?} contradicts itself: {problem}")]
+    Policy {
+        /// The cache.
+        name: String,
+        /// What does not fit.
+        problem: &'static str,
+    },
     /// A file does not hold a valid region of the type asked for.
     #[error("cannot load {}: {source}", path.display())]
     Load {

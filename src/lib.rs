@@ -61,14 +61,17 @@ mod archive;
 mod clock;
 mod error;
 mod frozen;
+mod inputs;
 mod owner;
 mod region;
 mod sorted;
 
 pub use archive::{CheckStrategy, FreezeStrategy, Freezer, Interning, Validator, Value};
+pub use clock::{Clock, Moment};
 pub use error::{Error, Result};
 pub use floe_derive::{Key, Schema};
 pub use frozen::{Content, Frozen};
+pub use inputs::{Change, Difference, DirectoryEntry, EntryKind, Inputs};
 pub use intern::{Intern, Interned};
 pub use map::{Key, Map, MapBuilder};
 pub use region::Advice;

@@ -25,10 +25,17 @@ const CLAIMS_PER_BYTE: usize = 4;
 /// work instead: depth by a limit, and the bytes claimed by a multiple of the archive's length.
 /// An honest archive points to each byte once, since values behind shared pointers are checked
 /// once for each address and type; some of rkyv's collections look at a node up to three times.
-/// Values that overlap are harmless, because nothing in an archive can be written.
+/// Values that overlap are harmless, because nothing in an archive can be written. Only the heads
+/// of a map's entries may not be part of any value: they change when an entry is carried into the
+/// next generation as garbage.
 #[derive(Debug)]
 pub struct Validator {
     archive: Range<usize>,
+    /// What the entry being checked may claim without a look at the others.
+    own: Range<usize>,
+    /// Where the entries up to the one being checked start, and how long their heads are.
+    heads: Vec<usize>,
+    head_length: usize,
     depth: u32,
     /// The deepest level since the shared value that was started last.
     deepest: u32,
@@ -62,6 +69,8 @@ enum Refusal {
     },
     #[error("a pointer to offset {offset} is not aligned to {align}")]
     Unaligned { offset: isize, align: usize },
+    #[error("a pointer to {length} bytes at offset {offset} leads to the head of an entry, or to a later one")]
+    Head { offset: isize, length: usize },
     #[error("values overlap: pointers claim many times the {archive} bytes that the archive has")]
     Overlap { archive: usize },
     #[error("values are nested deeper than {DEPTH_LIMIT} levels")]
@@ -78,11 +87,33 @@ impl Validator {
         let range = archive.as_ptr_range();
         Self {
             archive: range.start as usize..range.end as usize,
+            own: range.start as usize..range.end as usize,
+            heads: Vec::new(),
+            head_length: 0,
             depth: 0,
             deepest: 0,
             budget: archive.len().saturating_mul(CLAIMS_PER_BYTE),
             shared: HashMap::new(),
         }
+    }
+
+    /// Goes on to the next entry of a map, whose head no value may claim.
+    pub(crate) fn enter(&mut self, entry: &[u8], head_length: usize) {
+        let range = entry.as_ptr_range();
+        self.own = range.start as usize + head_length..range.end as usize;
+        self.heads.push(range.start as usize);
+        self.head_length = head_length;
+    }
+
+    /// Whether a range is free of heads, as far as those are known. Interned values lie in earlier
+    /// entries; what lies in later ones was not entered yet.
+    fn avoids_heads(&self, start: usize, end: usize) -> bool {
+        if self.own.start <= start && end <= self.own.end {
+            return true;
+        }
+        let before = self.heads.partition_point(|head| *head < end);
+        let last = before.checked_sub(1).map(|last| self.heads[last]);
+        end <= self.own.end && last.is_some_and(|head| head + self.head_length <= start)
     }
 
     fn length(&self) -> usize {
@@ -103,6 +134,12 @@ impl Validator {
             return Err(Refusal::Unaligned {
                 offset,
                 align: layout.align(),
+            });
+        }
+        if !self.avoids_heads(address, address + layout.size()) {
+            return Err(Refusal::Head {
+                offset,
+                length: layout.size(),
             });
         }
         match self.budget.checked_sub(layout.size()) {

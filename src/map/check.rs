@@ -6,7 +6,7 @@ use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::{BoxedError, Strategy};
 use rkyv::validation::ArchiveContextExt;
 
-use super::entry::{Entry, head_is_garbage, head_length};
+use super::entry::{Entry, HEAD, head_is_garbage, head_length};
 use super::index::{HEAD_LENGTH, IndexHead, Line, home, most_steps, next, tag};
 use super::key::Key;
 use crate::archive::{CheckStrategy, Collections, Validator};
@@ -93,6 +93,7 @@ where
     while offset < archive.len() {
         let at = |reason| Problem::Archive(format!("entry at offset {offset}: {reason}"));
         let (length, garbage) = frame::<K, V>(&archive[offset..]).map_err(at)?;
+        validator.enter(&archive[offset..offset + length], HEAD);
         if garbage {
             counted.garbage += length as u64;
         } else {

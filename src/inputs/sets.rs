@@ -1,0 +1,224 @@
+//! The inputs of a generation: each distinct one once, each distinct set of them once.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+
+use super::check::Changed;
+use super::input::Input;
+
+/// What a generation was built from.
+///
+/// Inputs are kept once however many entries have them, and sets of inputs once however many
+/// entries have the same. A whole value has one set; a map has the set of its list of keys, the set
+/// that most entries have, and a set for each other entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Sets {
+    /// The distinct inputs, sorted by what they are about.
+    pub(super) inputs: Vec<Input>,
+    /// The distinct sets, as ascending numbers of inputs.
+    pub(super) sets: Vec<Vec<u32>>,
+    /// The set of a whole value, or of the list of keys.
+    pub(super) whole: u32,
+    /// The set of the entries that are not in `entries`.
+    pub(super) common: u32,
+    /// Entries by their unit, and their sets; ascending.
+    pub(super) entries: Vec<(u32, u32)>,
+    /// Entries that were not asked for when this generation was built, by their unit, and the
+    /// generation in which they last were; ascending.
+    pub(super) idle: Vec<(u32, u64)>,
+    /// Digest of the value that the cache is keyed by.
+    pub(super) keyed_by: u128,
+}
+
+impl Sets {
+    /// The inputs of one build.
+    pub(crate) fn of_whole(inputs: impl IntoIterator<Item = Input>) -> Self {
+        let mut builder = SetsBuilder::default();
+        let whole = builder.add(inputs);
+        builder.finish(whole)
+    }
+
+    pub(crate) fn keyed_by(&self) -> u128 {
+        self.keyed_by
+    }
+
+    pub(crate) fn with_keyed_by(self, keyed_by: u128) -> Self {
+        Self { keyed_by, ..self }
+    }
+
+    /// Whether anything could change.
+    pub(crate) fn has_inputs(&self) -> bool {
+        !self.inputs.is_empty()
+    }
+
+    /// The paths that are looked at.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &std::path::Path> {
+        self.inputs.iter().filter_map(|input| match &input.subject {
+            super::input::Subject::Path(path) => Some(path.as_path()),
+            _ => None,
+        })
+    }
+
+    /// What of a map is touched by changes.
+    pub(crate) fn touched(&self, changed: &Changed) -> Touched {
+        let touched: Vec<bool> = self
+            .sets
+            .iter()
+            .map(|set| set.iter().any(|input| changed.flags[*input as usize]))
+            .collect();
+        let is_touched = |set: u32| touched[set as usize];
+        Touched {
+            whole: is_touched(self.whole),
+            common: is_touched(self.common),
+            entries: self
+                .entries
+                .iter()
+                .filter(|(_, set)| is_touched(*set))
+                .map(|(unit, _)| *unit)
+                .collect(),
+        }
+    }
+
+    /// Whether an entry has the common set.
+    pub(crate) fn is_common(&self, unit: u32) -> bool {
+        self.entries
+            .binary_search_by_key(&unit, |(unit, _)| *unit)
+            .is_err()
+    }
+
+    /// The idle entries, and the generations in which they were last asked for.
+    pub(crate) fn idle(&self) -> &[(u32, u64)] {
+        &self.idle
+    }
+}
+
+/// What of a map is touched by changes of inputs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Touched {
+    /// The list of keys.
+    pub(crate) whole: bool,
+    /// The entries with the common set.
+    pub(crate) common: bool,
+    /// Units of other entries, ascending.
+    pub(crate) entries: Vec<u32>,
+}
+
+/// Collects the sets of a new generation.
+#[derive(Debug, Default)]
+pub(crate) struct SetsBuilder {
+    inputs: HashMap<Input, u32>,
+    sets: HashMap<Vec<u32>, u32>,
+    entries: Vec<(u32, u32)>,
+    idle: Vec<(u32, u64)>,
+    /// The set of the carried entries that are not in `entries`.
+    common: Option<u32>,
+}
+
+impl SetsBuilder {
+    /// Numbers a set of inputs.
+    pub(crate) fn add(&mut self, inputs: impl IntoIterator<Item = Input>) -> u32 {
+        let mut set: Vec<u32> = inputs
+            .into_iter()
+            .map(|input| number(&mut self.inputs, input))
+            .collect();
+        set.sort_unstable();
+        number(&mut self.sets, set)
+    }
+
+    /// Gives an entry, which must be new, its set.
+    pub(crate) fn set_of(&mut self, unit: u32, set: u32) {
+        self.entries.push((unit, set));
+    }
+
+    /// Says when an entry that nobody asks for any more was last asked for.
+    pub(crate) fn idle_since(&mut self, unit: u32, generation: u64) {
+        self.idle.push((unit, generation));
+    }
+
+    /// Takes over the sets of the entries of an earlier generation that stay; returns the set of
+    /// its list of keys. Must come before any set of this generation.
+    pub(crate) fn carry(&mut self, earlier: &Sets, mut stays: impl FnMut(u32) -> bool) -> u32 {
+        let mut again: Vec<Option<u32>> = vec![None; earlier.sets.len()];
+        let whole = self.again(earlier, &mut again, earlier.whole);
+        self.common = Some(self.again(earlier, &mut again, earlier.common));
+        for (unit, set) in &earlier.entries {
+            if stays(*unit) {
+                let set = self.again(earlier, &mut again, *set);
+                self.entries.push((*unit, set));
+            }
+        }
+        whole
+    }
+
+    fn again(&mut self, earlier: &Sets, known: &mut [Option<u32>], set: u32) -> u32 {
+        if let Some(known) = known[set as usize] {
+            return known;
+        }
+        let inputs = earlier.sets[set as usize].iter();
+        let added = self.add(inputs.map(|input| earlier.inputs[*input as usize].clone()));
+        known[set as usize] = Some(added);
+        added
+    }
+
+    /// The sets in their canonical form: equal builds give equal ones. `whole` is the set of the
+    /// list of keys.
+    pub(crate) fn finish(mut self, whole: u32) -> Sets {
+        let common = self.common.unwrap_or_else(|| self.most_frequent(whole));
+        self.entries.retain(|(_, set)| *set != common);
+        self.entries.sort_unstable();
+        self.idle.sort_unstable();
+        let used: BTreeSet<u32> = self.entries.iter().map(|(_, set)| *set).collect();
+
+        let mut inputs: Vec<(Input, u32)> = self.inputs.into_iter().collect();
+        inputs.sort_unstable();
+        let mut input_numbers = vec![0; inputs.len()];
+        for (new, (_, old)) in (0..).zip(&inputs) {
+            input_numbers[*old as usize] = new;
+        }
+        let mut sets: Vec<(Vec<u32>, u32)> = self
+            .sets
+            .into_iter()
+            .filter(|(_, old)| *old == whole || *old == common || used.contains(old))
+            .map(|(set, old)| {
+                let mut set: Vec<u32> = set.iter().map(|it| input_numbers[*it as usize]).collect();
+                set.sort_unstable();
+                (set, old)
+            })
+            .collect();
+        sets.sort_unstable();
+        let set_numbers: HashMap<u32, u32> = (0..)
+            .zip(&sets)
+            .map(|(new, (_, old))| (*old, new))
+            .collect();
+        Sets {
+            inputs: inputs.into_iter().map(|(input, _)| input).collect(),
+            sets: sets.into_iter().map(|(set, _)| set).collect(),
+            whole: set_numbers[&whole],
+            common: set_numbers[&common],
+            entries: self
+                .entries
+                .into_iter()
+                .map(|(unit, set)| (unit, set_numbers[&set]))
+                .collect(),
+            idle: self.idle,
+            keyed_by: 0,
+        }
+    }
+
+    /// The set that most entries have, the one numbered first of several; `none` without entries.
+    fn most_frequent(&self, none: u32) -> u32 {
+        let mut counts: HashMap<u32, (usize, u32)> = HashMap::new();
+        for (_, set) in &self.entries {
+            let count = counts.entry(*set).or_insert((0, u32::MAX - set));
+            count.0 += 1;
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        most.map_or(none, |(set, _)| set)
+    }
+}
+
+/// The number of a thing; new ones get the next.
+fn number<T: Hash + Eq>(known: &mut HashMap<T, u32>, thing: T) -> u32 {
+    let next = known.len() as u32;
+    *known.entry(thing).or_insert(next)
+}
