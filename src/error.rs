@@ -332,6 +332,72 @@ pub enum Error {
         /// What does not fit.
         problem: &'static str,
     },
+    /// A build closure failed. The last generation is still there.
+    #[error("cannot build {}: {source}", what(name, key.as_deref()))]
+    Build {
+        /// The cache.
+        name: String,
+        /// The key of the entry, as `Debug` prints it; none for a whole value or a list of keys.
+        key: Option<String>,
+        /// What the closure said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A build closure panicked. The last generation is still there.
+    #[error("cannot build {}: the build panicked: {message}", what(name, key.as_deref()))]
+    BuildPanicked {
+        /// The cache.
+        name: String,
+        /// The key of the entry, as `Debug` prints it; none for a whole value or a list of keys.
+        key: Option<String>,
+        /// The message of the panic.
+        message: String,
+    },
+    /// A store already has a cache of this name.
+    #[error("the store already has a cache {name:?}; give the other one another name")]
+    CacheExists {
+        /// The name.
+        name: String,
+    },
+    /// A store has no cache of this name.
+    #[error("the store has no cache {name:?}")]
+    NoCache {
+        /// The name.
+        name: String,
+    },
+    /// A cache has no generation yet.
+    #[error("cache {name:?} was never built; refresh the store, and see its status for failures")]
+    NotBuilt {
+        /// The cache.
+        name: String,
+    },
+    /// The last generation of a cache is too old, and there is no newer one.
+    #[error(
+        "generation {generation} of cache {name:?} has expired; refresh the store, and see its status for failures"
+    )]
+    Expired {
+        /// The cache.
+        name: String,
+        /// The generation that has expired.
+        generation: u64,
+    },
+    /// The directory of a store cannot be used.
+    #[error("cannot use the directory {}: {step}: {source}", path.display())]
+    Directory {
+        /// The directory, or the file in it.
+        path: PathBuf,
+        /// The step that failed.
+        step: &'static str,
+        /// The kernel's answer, or what is wrong.
+        source: io::Error,
+    },
+    /// A thread could not be started.
+    #[error("cannot start the thread that {what}: {source}")]
+    Thread {
+        /// What the thread does.
+        what: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// A file does not hold a valid region of the type asked for.
     #[error("cannot load {}: {source}", path.display())]
     Load {
@@ -483,4 +549,12 @@ pub enum Error {
         /// What failed.
         source: io::Error,
     },
+}
+
+/// A cache, or an entry of it, in a message.
+fn what(name: &str, key: Option<&str>) -> String {
+    match key {
+        Some(key) => format!("the entry {key} of cache {name:?}"),
+        None => format!("cache {name:?}"),
+    }
 }

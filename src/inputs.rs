@@ -35,7 +35,7 @@ pub(crate) use encode::{decode, encode};
 pub(crate) use input::Input;
 use input::{Seen, Subject};
 pub use listing::{DirectoryEntry, EntryKind};
-pub(crate) use sets::{Sets, SetsBuilder};
+pub(crate) use sets::{Sets, SetsBuilder, Touched};
 use stamp::{Stamp, existing};
 
 /// How long after the last change of a file its stamp alone is not trusted, unless a policy says
@@ -201,6 +201,11 @@ impl Inputs {
     pub fn value(&mut self, name: &str, fingerprint: impl AsRef<[u8]>) {
         let digest = xxh3_128(fingerprint.as_ref());
         self.values.set(name, digest);
+        self.record_value(name, digest);
+    }
+
+    /// Records a named value that others set.
+    pub(crate) fn record_value(&mut self, name: &str, digest: u128) {
         let subject = Subject::Value(name.to_owned());
         let seen = Seen::Digest(digest);
         self.found.insert(Input { subject, seen });

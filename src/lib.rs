@@ -51,17 +51,19 @@
 extern crate self as floe;
 
 pub mod format;
+pub mod inputs;
 pub mod intern;
 pub mod map;
 pub mod memory;
+pub mod policy;
 pub mod prefork;
 pub mod schema;
+pub mod store;
 
 mod archive;
 mod clock;
 mod error;
 mod frozen;
-mod inputs;
 mod owner;
 mod region;
 mod sorted;
@@ -71,12 +73,14 @@ pub use clock::{Clock, Moment};
 pub use error::{Error, Result};
 pub use floe_derive::{Key, Schema};
 pub use frozen::{Content, Frozen};
-pub use inputs::{Change, Difference, DirectoryEntry, EntryKind, Inputs};
+pub use inputs::Inputs;
 pub use intern::{Intern, Interned};
 pub use map::{Key, Map, MapBuilder};
+pub use policy::{Facts, Policy, Verdict};
 pub use region::Advice;
 pub use schema::Schema;
 pub use sorted::Sorted;
+pub use store::{Cache, Store};
 
 /// The program of the README is run like the examples of the documentation.
 #[cfg(doctest)]

@@ -24,6 +24,7 @@ use crate::schema::Description;
 
 pub use archived::ArchivedMap;
 pub use builder::MapBuilder;
+pub(crate) use builder::{Moved, entries_are_independent, offset_of_unit, unit};
 pub use iterators::{GetMany, Iter};
 pub use key::{Key, mix};
 pub use part::Part;

@@ -19,10 +19,10 @@ use crate::format::{HEADER_LENGTH, Header, SectionKind};
 
 use mapping::Mapping;
 
-pub(crate) use file::{load, save};
+pub(crate) use file::{load, load_opened, save};
 pub use mapping::Advice;
 pub(crate) use memfd::create as memory_file;
-pub(crate) use unsealed::{Backing, Label, Unsealed};
+pub(crate) use unsealed::{Backing, Label, Unsealed, View};
 
 /// Bytes that nobody can change: a memory file with all four seals, or a private heap buffer.
 #[derive(Debug)]

@@ -69,7 +69,9 @@ enum Refusal {
     },
     #[error("a pointer to offset {offset} is not aligned to {align}")]
     Unaligned { offset: isize, align: usize },
-    #[error("a pointer to {length} bytes at offset {offset} leads to the head of an entry, or to a later one")]
+    #[error(
+        "a pointer to {length} bytes at offset {offset} leads to the head of an entry, or to a later one"
+    )]
     Head { offset: isize, length: usize },
     #[error("values overlap: pointers claim many times the {archive} bytes that the archive has")]
     Overlap { archive: usize },

@@ -83,7 +83,7 @@ pub(crate) fn decode(section: &[u8]) -> Result<Sets, &'static str> {
     for _ in 0..from.number()? {
         sets.push(from.set(inputs.len())?);
     }
-    let mut set = |from: &mut Reader<'_>| match from.number()? {
+    let set = |from: &mut Reader<'_>| match from.number()? {
         set if set < sets.len() as u64 => Ok(set as u32),
         _ => Err("it names a set that is not there"),
     };

@@ -173,22 +173,31 @@ fn step(
             } else {
                 format!("{text}/")
             };
-            let entries = inputs.listing(&base, Some(filter))?.unwrap_or_default();
+            let entries = inputs.listing(directory(&base), Some(filter))?;
+            let entries = entries.unwrap_or_default();
             found.extend(entries.into_iter().map(|entry| base.join(entry.name)));
         }
     }
     Ok(found)
 }
 
+/// The directory that a path before a pattern names: nothing is the working directory.
+fn directory(base: &Path) -> &Path {
+    match base.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => base,
+    }
+}
+
 /// Adds a directory and all directories below it; links are not followed.
 fn descend(inputs: &mut Inputs, base: PathBuf, found: &mut Vec<PathBuf>) -> Result<()> {
     let mut pending = vec![base];
-    while let Some(directory) = pending.pop() {
-        let entries = inputs.listing(&directory, Some("*/".to_owned()))?;
+    while let Some(base) = pending.pop() {
+        let entries = inputs.listing(directory(&base), Some("*/".to_owned()))?;
         let below = entries.unwrap_or_default().into_iter();
         let below = below.filter(|entry| entry.kind == EntryKind::Directory);
-        pending.extend(below.map(|entry| directory.join(entry.name)));
-        found.push(directory);
+        pending.extend(below.map(|entry| base.join(entry.name)));
+        found.push(base);
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The inputs of a generation: each distinct one once, each distinct set of them once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::check::Changed;
@@ -46,12 +46,17 @@ impl Sets {
         Self { keyed_by, ..self }
     }
 
-    /// Whether anything could change.
-    pub(crate) fn has_inputs(&self) -> bool {
-        !self.inputs.is_empty()
+    /// The same for entries that stand elsewhere.
+    pub(crate) fn with_units(mut self, moved: impl Fn(u32) -> Option<u32>) -> Self {
+        let entries = self.entries.into_iter();
+        let moved = entries.filter_map(|(unit, set)| Some((moved(unit)?, set)));
+        self.entries = moved.collect();
+        self.entries.sort_unstable();
+        self
     }
 
     /// The paths that are looked at.
+    #[cfg(feature = "watch")]
     pub(crate) fn paths(&self) -> impl Iterator<Item = &std::path::Path> {
         self.inputs.iter().filter_map(|input| match &input.subject {
             super::input::Subject::Path(path) => Some(path.as_path()),
@@ -77,6 +82,14 @@ impl Sets {
                 .map(|(unit, _)| *unit)
                 .collect(),
         }
+    }
+
+    /// The units of all entries that are named, ascending.
+    pub(crate) fn units(&self) -> impl Iterator<Item = u32> {
+        let mut units: Vec<u32> = self.entries.iter().map(|(unit, _)| *unit).collect();
+        units.extend(self.idle.iter().map(|(unit, _)| *unit));
+        units.sort_unstable();
+        units.into_iter()
     }
 
     /// Whether an entry has the common set.
@@ -135,16 +148,20 @@ impl SetsBuilder {
         self.idle.push((unit, generation));
     }
 
-    /// Takes over the sets of the entries of an earlier generation that stay; returns the set of
-    /// its list of keys. Must come before any set of this generation.
-    pub(crate) fn carry(&mut self, earlier: &Sets, mut stays: impl FnMut(u32) -> bool) -> u32 {
+    /// Takes over the sets of the entries of an earlier generation that stay, of which `moved` gives
+    /// the next units; returns the set of its list of keys.
+    pub(crate) fn carry(
+        &mut self,
+        earlier: &Sets,
+        mut moved: impl FnMut(u32) -> Option<u32>,
+    ) -> u32 {
         let mut again: Vec<Option<u32>> = vec![None; earlier.sets.len()];
         let whole = self.again(earlier, &mut again, earlier.whole);
         self.common = Some(self.again(earlier, &mut again, earlier.common));
         for (unit, set) in &earlier.entries {
-            if stays(*unit) {
+            if let Some(unit) = moved(*unit) {
                 let set = self.again(earlier, &mut again, *set);
-                self.entries.push((*unit, set));
+                self.entries.push((unit, set));
             }
         }
         whole
@@ -167,7 +184,6 @@ impl SetsBuilder {
         self.entries.retain(|(_, set)| *set != common);
         self.entries.sort_unstable();
         self.idle.sort_unstable();
-        let used: BTreeSet<u32> = self.entries.iter().map(|(_, set)| *set).collect();
 
         let mut inputs: Vec<(Input, u32)> = self.inputs.into_iter().collect();
         inputs.sort_unstable();
@@ -178,7 +194,6 @@ impl SetsBuilder {
         let mut sets: Vec<(Vec<u32>, u32)> = self
             .sets
             .into_iter()
-            .filter(|(_, old)| *old == whole || *old == common || used.contains(old))
             .map(|(set, old)| {
                 let mut set: Vec<u32> = set.iter().map(|it| input_numbers[*it as usize]).collect();
                 set.sort_unstable();

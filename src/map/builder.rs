@@ -1,6 +1,8 @@
 //! Building a map entry by entry.
 #![allow(unsafe_code)]
 
+mod carry;
+
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -18,6 +20,8 @@ use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
 use crate::region::{Backing, Label, Unsealed};
 use crate::schema::Description;
+
+pub(crate) use carry::{Moved, entries_are_independent, offset_of_unit, unit};
 
 /// Position that rkyv is told for the first byte of every entry: far enough from zero that
 /// interned values of earlier entries have positions too.
@@ -55,6 +59,8 @@ pub struct MapBuilder<K, V> {
     complete: u64,
     garbage: u64,
     last_wins: bool,
+    /// The inputs section, if the region gets one.
+    inputs: Option<Vec<u8>>,
     types: PhantomData<fn(K, V)>,
 }
 
@@ -90,6 +96,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
             complete: 0,
             garbage: 0,
             last_wins: false,
+            inputs: None,
             types: PhantomData,
         }
     }
@@ -239,6 +246,10 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         for lines in table.lines.chunks(1 << 14) {
             let bytes: Vec<[u8; 64]> = lines.iter().map(|line| line.to_bytes()).collect();
             unsealed.append(bytes.as_flattened())?;
+        }
+        if let Some(inputs) = &self.inputs {
+            unsealed.begin(SectionKind::Inputs);
+            unsealed.append(inputs)?;
         }
         let region = Frozen::<Map<K, V>>::seal(unsealed, &description)?;
         // SAFETY: `table` checked every entry of the archive, and made the index over them.

@@ -105,6 +105,11 @@ impl Line {
         }
     }
 
+    /// Empties a slot of a line that does not overflow.
+    pub(crate) fn clear(&mut self, slot: usize) {
+        self.put(slot, 0, 0);
+    }
+
     pub(crate) fn to_bytes(self) -> [u8; 64] {
         let mut bytes = [0; 64];
         bytes[..8].copy_from_slice(&self.tags);

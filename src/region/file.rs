@@ -61,11 +61,20 @@ pub(crate) fn load(path: &Path) -> Result<Region> {
         source,
     };
     // A FIFO must not block the open; for a regular file the flag means nothing.
-    let mut file = File::options()
+    let file = File::options()
         .read(true)
         .custom_flags(nix::libc::O_NONBLOCK)
         .open(path)
         .map_err(unreadable)?;
+    load_opened(file, path)
+}
+
+/// The same for a file that was opened at its start; `path` is for messages.
+pub(crate) fn load_opened(mut file: File, path: &Path) -> Result<Region> {
+    let unreadable = |source| Error::ReadFile {
+        path: path.to_owned(),
+        source,
+    };
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(unreadable(io::Error::new(
