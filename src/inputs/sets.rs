@@ -1,6 +1,6 @@
 //! The inputs of a generation: each distinct one once, each distinct set of them once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use super::check::Changed;
@@ -35,7 +35,7 @@ impl Sets {
     pub(crate) fn of_whole(inputs: impl IntoIterator<Item = Input>) -> Self {
         let mut builder = SetsBuilder::default();
         let whole = builder.add(inputs);
-        builder.finish(whole)
+        builder.finish(whole, 0)
     }
 
     pub(crate) fn keyed_by(&self) -> u128 {
@@ -177,42 +177,35 @@ impl SetsBuilder {
         added
     }
 
-    /// The sets in their canonical form: equal builds give equal ones. `whole` is the set of the
-    /// list of keys.
-    pub(crate) fn finish(mut self, whole: u32) -> Sets {
-        let common = self.common.unwrap_or_else(|| self.most_frequent(whole));
+    /// The sets in their canonical form: equal builds give equal ones, and what no entry has any
+    /// more is gone. `whole` is the set of the list of keys, `total` the number of entries.
+    pub(crate) fn finish(mut self, whole: u32, total: usize) -> Sets {
+        // A common set that no entry is left with would be judged for nothing.
+        let common = self.common.filter(|_| total > self.entries.len());
+        let common = common.unwrap_or_else(|| self.most_frequent(whole));
         self.entries.retain(|(_, set)| *set != common);
         self.entries.sort_unstable();
         self.idle.sort_unstable();
+        let mut used: HashSet<u32> = self.entries.iter().map(|(_, set)| *set).collect();
+        used.extend([whole, common]);
+        self.sets.retain(|_, number| used.contains(number));
+        let used: HashSet<u32> = self.sets.keys().flatten().copied().collect();
+        self.inputs.retain(|_, number| used.contains(number));
 
-        let mut inputs: Vec<(Input, u32)> = self.inputs.into_iter().collect();
-        inputs.sort_unstable();
-        let mut input_numbers = vec![0; inputs.len()];
-        for (new, (_, old)) in (0..).zip(&inputs) {
-            input_numbers[*old as usize] = new;
-        }
-        let mut sets: Vec<(Vec<u32>, u32)> = self
-            .sets
-            .into_iter()
-            .map(|(set, old)| {
-                let mut set: Vec<u32> = set.iter().map(|it| input_numbers[*it as usize]).collect();
-                set.sort_unstable();
-                (set, old)
-            })
-            .collect();
-        sets.sort_unstable();
-        let set_numbers: HashMap<u32, u32> = (0..)
-            .zip(&sets)
-            .map(|(new, (_, old))| (*old, new))
-            .collect();
+        let (inputs, input_numbers) = sorted(self.inputs);
+        let renumber = |(set, number): (Vec<u32>, u32)| {
+            let mut set: Vec<u32> = set.iter().map(|input| input_numbers[input]).collect();
+            set.sort_unstable();
+            (set, number)
+        };
+        let (sets, set_numbers) = sorted(self.sets.into_iter().map(renumber));
+        let entries = self.entries.into_iter();
         Sets {
-            inputs: inputs.into_iter().map(|(input, _)| input).collect(),
-            sets: sets.into_iter().map(|(set, _)| set).collect(),
+            inputs,
+            sets,
             whole: set_numbers[&whole],
             common: set_numbers[&common],
-            entries: self
-                .entries
-                .into_iter()
+            entries: entries
                 .map(|(unit, set)| (unit, set_numbers[&set]))
                 .collect(),
             idle: self.idle,
@@ -230,6 +223,18 @@ impl SetsBuilder {
         let most = counts.into_iter().max_by_key(|(_, count)| *count);
         most.map_or(none, |(set, _)| set)
     }
+}
+
+/// Numbered things in their order, and from each number the one that it has there.
+fn sorted<T: Ord>(things: impl IntoIterator<Item = (T, u32)>) -> (Vec<T>, HashMap<u32, u32>) {
+    let mut things: Vec<(T, u32)> = things.into_iter().collect();
+    things.sort_unstable();
+    let numbers = (0..).zip(&things).map(|(new, (_, old))| (*old, new));
+    let numbers = numbers.collect();
+    (
+        things.into_iter().map(|(thing, _)| thing).collect(),
+        numbers,
+    )
 }
 
 /// The number of a thing; new ones get the next.

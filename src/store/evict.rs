@@ -41,7 +41,9 @@ pub(super) fn evict<K: StoreKey, V: Value>(
                 kept.idle_since(unit, *generation);
             }
         }
-        sets = kept.finish(whole).with_keyed_by(built.sets.keyed_by());
+        sets = kept
+            .finish(whole, frozen.len() - victims.len())
+            .with_keyed_by(built.sets.keyed_by());
         encode(&sets)
     };
     // Nothing but the victims is garbage where each entry can be copied for itself.

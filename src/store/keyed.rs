@@ -120,7 +120,9 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
             sets.set_of(unit(&job.label.name, *offset)?, *set);
         }
         let whole = sets.add(list);
-        let sets = sets.finish(whole).with_keyed_by(job.policy.keyed_by);
+        let sets = sets
+            .finish(whole, entries.len())
+            .with_keyed_by(job.policy.keyed_by);
         let frozen = builder.with_inputs(encode(&sets)).finish()?;
         let same = |earlier: &&Frozen<Map<K, V>>| {
             earlier.len() == frozen.len()
@@ -198,12 +200,15 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
             entries,
             sets: known,
         } = fresh;
+        let total = earlier.len() - going.len() + entries.len();
         let mut sets = Ok(Sets::default());
         let name = job.label.name.as_str();
         let inputs = |moved: &Moved| {
             let place = |at: u64| (!going.contains(&at)).then(|| moved.of(at)).flatten();
             let entries = entries.iter().map(|(_, at, set)| (at + moved.shift, *set));
-            sets = compose(name, job, known, plan.list, place, entries, &plan.idle);
+            sets = compose(
+                name, job, known, plan.list, place, entries, &plan.idle, total,
+            );
             sets.as_ref().map(encode).unwrap_or_default()
         };
         let frozen = match compacts && independent {
@@ -383,7 +388,16 @@ impl<K: StoreKey, V: Value> Fresh<K, V> {
         let dirty = plan.dirty;
         let stays = |at: u64| (!dirty.contains(&at)).then_some(at);
         let name = &job.label.name;
-        let sets = compose(name, job, self.sets, plan.list, stays, places, &plan.idle)?;
+        let sets = compose(
+            name,
+            job,
+            self.sets,
+            plan.list,
+            stays,
+            places,
+            &plan.idle,
+            earlier.len(),
+        )?;
         Ok(Built {
             frozen: None,
             sets,
@@ -405,6 +419,7 @@ fn compose<K: StoreKey, V: Value>(
     place: impl Fn(u64) -> Option<u64>,
     built: impl IntoIterator<Item = (u64, u32)>,
     idle: &HashMap<u64, u64>,
+    total: usize,
 ) -> Result<Sets> {
     let moved = |it: u32| unit(name, place(offset_of_unit(it))?).ok();
     let earlier_list = sets.carry(job.sets, moved);
@@ -417,7 +432,7 @@ fn compose<K: StoreKey, V: Value>(
             sets.idle_since(unit(name, offset)?, *generation);
         }
     }
-    Ok(sets.finish(whole).with_keyed_by(job.policy.keyed_by))
+    Ok(sets.finish(whole, total).with_keyed_by(job.policy.keyed_by))
 }
 
 /// A key as its own type again.
