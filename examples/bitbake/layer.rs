@@ -1,6 +1,6 @@
 //! Reads a whole layer tree into the caches of this example.
 
-mod discovery;
+pub(crate) mod discovery;
 mod parallel;
 
 use std::collections::BTreeMap;
@@ -291,7 +291,7 @@ fn keep_compiled(
 }
 
 /// The folders of the tree that are layers, and the tree itself.
-fn layer_roots(files: &Files) -> Vec<String> {
+pub(crate) fn layer_roots(files: &Files) -> Vec<String> {
     let layers = files
         .keys()
         .filter_map(|path| path.strip_suffix("/conf/layer.conf"));

@@ -1,0 +1,217 @@
+//! The caches of a layer in a store: each entry is built from its own files, and built anew when one
+//! of them changes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use floe::inputs::EntryKind;
+use floe::store::BuildResult;
+use floe::{Cache, Frozen, Inputs, Map, Policy, Result, Store};
+use rkyv::rancor::BoxedError;
+
+use crate::code::{self, CodeHash, PythonCode, ShellCode, python, shell};
+use crate::layer::discovery;
+use crate::recipes::{self, Files, Recipe};
+use crate::statements::{ArchivedKind, ArchivedLanguage, Kind, Statement, inline_python, parse};
+
+/// The statements of each file, by its path in the tree.
+pub(crate) type Statements = Cache<Map<String, Vec<Statement>>>;
+
+/// For how many generations code is kept that no file has any more: an edit is often undone.
+const IDLE_GENERATIONS: u64 = 8;
+
+/// Adds the statements of a layer tree.
+pub(crate) fn statements(store: &Store, root: &Path) -> Result<Statements> {
+    let (folder, root) = (root.to_owned(), root.to_owned());
+    store.keyed(
+        "statements",
+        Policy::new().inputs(),
+        move |inputs| files(&folder, inputs),
+        move |path: &String, inputs| {
+            let text = inputs.read_to_string(root.join(path))?.unwrap_or_default();
+            Ok(match discovery::is_metadata(path) {
+                true => parse(path, &text, discovery::rules_of(path)).statements,
+                false => vec![Statement {
+                    line: 1,
+                    kind: Kind::Payload { text },
+                }],
+            })
+        },
+    )
+}
+
+/// Adds the recipes of a layer tree. A recipe depends on its file, on those that it includes, and on
+/// the absence of those that it would include.
+pub(crate) fn recipes(
+    store: &Store,
+    root: &Path,
+    statements: &Statements,
+) -> Result<Cache<Map<String, Recipe>>> {
+    let (root, listed, read) = (root.to_owned(), statements.clone(), statements.clone());
+    store.keyed(
+        "recipes",
+        Policy::new().inputs(),
+        move |inputs| {
+            let statements = inputs.cache(&listed)?;
+            let paths = statements.keys().map(|path| path.as_str());
+            Ok(paths
+                .filter(|path| path.ends_with(".bb"))
+                .map(str::to_owned)
+                .collect())
+        },
+        move |path: &String, inputs| {
+            let statements = read.get()?;
+            let (recipe, files) = with_includes(path, &statements)?;
+            for path in files.iter().chain(&recipe.files) {
+                inputs.read(root.join(path))?;
+            }
+            Ok(recipe)
+        },
+    )
+}
+
+/// Adds what the shell and Python code of a layer tree refers to, by the hash of the code.
+pub(crate) fn code(store: &Store, statements: &Statements) -> Result<()> {
+    let policy = || {
+        Policy::new()
+            .inputs()
+            .max_idle_generations(IDLE_GENERATIONS)
+    };
+    let shell_code = Bodies::default();
+    let (listed, found) = (statements.clone(), shell_code.clone());
+    store.keyed(
+        "shell",
+        policy(),
+        move |inputs| Ok(found.collect(&*inputs.cache(&listed)?, shell_bodies)),
+        move |hash: &CodeHash, _| -> BuildResult<ShellCode> {
+            Ok(shell_code.with(hash, shell::parse))
+        },
+    )?;
+    let python_code = Bodies::default();
+    let (listed, found) = (statements.clone(), python_code.clone());
+    store.keyed(
+        "python",
+        policy(),
+        move |inputs| Ok(found.collect(&*inputs.cache(&listed)?, python_bodies)),
+        move |hash: &CodeHash, _| -> BuildResult<PythonCode> {
+            Ok(python_code.with(hash, python::parse))
+        },
+    )?;
+    Ok(())
+}
+
+/// The files of a tree that have a metadata ending, by their path in it. The listings of all its
+/// folders are recorded.
+fn files(root: &Path, inputs: &mut Inputs) -> BuildResult<Vec<String>> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in inputs.read_dir(root.join(&folder))?.unwrap_or_default() {
+            let path = folder.join(&entry.name);
+            let (Some(name), Some(text)) = (entry.name.to_str(), path.to_str()) else {
+                continue;
+            };
+            match entry.kind {
+                EntryKind::Directory if !name.starts_with('.') => folders.push(path),
+                EntryKind::Directory | EntryKind::Other => {}
+                _ if !discovery::has_ending(text) => {}
+                EntryKind::File => found.push(text.to_owned()),
+                EntryKind::Symlink => {
+                    let metadata = inputs.stat(root.join(&path))?;
+                    if metadata.is_some_and(|metadata| metadata.is_file()) {
+                        found.push(text.to_owned());
+                    }
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A recipe, and the paths of the files that it was read from.
+fn with_includes(
+    path: &str,
+    statements: &Frozen<Map<String, Vec<Statement>>>,
+) -> Result<(Recipe, BTreeSet<String>), BoxedError> {
+    // Files that are not read yet stand for themselves, so that they are found.
+    let names = statements
+        .keys()
+        .map(|path| (path.as_str().to_owned(), Vec::new()));
+    let mut files: Files = names.collect();
+    let roots = crate::layer::layer_roots(&files);
+    let mut read = BTreeSet::new();
+    let mut pending = vec![path.to_owned()];
+    loop {
+        for path in pending {
+            if let Some(archived) = statements.get(path.as_str()) {
+                let thawed = rkyv::deserialize::<Vec<Statement>, BoxedError>(archived)?;
+                files.insert(path.clone(), thawed);
+                read.insert(path);
+            }
+        }
+        let recipe = recipes::read(path, &files, &roots);
+        let new = recipe
+            .files
+            .iter()
+            .filter(|path| files.contains_key(*path) && !read.contains(*path));
+        pending = new.cloned().collect();
+        if pending.is_empty() {
+            return Ok((recipe, read));
+        }
+    }
+}
+
+/// Bodies of code between the listing of their hashes and their parsing.
+#[derive(Clone, Default)]
+struct Bodies(Arc<Mutex<HashMap<CodeHash, String>>>);
+
+impl Bodies {
+    /// Keeps the bodies in the statements of all files; returns their hashes.
+    fn collect(
+        &self,
+        statements: &floe::map::ArchivedMap<String, Vec<Statement>>,
+        bodies: impl Fn(&ArchivedKind) -> Vec<&str>,
+    ) -> Vec<CodeHash> {
+        let kinds = statements
+            .values()
+            .flat_map(|file| file.iter().map(|it| &it.kind));
+        let bodies = kinds.flat_map(bodies);
+        let found: BTreeMap<CodeHash, String> = bodies
+            .map(|body| (code::hash(body), body.to_owned()))
+            .collect();
+        let hashes = found.keys().copied().collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = found.into_iter().collect();
+        hashes
+    }
+
+    fn with<R>(&self, hash: &CodeHash, parse: impl Fn(&str) -> R) -> R {
+        let bodies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let body = bodies.get(hash).cloned().unwrap_or_default();
+        drop(bodies);
+        parse(&body)
+    }
+}
+
+fn shell_bodies(kind: &ArchivedKind) -> Vec<&str> {
+    match kind {
+        ArchivedKind::Function {
+            language: ArchivedLanguage::Shell,
+            body,
+            ..
+        } => vec![body],
+        _ => vec![],
+    }
+}
+
+fn python_bodies(kind: &ArchivedKind) -> Vec<&str> {
+    match kind {
+        ArchivedKind::Function {
+            language: ArchivedLanguage::Python | ArchivedLanguage::Definition,
+            body,
+            ..
+        } => vec![body],
+        ArchivedKind::Assign { value, .. } => inline_python(value).collect(),
+        _ => vec![],
+    }
+}
