@@ -7,14 +7,14 @@ use std::path::Path;
 use crate::statements::{Problem, Rules};
 
 /// The files of a tree that have a metadata ending, by their path in it, sorted.
-pub(super) struct Found {
+pub(crate) struct Found {
     pub paths: Vec<String>,
     pub problems: Vec<Problem>,
 }
 
 /// Finds every file with a metadata ending under `root`. Links to folders and hidden folders are not entered; a folder
 /// that cannot be listed is a problem, except `root` itself, which is an error.
-pub(super) fn files(root: &Path) -> io::Result<Found> {
+pub(crate) fn files(root: &Path) -> io::Result<Found> {
     let mut found = Found {
         paths: vec![],
         problems: vec![],
