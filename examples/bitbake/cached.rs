@@ -11,7 +11,7 @@ use floe::{Cache, Frozen, Inputs, Map, Policy, Result, Store};
 use rkyv::rancor::BoxedError;
 
 use crate::code::{self, CodeHash, PythonCode, ShellCode, python, shell};
-use crate::layer::discovery;
+use crate::layer::{discovery, layer_roots};
 use crate::recipes::{self, Files, Recipe};
 use crate::statements::{ArchivedKind, ArchivedLanguage, Kind, Statement, inline_python, parse};
 
@@ -134,12 +134,9 @@ fn with_includes(
     path: &str,
     statements: &Frozen<Map<String, Vec<Statement>>>,
 ) -> Result<(Recipe, BTreeSet<String>), BoxedError> {
-    // Files that are not read yet stand for themselves, so that they are found.
-    let names = statements
-        .keys()
-        .map(|path| (path.as_str().to_owned(), Vec::new()));
-    let mut files: Files = names.collect();
-    let roots = crate::layer::layer_roots(&files);
+    let exists = |path: &str| statements.contains_key(path);
+    let roots = layer_roots(statements.keys().map(|path| path.as_str()));
+    let mut files = Files::new();
     let mut read = BTreeSet::new();
     let mut pending = vec![path.to_owned()];
     loop {
@@ -150,11 +147,11 @@ fn with_includes(
                 read.insert(path);
             }
         }
-        let recipe = recipes::read(path, &files, &roots);
+        let recipe = recipes::read_with(path, &files, &roots, &exists);
         let new = recipe
             .files
             .iter()
-            .filter(|path| files.contains_key(*path) && !read.contains(*path));
+            .filter(|path| exists(path) && !read.contains(*path));
         pending = new.cloned().collect();
         if pending.is_empty() {
             return Ok((recipe, read));

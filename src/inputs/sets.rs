@@ -1,6 +1,6 @@
 //! The inputs of a generation: each distinct one once, each distinct set of them once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::check::Changed;
@@ -116,11 +116,14 @@ pub(crate) struct Touched {
     pub(crate) entries: Vec<u32>,
 }
 
-/// Collects the sets of a new generation.
+/// Collects the sets of a new generation, beginning with those of an earlier one.
+///
+/// What the earlier one has keeps its number until the end, so that carrying it over costs no
+/// comparison.
 #[derive(Debug, Default)]
 pub(crate) struct SetsBuilder {
-    inputs: HashMap<Input, u32>,
-    sets: HashMap<Vec<u32>, u32>,
+    inputs: Numbered<Input>,
+    sets: Numbered<Vec<u32>>,
     entries: Vec<(u32, u32)>,
     idle: Vec<(u32, u64)>,
     /// The set of the carried entries that are not in `entries`.
@@ -128,14 +131,21 @@ pub(crate) struct SetsBuilder {
 }
 
 impl SetsBuilder {
+    /// A builder that knows the inputs and sets of an earlier generation.
+    pub(crate) fn after(earlier: &Sets) -> Self {
+        Self {
+            inputs: Numbered::after(earlier.inputs.clone()),
+            sets: Numbered::after(earlier.sets.clone()),
+            ..Self::default()
+        }
+    }
+
     /// Numbers a set of inputs.
     pub(crate) fn add(&mut self, inputs: impl IntoIterator<Item = Input>) -> u32 {
-        let mut set: Vec<u32> = inputs
-            .into_iter()
-            .map(|input| number(&mut self.inputs, input))
-            .collect();
+        let numbers = inputs.into_iter().map(|input| self.inputs.number(input));
+        let mut set: Vec<u32> = numbers.collect();
         set.sort_unstable();
-        number(&mut self.sets, set)
+        self.sets.number(set)
     }
 
     /// Gives an entry, which must be new, its set.
@@ -148,33 +158,17 @@ impl SetsBuilder {
         self.idle.push((unit, generation));
     }
 
-    /// Takes over the sets of the entries of an earlier generation that stay, of which `moved` gives
-    /// the next units; returns the set of its list of keys.
+    /// Takes over the sets of the entries that stay of the generation that this builder began with;
+    /// `moved` gives their next units. Returns the set of its list of keys.
     pub(crate) fn carry(
         &mut self,
         earlier: &Sets,
         mut moved: impl FnMut(u32) -> Option<u32>,
     ) -> u32 {
-        let mut again: Vec<Option<u32>> = vec![None; earlier.sets.len()];
-        let whole = self.again(earlier, &mut again, earlier.whole);
-        self.common = Some(self.again(earlier, &mut again, earlier.common));
-        for (unit, set) in &earlier.entries {
-            if let Some(unit) = moved(*unit) {
-                let set = self.again(earlier, &mut again, *set);
-                self.entries.push((unit, set));
-            }
-        }
-        whole
-    }
-
-    fn again(&mut self, earlier: &Sets, known: &mut [Option<u32>], set: u32) -> u32 {
-        if let Some(known) = known[set as usize] {
-            return known;
-        }
-        let inputs = earlier.sets[set as usize].iter();
-        let added = self.add(inputs.map(|input| earlier.inputs[*input as usize].clone()));
-        known[set as usize] = Some(added);
-        added
+        let stay = |(unit, set): &(u32, u32)| Some((moved(*unit)?, *set));
+        self.entries.extend(earlier.entries.iter().filter_map(stay));
+        self.common = Some(earlier.common);
+        earlier.whole
     }
 
     /// The sets in their canonical form: equal builds give equal ones, and what no entry has any
@@ -186,28 +180,26 @@ impl SetsBuilder {
         self.entries.retain(|(_, set)| *set != common);
         self.entries.sort_unstable();
         self.idle.sort_unstable();
-        let mut used: HashSet<u32> = self.entries.iter().map(|(_, set)| *set).collect();
-        used.extend([whole, common]);
-        self.sets.retain(|_, number| used.contains(number));
-        let used: HashSet<u32> = self.sets.keys().flatten().copied().collect();
-        self.inputs.retain(|_, number| used.contains(number));
 
-        let (inputs, input_numbers) = sorted(self.inputs);
-        let renumber = |(set, number): (Vec<u32>, u32)| {
-            let mut set: Vec<u32> = set.iter().map(|input| input_numbers[input]).collect();
+        let numbers = self.entries.iter().map(|(_, set)| *set);
+        let (mut sets, set_numbers) = self.sets.used(numbers.chain([whole, common]));
+        let numbers = sets.iter().flatten().copied();
+        let (inputs, input_numbers) = self.inputs.used(numbers);
+        for set in &mut sets {
+            set.iter_mut()
+                .for_each(|it| *it = input_numbers[*it as usize]);
             set.sort_unstable();
-            (set, number)
-        };
-        let (sets, set_numbers) = sorted(self.sets.into_iter().map(renumber));
+        }
+        // The new numbers may have changed the order of the sets.
+        let (sets, again) = Numbered::after(sets).all();
+        let number = |set: u32| again[set_numbers[set as usize] as usize];
         let entries = self.entries.into_iter();
         Sets {
             inputs,
             sets,
-            whole: set_numbers[&whole],
-            common: set_numbers[&common],
-            entries: entries
-                .map(|(unit, set)| (unit, set_numbers[&set]))
-                .collect(),
+            whole: number(whole),
+            common: number(common),
+            entries: entries.map(|(unit, set)| (unit, number(set))).collect(),
             idle: self.idle,
             keyed_by: 0,
         }
@@ -225,20 +217,61 @@ impl SetsBuilder {
     }
 }
 
-/// Numbered things in their order, and from each number the one that it has there.
-fn sorted<T: Ord>(things: impl IntoIterator<Item = (T, u32)>) -> (Vec<T>, HashMap<u32, u32>) {
-    let mut things: Vec<(T, u32)> = things.into_iter().collect();
-    things.sort_unstable();
-    let numbers = (0..).zip(&things).map(|(new, (_, old))| (*old, new));
-    let numbers = numbers.collect();
-    (
-        things.into_iter().map(|(thing, _)| thing).collect(),
-        numbers,
-    )
+/// Distinct things and their numbers: first the earlier ones in their order, then new ones.
+#[derive(Debug)]
+struct Numbered<T> {
+    earlier: Vec<T>,
+    new: HashMap<T, u32>,
 }
 
-/// The number of a thing; new ones get the next.
-fn number<T: Hash + Eq>(known: &mut HashMap<T, u32>, thing: T) -> u32 {
-    let next = known.len() as u32;
-    *known.entry(thing).or_insert(next)
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Self::after(Vec::new())
+    }
+}
+
+impl<T> Numbered<T> {
+    fn after(earlier: Vec<T>) -> Self {
+        let new = HashMap::new();
+        Self { earlier, new }
+    }
+}
+
+impl<T: Ord + Hash> Numbered<T> {
+    /// The number of a thing; new ones get the next. The earlier ones must be sorted.
+    fn number(&mut self, thing: T) -> u32 {
+        if let Ok(number) = self.earlier.binary_search(&thing) {
+            return number as u32;
+        }
+        let next = (self.earlier.len() + self.new.len()) as u32;
+        *self.new.entry(thing).or_insert(next)
+    }
+
+    /// The things that are used, sorted, and for each old number the new one.
+    fn used(self, numbers: impl Iterator<Item = u32>) -> (Vec<T>, Vec<u32>) {
+        let mut used = vec![false; self.earlier.len() + self.new.len()];
+        numbers.for_each(|number| used[number as usize] = true);
+        self.sorted(|number| used[number as usize])
+    }
+
+    /// All things, sorted, and for each old number the new one.
+    fn all(self) -> (Vec<T>, Vec<u32>) {
+        self.sorted(|_| true)
+    }
+
+    fn sorted(self, keeps: impl Fn(u32) -> bool) -> (Vec<T>, Vec<u32>) {
+        let mut new_numbers = vec![0; self.earlier.len() + self.new.len()];
+        let earlier = (0..).zip(self.earlier);
+        let new = self.new.into_iter().map(|(thing, number)| (number, thing));
+        let mut things: Vec<(u32, T)> = earlier.chain(new).filter(|it| keeps(it.0)).collect();
+        // Stable, since that is faster for what is nearly sorted.
+        things.sort_by(|one, other| one.1.cmp(&other.1));
+        for (new, (old, _)) in (0..).zip(&things) {
+            new_numbers[*old as usize] = new;
+        }
+        (
+            things.into_iter().map(|(_, thing)| thing).collect(),
+            new_numbers,
+        )
+    }
 }

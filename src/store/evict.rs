@@ -34,7 +34,7 @@ pub(super) fn evict<K: StoreKey, V: Value>(
                 .flatten()
         };
         let moved = |it: u32| unit(name, stays(offset_of_unit(it))?).ok();
-        let mut kept = SetsBuilder::default();
+        let mut kept = SetsBuilder::after(&built.sets);
         let whole = kept.carry(&built.sets, moved);
         for (idle, generation) in built.sets.idle() {
             if let Some(unit) = moved(*idle) {

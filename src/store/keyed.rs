@@ -115,7 +115,7 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
             builder,
             entries,
             mut sets,
-        } = self.fill(job, &keys)?;
+        } = self.fill(job, &keys, SetsBuilder::default())?;
         for (_, offset, set) in &entries {
             sets.set_of(unit(&job.label.name, *offset)?, *set);
         }
@@ -184,7 +184,7 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
         if compacts && !independent && garbage > LITTLE_GARBAGE {
             return self.build_all(job);
         }
-        let fresh = self.fill(job, &plan.build)?;
+        let fresh = self.fill(job, &plan.build, SetsBuilder::after(job.sets))?;
         let going: HashSet<u64> = plan.going().collect();
         if plan.vanished.is_empty() && plan.adds_nothing() && fresh.equals(earlier)? {
             return fresh.unchanged(job, earlier, plan);
@@ -231,11 +231,11 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
     }
 
     /// Builds entries on all processors, and serialises them in the order of their keys.
-    fn fill(&self, job: &Job<'_, Map<K, V>>, keys: &[K]) -> Result<Fresh<K, V>> {
+    fn fill(&self, job: &Job<'_, Map<K, V>>, keys: &[K], sets: SetsBuilder) -> Result<Fresh<K, V>> {
         let mut fresh = Fresh {
             builder: MapBuilder::next_generation(job.label.clone(), Backing::Memfd)?,
             entries: Vec::with_capacity(keys.len()),
-            sets: SetsBuilder::default(),
+            sets,
         };
         for batch in keys.chunks(BATCH) {
             let build = |key: &K| {
