@@ -289,7 +289,7 @@ impl Inputs {
     }
 
     fn record(&mut self, path: PathBuf, seen: Seen) {
-        let subject = Subject::Path(path);
+        let subject = Subject::Path(path.into_os_string());
         self.found.insert(Input { subject, seen });
     }
 }

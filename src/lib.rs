@@ -65,6 +65,7 @@ mod clock;
 mod error;
 mod frozen;
 mod owner;
+mod parallel;
 mod region;
 mod sorted;
 

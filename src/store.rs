@@ -5,7 +5,6 @@ mod build;
 mod directory;
 mod evict;
 mod keyed;
-mod parallel;
 mod report;
 mod slot;
 #[cfg(feature = "watch")]

@@ -1,7 +1,7 @@
 //! The caches of a layer in a store: each entry is built from its own files, and built anew when one
 //! of them changes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -78,25 +78,19 @@ pub(crate) fn code(store: &Store, statements: &Statements) -> Result<()> {
             .inputs()
             .max_idle_generations(IDLE_GENERATIONS)
     };
-    let shell_code = Bodies::default();
-    let (listed, found) = (statements.clone(), shell_code.clone());
+    let (listed, found) = twice(Bodies::new(statements, shell_bodies));
     store.keyed(
         "shell",
         policy(),
-        move |inputs| Ok(found.collect(&*inputs.cache(&listed)?, shell_bodies)),
-        move |hash: &CodeHash, _| -> BuildResult<ShellCode> {
-            Ok(shell_code.with(hash, shell::parse))
-        },
+        move |inputs| listed.hashes(inputs),
+        move |hash: &CodeHash, _| -> BuildResult<ShellCode> { found.parse(hash, shell::parse) },
     )?;
-    let python_code = Bodies::default();
-    let (listed, found) = (statements.clone(), python_code.clone());
+    let (listed, found) = twice(Bodies::new(statements, python_bodies));
     store.keyed(
         "python",
         policy(),
-        move |inputs| Ok(found.collect(&*inputs.cache(&listed)?, python_bodies)),
-        move |hash: &CodeHash, _| -> BuildResult<PythonCode> {
-            Ok(python_code.with(hash, python::parse))
-        },
+        move |inputs| listed.hashes(inputs),
+        move |hash: &CodeHash, _| -> BuildResult<PythonCode> { found.parse(hash, python::parse) },
     )?;
     Ok(())
 }
@@ -159,35 +153,58 @@ fn with_includes(
     }
 }
 
-/// Bodies of code between the listing of their hashes and their parsing.
-#[derive(Clone, Default)]
-struct Bodies(Arc<Mutex<HashMap<CodeHash, String>>>);
+/// Finds bodies of code by their hash, in the statements that their list was made from.
+struct Bodies {
+    statements: Statements,
+    of: fn(&ArchivedKind) -> Vec<&str>,
+    /// The bodies of a generation, gathered when one of them is to be parsed.
+    gathered: Mutex<(u64, HashMap<CodeHash, String>)>,
+}
 
 impl Bodies {
-    /// Keeps the bodies in the statements of all files; returns their hashes.
-    fn collect(
-        &self,
-        statements: &floe::map::ArchivedMap<String, Vec<Statement>>,
-        bodies: impl Fn(&ArchivedKind) -> Vec<&str>,
-    ) -> Vec<CodeHash> {
-        let kinds = statements
-            .values()
-            .flat_map(|file| file.iter().map(|it| &it.kind));
-        let bodies = kinds.flat_map(bodies);
-        let found: BTreeMap<CodeHash, String> = bodies
-            .map(|body| (code::hash(body), body.to_owned()))
-            .collect();
-        let hashes = found.keys().copied().collect();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = found.into_iter().collect();
-        hashes
+    fn new(statements: &Statements, of: fn(&ArchivedKind) -> Vec<&str>) -> Arc<Self> {
+        Arc::new(Self {
+            statements: statements.clone(),
+            of,
+            gathered: Mutex::default(),
+        })
     }
 
-    fn with<R>(&self, hash: &CodeHash, parse: impl Fn(&str) -> R) -> R {
-        let bodies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let body = bodies.get(hash).cloned().unwrap_or_default();
-        drop(bodies);
-        parse(&body)
+    /// The hashes of all bodies.
+    fn hashes(&self, inputs: &mut Inputs) -> BuildResult<Vec<CodeHash>> {
+        let statements = inputs.cache(&self.statements)?;
+        Ok(self.bodies(&statements).map(code::hash).collect())
     }
+
+    fn bodies<'s>(
+        &self,
+        statements: &'s Frozen<Map<String, Vec<Statement>>>,
+    ) -> impl Iterator<Item = &'s str> {
+        let statements = statements.values().flat_map(|file| file.iter());
+        let of = self.of;
+        statements.flat_map(move |statement| of(&statement.kind))
+    }
+
+    fn parse<R>(&self, hash: &CodeHash, parse: impl Fn(&str) -> R) -> BuildResult<R> {
+        let statements = self.statements.get()?;
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        if gathered.0 != statements.generation() {
+            let bodies = self.bodies(&statements);
+            let bodies = bodies.map(|body| (code::hash(body), body.to_owned()));
+            *gathered = (statements.generation(), bodies.collect());
+        }
+        let body = gathered
+            .1
+            .get(hash)
+            .cloned()
+            .ok_or("no file has this code")?;
+        drop(gathered);
+        Ok(parse(&body))
+    }
+}
+
+fn twice<T: Clone>(value: T) -> (T, T) {
+    (value.clone(), value)
 }
 
 fn shell_bodies(kind: &ArchivedKind) -> Vec<&str> {

@@ -46,7 +46,7 @@ impl Change {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match &self.subject {
-            Subject::Path(path) => Some(path),
+            Subject::Path(path) => Some(Path::new(path)),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! Comparing recorded inputs with what is there now.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::path::Path;
@@ -14,6 +15,7 @@ use super::input::{Input, Seen, Subject};
 use super::stamp::{self, Stamp, existing};
 use super::{Sets, listing, open, text_digest};
 use crate::clock::Clock;
+use crate::parallel;
 
 /// The named values that count now, by digest. Clones are the same values.
 #[derive(Debug, Clone, Default)]
@@ -42,52 +44,166 @@ pub(crate) struct Changed {
     pub(crate) flags: Vec<bool>,
 }
 
+/// Inputs that are worth a thread.
+const WORTH_A_THREAD: usize = 512;
+
 impl Sets {
-    /// Compares every input with what is there now: one system call for each path. What proved
-    /// equal in spite of another stamp, or a young one, is remembered under its stamp of now.
+    /// Compares every input with what is there now: one system call for each path, on all
+    /// processors if there are many. What proved equal in spite of another stamp, or a young one,
+    /// is remembered under its stamp of now.
     pub(crate) fn check(&mut self, values: &Values, clock: &Clock, settle: Duration) -> Changed {
-        let mut changed = Changed {
-            flags: vec![false; self.inputs.len()],
-            changes: Vec::new(),
-        };
-        let settled_until = Settled {
+        let check = Check {
+            values,
             now: clock.now().wall_nanos,
             settle: settle.as_nanos() as u64,
         };
-        // The inputs are sorted by subject, so those of one path stand together.
-        let mut last: Option<Found> = None;
-        for (number, input) in self.inputs.iter_mut().enumerate() {
-            let difference = match &input.subject {
-                Subject::Path(path) => {
-                    if last.as_ref().is_none_or(|last| last.path != *path) {
-                        last = Some(Found::at(path));
-                    }
-                    let found = last.as_ref().map(|last| &last.stamp);
-                    found.and_then(|found| compare(path, &mut input.seen, found, &settled_until))
-                }
-                Subject::Environment(name) => {
-                    (variable(name) != input.seen).then_some(Difference::Value)
-                }
-                Subject::Value(name) => {
-                    let now = values.get(name).map(Seen::Digest);
-                    (now.as_ref() != Some(&input.seen)).then_some(Difference::Value)
-                }
+        let shares: Vec<_> = shares(&mut self.inputs)
+            .into_iter()
+            .map(Mutex::new)
+            .collect();
+        let checked = parallel::map(&shares, |share| {
+            let mut share = share.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok::<_, Infallible>(check.inputs(&mut share))
+        });
+        let Ok(checked) = checked;
+        checked
+            .into_iter()
+            .fold(Changed::default(), Changed::joined)
+    }
+}
+
+/// Divides sorted inputs into shares; those of one subject stay together.
+fn shares(mut inputs: &mut [Arc<Input>]) -> Vec<&mut [Arc<Input>]> {
+    let mut shares = Vec::new();
+    while !inputs.is_empty() {
+        let mut end = WORTH_A_THREAD.min(inputs.len());
+        while end < inputs.len() && inputs[end - 1].subject == inputs[end].subject {
+            end += 1;
+        }
+        let (share, rest) = inputs.split_at_mut(end);
+        shares.push(share);
+        inputs = rest;
+    }
+    shares
+}
+
+/// What inputs are compared with: the named values, and in nanoseconds the moment of the check and
+/// the age from which on a stamp is trusted.
+struct Check<'a> {
+    values: &'a Values,
+    now: u64,
+    settle: u64,
+}
+
+impl Check<'_> {
+    fn inputs(&self, inputs: &mut [Arc<Input>]) -> Changed {
+        let mut changed = Changed::default();
+        for group in inputs.chunk_by_mut(|one, other| one.subject == other.subject) {
+            let subject = group[0].subject.clone();
+            let found = match &subject {
+                Subject::Path(path) => Some(stamp::metadata(Path::new(path))),
+                _ => None,
             };
-            changed.note(number, input, difference);
+            let found = found.map(|found| found.map(|it| it.as_ref().map(Stamp::of)));
+            for input in group {
+                let difference = self.compare(&subject, found.as_ref(), input);
+                changed.note(&subject, difference);
+            }
         }
         changed
+    }
+
+    /// How an input differs from what is found now, at its path if it has one.
+    fn compare(
+        &self,
+        subject: &Subject,
+        found: Option<&io::Result<Option<Stamp>>>,
+        input: &mut Arc<Input>,
+    ) -> Option<Difference> {
+        let now = match (subject, found) {
+            (Subject::Path(path), Some(found)) => {
+                return self.compare_path(Path::new(path), found, input);
+            }
+            (Subject::Value(name), _) => self.values.get(name).map(Seen::Digest),
+            (Subject::Environment(name) | Subject::Path(name), _) => Some(variable(name)),
+        };
+        (now.as_ref() != Some(&input.seen)).then_some(Difference::Value)
+    }
+
+    fn compare_path(
+        &self,
+        path: &Path,
+        found: &io::Result<Option<Stamp>>,
+        input: &mut Arc<Input>,
+    ) -> Option<Difference> {
+        let found = match found {
+            Ok(found) => *found,
+            Err(error) => return Some(Difference::Unreadable(error.to_string())),
+        };
+        let Some(found) = found else {
+            return (input.seen != Seen::Absent).then_some(Difference::Gone);
+        };
+        match &input.seen {
+            Seen::Absent => Some(Difference::Appeared),
+            Seen::Present | Seen::Digest(_) => None,
+            Seen::Metadata(stamp) => (*stamp != found).then_some(Difference::Metadata),
+            Seen::Content {
+                stamp, unsettled, ..
+            }
+            | Seen::Listing {
+                stamp, unsettled, ..
+            } if *stamp == found && !*unsettled => None,
+            Seen::Content { .. } | Seen::Listing { .. } => {
+                let compared = self.compare_content(path, found, &mut Arc::make_mut(input).seen);
+                compared.unwrap_or_else(|error| Some(Difference::Unreadable(error.to_string())))
+            }
+        }
+    }
+
+    /// Compares content or names, and keeps the stamp of what is equal.
+    fn compare_content(
+        &self,
+        path: &Path,
+        found: Stamp,
+        seen: &mut Seen,
+    ) -> io::Result<Option<Difference>> {
+        let (read, stamp, unsettled) = match seen {
+            Seen::Content { stamp, .. } if stamp.size != found.size => {
+                return Ok(Some(Difference::Content));
+            }
+            Seen::Content {
+                stamp,
+                unsettled,
+                digest,
+            } => match content(path)? {
+                Some((read, now)) if now == *digest => (read, stamp, unsettled),
+                _ => return Ok(Some(Difference::Content)),
+            },
+            Seen::Listing {
+                stamp,
+                unsettled,
+                filter,
+                names,
+            } => match existing(listing::list(path, filter.as_deref()))? {
+                Some(now) if now == *names => (found, stamp, unsettled),
+                Some(now) => return Ok(Some(change::names(names, &now))),
+                None => return Ok(Some(Difference::Gone)),
+            },
+            _ => return Ok(None),
+        };
+        (*stamp, *unsettled) = (read, read.is_unsettled(self.now, self.settle));
+        Ok(None)
     }
 }
 
 impl Changed {
-    fn note(&mut self, number: usize, input: &Input, difference: Option<Difference>) {
+    fn note(&mut self, subject: &Subject, difference: Option<Difference>) {
+        self.flags.push(difference.is_some());
         let Some(difference) = difference else {
             return;
         };
-        self.flags[number] = true;
-        let subject = input.subject.clone();
         let change = Change {
-            subject,
+            subject: subject.clone(),
             difference,
         };
         // A path that was read by several builds at different times is told of once.
@@ -95,95 +211,18 @@ impl Changed {
             self.changes.push(change);
         }
     }
+
+    fn joined(mut self, other: Self) -> Self {
+        self.changes.extend(other.changes);
+        self.flags.extend(other.flags);
+        self
+    }
 }
 
 /// What stands in the environment under a name.
 pub(super) fn variable(name: &OsStr) -> Seen {
     let value = std::env::var_os(name);
     value.map_or(Seen::Absent, |value| Seen::Digest(text_digest(&value)))
-}
-
-struct Found {
-    path: std::path::PathBuf,
-    stamp: io::Result<Option<Stamp>>,
-}
-
-impl Found {
-    fn at(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            stamp: stamp::metadata(path).map(|found| found.as_ref().map(Stamp::of)),
-        }
-    }
-}
-
-/// The moment of a check, and the time after which a stamp is trusted; in nanoseconds.
-struct Settled {
-    now: u64,
-    settle: u64,
-}
-
-/// How what was seen at a path differs from what is found there now.
-fn compare(
-    path: &Path,
-    seen: &mut Seen,
-    found: &io::Result<Option<Stamp>>,
-    settled: &Settled,
-) -> Option<Difference> {
-    let found = match found {
-        Ok(found) => *found,
-        Err(error) => return Some(Difference::Unreadable(error.to_string())),
-    };
-    let Some(found) = found else {
-        return (*seen != Seen::Absent).then_some(Difference::Gone);
-    };
-    let compared = match seen {
-        Seen::Absent => return Some(Difference::Appeared),
-        Seen::Present | Seen::Digest(_) => return None,
-        Seen::Metadata(stamp) => return (*stamp != found).then_some(Difference::Metadata),
-        Seen::Content {
-            stamp, unsettled, ..
-        }
-        | Seen::Listing {
-            stamp, unsettled, ..
-        } if *stamp == found && !*unsettled => return None,
-        Seen::Content { stamp, .. } if stamp.size != found.size => {
-            return Some(Difference::Content);
-        }
-        Seen::Content {
-            stamp,
-            unsettled,
-            digest,
-        } => content(path).map(|now| {
-            let now = now.filter(|(_, found)| found == digest);
-            now.map(|(read, _)| (*stamp, *unsettled) = settled.trust(read))
-                .ok_or(Difference::Content)
-        }),
-        Seen::Listing {
-            stamp,
-            unsettled,
-            filter,
-            names,
-        } => existing(listing::list(path, filter.as_deref())).map(|now| match now {
-            Some(now) if now == *names => {
-                (*stamp, *unsettled) = settled.trust(found);
-                Ok(())
-            }
-            Some(now) => Err(change::names(names, &now)),
-            None => Err(Difference::Gone),
-        }),
-    };
-    match compared {
-        Ok(equal) => equal.err(),
-        Err(error) => Some(Difference::Unreadable(error.to_string())),
-    }
-}
-
-impl Settled {
-    /// A stamp that was just found to go with what was seen, and whether it must be proved again.
-    fn trust(&self, stamp: Stamp) -> (Stamp, bool) {
-        (stamp, stamp.is_unsettled(self.now, self.settle))
-    }
 }
 
 /// Stamp and digest of a file's content; `None` if there is no file.

@@ -26,6 +26,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::Arc;
 
 use super::input::{Input, Seen, Subject};
 use super::sets::Sets;
@@ -71,9 +72,9 @@ pub(crate) fn decode(section: &[u8]) -> Result<Sets, &'static str> {
         return Err("its version is unknown");
     }
     let keyed_by = from.digest()?;
-    let mut inputs: Vec<Input> = Vec::new();
+    let mut inputs: Vec<Arc<Input>> = Vec::new();
     for _ in 0..from.number()? {
-        let input = from.input(inputs.last())?;
+        let input = Arc::new(from.input(inputs.last().map(|last| &**last))?);
         if inputs.last().is_some_and(|last| *last >= input) {
             return Err("its inputs are not sorted");
         }
@@ -125,11 +126,12 @@ impl Writer {
 
     /// Writes a subject behind another with the name `before`; returns its name.
     fn subject<'a>(&mut self, subject: &'a Subject, before: &[u8]) -> &'a [u8] {
-        let (kind, name) = match subject {
-            Subject::Path(path) => (0, path.as_os_str().as_bytes()),
-            Subject::Environment(name) => (1, name.as_bytes()),
-            Subject::Value(name) => (2, name.as_bytes()),
+        let kind = match subject {
+            Subject::Path(_) => 0,
+            Subject::Environment(_) => 1,
+            Subject::Value(_) => 2,
         };
+        let name = subject.name().as_bytes();
         let equal = name
             .iter()
             .zip(before)
@@ -253,17 +255,13 @@ impl<'a> Reader<'a> {
     fn input(&mut self, before: Option<&Input>) -> Result<Input, &'static str> {
         let kind = self.byte()?;
         let shared = usize::from(self.byte()?);
-        let before = before.map_or(&[][..], |input| match &input.subject {
-            Subject::Path(path) => path.as_os_str().as_bytes(),
-            Subject::Environment(name) => name.as_bytes(),
-            Subject::Value(name) => name.as_bytes(),
-        });
+        let before = before.map_or(&[][..], |input| input.subject.name().as_bytes());
         let shared = before
             .get(..shared)
             .ok_or("a name shares more than there is")?;
         let name = [shared, self.text()?].concat();
         let subject = match kind {
-            0 => Subject::Path(OsString::from_vec(name).into()),
+            0 => Subject::Path(OsString::from_vec(name)),
             1 => Subject::Environment(OsString::from_vec(name)),
             2 => Subject::Value(String::from_utf8(name).map_err(|_| "a name is not UTF-8")?),
             _ => return Err("an input is of an unknown kind"),

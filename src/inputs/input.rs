@@ -1,7 +1,7 @@
 //! One thing that a build read, and what it was like.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 
 use super::stamp::Stamp;
 
@@ -15,9 +15,19 @@ pub(crate) struct Input {
 /// What was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Subject {
-    Path(PathBuf),
+    /// An absolute path; not a `PathBuf`, which compares name by name.
+    Path(OsString),
     Environment(OsString),
     Value(String),
+}
+
+impl Subject {
+    pub(super) fn name(&self) -> &OsStr {
+        match self {
+            Self::Path(name) | Self::Environment(name) => name,
+            Self::Value(name) => OsStr::from_bytes(name.as_bytes()),
+        }
+    }
 }
 
 /// What was seen there.

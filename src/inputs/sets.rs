@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use super::check::Changed;
 use super::input::Input;
@@ -14,7 +15,7 @@ use super::input::Input;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sets {
     /// The distinct inputs, sorted by what they are about.
-    pub(super) inputs: Vec<Input>,
+    pub(super) inputs: Vec<Arc<Input>>,
     /// The distinct sets, as ascending numbers of inputs.
     pub(super) sets: Vec<Vec<u32>>,
     /// The set of a whole value, or of the list of keys.
@@ -59,7 +60,7 @@ impl Sets {
     #[cfg(feature = "watch")]
     pub(crate) fn paths(&self) -> impl Iterator<Item = &std::path::Path> {
         self.inputs.iter().filter_map(|input| match &input.subject {
-            super::input::Subject::Path(path) => Some(path.as_path()),
+            super::input::Subject::Path(path) => Some(std::path::Path::new(path)),
             _ => None,
         })
     }
@@ -122,7 +123,7 @@ pub(crate) struct Touched {
 /// comparison.
 #[derive(Debug, Default)]
 pub(crate) struct SetsBuilder {
-    inputs: Numbered<Input>,
+    inputs: Numbered<Arc<Input>>,
     sets: Numbered<Vec<u32>>,
     entries: Vec<(u32, u32)>,
     idle: Vec<(u32, u64)>,
@@ -142,7 +143,9 @@ impl SetsBuilder {
 
     /// Numbers a set of inputs.
     pub(crate) fn add(&mut self, inputs: impl IntoIterator<Item = Input>) -> u32 {
-        let numbers = inputs.into_iter().map(|input| self.inputs.number(input));
+        let numbers = inputs
+            .into_iter()
+            .map(|input| self.inputs.number(Arc::new(input)));
         let mut set: Vec<u32> = numbers.collect();
         set.sort_unstable();
         self.sets.number(set)

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::parallel::catch;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::inputs::{Inputs, Sets, Touched, Values};
+use crate::parallel::catch;
 use crate::policy::Policy;
 use crate::region::Label;
 

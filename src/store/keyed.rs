@@ -9,7 +9,6 @@ use rkyv::rancor::{BoxedError, Strategy};
 
 use super::build::{Build, BuildResult, Built, Counts, Due, Job};
 use super::evict::evict;
-use super::parallel;
 use crate::archive::Value;
 use crate::error::{Error, Result};
 use crate::format::SectionKind;
@@ -18,6 +17,7 @@ use crate::inputs::{Input, Inputs, Sets, SetsBuilder, encode};
 use crate::map::{
     Key, Map, MapBuilder, MapKey, Moved, entries_are_independent, offset_of_unit, unit,
 };
+use crate::parallel;
 use crate::region::Backing;
 
 /// Entries that are built before they are serialised: the heap holds that many values.

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
@@ -9,7 +10,7 @@ use std::thread;
 /// item that failed. After a failure no further item is begun.
 ///
 /// The threads are joined before this returns, so that a process that had one thread can fork.
-pub(super) fn map<T: Sync, R: Send, E: Send>(
+pub(crate) fn map<T: Sync, R: Send, E: Send>(
     items: &[T],
     work: impl Fn(&T) -> Result<R, E> + Sync,
 ) -> Result<Vec<R>, E> {
@@ -26,8 +27,10 @@ pub(super) fn map<T: Sync, R: Send, E: Send>(
         };
         std::iter::from_fn(claim).collect::<Vec<_>>()
     };
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    let others = processors.min(items.len()).saturating_sub(1);
+    let others = match items.len() {
+        0 | 1 => 0,
+        items => processors().min(items) - 1,
+    };
     let mut results = thread::scope(|scope| {
         let spawn = |_| thread::Builder::new().spawn_scoped(scope, run).ok();
         // Where the kernel gives no more threads, those that there are do the work.
@@ -45,8 +48,14 @@ pub(super) fn map<T: Sync, R: Send, E: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// How many processors there are for this process; found once, since that reads files.
+fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
+}
+
 /// Runs a closure; a panic becomes its message.
-pub(super) fn catch<R>(closure: impl FnOnce() -> R) -> Result<R, String> {
+pub(crate) fn catch<R>(closure: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(closure)).map_err(|panic| message(&*panic))
 }
 
