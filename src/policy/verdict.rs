@@ -171,3 +171,71 @@ impl Policy {
         time.mul_f64(1.0 - self.jitter * draw.clamp(0.0, 1.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn contradictions_are_refused() {
+        let policy = Policy::new;
+        for (contradiction, part) in [
+            (
+                policy().refresh_after(2 * SECOND).expire_after(SECOND),
+                "expire_after",
+            ),
+            (policy().revalidate_every(SECOND), "revalidate_every"),
+            (policy().settle(SECOND), "settle"),
+            (policy().stale_if_error(SECOND), "stale_if_error"),
+            (policy().jitter(1.5), "jitter"),
+            (policy().jitter(f64::NAN), "jitter"),
+            (policy().backoff(2 * SECOND, SECOND), "backoff"),
+            (policy().max_entries(0), "max_entries"),
+        ] {
+            let error = contradiction.check("name").unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn jitter_shortens_and_never_lengthens() {
+        let policy = Policy::new().refresh_after(100 * SECOND).jitter(0.2);
+        let mut facts = Facts::of(Moment::now());
+        for (draw, due) in [(0.0, 100), (0.5, 90), (1.0, 80)] {
+            facts.draw = draw;
+            let due_in = policy.due_in(&facts, facts.built);
+            assert_eq!(
+                due_in.map(|time| time.as_secs_f64().round()),
+                Some(f64::from(due))
+            );
+        }
+    }
+
+    #[test]
+    fn waits_double_up_to_the_most() {
+        let policy = Policy::new().backoff(SECOND, 300 * SECOND);
+        let mut facts = Facts::of(Moment::now());
+        facts.last_failure = Some(facts.built);
+        for (failures, wait) in [(0, 0), (1, 1), (2, 2), (9, 256), (10, 300), (1000, 300)] {
+            facts.failures = failures;
+            assert_eq!(policy.wait(&facts, facts.built), wait * SECOND);
+        }
+    }
+
+    #[test]
+    fn the_strictest_verdict_counts() {
+        let policy = Policy::new().inputs().expire_after(10 * SECOND);
+        let mut facts = Facts::of(Moment::now());
+        facts.changed = Some("x: content changed".to_owned());
+        let verdict = |age| policy.verdict(&facts, facts.built + age);
+        assert_eq!(
+            verdict(SECOND),
+            Verdict::RefreshDue("x: content changed".to_owned())
+        );
+        assert!(matches!(verdict(10 * SECOND), Verdict::Expired(_)));
+        let unasked = Policy::new().verdict(&facts, facts.built);
+        assert_eq!(unasked, Verdict::Fresh);
+    }
+}

@@ -202,13 +202,10 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
         } = fresh;
         let total = earlier.len() - going.len() + entries.len();
         let mut sets = Ok(Sets::default());
-        let name = job.label.name.as_str();
         let inputs = |moved: &Moved| {
             let place = |at: u64| (!going.contains(&at)).then(|| moved.of(at)).flatten();
             let entries = entries.iter().map(|(_, at, set)| (at + moved.shift, *set));
-            sets = compose(
-                name, job, known, plan.list, place, entries, &plan.idle, total,
-            );
+            sets = compose(job, known, plan.list, place, entries, &plan.idle, total);
             sets.as_ref().map(encode).unwrap_or_default()
         };
         let frozen = match compacts && independent {
@@ -387,9 +384,7 @@ impl<K: StoreKey, V: Value> Fresh<K, V> {
         drop(inserted);
         let dirty = plan.dirty;
         let stays = |at: u64| (!dirty.contains(&at)).then_some(at);
-        let name = &job.label.name;
         let sets = compose(
-            name,
             job,
             self.sets,
             plan.list,
@@ -412,7 +407,6 @@ impl<K: StoreKey, V: Value> Fresh<K, V> {
 /// The sets of a generation: of entries that stay, at the offset that `place` gives, of those that
 /// were built, and of the list of keys.
 fn compose<K: StoreKey, V: Value>(
-    name: &str,
     job: &Job<'_, Map<K, V>>,
     mut sets: SetsBuilder,
     list: Option<BTreeSet<Input>>,
@@ -421,6 +415,7 @@ fn compose<K: StoreKey, V: Value>(
     idle: &HashMap<u64, u64>,
     total: usize,
 ) -> Result<Sets> {
+    let name = job.label.name.as_str();
     let moved = |it: u32| unit(name, place(offset_of_unit(it))?).ok();
     let earlier_list = sets.carry(job.sets, moved);
     let whole = list.map_or(earlier_list, |list| sets.add(list));
