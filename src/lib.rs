@@ -21,6 +21,7 @@
 //! | *region* | one immutable span of memory: header, archive, index, inputs, schema |
 //! | *freeze* | serialise a value into a new region and seal it |
 //! | *generation* | one frozen version of a cache, numbered from 1; never modified |
+//! | *inputs* | what a build read: files, absent files, listings, environment, named values; with stamps |
 //! | *owner*, *worker* | the process that builds, a process that reads |
 //!
 //! # Where to start
@@ -28,6 +29,8 @@
 //! - [`Frozen`]: the handle on a map or on any other value; [`Frozen::freeze`] makes one.
 //! - [`Schema`], [`Key`]: what types derive to be frozen, and to be keys.
 //! - [`Intern`]: equal values written once. [`Sorted`]: hash maps in a canonical order.
+//! - [`Store`], [`Policy`], [`Inputs`]: caches by name that are built anew when what they were built
+//!   from changes, entry by entry.
 //! - [`prefork`]: workers that hand back typed results.
 //! - [`memory`]: what all that costs, from /proc.
 //! - [`mod@format`]: the bytes of a region.
@@ -41,6 +44,8 @@
 //! 5. Equal values give equal archives (with [`Sorted`] around hash maps and hash sets).
 //! 6. Handles work in a child forked from any process; builders refuse there.
 //! 7. Dropping the last handle gives the memory back at once.
+//! 8. A rebuild costs what changed, and one that changes nothing publishes nothing. What fails in
+//!    it leaves the last generation.
 //!
 //! # Trust
 //! Nobody can change a sealed region, not even its owner. A process that hands over a *lying*

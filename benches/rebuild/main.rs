@@ -3,8 +3,6 @@
 //! `cargo bench --bench rebuild` writes `target/floe/rebuild.json`, and `rebuild.html` with a plot of
 //! the cost of an entry that is carried over. `-- --layer DIR` takes a real layer instead of a
 //! generated one. Every rebuild is checked against what it must give.
-#![allow(dead_code)]
-
 mod carry;
 mod check;
 mod growth;
@@ -15,7 +13,9 @@ mod page;
 #[path = "../common/mode.rs"]
 mod mode;
 
-/// The parser and the caches of the example.
+/// The parser and the caches of the example; what it does not use here it uses there, and there are
+/// its tests.
+#[allow(dead_code, unused_imports)]
 #[path = "../../examples/bitbake"]
 mod bitbake {
     pub(crate) mod cached;
