@@ -304,6 +304,91 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// A file that a build reads is larger than a build may read.
+    #[error(
+        "cannot read {}: it has {got} bytes, more than the {most} that a build may read of one file; see Policy::read_limit",
+        path.display()
+    )]
+    InputTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that may be read, in bytes.
+        most: u64,
+        /// Bytes that it has, or of which it had more when reading stopped.
+        got: u64,
+    },
+    /// A pattern of paths cannot be understood.
+    #[error("the pattern {pattern:?} cannot be understood: {reason}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A policy contradicts itself.
+    #[error("the policy of cache {name:?} contradicts itself: {problem}")]
+    Policy {
+        /// The cache.
+        name: String,
+        /// What does not fit.
+        problem: &'static str,
+    },
+    /// A build closure failed. The last generation is still there.
+    #[error("cannot build {}: {source}", what(name, key.as_deref()))]
+    Build {
+        /// The cache.
+        name: String,
+        /// The key of the entry, as `Debug` prints it; none for a whole value or a list of keys.
+        key: Option<String>,
+        /// What the closure said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A build closure panicked. The last generation is still there.
+    #[error("cannot build {}: the build panicked: {message}", what(name, key.as_deref()))]
+    BuildPanicked {
+        /// The cache.
+        name: String,
+        /// The key of the entry, as `Debug` prints it; none for a whole value or a list of keys.
+        key: Option<String>,
+        /// The message of the panic.
+        message: String,
+    },
+    /// A store already has a cache of this name.
+    #[error("the store already has a cache {name:?}; give the other one another name")]
+    CacheExists {
+        /// The name.
+        name: String,
+    },
+    /// A store has no cache of this name.
+    #[error("the store has no cache {name:?}")]
+    NoCache {
+        /// The name.
+        name: String,
+    },
+    /// A cache has no generation yet.
+    #[error("cache {name:?} was never built; refresh the store, and see its status for failures")]
+    NotBuilt {
+        /// The cache.
+        name: String,
+    },
+    /// The directory of a store cannot be used.
+    #[error("cannot use the directory {}: {step}: {source}", path.display())]
+    Directory {
+        /// The directory, or the file in it.
+        path: PathBuf,
+        /// The step that failed.
+        step: &'static str,
+        /// The kernel's answer, or what is wrong.
+        source: io::Error,
+    },
+    /// A thread could not be started.
+    #[error("cannot start the thread that {what}: {source}")]
+    Thread {
+        /// What the thread does.
+        what: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// A file does not hold a valid region of the type asked for.
     #[error("cannot load {}: {source}", path.display())]
     Load {
@@ -442,14 +527,15 @@ pub enum Error {
         /// The path of the socket.
         path: PathBuf,
     },
-    /// The newest generation is older than the owner lets it be read.
+    /// The newest generation is older than its policy lets it be read.
     #[error(
-        "cache {name:?} has expired: generation {generation} is {} s old; its owner has not built it again in time", age.as_secs()
+        "cache {name:?} has expired: generation {generation} is {} s old; its owner has not built it \
+         again in time: see the status of the store for failures", age.as_secs()
     )]
     Expired {
         /// The cache.
         name: String,
-        /// The generation that the handle has.
+        /// The newest generation there is.
         generation: u64,
         /// How long ago it was frozen, or found to be up to date.
         age: Duration,
@@ -591,5 +677,13 @@ impl Error {
                 source: Box::new(refused),
             },
         }
+    }
+}
+
+/// A cache, or an entry of it, in a message.
+fn what(name: &str, key: Option<&str>) -> String {
+    match key {
+        Some(key) => format!("the entry {key} of cache {name:?}"),
+        None => format!("cache {name:?}"),
     }
 }

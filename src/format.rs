@@ -40,7 +40,7 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::clock::Created;
+use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::schema::Fingerprint;
 
@@ -79,7 +79,7 @@ pub(crate) struct Header {
     pub(crate) name: String,
     pub(crate) generation: u64,
     pub(crate) fingerprint: Fingerprint,
-    pub(crate) created: Created,
+    pub(crate) created: Moment,
     pub(crate) producer: String,
     /// Length of the whole region in bytes.
     pub(crate) length: u64,
@@ -170,7 +170,7 @@ impl Header {
             name,
             generation,
             fingerprint: Fingerprint::from_le_bytes(array_at(bytes, 32)),
-            created: Created {
+            created: Moment {
                 wall_nanos: u64_at(bytes, 48),
                 boot_nanos: u64_at(bytes, 56),
                 boot_id: array_at(bytes, 64),

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
+use std::fs::File;
 use std::marker::PhantomData;
 use std::ops::{Deref, Range};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -103,7 +104,7 @@ impl<T: Value> Frozen<T> {
     /// wrote what does not read, or a value is nested deeper than 128 pointers. Nothing is left
     /// behind then.
     pub fn freeze(name: &str, value: &T) -> Result<Self> {
-        Self::freeze_in(Backing::Memfd, Label::first(name)?, value)
+        Self::freeze_in(Backing::Memfd, Label::first(name)?, value, None)
     }
 
     /// The same in a private heap buffer, for tests and for systems without memory files: it
@@ -112,10 +113,20 @@ impl<T: Value> Frozen<T> {
     /// # Errors
     /// [`Error::Name`], [`Error::Serialize`], [`Error::TooLarge`] and [`Error::Invalid`].
     pub fn freeze_on_heap(name: &str, value: &T) -> Result<Self> {
-        Self::freeze_in(Backing::Heap, Label::first(name)?, value)
+        Self::freeze_in(Backing::Heap, Label::first(name)?, value, None)
     }
 
-    pub(crate) fn freeze_in(backing: Backing, label: Label, value: &T) -> Result<Self> {
+    /// Freezes a generation of a cache, with its inputs section.
+    pub(crate) fn freeze_generation(label: Label, value: &T, inputs: &[u8]) -> Result<Self> {
+        Self::freeze_in(Backing::Memfd, label, value, Some(inputs))
+    }
+
+    pub(crate) fn freeze_in(
+        backing: Backing,
+        label: Label,
+        value: &T,
+        inputs: Option<&[u8]>,
+    ) -> Result<Self> {
         const {
             assert!(
                 align_of::<T::Archived>() <= 16,
@@ -127,7 +138,12 @@ impl<T: Value> Frozen<T> {
         sink.start(0, VALUE_LIMIT, false);
         Freezer::new(&mut sink, &mut scratch).serialize_whole(value)?;
         sink.flush()?;
-        let region = Self::seal(sink.unsealed, &T::describe())?;
+        let mut unsealed = sink.unsealed;
+        if let Some(inputs) = inputs {
+            unsealed.begin(SectionKind::Inputs);
+            unsealed.append(inputs)?;
+        }
+        let region = Self::seal(unsealed, &T::describe())?;
         // rkyv's traits are safe to implement, so what they wrote is no more trusted than bytes
         // from elsewhere.
         T::check(&region)?;
@@ -174,7 +190,16 @@ impl<T: Content> Frozen<T> {
     /// [`Error::ReadFile`], and [`Error::Load`] with the reason why the content was refused.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        region::load(path)
+        Self::loaded(region::load(path), path)
+    }
+
+    /// The same for a file that was opened before.
+    pub(crate) fn load_opened(file: File, path: &Path) -> Result<Self> {
+        Self::loaded(region::load_opened(file, path), path)
+    }
+
+    fn loaded(region: Result<Region>, path: &Path) -> Result<Self> {
+        region
             .and_then(Self::checked)
             .map_err(|error| error.of_file(path))
     }

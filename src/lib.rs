@@ -21,6 +21,7 @@
 //! | *region* | one immutable span of memory: header, archive, index, inputs, schema |
 //! | *freeze* | serialise a value into a new region and seal it |
 //! | *generation* | one frozen version of a cache, numbered from 1; never modified |
+//! | *inputs* | what a build read: files, absent files, listings, environment, named values; with stamps |
 //! | *owner*, *worker* | the process that builds and publishes, a process that reads |
 //! | *channel* | how a new generation reaches workers that run: control page and mailbox |
 //!
@@ -29,6 +30,8 @@
 //! - [`Frozen`]: the handle on a map or on any other value; [`Frozen::freeze`] makes one.
 //! - [`Schema`], [`Key`]: what types derive to be frozen, and to be keys.
 //! - [`Intern`]: equal values written once. [`Sorted`]: hash maps in a canonical order.
+//! - [`Store`], [`Policy`], [`Inputs`]: caches by name that are built anew when what they were built
+//!   from changes, entry by entry.
 //! - [`Publisher`] and [`Live`]: the owner publishes a generation, workers that run see it.
 //! - [`Broker`]: the same for processes that the owner has not started.
 //! - [`prefork`]: workers that hand back typed results.
@@ -49,6 +52,8 @@
 //! 8. Publishing is atomic: a reader has the old generation or the new one, whole. Readers are
 //!    registered nowhere, so one that dies leaves nothing behind, and the owner's death leaves them
 //!    reading.
+//! 9. A rebuild costs what changed, and one that changes nothing publishes nothing. What fails in
+//!    it leaves the last generation.
 //!
 //! # Trust
 //! Nobody can change a sealed region, not even its owner. A process that hands over a *lying*
@@ -61,11 +66,14 @@ extern crate self as floe;
 pub mod census;
 pub mod dynamic;
 pub mod format;
+pub mod inputs;
 pub mod intern;
 pub mod map;
 pub mod memory;
+pub mod policy;
 pub mod prefork;
 pub mod schema;
+pub mod store;
 
 mod archive;
 mod broker;
@@ -77,22 +85,27 @@ mod frozen;
 mod live;
 mod message;
 mod owner;
+mod parallel;
 mod region;
 mod sorted;
 
 pub use archive::{CheckStrategy, FreezeStrategy, Freezer, Interning, Validator, Value};
 pub use broker::{Broker, fetch, list};
 pub use channel::{ChannelStatus, Publisher, prometheus};
+pub use clock::{Clock, Moment};
 pub use counters::{Counter, Counters};
 pub use error::{Error, Result};
 pub use floe_derive::{Key, Schema};
 pub use frozen::{Content, Frozen};
+pub use inputs::Inputs;
 pub use intern::{Intern, Interned};
 pub use live::{Live, Watch};
 pub use map::{Key, Map, MapBuilder};
+pub use policy::{Facts, Policy, Verdict};
 pub use region::Advice;
 pub use schema::Schema;
 pub use sorted::Sorted;
+pub use store::{Cache, Store};
 
 /// The program of the README is run like the examples of the documentation.
 #[cfg(doctest)]

@@ -24,7 +24,8 @@ use crate::schema::Description;
 
 pub use archived::ArchivedMap;
 pub use builder::MapBuilder;
-pub(crate) use check::{Problem, Search, check_lines};
+pub(crate) use builder::{Moved, offset_of_unit, unit};
+pub(crate) use check::{Problem, Search, check_lines, entries_are_independent};
 pub(crate) use entry::{head_is_garbage, head_length};
 pub(crate) use index::{HEAD_LENGTH, IndexHead, Line, OFFSET_UNIT, home, next, tag};
 pub use iterators::{GetMany, Iter};

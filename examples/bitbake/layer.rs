@@ -1,6 +1,6 @@
 //! Reads a whole layer tree into the caches of this example.
 
-mod discovery;
+pub(crate) mod discovery;
 mod parallel;
 
 use std::collections::BTreeMap;
@@ -245,7 +245,7 @@ impl Merged {
     }
 
     fn finish(mut self) -> Layer {
-        let roots = layer_roots(&self.statements);
+        let roots = layer_roots(self.statements.keys().map(String::as_str));
         let paths: Vec<_> = self
             .statements
             .keys()
@@ -291,10 +291,8 @@ fn keep_compiled(
 }
 
 /// The folders of the tree that are layers, and the tree itself.
-fn layer_roots(files: &Files) -> Vec<String> {
-    let layers = files
-        .keys()
-        .filter_map(|path| path.strip_suffix("/conf/layer.conf"));
+pub(crate) fn layer_roots<'p>(paths: impl Iterator<Item = &'p str>) -> Vec<String> {
+    let layers = paths.filter_map(|path| path.strip_suffix("/conf/layer.conf"));
     layers.map(String::from).chain([String::new()]).collect()
 }
 

@@ -3,6 +3,7 @@
 
 mod allocator;
 mod arguments;
+mod cached;
 mod caches;
 mod code;
 mod comparison;
@@ -16,6 +17,7 @@ mod report;
 mod source;
 mod statements;
 mod walk;
+mod watch;
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -34,14 +36,17 @@ use source::Source;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let source = match Source::read(&arguments) {
-        Ok(source) => source,
-        Err(unreadable) => {
-            eprintln!("bitbake: {}", unreadable.0);
-            return ExitCode::from(2);
-        }
+    let done = match (&arguments.layer, arguments.watch) {
+        (Some(layer), true) => watch::watch(layer, arguments.looks),
+        _ => match Source::read(&arguments) {
+            Ok(source) => compare(&arguments, source),
+            Err(unreadable) => {
+                eprintln!("bitbake: {}", unreadable.0);
+                return ExitCode::from(2);
+            }
+        },
     };
-    match compare(&arguments, source) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -91,8 +91,19 @@ pub(crate) type Files = BTreeMap<String, Vec<Statement>>;
 /// Reads the recipe at `path`. `roots` are the folders that included files are looked for in, after the
 /// recipe's own: the layers of the tree.
 pub(crate) fn read(path: &str, files: &Files, roots: &[String]) -> Recipe {
+    read_with(path, files, roots, &|path| files.contains_key(path))
+}
+
+/// The same where files `exist` that were not parsed yet: they are found, and read as empty.
+pub(crate) fn read_with(
+    path: &str,
+    files: &Files,
+    roots: &[String],
+    exists: &dyn Fn(&str) -> bool,
+) -> Recipe {
     let mut reader = Reader {
         files,
+        exists,
         roots,
         names: Names::of(path),
         variables: Variables::default(),
@@ -109,6 +120,7 @@ const INCLUDE_LIMIT: usize = 256;
 
 struct Reader<'f> {
     files: &'f Files,
+    exists: &'f dyn Fn(&str) -> bool,
     roots: &'f [String],
     names: Names,
     variables: Variables,
@@ -190,7 +202,7 @@ impl<'f> Reader<'f> {
         let folders = folders.chain(self.roots.iter().map(String::as_str));
         folders
             .filter_map(|folder| join(folder, name))
-            .find(|path| self.files.contains_key(path))
+            .find(|path| (self.exists)(path))
     }
 
     fn finish(self) -> Recipe {

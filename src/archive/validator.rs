@@ -25,10 +25,18 @@ const CLAIMS_PER_BYTE: usize = 4;
 /// work instead: depth by a limit, and the bytes claimed by a multiple of the archive's length.
 /// An honest archive points to each byte once, since values behind shared pointers are checked
 /// once for each address and type; some of rkyv's collections look at a node up to three times.
-/// Values that overlap are harmless, because nothing in an archive can be written.
+/// Values that overlap are harmless, because nothing in an archive can be written. Only the heads
+/// of a map's entries may not be part of any value: they change when an entry is carried into the
+/// next generation as garbage.
 #[derive(Debug, Default)]
 pub struct Validator {
     archive: Range<usize>,
+    /// What the value or entry being checked may claim without a look at the others, as archive
+    /// offsets.
+    own: Range<usize>,
+    /// Archive offsets of the entries that may hold interned values, and how long their heads are.
+    heads: Vec<usize>,
+    head_length: usize,
     depth: u32,
     /// The deepest level since the shared value that was started last.
     deepest: u32,
@@ -63,6 +71,10 @@ enum Refusal {
     },
     #[error("a pointer to offset {offset} is not aligned to {align}")]
     Unaligned { offset: isize, align: usize },
+    #[error(
+        "a pointer to {length} bytes at offset {offset} leads to the head of an entry, or to a later one"
+    )]
+    Head { offset: isize, length: usize },
     #[error("values overlap: pointers claim many times the {archive} bytes that the archive has")]
     Overlap { archive: usize },
     #[error("values are nested deeper than {DEPTH_LIMIT} levels")]
@@ -87,6 +99,7 @@ impl Validator {
         let grown = archive.len() - self.length();
         let range = archive.as_ptr_range();
         self.archive = range.start as usize..range.end as usize;
+        self.own = 0..archive.len();
         self.budget = self
             .budget
             .saturating_add(grown.saturating_mul(CLAIMS_PER_BYTE));
@@ -96,6 +109,29 @@ impl Validator {
     fn key(&self, pointer: ErasedPtr, pointer_type: TypeId) -> (usize, TypeId) {
         let offset = (pointer.data_address() as usize).wrapping_sub(self.archive.start);
         (offset, pointer_type)
+    }
+
+    /// Goes on to the entry of a map at archive offsets, whose head no value may claim.
+    pub(crate) fn enter(&mut self, entry: Range<usize>, head_length: usize) {
+        self.own = entry.start + head_length..entry.end;
+        self.head_length = head_length;
+    }
+
+    /// Lets the values of later entries lead into the one that starts at an archive offset: for
+    /// maps with interned values. Entries are told in their order.
+    pub(crate) fn share(&mut self, entry: usize) {
+        self.heads.push(entry);
+    }
+
+    /// Whether a range is free of heads: within the entry being checked, or between the heads of
+    /// entries before it.
+    fn avoids_heads(&self, start: usize, end: usize) -> bool {
+        if self.own.start <= start && end <= self.own.end {
+            return true;
+        }
+        let before = self.heads.partition_point(|head| *head < end);
+        let last = before.checked_sub(1).map(|last| self.heads[last]);
+        end <= self.own.end && last.is_some_and(|head| head + self.head_length <= start)
     }
 
     fn length(&self) -> usize {
@@ -116,6 +152,13 @@ impl Validator {
             return Err(Refusal::Unaligned {
                 offset,
                 align: layout.align(),
+            });
+        }
+        let start = address - self.archive.start;
+        if !self.avoids_heads(start, start + layout.size()) {
+            return Err(Refusal::Head {
+                offset,
+                length: layout.size(),
             });
         }
         match self.budget.checked_sub(layout.size()) {

@@ -14,7 +14,7 @@ use super::status::ChannelStatus;
 use super::subscription::Subscription;
 use super::{handover, mailbox};
 use crate::archive::Value;
-use crate::clock::{self, Created};
+use crate::clock::{self, Clock};
 use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
@@ -55,8 +55,8 @@ pub struct Publisher {
 struct Channel {
     name: String,
     owner: Owner,
-    /// When the channel was opened. To read the boot id anew for each age would cost a file.
-    opened: Created,
+    /// What tells the age of a generation.
+    clock: Clock,
     control: ControlWriter,
     /// Only the owner locks it, so no fork finds it locked.
     newest: Mutex<Newest>,
@@ -116,7 +116,7 @@ impl Publisher {
         let channel = Channel {
             name: name.clone(),
             owner: Owner::here(),
-            opened: Created::now(),
+            clock: Clock::system(),
             control,
             newest: Mutex::new(newest),
         };
@@ -286,7 +286,7 @@ impl Publisher {
     /// # Errors
     /// [`Error::NotOwner`], and those of [`Frozen::freeze`].
     pub fn freeze<T: Value>(&self, value: &T) -> Result<Frozen<T>> {
-        Frozen::freeze_in(Backing::Memfd, self.next_label()?, value)
+        Frozen::freeze_in(Backing::Memfd, self.next_label()?, value, None)
     }
 
     /// A builder for the generation after the newest one.
@@ -361,7 +361,9 @@ impl Channel {
         let put = || mailbox::put(&newest.sender, receiver, header.generation, file);
         put().map_err(failed)?;
         mailbox::remove(receiver);
-        let age = header.created.age(&self.opened);
+        // What seems to come from the future may be of any age.
+        let age = self.clock.now().since(&header.created);
+        let age = age.unwrap_or(Duration::MAX);
         self.control.announce(Announcement {
             generation: header.generation,
             identity,

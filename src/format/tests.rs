@@ -16,7 +16,7 @@ fn header() -> Header {
         name: "recipes".to_owned(),
         generation: 0x0102_0304_0506_0708,
         fingerprint: Fingerprint::from_le_bytes(std::array::from_fn(|i| 0x20 + i as u8)),
-        created: Created {
+        created: Moment {
             wall_nanos: 0x1112_1314_1516_1718,
             boot_nanos: 0x2122_2324_2526_2728,
             boot_id: std::array::from_fn(|i| 0x40 + i as u8),

@@ -137,7 +137,7 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
     }
 
     /// Archive offsets and keys of all entries, in the order in which they were inserted.
-    pub(super) fn offsets(&self) -> impl Iterator<Item = (u64, &K::Archived)> {
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = (u64, &K::Archived)> {
         let mut walk = self.iter();
         std::iter::from_fn(move || walk.next_entry()).map(|(offset, entry)| (offset, &entry.key))
     }
@@ -168,6 +168,66 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
                 if entry.key == *key {
                     return Some(entry);
                 }
+            }
+            if !line.overflows() {
+                return None;
+            }
+            number = next(number, self.head.lines);
+        }
+    }
+
+    /// All lines of the index.
+    pub(super) fn lines(&self) -> &[Line] {
+        // SAFETY: a valid index section has as many lines behind its head as the head says, at a
+        // multiple of 64 (`new`).
+        unsafe { std::slice::from_raw_parts(self.lines, self.head.lines as usize) }
+    }
+
+    /// The archive offset of the entry with a key.
+    pub(crate) fn find_offset<Q>(&self, hash: u64, key: &Q) -> Option<u64>
+    where
+        Q: ?Sized,
+        K::Archived: PartialEq<Q>,
+    {
+        let found = self.find(hash, key)?;
+        Some((&raw const *found).addr() as u64 - self.archive.addr() as u64)
+    }
+
+    /// The key of the entry at an offset that this map gave.
+    pub(crate) fn key_at(&self, offset: u64) -> &K::Archived {
+        &self.entry(offset).key
+    }
+
+    /// Length in bytes of the entry at an offset that this map gave.
+    pub(crate) fn length_at(&self, offset: u64) -> usize {
+        self.entry(offset).length()
+    }
+
+    /// The archive offset of an entry whose key has a hash.
+    pub(crate) fn find_hash(&self, hash: u64) -> Option<u64>
+    where
+        K::Archived: Key,
+    {
+        let mut number = home(hash, self.head.lines);
+        loop {
+            let line = self.line(number);
+            let mut offsets = line.candidates(tag(hash)).map(|slot| line.offset(slot));
+            let found = offsets.find(|offset| self.entry(*offset).key.key_hash() == hash);
+            if found.is_some() || !line.overflows() {
+                return found;
+            }
+            number = next(number, self.head.lines);
+        }
+    }
+
+    /// The line and the slot in which the entry at an archive offset stands.
+    pub(super) fn slot_of(&self, hash: u64, offset: u64) -> Option<(usize, usize)> {
+        let mut number = home(hash, self.head.lines);
+        loop {
+            let line = self.line(number);
+            let mut slots = line.candidates(tag(hash));
+            if let Some(slot) = slots.find(|slot| line.offset(*slot) == offset) {
+                return Some((number as usize, slot));
             }
             if !line.overflows() {
                 return None;

@@ -1,6 +1,8 @@
 //! Building a map entry by entry.
 #![allow(unsafe_code)]
 
+mod carry;
+
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -18,6 +20,8 @@ use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
 use crate::region::{Backing, Label, Unsealed};
 use crate::schema::Description;
+
+pub(crate) use carry::{Moved, offset_of_unit, unit};
 
 /// Position that rkyv is told for the first byte of every entry: far enough from zero that
 /// interned values of earlier entries have positions too.
@@ -64,6 +68,8 @@ pub struct MapBuilder<K, V> {
     alignment: u64,
     garbage: u64,
     last_wins: bool,
+    /// The inputs section, if the region gets one.
+    inputs: Option<Vec<u8>>,
     types: PhantomData<fn(K, V)>,
 }
 
@@ -105,6 +111,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
             description,
             garbage: 0,
             last_wins: false,
+            inputs: None,
             types: PhantomData,
         }
     }
@@ -227,6 +234,11 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     /// first.
     fn append_block(&mut self, entries: &[u8]) -> Result<u64> {
         self.check_all()?;
+        self.append_bytes(entries)
+    }
+
+    /// The same without a check.
+    fn append_bytes(&mut self, entries: &[u8]) -> Result<u64> {
         let start = self.complete;
         self.sink.append(entries)?;
         self.complete = self.sink.offset();
@@ -235,9 +247,11 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
 
     /// Adds the records of entries at the end that were checked elsewhere.
     fn add_checked(&mut self, records: impl Iterator<Item = Record>) {
+        let earlier = self.records.len();
         self.records.extend(records);
         self.compared = self.records.len();
-        self.check.skip_to(self.complete);
+        let starts = self.records[earlier..].iter().map(|record| record.offset);
+        self.check.skip_to(self.complete, &self.description, starts);
     }
 
     /// Checks the entries, builds the index, seals the region and maps it.
@@ -269,6 +283,10 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         for lines in table.lines.chunks(1 << 14) {
             let bytes: Vec<[u8; 64]> = lines.iter().map(|line| line.to_bytes()).collect();
             unsealed.append(bytes.as_flattened())?;
+        }
+        if let Some(inputs) = &self.inputs {
+            unsealed.begin(SectionKind::Inputs);
+            unsealed.append(inputs)?;
         }
         let region = Frozen::<Map<K, V>>::seal(unsealed, &self.description)?;
         // SAFETY: `check_all` found every entry of the archive valid, and `table` made the index

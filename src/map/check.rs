@@ -6,13 +6,13 @@ use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::{BoxedError, Strategy};
 use rkyv::validation::ArchiveContextExt;
 
-use super::entry::{Entry, head_is_garbage, head_length};
+use super::entry::{Entry, HEAD, head_is_garbage, head_length};
 use super::index::{HEAD_LENGTH, IndexHead, Line, home, most_steps, next, tag};
 use super::key::Key;
 use crate::archive::{CheckStrategy, Collections, Seen, Validator};
 use crate::error::Error;
 use crate::format::SectionKind;
-use crate::schema::Description;
+use crate::schema::{Description, Shape};
 
 /// Why a map is not valid, and in which of its sections.
 pub(crate) enum Problem {
@@ -64,6 +64,12 @@ where
     Ok(())
 }
 
+/// Whether entries point to nothing in other entries, by their description.
+pub(crate) fn entries_are_independent(description: &Description) -> bool {
+    let interned = |shape: &Shape| matches!(shape, Shape::Interned { .. });
+    !description.types.iter().any(|it| interned(&it.shape))
+}
+
 /// Checks the entries of an archive section, which may grow meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct EntryCheck {
@@ -91,12 +97,17 @@ impl EntryCheck {
         V: Archive<Archived: CheckBytes<CheckStrategy>>,
     {
         self.validator.grow(archive);
+        let shared = !entries_are_independent(description);
         let seen = std::mem::take(&mut self.seen);
         let mut collections = Collections::resume(description, archive, seen);
         while self.offset < archive.len() {
             let offset = self.offset;
             let at = |reason| Problem::Archive(format!("entry at offset {offset}: {reason}"));
             let (length, garbage) = frame::<K, V>(&archive[offset..]).map_err(at)?;
+            self.validator.enter(offset..offset + length, HEAD);
+            if shared {
+                self.validator.share(offset);
+            }
             if garbage {
                 self.garbage += length as u64;
             } else {
@@ -118,9 +129,18 @@ impl EntryCheck {
         self.offset as u64
     }
 
-    /// Goes on behind entries that were checked elsewhere, up to the archive offset `end`.
-    pub(crate) fn skip_to(&mut self, end: u64) {
+    /// Goes on behind entries that were checked elsewhere, up to the archive offset `end`; they
+    /// are those that start at `entries`, and garbage.
+    pub(crate) fn skip_to(
+        &mut self,
+        end: u64,
+        description: &Description,
+        entries: impl Iterator<Item = u64>,
+    ) {
         self.offset = end as usize;
+        if !entries_are_independent(description) {
+            entries.for_each(|start| self.validator.share(start as usize));
+        }
     }
 }
 

@@ -22,6 +22,9 @@ const MOST_ALIGNMENT: usize = 16;
 /// Most bytes of one entry: with the way back to interned values it stays within a pointer.
 pub(crate) const ENTRY_LIMIT: u64 = 1 << 30;
 
+/// Bytes of the head of an entry.
+pub(crate) const HEAD: usize = size_of::<u32>();
+
 const GARBAGE: u32 = 1 << 31;
 
 /// The start of an entry.

@@ -143,6 +143,11 @@ impl Line {
         }
     }
 
+    /// Empties a slot of a line that does not overflow.
+    pub(crate) fn clear(&mut self, slot: usize) {
+        self.put(slot, 0, 0);
+    }
+
     pub(crate) fn to_bytes(self) -> [u8; 64] {
         self.0
     }

@@ -60,6 +60,12 @@ pub(crate) fn load(path: &Path) -> Result<Region> {
     copy_sealed(file, &start, &header)
 }
 
+/// The same for a file that was opened at its start; `path` is for messages.
+pub(crate) fn load_opened(file: File, path: &Path) -> Result<Region> {
+    let (file, start, header) = read_header(file, path)?;
+    copy_sealed(file, &start, &header)
+}
+
 /// Opens a file and reads its header, the bytes of which it returns too.
 pub(crate) fn open(path: &Path) -> Result<(File, Vec<u8>, Header)> {
     let unreadable = |source| Error::ReadFile {
@@ -67,11 +73,19 @@ pub(crate) fn open(path: &Path) -> Result<(File, Vec<u8>, Header)> {
         source,
     };
     // A FIFO must not block the open; for a regular file the flag means nothing.
-    let mut file = File::options()
+    let file = File::options()
         .read(true)
         .custom_flags(nix::libc::O_NONBLOCK)
         .open(path)
         .map_err(unreadable)?;
+    read_header(file, path)
+}
+
+fn read_header(mut file: File, path: &Path) -> Result<(File, Vec<u8>, Header)> {
+    let unreadable = |source| Error::ReadFile {
+        path: path.to_owned(),
+        source,
+    };
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(unreadable(io::Error::new(

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::heap::HeapFile;
 use super::mapping::Mapping;
 use super::{Bytes, Region, memfd};
-use crate::clock::Created;
+use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::format::{self, HEADER_LENGTH, Header, Section, SectionKind};
 use crate::owner::Owner;
@@ -198,7 +198,7 @@ impl Unsealed {
             name: self.label.name.clone(),
             generation: self.label.generation,
             fingerprint,
-            created: Created::now(),
+            created: Moment::now(),
             producer: format::producer(),
             length: self.end,
             sections,

@@ -7,14 +7,14 @@ use std::path::Path;
 use crate::statements::{Problem, Rules};
 
 /// The files of a tree that have a metadata ending, by their path in it, sorted.
-pub(super) struct Found {
+pub(crate) struct Found {
     pub paths: Vec<String>,
     pub problems: Vec<Problem>,
 }
 
 /// Finds every file with a metadata ending under `root`. Links to folders and hidden folders are not entered; a folder
 /// that cannot be listed is a problem, except `root` itself, which is an error.
-pub(super) fn files(root: &Path) -> io::Result<Found> {
+pub(crate) fn files(root: &Path) -> io::Result<Found> {
     let mut found = Found {
         paths: vec![],
         problems: vec![],
@@ -59,7 +59,7 @@ pub(super) fn read_text(root: &Path, path: &str) -> Result<String, Problem> {
 }
 
 /// The rules that the metadata file `path` follows.
-pub(super) fn rules_of(path: &str) -> Rules {
+pub(crate) fn rules_of(path: &str) -> Rules {
     if path.ends_with(".conf") {
         Rules::Configuration
     } else {
@@ -68,14 +68,14 @@ pub(super) fn rules_of(path: &str) -> Rules {
 }
 
 /// Whether the file has the ending of metadata.
-fn has_ending(path: &str) -> bool {
+pub(crate) fn has_ending(path: &str) -> bool {
     let ending = path.rsplit_once('.').map(|(_, ending)| ending);
     matches!(ending, Some("bb" | "bbclass" | "bbappend" | "inc" | "conf"))
 }
 
 /// Whether BitBake would parse a file with such an ending. Of `.conf` files those in a layer's `conf` folder: others are
 /// files that recipes install. `.wks.inc` are parts of disk layouts.
-pub(super) fn is_metadata(path: &str) -> bool {
+pub(crate) fn is_metadata(path: &str) -> bool {
     let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
     let Some((stem, ending)) = file.rsplit_once('.') else {
         return false;

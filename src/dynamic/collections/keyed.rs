@@ -3,7 +3,7 @@
 use super::Pair;
 use crate::dynamic::archive::Archive;
 use crate::dynamic::fault::{Fault, Problem, Read};
-use crate::map::{ENTRY_ALIGNMENT, head_is_garbage, head_length};
+use crate::map::{OFFSET_UNIT, head_is_garbage, head_length};
 use crate::schema::{Shape, Type, TypeIndex};
 
 /// The entries of a keyed map, garbage included, in the order of insertion.
@@ -61,8 +61,8 @@ impl EntryLayout {
 
     /// The entry at an offset.
     pub(crate) fn frame(&self, archive: Archive<'_>, at: u64) -> Read<Frame> {
-        let align = ENTRY_ALIGNMENT as usize;
-        if !at.is_multiple_of(ENTRY_ALIGNMENT) {
+        let align = OFFSET_UNIT as usize;
+        if !at.is_multiple_of(OFFSET_UNIT) {
             return Err(Fault::new(at, Problem::Unaligned { align }));
         }
         let head = u32::from_le_bytes(archive.array(at)?);

@@ -1,0 +1,116 @@
+//! One changed file of a layer, against parsing all of it.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use floe::Store;
+use floe::store::Report;
+use tempfile::TempDir;
+
+use crate::layer::discovery::{self, is_metadata};
+use crate::{cached, generate};
+
+const ROUNDS: u32 = 7;
+
+pub(crate) struct Layer {
+    pub(crate) files: usize,
+    pub(crate) full_seconds: f64,
+    pub(crate) one_seconds: f64,
+    /// Files that were parsed after one had changed.
+    pub(crate) files_parsed: u64,
+}
+
+/// Parses a copy of the layer into all of its caches, then edits one file in each of several rounds.
+pub(crate) fn measure(layer: Option<&Path>, recipes: usize) -> Layer {
+    let tree = match layer {
+        Some(layer) => copy(layer),
+        None => {
+            let tree = tempfile::tempdir().expect("a folder");
+            generate::generate(tree.path(), recipes).expect("a generated layer");
+            tree
+        }
+    };
+    let root = tree.path();
+    let paths = discovery::files(root).expect("a layer").paths;
+    // Old enough for their stamps to be trusted, as the files of a layer are.
+    paths.iter().for_each(|path| age(&root.join(path)));
+    folders(root).iter().for_each(|path| age(path));
+
+    let build = || {
+        let store = Store::new();
+        let statements = cached::statements(&store, root).expect("a cache");
+        cached::recipes(&store, root, &statements).expect("a cache");
+        cached::code(&store, &statements).expect("caches");
+        let report = refresh(&store);
+        (store, statements, report)
+    };
+    let (full_seconds, (store, statements, report)) = crate::machine::best(3, build);
+    assert_eq!(report.caches[0].rebuilt, paths.len() as u64);
+
+    let edited = paths
+        .iter()
+        .filter(|path| is_metadata(path) && path.ends_with(".bb"));
+    let edited = edited.clone().nth(edited.count() / 2).expect("a recipe");
+    let mut layer = Layer {
+        files: paths.len(),
+        full_seconds,
+        one_seconds: f64::MAX,
+        files_parsed: 0,
+    };
+    let text = fs::read_to_string(root.join(edited)).expect("a recipe");
+    for round in 0..ROUNDS {
+        fs::write(root.join(edited), format!("{text}\nROUND = \"{round}\"\n")).expect("an edit");
+        age(&root.join(edited));
+        let start = Instant::now();
+        let report = refresh(&store);
+        layer.one_seconds = layer.one_seconds.min(start.elapsed().as_secs_f64());
+        layer.files_parsed = layer.files_parsed.max(report.caches[0].rebuilt);
+        // What a build from nothing gives.
+        let (fresh, expected, _) = build();
+        let (map, expected) = (
+            statements.get().expect("a map"),
+            expected.get().expect("a map"),
+        );
+        assert!(map.len() == expected.len() && map[edited].len() == expected[edited].len());
+        drop(fresh);
+    }
+    layer
+}
+
+fn refresh(store: &Store) -> Report {
+    let report = store.refresh().expect("the owner refreshes");
+    assert!(!report.has_failures(), "{report}");
+    report
+}
+
+fn copy(layer: &Path) -> TempDir {
+    let tree = tempfile::tempdir().expect("a folder");
+    for path in discovery::files(layer).expect("a layer").paths {
+        let to = tree.path().join(&path);
+        fs::create_dir_all(to.parent().expect("a parent")).expect("folders");
+        fs::copy(layer.join(&path), to).expect("a copy");
+    }
+    tree
+}
+
+fn folders(root: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = vec![root.to_owned()];
+    let mut next = 0;
+    while let Some(folder) = found.get(next).cloned() {
+        next += 1;
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                found.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+/// Sets the time of the last change back by a minute.
+pub(crate) fn age(path: &Path) {
+    let file = fs::File::open(path).expect("a file");
+    let before = SystemTime::now() - Duration::from_secs(60);
+    file.set_modified(before).expect("a time");
+}

@@ -1,0 +1,115 @@
+//! How an input differs from what was recorded, for people.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::input::Subject;
+
+/// An input that is no longer what it was.
+///
+/// Its `Display` says what changed and how: `conf/machine.conf: content changed`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub(super) subject: Subject,
+    pub(super) difference: Difference,
+}
+
+/// How an input differs from what was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Difference {
+    /// A file has another content.
+    Content,
+    /// Size, times or identity of a file whose metadata was asked for are others.
+    Metadata,
+    /// What was absent is there.
+    Appeared,
+    /// What was there is absent.
+    Gone,
+    /// A directory has other names.
+    Names {
+        /// Names that were not there.
+        gained: Vec<String>,
+        /// Names that are no longer there.
+        lost: Vec<String>,
+    },
+    /// It cannot be compared, for this reason.
+    Unreadable(String),
+    /// An environment variable, or a named value, is another.
+    Value,
+}
+
+impl Change {
+    /// The path of the file or directory that changed.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &self.subject {
+            Subject::Path(path) => Some(Path::new(path)),
+            _ => None,
+        }
+    }
+
+    /// How it changed.
+    #[must_use]
+    pub fn difference(&self) -> &Difference {
+        &self.difference
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let difference = &self.difference;
+        match &self.subject {
+            Subject::Path(path) => write!(f, "{}: {difference}", path.display()),
+            Subject::Environment(name) => write!(f, "environment {} {difference}", name.display()),
+            Subject::Value(name) => write!(f, "value {name} {difference}"),
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Content => f.write_str("content changed"),
+            Self::Metadata => f.write_str("metadata changed"),
+            Self::Appeared => f.write_str("appeared"),
+            Self::Gone => f.write_str("is gone"),
+            Self::Names { gained, lost } => match (&gained[..], &lost[..]) {
+                (gained, []) => write!(f, "directory gained {}", few(gained)),
+                ([], lost) => write!(f, "directory lost {}", few(lost)),
+                (gained, lost) => {
+                    write!(f, "directory gained {}, lost {}", few(gained), few(lost))
+                }
+            },
+            Self::Unreadable(reason) => write!(f, "cannot be compared: {reason}"),
+            Self::Value => f.write_str("changed"),
+        }
+    }
+}
+
+/// The first names of a list, and how many more there are.
+fn few(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// What one listing has and the other has not; a name that stands for something else now counts as
+/// gained.
+pub(super) fn names(before: &[u8], after: &[u8]) -> Difference {
+    let only = |these: &[u8], those: &[u8]| {
+        let those: std::collections::HashSet<&[u8]> = those.split(|byte| *byte == 0).collect();
+        let these = these.split(|byte| *byte == 0);
+        let these = these.filter(|line| !those.contains(line));
+        let name = |line: &[u8]| OsStr::from_bytes(&line[1..]).display().to_string();
+        these.filter(|line| !line.is_empty()).map(name).collect()
+    };
+    let (gained, mut lost): (Vec<String>, Vec<String>) = (only(after, before), only(before, after));
+    lost.retain(|name| !gained.contains(name));
+    Difference::Names { gained, lost }
+}

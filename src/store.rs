@@ -1,0 +1,373 @@
+//! The owner's set of named caches: builds them, keeps them fresh, publishes generations.
+
+mod background;
+mod build;
+mod directory;
+mod evict;
+mod keyed;
+mod report;
+mod slot;
+#[cfg(feature = "watch")]
+mod watch;
+mod whole;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::archive::Value;
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::frozen::{Content, Frozen};
+use crate::inputs::{Inputs, Values};
+use crate::map::{Key, Map};
+use crate::owner::Owner;
+use crate::policy::Policy;
+
+pub use background::Background;
+pub use build::BuildResult;
+pub use keyed::StoreKey;
+pub use report::{CacheReport, Outcome, Report, Status};
+
+use directory::Directory;
+use keyed::Keyed;
+use slot::{AnySlot, Invalid, Slot, value_name};
+use whole::Whole;
+
+/// The owner's set of named caches.
+///
+/// Each cache has closures that build it from what they read through [`Inputs`], and a [`Policy`]
+/// that says when. [`refresh`](Self::refresh) builds what is due, and of a keyed cache only the
+/// entries whose inputs changed: the others are carried over as bytes. Readers keep the generation
+/// that they have; a [`Cache`] gives the newest.
+///
+/// Nothing that goes wrong in a closure, not even a panic, harms another cache or the last
+/// generation of its own: it shows in the report and in [`status`](Self::status), and is tried
+/// again, ever more rarely.
+///
+/// A store belongs to the process that made it. In a forked child every call that changes it is
+/// [`Error::NotOwner`], and dropping it there does nothing; [`Cache::get`] works there as well.
+///
+/// ```
+/// use floe::{Policy, Store};
+///
+/// # let directory = tempfile::tempdir().unwrap();
+/// # std::env::set_current_dir(&directory).unwrap();
+/// std::fs::write("zlib.bb", "1.3.1").unwrap();
+/// std::fs::write("bash.bb", "5.3").unwrap();
+/// let store = Store::new();
+/// let versions = store.keyed(
+///     "versions",
+///     Policy::new().inputs(),
+///     |inputs| {
+///         let paths = inputs.glob("*.bb")?;
+///         Ok(paths.iter().map(|path| path.display().to_string()).collect())
+///     },
+///     |path: &String, inputs| Ok(inputs.read_to_string(path)?.unwrap_or_default()),
+/// )?;
+/// store.refresh()?;
+/// assert_eq!(versions.get()?["zlib.bb"].as_str(), "1.3.1");
+///
+/// std::fs::write("zlib.bb", "1.3.2").unwrap();
+/// let report = store.refresh()?;
+/// assert_eq!((report.caches[0].rebuilt, report.caches[0].carried), (1, 1));
+/// assert_eq!(versions.get()?["zlib.bb"].as_str(), "1.3.2");
+/// println!("{report}");
+/// # Ok::<(), floe::Error>(())
+/// ```
+pub struct Store {
+    shared: Arc<Shared>,
+    slots: Arc<Mutex<Vec<Arc<dyn AnySlot>>>>,
+}
+
+/// What all caches of a store use.
+struct Shared {
+    owner: Owner,
+    clock: Clock,
+    values: Values,
+    directory: Option<Directory>,
+}
+
+/// What a refresh does about a cache that somebody else is building, in this process or another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turns {
+    Wait,
+    Skip,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Store {
+    /// A store without caches, which keeps them in memory alone.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::over(None, Clock::system())
+    }
+
+    /// A store that saves every generation in a directory, and begins with those that are there: a
+    /// cache is judged by the inputs that it was saved with, and nothing is built that is still
+    /// true to them. Processes that share a directory build one at a time, and take over what
+    /// another has built.
+    ///
+    /// The directory is made with mode 0700. Each published generation is written and synced.
+    ///
+    /// # Errors
+    /// [`Error::Directory`]: it cannot be made, is a link, or is not this user's alone.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
+        let directory = Directory::open(directory.as_ref())?;
+        Ok(Self::over(Some(directory), Clock::system()))
+    }
+
+    /// The same store by another clock.
+    ///
+    /// # Panics
+    /// If the store has caches already.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        let shared = Arc::into_inner(self.shared);
+        let shared = shared.expect("a clock is chosen before there are caches");
+        Self::over(shared.directory, clock)
+    }
+
+    fn over(directory: Option<Directory>, clock: Clock) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                owner: Owner::here(),
+                clock,
+                values: Values::default(),
+                directory,
+            }),
+            slots: Arc::default(),
+        }
+    }
+
+    /// Adds a cache that is one value. It is built at the next refresh, unless a saved one is still
+    /// good.
+    ///
+    /// # Errors
+    /// [`Error::Name`], [`Error::Policy`] if the policy contradicts itself or bounds entries,
+    /// [`Error::CacheExists`] and [`Error::NotOwner`].
+    pub fn cache<T: Value>(
+        &self,
+        name: &str,
+        policy: Policy,
+        build: impl Fn(&mut Inputs) -> BuildResult<T> + Send + Sync + 'static,
+    ) -> Result<Cache<T>> {
+        if policy.evicts() {
+            return Err(Error::Policy {
+                name: name.to_owned(),
+                problem: "entries are bounded, but a whole value has none; use Store::keyed",
+            });
+        }
+        self.add(name, policy, Whole(build))
+    }
+
+    /// Adds a cache of entries: one closure lists the keys, the other builds the value of a key.
+    ///
+    /// Values are built on all processors. What the closures read is recorded for the list of keys
+    /// and for each entry by itself; a change builds what was made from it anew, and no more. The
+    /// list is sorted, and each key is built once.
+    ///
+    /// # Errors
+    /// [`Error::Name`], [`Error::Policy`], [`Error::CacheExists`] and [`Error::NotOwner`].
+    pub fn keyed<K: StoreKey, V: Value + Send>(
+        &self,
+        name: &str,
+        policy: Policy,
+        keys: impl Fn(&mut Inputs) -> BuildResult<Vec<K>> + Send + Sync + 'static,
+        build: impl Fn(&K, &mut Inputs) -> BuildResult<V> + Send + Sync + 'static,
+    ) -> Result<Cache<Map<K, V>>> {
+        let keyed = Keyed {
+            keys: Box::new(keys),
+            build: Box::new(build),
+        };
+        self.add(name, policy, keyed)
+    }
+
+    fn add<T: Content>(
+        &self,
+        name: &str,
+        policy: Policy,
+        build: impl build::Build<T> + 'static,
+    ) -> Result<Cache<T>> {
+        self.check_owner()?;
+        crate::format::check_name(name)?;
+        policy.check(name)?;
+        let mut slots = self.lock_slots();
+        if slots.iter().any(|slot| slot.name() == name) {
+            let name = name.to_owned();
+            return Err(Error::CacheExists { name });
+        }
+        let slot = Arc::new(Slot::new(name, Arc::clone(&self.shared), policy, build));
+        slots.push(Arc::clone(&slot) as Arc<dyn AnySlot>);
+        Ok(Cache { slot })
+    }
+
+    /// Judges every cache by its policy, and builds what is due, one cache after the other in the
+    /// order in which they were added. Waits for whoever is building one of them.
+    ///
+    /// A build closure must not refresh its own store.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`]. What fails in a cache is told in the report.
+    pub fn refresh(&self) -> Result<Report> {
+        self.refresh_as(Turns::Wait)
+    }
+
+    /// The same, but leaves alone what somebody else is building, in this process or another: the
+    /// last generation stays meanwhile.
+    ///
+    /// # Errors
+    /// As [`refresh`](Self::refresh).
+    pub fn refresh_idle(&self) -> Result<Report> {
+        self.refresh_as(Turns::Skip)
+    }
+
+    fn refresh_as(&self, turns: Turns) -> Result<Report> {
+        self.check_owner()?;
+        Ok(refresh(&self.slots, turns))
+    }
+
+    /// Refreshes on a thread of its own, now and whenever the interval has passed, until what this
+    /// returns is dropped.
+    ///
+    /// With the feature `watch`, changes of files and directories among the inputs wake the thread
+    /// early; that is a hint only, and what counts are the stamps. A process with such a thread
+    /// does not fork safely, see [`prefork`](crate::prefork).
+    ///
+    /// # Errors
+    /// [`Error::Thread`] and [`Error::NotOwner`].
+    pub fn refresh_in_background(&self, interval: Duration) -> Result<Background> {
+        self.check_owner()?;
+        Background::start(Arc::clone(&self.slots), interval, self.shared.owner)
+    }
+
+    /// Tells a named value that builds have [recorded](Inputs::value), so that what was built under
+    /// another one is built anew.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub fn set_value(&self, name: &str, fingerprint: impl AsRef<[u8]>) -> Result<()> {
+        self.check_owner()?;
+        let digest = xxhash_rust::xxh3::xxh3_128(fingerprint.as_ref());
+        self.shared.values.set(name, digest);
+        Ok(())
+    }
+
+    /// Has a cache built anew at the next refresh, as a whole.
+    ///
+    /// # Errors
+    /// [`Error::NoCache`] and [`Error::NotOwner`].
+    pub fn invalidate(&self, name: &str) -> Result<()> {
+        self.slot(name)?.invalidate(Invalid::Everything);
+        Ok(())
+    }
+
+    /// Has one entry of a keyed cache built anew at the next refresh, if it is there.
+    ///
+    /// # Errors
+    /// As [`invalidate`](Self::invalidate).
+    pub fn invalidate_key(&self, name: &str, key: &(impl Key + ?Sized)) -> Result<()> {
+        self.slot(name)?.invalidate(Invalid::Key(key.key_hash()));
+        Ok(())
+    }
+
+    /// How every cache stands, in the order in which they were added.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub fn status(&self) -> Result<Vec<Status>> {
+        self.check_owner()?;
+        let slots = self.lock_slots().clone();
+        Ok(slots.iter().map(|slot| slot.status()).collect())
+    }
+
+    fn slot(&self, name: &str) -> Result<Arc<dyn AnySlot>> {
+        self.check_owner()?;
+        let slots = self.lock_slots();
+        let slot = slots.iter().find(|slot| slot.name() == name);
+        slot.cloned().ok_or_else(|| Error::NoCache {
+            name: name.to_owned(),
+        })
+    }
+
+    fn lock_slots(&self) -> std::sync::MutexGuard<'_, Vec<Arc<dyn AnySlot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_owner(&self) -> Result<()> {
+        self.shared.owner.check("a store")
+    }
+}
+
+/// Judges caches and builds what is due.
+fn refresh(slots: &Mutex<Vec<Arc<dyn AnySlot>>>, turns: Turns) -> Report {
+    let start = Instant::now();
+    let slots = slots.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Report {
+        caches: slots.iter().map(|slot| slot.refresh(turns)).collect(),
+        seconds: start.elapsed().as_secs_f64(),
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let directory = &self.shared.directory;
+        f.debug_struct("Store")
+            .field("directory", directory)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A cache of a [`Store`], by its type. Clones are the same cache.
+pub struct Cache<T: Content> {
+    slot: Arc<Slot<T>>,
+}
+
+impl<T: Content> Cache<T> {
+    /// The newest generation. Takes no lock and builds nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotBuilt`] if there is none yet, [`Error::Expired`] if it may no longer be served.
+    pub fn get(&self) -> Result<Frozen<T>> {
+        self.slot.get()
+    }
+
+    /// The name of the cache.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.slot.name()
+    }
+}
+
+impl<T: Content> Clone for Cache<T> {
+    fn clone(&self) -> Self {
+        let slot = Arc::clone(&self.slot);
+        Self { slot }
+    }
+}
+
+impl<T: Content> fmt::Debug for Cache<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cache").field(&self.name()).finish()
+    }
+}
+
+impl Inputs {
+    /// The newest generation of another cache of the same store, recorded by its number: what was
+    /// built from it is built anew when there is a newer one. Caches are refreshed in the order in
+    /// which they were added, so the other one comes first.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn cache<T: Content>(&mut self, cache: &Cache<T>) -> Result<Frozen<T>> {
+        let frozen = cache.get()?;
+        self.record_value(&value_name(cache.name()), u128::from(frozen.generation()));
+        Ok(frozen)
+    }
+}

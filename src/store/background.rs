@@ -1,0 +1,124 @@
+//! Refreshing on a thread of its own.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::slot::AnySlot;
+use super::{Turns, refresh};
+use crate::error::{Error, Result};
+use crate::owner::Owner;
+
+/// The thread that refreshes a store; dropping this ends it, after the refresh that it is at.
+///
+/// In a forked child dropping it does nothing: the thread is the parent's.
+pub struct Background {
+    signal: Arc<Signal>,
+    thread: Option<JoinHandle<()>>,
+    owner: Owner,
+}
+
+#[derive(Default)]
+pub(super) struct Signal {
+    wish: Mutex<Wish>,
+    changed: Condvar,
+}
+
+/// What the thread is asked to do.
+#[derive(Default)]
+struct Wish {
+    stop: bool,
+    refresh: bool,
+}
+
+impl Background {
+    pub(super) fn start(
+        slots: Arc<Mutex<Vec<Arc<dyn AnySlot>>>>,
+        interval: Duration,
+        owner: Owner,
+    ) -> Result<Self> {
+        let signal = Arc::new(Signal::default());
+        let seen = Arc::clone(&signal);
+        let run = move || {
+            #[cfg(feature = "watch")]
+            let mut watch = super::watch::Watch::new(Arc::clone(&seen));
+            loop {
+                refresh(&slots, Turns::Skip);
+                #[cfg(feature = "watch")]
+                watch.follow(&slots);
+                if seen.wait(interval) {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("floe-refresh".to_owned());
+        let thread = thread.spawn(run).map_err(|source| Error::Thread {
+            what: "refreshes the store",
+            source,
+        })?;
+        Ok(Self {
+            signal,
+            thread: Some(thread),
+            owner,
+        })
+    }
+
+    /// Has the thread refresh now, without waiting for it.
+    pub fn wake(&self) {
+        if self.owner.check("a background thread").is_ok() {
+            self.signal.wake();
+        }
+    }
+}
+
+impl Signal {
+    pub(super) fn wake(&self) {
+        self.lock().refresh = true;
+        self.changed.notify_all();
+    }
+
+    fn stop(&self) {
+        self.lock().stop = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until the time has passed or something is wished; true if that is to stop.
+    fn wait(&self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        let mut wish = self.lock();
+        while !wish.stop && !wish.refresh {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.changed.wait_timeout(wish, left);
+            (wish, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        wish.refresh = false;
+        wish.stop
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wish> {
+        self.wish.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if self.owner.check("a background thread").is_err() {
+            return;
+        }
+        self.signal.stop();
+        if let Some(thread) = self.thread.take() {
+            // The thread catches what panics in closures; another panic was printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Background {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Background").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,448 @@
+//! Caches of entries that are built one by one.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt::Debug;
+
+use rkyv::Deserialize;
+use rkyv::de::Pool;
+use rkyv::rancor::{BoxedError, Strategy};
+
+use super::build::{Build, BuildResult, Built, Counts, Due, Job};
+use super::evict::evict;
+use crate::archive::Value;
+use crate::error::{Error, Result};
+use crate::format::SectionKind;
+use crate::frozen::{Content, Frozen};
+use crate::inputs::{Input, Inputs, Sets, SetsBuilder, encode};
+use crate::map::{
+    Key, Map, MapBuilder, MapKey, Moved, entries_are_independent, offset_of_unit, unit,
+};
+use crate::parallel;
+use crate::region::Backing;
+
+/// Entries that are built before they are serialised: the heap holds that many values.
+const BATCH: usize = 1024;
+/// Garbage below this is not worth building everything again, where that is the way to be rid of
+/// it.
+const LITTLE_GARBAGE: u64 = 1 << 20;
+
+/// What keys a cache of a store: it can be read back from the map, sorted, and sent to threads.
+///
+/// Implemented for every such type.
+pub trait StoreKey:
+    MapKey<Archived: PartialEq<Self> + Deserialize<Self, Strategy<Pool, BoxedError>>>
+    + Ord
+    + Debug
+    + Send
+    + Sync
+    + Sized
+{
+}
+
+impl<K> StoreKey for K where
+    K: MapKey<Archived: PartialEq<K> + Deserialize<K, Strategy<Pool, BoxedError>>>
+        + Ord
+        + Debug
+        + Send
+        + Sync
+{
+}
+
+/// Builds a list of keys by one closure and the value of each by another.
+pub(super) struct Keyed<K, V> {
+    pub(super) keys: Box<List<K>>,
+    pub(super) build: Box<Entry<K, V>>,
+}
+
+type List<K> = dyn Fn(&mut Inputs) -> BuildResult<Vec<K>> + Send + Sync;
+type Entry<K, V> = dyn Fn(&K, &mut Inputs) -> BuildResult<V> + Send + Sync;
+
+/// What becomes of the entries of an earlier generation.
+struct Plan<K> {
+    /// The keys to build, ascending.
+    build: Vec<K>,
+    /// Offsets of the entries that are built anew.
+    dirty: HashSet<u64>,
+    /// Offsets of the entries that go and are not built anew.
+    vanished: HashSet<u64>,
+    /// Offsets of entries that nobody asks for now, and when somebody last did.
+    idle: HashMap<u64, u64>,
+    /// What the list of keys was made from, if it was made anew.
+    list: Option<BTreeSet<Input>>,
+}
+
+/// Entries that were built, in a builder of their own.
+struct Fresh<K, V> {
+    builder: MapBuilder<K, V>,
+    /// Hash, offset in the builder, and number of the set of inputs.
+    entries: Vec<(u64, u64, u32)>,
+    sets: SetsBuilder,
+}
+
+impl<K: StoreKey, V: Value + Send> Build<Map<K, V>> for Keyed<K, V> {
+    fn build(&self, job: &Job<'_, Map<K, V>>) -> Result<Built<Map<K, V>>> {
+        let built = match (job.earlier, &job.due) {
+            (Some(earlier), Some(due)) => self.build_due(job, earlier, due)?,
+            _ => self.build_all(job)?,
+        };
+        evict(job, built)
+    }
+
+    fn check_sets(&self, frozen: &Frozen<Map<K, V>>, sets: &Sets) -> Result<(), &'static str> {
+        let mut units = sets.units();
+        let mut next = units.next();
+        for (offset, _) in frozen.offsets() {
+            while next.is_some_and(|unit| offset_of_unit(unit) == offset) {
+                next = units.next();
+            }
+        }
+        match next {
+            Some(_) => Err("it names an entry that is not there"),
+            None => Ok(()),
+        }
+    }
+
+    fn size(&self, frozen: &Frozen<Map<K, V>>) -> (u64, u64) {
+        (frozen.len() as u64, frozen.garbage())
+    }
+}
+
+impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
+    /// Builds every entry.
+    fn build_all(&self, job: &Job<'_, Map<K, V>>) -> Result<Built<Map<K, V>>> {
+        let (keys, list) = self.list(job)?;
+        let Fresh {
+            builder,
+            entries,
+            mut sets,
+        } = self.fill(job, &keys, SetsBuilder::default())?;
+        for (_, offset, set) in &entries {
+            sets.set_of(unit(&job.label.name, *offset)?, *set);
+        }
+        let whole = sets.add(list);
+        let sets = sets
+            .finish(whole, entries.len())
+            .with_keyed_by(job.policy.keyed_by);
+        let frozen = builder.with_inputs(encode(&sets)).finish()?;
+        let same = |earlier: &&Frozen<Map<K, V>>| {
+            earlier.len() == frozen.len()
+                && entries.iter().all(|(hash, offset, _)| {
+                    let key = frozen.key_at(*offset);
+                    let found = earlier.find_offset(*hash, key);
+                    found.is_some_and(|at| entry(earlier, at) == entry(&frozen, *offset))
+                })
+        };
+        let vanished = job.earlier.map_or(0, |earlier| {
+            let found = |(hash, offset, _): &&(u64, u64, u32)| {
+                let key = frozen.key_at(*offset);
+                earlier.find_offset(*hash, key).is_some()
+            };
+            earlier.len() - entries.iter().filter(found).count()
+        });
+        let counts = Counts {
+            rebuilt: entries.len() as u64,
+            dropped: vanished as u64,
+            ..Counts::default()
+        };
+        let Some(earlier) = job.earlier.filter(same) else {
+            return Ok(Built {
+                frozen: Some(frozen),
+                sets,
+                counts,
+            });
+        };
+        // The earlier generation stays, and the entries stand elsewhere in it.
+        let place = |offset| {
+            let key = frozen.key_at(offset);
+            earlier.find_offset(key.key_hash(), key)
+        };
+        let name = &job.label.name;
+        let sets = sets.with_units(|it| unit(name, place(offset_of_unit(it))?).ok());
+        Ok(Built {
+            frozen: None,
+            sets,
+            counts,
+        })
+    }
+
+    /// Builds the entries that are due, and carries the others over.
+    fn build_due(
+        &self,
+        job: &Job<'_, Map<K, V>>,
+        earlier: &Frozen<Map<K, V>>,
+        due: &Due,
+    ) -> Result<Built<Map<K, V>>> {
+        let plan = self.plan(job, earlier, due)?;
+        let garbage = earlier.garbage()
+            + plan
+                .going()
+                .map(|at| entry(earlier, at).len() as u64)
+                .sum::<u64>();
+        let total = archive(earlier).len() as u64;
+        let independent = entries_are_independent(&Map::<K, V>::describe());
+        let compacts = garbage * 4 > total;
+        if compacts && !independent && garbage > LITTLE_GARBAGE {
+            return self.build_all(job);
+        }
+        let mut fresh = self.fill(job, &plan.build, SetsBuilder::after(job.sets))?;
+        let going: HashSet<u64> = plan.going().collect();
+        if plan.vanished.is_empty() && plan.adds_nothing() && fresh.equals(earlier)? {
+            return fresh.unchanged(job, earlier, plan);
+        }
+        let counts = Counts {
+            carried: (earlier.len() - going.len()) as u64,
+            rebuilt: fresh.entries.len() as u64,
+            dropped: plan.vanished.len() as u64,
+            evicted: 0,
+        };
+        let Fresh {
+            builder,
+            entries,
+            sets: known,
+        } = fresh;
+        let total = earlier.len() - going.len() + entries.len();
+        let mut sets = Ok(Sets::default());
+        let inputs = |moved: &Moved| {
+            let place = |at: u64| (!going.contains(&at)).then(|| moved.of(at)).flatten();
+            let entries = entries.iter().map(|(_, at, set)| (at + moved.shift, *set));
+            sets = compose(job, known, plan.list, place, entries, &plan.idle, total);
+            sets.as_ref().map(encode).unwrap_or_default()
+        };
+        let frozen = match compacts && independent {
+            true => builder.compact(earlier, &going, inputs)?,
+            false => builder.carry(earlier, &going, inputs)?,
+        };
+        Ok(Built {
+            frozen: Some(frozen),
+            sets: sets?,
+            counts,
+        })
+    }
+
+    /// The keys, ascending and each once, and what their list was made from.
+    fn list(&self, job: &Job<'_, Map<K, V>>) -> Result<(Vec<K>, BTreeSet<Input>)> {
+        let (mut keys, inputs) = job.run(|| None, &self.keys)?;
+        keys.sort_unstable();
+        keys.dedup();
+        Ok((keys, inputs.into_found()))
+    }
+
+    /// Builds entries on all processors, and serialises them in the order of their keys.
+    fn fill(&self, job: &Job<'_, Map<K, V>>, keys: &[K], sets: SetsBuilder) -> Result<Fresh<K, V>> {
+        let mut fresh = Fresh {
+            builder: MapBuilder::next_generation(job.label.clone(), Backing::Memfd)?,
+            entries: Vec::with_capacity(keys.len()),
+            sets,
+        };
+        for batch in keys.chunks(BATCH) {
+            let build = |key: &K| {
+                let named = || Some(format!("{key:?}"));
+                job.run(named, |inputs| (self.build)(key, inputs))
+            };
+            let built = parallel::map(batch, build)?;
+            for (key, (value, inputs)) in batch.iter().zip(built) {
+                let offset = fresh.builder.next_offset();
+                fresh.builder.insert(key, &value)?;
+                let set = fresh.sets.add(inputs.into_found());
+                fresh.entries.push((key.key_hash(), offset, set));
+            }
+        }
+        Ok(fresh)
+    }
+
+    /// Decides what becomes of each entry.
+    fn plan(
+        &self,
+        job: &Job<'_, Map<K, V>>,
+        earlier: &Frozen<Map<K, V>>,
+        due: &Due,
+    ) -> Result<Plan<K>> {
+        let entries = due.touched.entries.iter().map(|it| offset_of_unit(*it));
+        let mut dirty: HashSet<u64> = entries.collect();
+        dirty.extend(
+            due.hashes
+                .iter()
+                .filter_map(|hash| earlier.find_hash(*hash)),
+        );
+        if due.touched.common {
+            let common = earlier.offsets().map(|(offset, _)| offset);
+            let name = &job.label.name;
+            dirty
+                .extend(common.filter(|at| unit(name, *at).is_ok_and(|it| job.sets.is_common(it))));
+        }
+        let mut plan = Plan {
+            build: Vec::new(),
+            dirty,
+            vanished: HashSet::new(),
+            idle: job
+                .sets
+                .idle()
+                .iter()
+                .map(|(unit, generation)| (offset_of_unit(*unit), *generation))
+                .collect(),
+            list: None,
+        };
+        if due.touched.whole {
+            let (keys, list) = self.list(job)?;
+            plan.list = Some(list);
+            plan.ask_for(keys, earlier);
+        } else {
+            plan.ask_for_the_same(job, earlier)?;
+        }
+        plan.drop_idle(job);
+        Ok(plan)
+    }
+}
+
+impl<K: StoreKey> Plan<K> {
+    /// Takes a new list of keys.
+    fn ask_for<V: Value>(&mut self, keys: Vec<K>, earlier: &Frozen<Map<K, V>>) {
+        let mut asked = HashSet::with_capacity(keys.len());
+        for key in keys {
+            match earlier.find_offset(key.key_hash(), &key) {
+                Some(offset) => {
+                    asked.insert(offset);
+                    if self.dirty.contains(&offset) {
+                        self.build.push(key);
+                    }
+                }
+                None => self.build.push(key),
+            }
+        }
+        self.idle.retain(|offset, _| !asked.contains(offset));
+        if asked.len() < earlier.len() {
+            let offsets = earlier.offsets().map(|(offset, _)| offset);
+            for offset in offsets.filter(|offset| !asked.contains(offset)) {
+                self.idle.entry(offset).or_insert(earlier.generation());
+            }
+        }
+    }
+
+    /// The list of keys is as it was: only what is dirty and was asked for is built.
+    fn ask_for_the_same<V: Value>(
+        &mut self,
+        job: &Job<'_, Map<K, V>>,
+        earlier: &Frozen<Map<K, V>>,
+    ) -> Result<()> {
+        let asked = self.dirty.iter().filter(|at| !self.idle.contains_key(at));
+        let key = |at: &u64| thaw(&job.label.name, earlier.key_at(*at));
+        self.build = asked.map(key).collect::<Result<_>>()?;
+        self.build.sort_unstable();
+        Ok(())
+    }
+
+    /// Lets entries go that were idle for too long, or whose inputs changed while nobody asked for
+    /// them.
+    fn drop_idle<V: Value>(&mut self, job: &Job<'_, Map<K, V>>) {
+        let most = job.policy.max_idle_generations;
+        let (dirty, vanished) = (&mut self.dirty, &mut self.vanished);
+        self.idle.retain(|offset, last| {
+            let too_long = most.is_none_or(|most| job.label.generation - *last > most);
+            let goes = dirty.remove(offset) || too_long;
+            if goes {
+                vanished.insert(*offset);
+            }
+            !goes
+        });
+    }
+
+    /// Offsets of all entries that go.
+    fn going(&self) -> impl Iterator<Item = u64> {
+        self.dirty.iter().chain(&self.vanished).copied()
+    }
+
+    fn adds_nothing(&self) -> bool {
+        self.build.len() == self.dirty.len()
+    }
+}
+
+impl<K: StoreKey, V: Value> Fresh<K, V> {
+    /// Whether every entry is like the earlier one with its key, byte for byte.
+    fn equals(&mut self, earlier: &Frozen<Map<K, V>>) -> Result<bool> {
+        let inserted = self.builder.inserted()?;
+        Ok(self.entries.iter().all(|(hash, offset, _)| {
+            let (key, bytes) = inserted.entry(*offset);
+            let found = earlier.find_offset(*hash, key);
+            found.is_some_and(|at| entry(earlier, at) == bytes)
+        }))
+    }
+
+    /// The earlier generation stays; only the inputs are recorded anew.
+    fn unchanged(
+        mut self,
+        job: &Job<'_, Map<K, V>>,
+        earlier: &Frozen<Map<K, V>>,
+        plan: Plan<K>,
+    ) -> Result<Built<Map<K, V>>> {
+        let inserted = self.builder.inserted()?;
+        let place = |(hash, offset, set): &(u64, u64, u32)| {
+            let (key, _) = inserted.entry(*offset);
+            Some((earlier.find_offset(*hash, key)?, *set))
+        };
+        let places: Vec<_> = self.entries.iter().filter_map(place).collect();
+        drop(inserted);
+        let dirty = plan.dirty;
+        let stays = |at: u64| (!dirty.contains(&at)).then_some(at);
+        let sets = compose(
+            job,
+            self.sets,
+            plan.list,
+            stays,
+            places,
+            &plan.idle,
+            earlier.len(),
+        )?;
+        Ok(Built {
+            frozen: None,
+            sets,
+            counts: Counts {
+                rebuilt: self.entries.len() as u64,
+                ..Counts::default()
+            },
+        })
+    }
+}
+
+/// The sets of a generation: of entries that stay, at the offset that `place` gives, of those that
+/// were built, and of the list of keys.
+fn compose<K: StoreKey, V: Value>(
+    job: &Job<'_, Map<K, V>>,
+    mut sets: SetsBuilder,
+    list: Option<BTreeSet<Input>>,
+    place: impl Fn(u64) -> Option<u64>,
+    built: impl IntoIterator<Item = (u64, u32)>,
+    idle: &HashMap<u64, u64>,
+    total: usize,
+) -> Result<Sets> {
+    let name = job.label.name.as_str();
+    let moved = |it: u32| unit(name, place(offset_of_unit(it))?).ok();
+    let earlier_list = sets.carry(job.sets, moved);
+    let whole = list.map_or(earlier_list, |list| sets.add(list));
+    for (offset, set) in built {
+        sets.set_of(unit(name, offset)?, set);
+    }
+    for (offset, generation) in idle {
+        if let Some(offset) = place(*offset) {
+            sets.idle_since(unit(name, offset)?, *generation);
+        }
+    }
+    Ok(sets.finish(whole, total).with_keyed_by(job.policy.keyed_by))
+}
+
+/// A key as its own type again.
+pub(super) fn thaw<K: StoreKey>(name: &str, key: &K::Archived) -> Result<K> {
+    rkyv::deserialize::<K, BoxedError>(key).map_err(|error| Error::Serialize {
+        name: name.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+fn archive<K: MapKey, V: Value>(map: &Frozen<Map<K, V>>) -> &[u8] {
+    let section = map.region().section(SectionKind::Archive);
+    section.unwrap_or_default()
+}
+
+/// The bytes of the entry at an archive offset.
+pub(super) fn entry<K: MapKey, V: Value>(map: &Frozen<Map<K, V>>, offset: u64) -> &[u8] {
+    &archive(map)[offset as usize..][..map.length_at(offset)]
+}

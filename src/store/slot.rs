@@ -1,0 +1,527 @@
+//! One cache of a store: its newest generation, and the work on the next.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+
+use super::build::{Build, Built, Counts, Due, Job};
+use super::directory::Identity;
+use super::report::{CacheReport, Outcome, Status};
+use super::{Shared, Turns};
+use crate::clock::Moment;
+use crate::error::{Error, Result};
+use crate::format::SectionKind;
+use crate::frozen::{Content, Frozen};
+use crate::inputs::{Changed, Sets, Touched, decode};
+use crate::policy::{Facts, Policy, Verdict};
+use crate::region::Label;
+
+/// A cache of a store, whatever its type is.
+pub(super) trait AnySlot: Send + Sync {
+    fn name(&self) -> &str;
+    fn refresh(&self, turns: Turns) -> CacheReport;
+    fn invalidate(&self, what: Invalid);
+    fn status(&self) -> Status;
+    /// The paths among its inputs.
+    #[cfg(feature = "watch")]
+    fn paths(&self) -> Vec<std::path::PathBuf>;
+}
+
+/// What somebody said is no longer valid.
+pub(super) enum Invalid {
+    Everything,
+    /// The entry whose key has this hash.
+    Key(u64),
+}
+
+/// One cache: readers see `current` without a lock, so that a child can read it whatever the
+/// threads of its parent were doing.
+pub(super) struct Slot<T: Content> {
+    name: String,
+    shared: Arc<Shared>,
+    policy: Policy,
+    build: Box<dyn Build<T>>,
+    current: ArcSwapOption<Frozen<T>>,
+    /// Until when the current generation is served, in nanoseconds since boot.
+    served_until: AtomicU64,
+    /// Held by whoever builds.
+    work: Mutex<Work>,
+    invalid: Mutex<Invalidated>,
+    tally: Mutex<Tally>,
+}
+
+/// What is known of the current generation by those who build the next.
+struct Work {
+    sets: Sets,
+    built: Option<Moment>,
+    checked: Option<Moment>,
+    failures: u32,
+    last_failure: Option<Moment>,
+    draw: f64,
+    /// The saved file that was last read or written.
+    saved: Option<Identity>,
+}
+
+#[derive(Default)]
+struct Invalidated {
+    everything: bool,
+    hashes: HashSet<u64>,
+}
+
+/// What a status tells beside the generation.
+#[derive(Default)]
+struct Tally {
+    built: Option<Moment>,
+    due_in: Option<Duration>,
+    last_error: Option<String>,
+    refreshes: u64,
+    published: u64,
+    unchanged: u64,
+    failures: u64,
+    reasons: BTreeMap<&'static str, u64>,
+}
+
+/// A cache that is due: why, and which part of it.
+struct Reason {
+    why: String,
+    kind: &'static str,
+    due: Option<Due>,
+}
+
+impl<T: Content> Slot<T> {
+    pub(super) fn new(
+        name: &str,
+        shared: Arc<Shared>,
+        policy: Policy,
+        build: impl Build<T> + 'static,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            shared,
+            policy,
+            build: Box::new(build),
+            current: ArcSwapOption::empty(),
+            served_until: AtomicU64::new(u64::MAX),
+            work: Mutex::new(Work {
+                sets: Sets::default(),
+                built: None,
+                checked: None,
+                failures: 0,
+                last_failure: None,
+                draw: draw(),
+                saved: None,
+            }),
+            invalid: Mutex::default(),
+            tally: Mutex::default(),
+        }
+    }
+
+    /// The current generation.
+    pub(super) fn get(&self) -> Result<Frozen<T>> {
+        let Some(current) = self.current.load_full() else {
+            let name = self.name.clone();
+            return Err(Error::NotBuilt { name });
+        };
+        let until = self.served_until.load(Ordering::Relaxed);
+        let now = self.shared.clock.now();
+        if until != u64::MAX && now.boot_nanos >= until {
+            let created = current.region().header().created;
+            return Err(Error::Expired {
+                name: self.name.clone(),
+                generation: current.generation(),
+                age: now.since(&created).unwrap_or_default(),
+            });
+        }
+        Ok((*current).clone())
+    }
+
+    /// Takes over what an earlier process, or another one, has saved, if it is newer.
+    fn adopt(&self, work: &mut Work) -> Result<bool> {
+        let Some(directory) = &self.shared.directory else {
+            return Ok(false);
+        };
+        let identity = directory.identity(&self.name);
+        if identity.is_none() || identity == work.saved {
+            return Ok(false);
+        }
+        let Some(saved) = directory.saved(&self.name)? else {
+            return Ok(false);
+        };
+        work.saved = Some(saved.identity);
+        let generation = self.current.load().as_ref().map_or(0, |it| it.generation());
+        let frozen = Frozen::<T>::load_opened(saved.file, &saved.path)?;
+        if frozen.name() != self.name || frozen.generation() <= generation {
+            return Ok(false);
+        }
+        work.sets = self.sets_of(&frozen)?;
+        work.built = Some(frozen.region().header().created);
+        work.checked = None;
+        self.publish(frozen);
+        Ok(true)
+    }
+
+    /// The inputs section of a generation that comes from a file.
+    fn sets_of(&self, frozen: &Frozen<T>) -> Result<Sets> {
+        let invalid = |reason: &str| Error::Invalid {
+            name: self.name.clone(),
+            section: SectionKind::Inputs,
+            reason: reason.to_owned(),
+        };
+        let section = frozen.region().section(SectionKind::Inputs)?;
+        let sets = decode(section).map_err(invalid)?;
+        let checked = self.build.check_sets(frozen, &sets);
+        checked.map(|()| sets).map_err(invalid)
+    }
+
+    /// Makes a generation the one that readers get. Handing it to live workers belongs here.
+    fn publish(&self, frozen: Frozen<T>) {
+        self.shared
+            .values
+            .set(&value_name(&self.name), u128::from(frozen.generation()));
+        self.current.store(Some(Arc::new(frozen)));
+    }
+
+    fn facts(&self, work: &Work, current: Option<&Frozen<T>>, built: Moment) -> Facts {
+        Facts {
+            same_key: work.sets.keyed_by() == self.policy.keyed_by,
+            invalidated: lock(&self.invalid).any(),
+            entries: current.map_or(0, |it| self.build.size(it).0),
+            bytes: current.map_or(0, Frozen::size),
+            failures: work.failures,
+            last_failure: work.last_failure,
+            draw: work.draw,
+            ..Facts::of(built)
+        }
+    }
+
+    /// Judges the current generation.
+    fn judge(&self, work: &mut Work, now: Moment) -> Option<Reason> {
+        let current = self.current.load_full();
+        let (Some(current), Some(built)) = (current, work.built) else {
+            return Some(Reason {
+                why: "it was never built".to_owned(),
+                kind: "first build",
+                due: None,
+            });
+        };
+        let mut facts = self.facts(work, Some(&current), built);
+        let mut touched = Touched::default();
+        if self.policy.checks_inputs(work.checked, now) {
+            let (values, clock) = (&self.shared.values, &self.shared.clock);
+            let changed = work.sets.check(values, clock, self.policy.settle_time());
+            facts.changed = summary(&changed);
+            if facts.changed.is_some() {
+                touched = work.sets.touched(&changed);
+            } else {
+                work.checked = Some(now);
+            }
+        }
+        let verdict = self.policy.verdict(&facts, now);
+        self.note_deadlines(&facts, &verdict, now);
+        let (Verdict::RefreshDue(why) | Verdict::Expired(why)) = verdict else {
+            return None;
+        };
+        // Only what changed is built, unless another statement calls for everything.
+        let partly = Facts {
+            changed: None,
+            invalidated: false,
+            ..facts.clone()
+        };
+        let everything =
+            lock(&self.invalid).everything || self.policy.verdict(&partly, now) != Verdict::Fresh;
+        let due = (!everything).then(|| Due {
+            touched,
+            hashes: lock(&self.invalid).hashes.clone(),
+        });
+        let kind = match facts {
+            Facts {
+                changed: Some(_), ..
+            } => "inputs",
+            Facts {
+                invalidated: true, ..
+            } => "invalidated",
+            Facts {
+                same_key: false, ..
+            } => "key",
+            _ => "age or custom",
+        };
+        Some(Reason { why, kind, due })
+    }
+
+    /// Until when the generation is served, and when it is due.
+    fn note_deadlines(&self, facts: &Facts, verdict: &Verdict, now: Moment) {
+        let served_for = match (self.policy.served_for(facts, now), verdict) {
+            // A verdict of the user's own has no time.
+            (None, Verdict::Expired(_)) => Some(Duration::ZERO),
+            (served_for, _) => served_for,
+        };
+        let until = served_for.map_or(u64::MAX, |time| (now + time).boot_nanos);
+        self.served_until.store(until, Ordering::Relaxed);
+        let wait = self.policy.wait(facts, now);
+        let due_in = match wait.is_zero() {
+            true => self.policy.due_in(facts, now),
+            false => Some(wait),
+        };
+        let mut tally = lock(&self.tally);
+        (tally.built, tally.due_in) = (Some(facts.built), due_in);
+    }
+
+    fn refresh_now(&self, work: &mut Work, turns: Turns) -> CacheReport {
+        let loaded = self.adopt(work);
+        // A file that cannot be used is not worth more than a note: it will be written anew.
+        let note = loaded.as_ref().err().map(ToString::to_string);
+        let loaded = loaded.unwrap_or(false);
+        let now = self.shared.clock.now();
+        let Some(reason) = self.judge(work, now) else {
+            let outcome = if loaded {
+                Outcome::Loaded
+            } else {
+                Outcome::Fresh
+            };
+            return self.report(outcome, None, None, note);
+        };
+        let facts = self.facts(work, None, work.built.unwrap_or(now));
+        if !self.policy.wait(&facts, now).is_zero() && !lock(&self.invalid).any() {
+            let error = lock(&self.tally).last_error.clone();
+            return self.report(Outcome::Waiting, Some(reason.why), None, error);
+        }
+        let wait = turns == Turns::Wait || self.current.load().is_none();
+        let turn = match self.shared.directory.as_ref() {
+            Some(directory) => match directory.lock(&self.name, wait) {
+                Ok(Some(turn)) => Some(turn),
+                Ok(None) => return self.report(Outcome::Busy, Some(reason.why), None, None),
+                Err(error) => return self.failed(work, reason.why, error),
+            },
+            None => None,
+        };
+        // Whoever had the turn before may have built what is due here.
+        if turn.is_some() && matches!(self.adopt(work), Ok(true)) {
+            return match self.judge(work, now) {
+                None => self.report(Outcome::Loaded, None, None, None),
+                Some(reason) => self.rebuild(work, reason, note),
+            };
+        }
+        self.rebuild(work, reason, note)
+    }
+
+    fn rebuild(&self, work: &mut Work, reason: Reason, note: Option<String>) -> CacheReport {
+        let Reason { why, kind, due } = reason;
+        let started = self.shared.clock.now();
+        let taken = std::mem::take(&mut *lock(&self.invalid));
+        let current = self.current.load_full();
+        let generation = current.as_ref().map_or(0, |it| it.generation());
+        let job = Job {
+            label: Label {
+                name: self.name.clone(),
+                generation: generation + 1,
+            },
+            earlier: current.as_deref(),
+            sets: &work.sets,
+            due,
+            policy: &self.policy,
+            clock: &self.shared.clock,
+            values: &self.shared.values,
+        };
+        match self.build.build(&job) {
+            Ok(built) => {
+                *lock(&self.tally).reasons.entry(kind).or_default() += 1;
+                self.succeeded(work, started, why, built, note)
+            }
+            Err(error) => {
+                lock(&self.invalid).restore(taken);
+                self.failed(work, why, error)
+            }
+        }
+    }
+
+    fn succeeded(
+        &self,
+        work: &mut Work,
+        started: Moment,
+        why: String,
+        built: Built<T>,
+        mut note: Option<String>,
+    ) -> CacheReport {
+        work.sets = built.sets;
+        (work.built, work.checked) = (Some(started), Some(started));
+        (work.failures, work.last_failure, work.draw) = (0, None, draw());
+        let outcome = match built.frozen {
+            None => Outcome::Unchanged,
+            Some(frozen) => {
+                if let Some(directory) = &self.shared.directory {
+                    // What could not be saved is published all the same.
+                    let saved = frozen.save(directory.file(&self.name));
+                    note = saved.err().map(|error| error.to_string());
+                    work.saved = directory.identity(&self.name);
+                }
+                self.publish(frozen);
+                Outcome::Published
+            }
+        };
+        let current = self.current.load_full();
+        let facts = self.facts(work, current.as_deref(), started);
+        self.note_deadlines(&facts, &Verdict::Fresh, started);
+        let mut tally = lock(&self.tally);
+        tally.published += u64::from(outcome == Outcome::Published);
+        tally.unchanged += u64::from(outcome == Outcome::Unchanged);
+        tally.last_error.clone_from(&note);
+        drop(tally);
+        self.report(outcome, Some(why), Some(built.counts), note)
+    }
+
+    fn failed(&self, work: &mut Work, why: String, error: Error) -> CacheReport {
+        let now = self.shared.clock.now();
+        work.failures = work.failures.saturating_add(1);
+        work.last_failure = Some(now);
+        let message = error.to_string();
+        let mut tally = lock(&self.tally);
+        tally.failures += 1;
+        tally.last_error = Some(message.clone());
+        drop(tally);
+        if let (Some(current), Some(built)) = (self.current.load_full(), work.built) {
+            let facts = self.facts(work, Some(&current), built);
+            self.note_deadlines(&facts, &Verdict::Fresh, now);
+        }
+        self.report(Outcome::Failed, Some(why), None, Some(message))
+    }
+
+    fn report(
+        &self,
+        outcome: Outcome,
+        why: Option<String>,
+        counts: Option<Counts>,
+        error: Option<String>,
+    ) -> CacheReport {
+        let current = self.current.load();
+        let current = current.as_deref();
+        let (entries, garbage) = current.map_or((0, 0), |it| self.build.size(it));
+        let counts = counts.unwrap_or_default();
+        CacheReport {
+            name: self.name.clone(),
+            kept: if outcome == Outcome::Published {
+                0
+            } else {
+                entries
+            },
+            outcome,
+            generation: current.map_or(0, Frozen::generation),
+            why,
+            entries,
+            carried: counts.carried,
+            rebuilt: counts.rebuilt,
+            dropped: counts.dropped,
+            evicted: counts.evicted,
+            bytes: current.map_or(0, Frozen::size),
+            garbage,
+            seconds: 0.0,
+            error,
+        }
+    }
+}
+
+impl<T: Content> AnySlot for Slot<T> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn refresh(&self, turns: Turns) -> CacheReport {
+        let start = Instant::now();
+        lock(&self.tally).refreshes += 1;
+        let work = match turns {
+            Turns::Wait => Ok(lock(&self.work)),
+            Turns::Skip => match self.work.try_lock() {
+                Ok(work) => Ok(work),
+                Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => Err(()),
+            },
+        };
+        let report = match work {
+            Ok(mut work) => self.refresh_now(&mut work, turns),
+            Err(()) => self.report(Outcome::Busy, None, None, None),
+        };
+        CacheReport {
+            seconds: start.elapsed().as_secs_f64(),
+            ..report
+        }
+    }
+
+    fn invalidate(&self, what: Invalid) {
+        let mut invalid = lock(&self.invalid);
+        match what {
+            Invalid::Everything => invalid.everything = true,
+            Invalid::Key(hash) => {
+                invalid.hashes.insert(hash);
+            }
+        }
+    }
+
+    fn status(&self) -> Status {
+        let current = self.current.load_full();
+        let current = current.as_deref();
+        let (entries, garbage) = current.map_or((0, 0), |it| self.build.size(it));
+        let tally = lock(&self.tally);
+        Status {
+            name: self.name.clone(),
+            generation: current.map_or(0, Frozen::generation),
+            age: tally
+                .built
+                .and_then(|built| self.shared.clock.now().since(&built)),
+            entries,
+            bytes: current.map_or(0, Frozen::size),
+            garbage,
+            due_in: tally.due_in,
+            last_error: tally.last_error.clone(),
+            refreshes: tally.refreshes,
+            published: tally.published,
+            unchanged: tally.unchanged,
+            failures: tally.failures,
+            reasons: tally.reasons.clone(),
+        }
+    }
+
+    #[cfg(feature = "watch")]
+    fn paths(&self) -> Vec<std::path::PathBuf> {
+        let work = lock(&self.work);
+        work.sets.paths().map(ToOwned::to_owned).collect()
+    }
+}
+
+impl Invalidated {
+    fn any(&self) -> bool {
+        self.everything || !self.hashes.is_empty()
+    }
+
+    fn restore(&mut self, taken: Self) {
+        self.everything |= taken.everything;
+        self.hashes.extend(taken.hashes);
+    }
+}
+
+/// The named value by which builds depend on another cache.
+pub(super) fn value_name(cache: &str) -> String {
+    format!("cache {cache}")
+}
+
+/// What changed first, and how much more did.
+fn summary(changed: &Changed) -> Option<String> {
+    let first = changed.changes.first()?;
+    Some(match changed.changes.len() - 1 {
+        0 => first.to_string(),
+        more => format!("{first}, and {more} more"),
+    })
+}
+
+/// A panic while a lock was held changed nothing that the next holder relies on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number from 0 to below 1.
+fn draw() -> f64 {
+    let bits = RandomState::new().hash_one(0) >> 11;
+    bits as f64 / (1_u64 << 53) as f64
+}

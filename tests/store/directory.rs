@@ -1,0 +1,123 @@
+//! A store that is opened again judges what was saved, and builds nothing that is still true.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use floe::store::Outcome;
+use floe::{Error, Policy, Store};
+
+use crate::fixture::{Sources, contents, pairs, refresh};
+
+#[test]
+fn a_restart_builds_what_changed_meanwhile() {
+    let sources = Sources::new(&[("a.txt", "A"), ("b.txt", "B")]);
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("caches");
+    {
+        let store = Store::open(&directory).unwrap();
+        contents(&store, &sources, Policy::new().inputs());
+        assert_eq!(refresh(&store).generation, 1);
+    }
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(
+        (mode(&directory), mode(&directory.join("contents.floe"))),
+        (0o700, 0o600)
+    );
+
+    let store = Store::open(&directory).unwrap();
+    let (cache, built) = contents(&store, &sources, Policy::new().inputs());
+    assert!(matches!(cache.get(), Err(Error::NotBuilt { .. })));
+    let report = refresh(&store);
+    assert_eq!((report.outcome, report.generation), (Outcome::Loaded, 1));
+    assert!(built.take().is_empty());
+    assert_eq!(pairs(&cache).len(), 2);
+    drop(store);
+
+    sources.write("b.txt", "B2");
+    let store = Store::open(&directory).unwrap();
+    let (cache, built) = contents(&store, &sources, Policy::new().inputs());
+    let report = refresh(&store);
+    assert_eq!((report.outcome, report.generation), (Outcome::Published, 2));
+    assert_eq!(built.take(), ["b.txt"]);
+    assert_eq!(pairs(&cache)[1].1, "B2");
+}
+
+#[test]
+fn another_key_is_never_served() {
+    let home = tempfile::tempdir().unwrap();
+    let build = |key: &str| {
+        let store = Store::open(home.path().join("caches")).unwrap();
+        let policy = Policy::new().keyed_by(key);
+        let value = key.to_owned();
+        let cache = store
+            .cache("value", policy, move |_| Ok(value.clone()))
+            .unwrap();
+        let report = refresh(&store);
+        assert_eq!(cache.get().unwrap().as_str(), key);
+        (report.outcome, report.generation)
+    };
+    assert_eq!(build("arm"), (Outcome::Published, 1));
+    assert_eq!(build("arm"), (Outcome::Loaded, 1));
+    assert_eq!(build("x86"), (Outcome::Published, 2));
+}
+
+#[test]
+fn what_does_not_fit_is_built_again() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("caches");
+    let store = Store::open(&directory).unwrap();
+    store.cache("value", Policy::new(), |_| Ok(1_u32)).unwrap();
+    refresh(&store);
+    drop(store);
+    let file = directory.join("value.floe");
+    let bytes = fs::read(&file).unwrap();
+    let mut flipped = bytes.clone();
+    flipped[600] ^= 1;
+    for damaged in [&bytes[..100], &bytes[..bytes.len() - 1], &flipped, b"text"] {
+        fs::write(&file, damaged).unwrap();
+        let store = Store::open(&directory).unwrap();
+        let cache = store.cache("value", Policy::new(), |_| Ok(2_u32)).unwrap();
+        assert_eq!(refresh(&store).outcome, Outcome::Published);
+        assert_eq!(*cache.get().unwrap(), 2);
+    }
+    // Another type of the same name.
+    let store = Store::open(&directory).unwrap();
+    let cache = store
+        .cache("value", Policy::new(), |_| Ok("text".to_owned()))
+        .unwrap();
+    assert_eq!(refresh(&store).outcome, Outcome::Published);
+    assert_eq!(cache.get().unwrap().as_str(), "text");
+}
+
+#[test]
+fn directories_of_others_and_planted_links_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name);
+    fs::create_dir(path("open")).unwrap();
+    fs::set_permissions(path("open"), Permissions::from_mode(0o755)).unwrap();
+    symlink("open", path("link")).unwrap();
+    fs::write(path("file"), "").unwrap();
+    for name in ["open", "link", "file", "none/below"] {
+        let error = Store::open(path(name)).unwrap_err();
+        assert!(matches!(error, Error::Directory { .. }), "{name}: {error}");
+    }
+
+    let directory = path("caches");
+    let victim = path("victim");
+    fs::write(&victim, "precious").unwrap();
+    for planted in ["value.floe", "value.lock"] {
+        let store = Store::open(&directory).unwrap();
+        let cache = store.cache("value", Policy::new(), |_| Ok(1_u32)).unwrap();
+        symlink(&victim, directory.join(planted)).unwrap();
+        let report = refresh(&store);
+        assert!(report.error.is_some() || cache.get().is_ok(), "{planted}");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        fs::remove_dir_all(&directory).unwrap();
+    }
+    // A squatted name with a mode for everybody.
+    let store = Store::open(&directory).unwrap();
+    store.cache("value", Policy::new(), |_| Ok(1_u32)).unwrap();
+    fs::write(directory.join("value.lock"), "").unwrap();
+    fs::set_permissions(directory.join("value.lock"), Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(refresh(&store).outcome, Outcome::Failed);
+}

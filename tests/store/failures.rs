@@ -1,0 +1,112 @@
+//! What fails in a closure shows, is tried again, and harms nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use floe::store::Outcome;
+use floe::{Clock, Error, Moment, Policy, Store};
+
+use crate::fixture::{Sources, contents, pairs, refresh};
+
+/// A cache whose build does what a number says: 0 fails, 1 panics, others are the value.
+fn moody(store: &Store, policy: Policy) -> (floe::Cache<u32>, Arc<AtomicU32>) {
+    let mood = Arc::new(AtomicU32::new(7));
+    let seen = Arc::clone(&mood);
+    let cache = store.cache("moody", policy, move |_| {
+        match seen.load(Ordering::Relaxed) {
+            0 => Err("it rains".into()),
+            1 => panic!("it pours"),
+            number => Ok(number),
+        }
+    });
+    (cache.unwrap(), mood)
+}
+
+#[test]
+fn failures_and_panics_leave_the_last_generation() {
+    let store = Store::new();
+    let backoff = Duration::from_nanos(1);
+    let (cache, mood) = moody(&store, Policy::new().backoff(backoff, backoff));
+    refresh(&store);
+    for (number, reason) in [(0, "it rains"), (1, "the build panicked: it pours")] {
+        mood.store(number, Ordering::Relaxed);
+        store.invalidate("moody").unwrap();
+        let report = refresh(&store);
+        assert_eq!((report.outcome, report.generation), (Outcome::Failed, 1));
+        assert!(report.error.unwrap().contains(reason));
+        assert_eq!(*cache.get().unwrap(), 7);
+        let status = store.status().unwrap().remove(0);
+        assert!(status.last_error.unwrap().contains(reason));
+    }
+    mood.store(8, Ordering::Relaxed);
+    assert_eq!(refresh(&store).generation, 2);
+    let status = store.status().unwrap().remove(0);
+    assert_eq!(
+        (status.last_error, status.failures, status.published),
+        (None, 2, 2)
+    );
+}
+
+#[test]
+fn attempts_get_rarer_and_stale_generations_are_served_for_a_while() {
+    let (second, start) = (Duration::from_secs(1), Moment::now());
+    let clock = Clock::manual(start);
+    let store = Store::new().with_clock(clock.clone());
+    let policy = Policy::new()
+        .refresh_after(10 * second)
+        .expire_after(20 * second)
+        .stale_if_error(30 * second)
+        .backoff(4 * second, 12 * second);
+    let (cache, mood) = moody(&store, policy);
+    refresh(&store);
+    mood.store(0, Ordering::Relaxed);
+    // Attempts at 10, 14 = 10 + 4, 22 = 14 + 8, 34 = 22 + 12 and 46 = 34 + 12 seconds.
+    let mut attempts = Vec::new();
+    for now in 1..60 {
+        clock.set(start + now * second);
+        if refresh(&store).outcome == Outcome::Failed {
+            attempts.push(now);
+        }
+        // 20 seconds of its own, and 30 more because of the failures.
+        assert_eq!(cache.get().is_ok(), now < 50, "at {now} seconds");
+    }
+    assert_eq!(attempts, [10, 14, 22, 34, 46, 58]);
+    assert!(matches!(
+        cache.get(),
+        Err(Error::Expired { generation: 1, .. })
+    ));
+    mood.store(9, Ordering::Relaxed);
+    clock.set(start + 80 * second);
+    assert_eq!(refresh(&store).outcome, Outcome::Published);
+    assert_eq!(*cache.get().unwrap(), 9);
+}
+
+#[test]
+fn one_bad_entry_leaves_the_cache_and_its_neighbours() {
+    let sources = Sources::new(&[("a.txt", "A"), ("b.txt", "B")]);
+    let store = Store::new();
+    let backoff = Duration::from_nanos(1);
+    let policy = Policy::new()
+        .inputs()
+        .read_limit(10)
+        .backoff(backoff, backoff);
+    let (cache, _) = contents(&store, &sources, policy);
+    let (other, _) = moody(&store, Policy::new());
+    store.refresh().unwrap();
+    let before = pairs(&cache);
+    sources.write("b.txt", "more than ten bytes");
+    let report = store.refresh().unwrap();
+    assert!(report.has_failures());
+    let error = report.caches[0].error.as_ref().unwrap();
+    assert!(
+        error.contains("\"b.txt\"") && error.contains("more than the 10"),
+        "{error}"
+    );
+    assert_eq!(pairs(&cache), before);
+    assert_eq!(*other.get().unwrap(), 7);
+    // The failure is not forgotten: the change is still there to be built.
+    sources.write("b.txt", "few");
+    assert_eq!(store.refresh().unwrap().caches[0].rebuilt, 1);
+    assert_eq!(pairs(&cache)[1].1, "few");
+}

@@ -1,0 +1,11 @@
+//! What a store promises in one process: it builds what changed, and keeps what it has.
+#![allow(missing_docs)]
+
+mod directory;
+mod eviction;
+mod failures;
+mod fixture;
+mod keyed;
+mod sources;
+mod timing;
+mod whole;
