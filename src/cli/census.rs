@@ -1,14 +1,121 @@
 //! `floe census`: which kinds of values, and which fields, take the bytes.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use floe::census::{self, Census, Row};
+use floe::memory::bytes;
+use indicatif::HumanCount;
+
 use super::Failure;
-use super::output::Output;
+use super::fields;
+use super::output::{FAINT, Format, Output, TITLE, printable};
+use super::progress;
+use super::table::{Cell, Column, Table};
 use super::target::Target;
+use super::treemap::page::page;
+use super::treemap::picture::picture;
+
 /// Tell which kinds of values, or which fields, take the bytes
+///
+/// Walks all values, after a check of the digests. The rows add up to the whole archive section:
+/// what belongs to no value, such as padding, has rows of its own in parentheses. The bytes of a
+/// value are its own: a list without its items, a string with its text. Shared and interned values
+/// count once, where they are used first.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+COLUMNS
+  COUNT  how many values, and their share of all
+  SIZE   their own bytes, the share of all bytes, and CUM, the share with all rows above
+  MAX    own bytes of the largest of them
+  SAVES  text that occurs more than once: what `#[rkyv(with = Intern)]` would save
+
+EXAMPLES
+  floe census recipes.floe
+  floe census recipes.floe --by path | head
+  floe census recipes.floe --html recipes.html && xdg-open recipes.html
+  floe census recipes.floe --by path --format json | jq 'map(.saves) | add'")]
 pub(crate) struct Arguments {
     /// The region: a file, or a memory file as /proc/PID/fd/N
     #[arg(value_name = "FILE")]
     target: Target,
+
+    /// What a row stands for
+    #[arg(long, value_enum, default_value_t)]
+    by: By,
+
+    /// The form of the table
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+
+    /// Draw the fields as a treemap instead, into a file, or to the output if OUT is -
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["by", "format"])]
+    svg: Option<PathBuf>,
+
+    /// The same as a web page that can be zoomed, and that needs no network
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["by", "format", "svg"])]
+    html: Option<PathBuf>,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum By {
+    /// A type: String, Vec<String>
+    #[default]
+    Kind,
+    /// A field: Recipe.depends, and the items in it, Recipe.depends[]
+    Path,
+}
+
+const KINDS: &[Column] = &[
+    Column("index", "INDEX"),
+    Column("count", "COUNT"),
+    Column("count_share", "%"),
+    Column("bytes", "SIZE"),
+    Column("share", "%"),
+    Column("cumulative", "CUM"),
+    Column("largest", "MAX"),
+    Column("kind", "KIND"),
+];
+
+const PATHS: &[Column] = &[
+    KINDS[0],
+    KINDS[1],
+    KINDS[2],
+    KINDS[3],
+    KINDS[4],
+    KINDS[5],
+    KINDS[6],
+    Column("saves", "SAVES"),
+    Column("path", "PATH"),
+];
+
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
-    Ok(())
+    let target = &arguments.target;
+    let census = take(target)?;
+    if let Some(path) = &arguments.svg {
+        let root = fields::tree(&census);
+        return write(path, &picture(&root.name, &subtitle(&census), &root), output);
+    }
+    if let Some(path) = &arguments.html {
+        return write(path, &page(&subtitle(&census), &fields::tree(&census)), output);
+    }
+    if arguments.format == Format::Table {
+        output.styled(TITLE, printable(&census.name))?;
+        output.styled(FAINT, format!("  {}", subtitle(&census)))?;
+        writeln!(output, "\n")?;
+    }
+    Ok(table(&census, arguments.by).write(arguments.format, output)?)
+}
+
+/// Walks all values of a region whose digests are right.
+pub(crate) fn take(target: &Target) -> Result<Census, Failure> {
+    let region = target.load()?;
+    let progress = progress::bar();
+    let options = census::Options {
+        progress: Some(&|done, all| progress.tell(done, all)),
+        ..census::Options::default()
+    };
+    Census::of(&region, &options).map_err(|error| target.refuse(error))
 }
