@@ -14,7 +14,7 @@ use crate::schema::Schema;
 
 pub(crate) use collections::Collections;
 pub use freezer::{Freezer, Interning};
-pub(crate) use layout::{NodeLayout, WORD, Word};
+pub(crate) use layout::{GROUP, NodeLayout, WORD, Word};
 pub(crate) use sink::{Scratch, Sink};
 pub use validator::Validator;
 

@@ -45,6 +45,12 @@ mod source;
 mod value;
 mod view;
 
+pub(crate) use archive::{Archive, Run};
+pub(crate) use checked::Checked;
+pub(crate) use collections::{EntryLayout, Frame, Keyed, Pair, Table, Tree};
 pub use described::Described;
+pub(crate) use fault::{Fault, Problem, Read};
 pub use sequences::{Entries, Fields, Items};
+pub(crate) use value::Depth;
 pub use value::{Dynamic, View};
+pub(crate) use view::is_set;

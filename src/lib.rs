@@ -30,6 +30,7 @@
 //! - [`Intern`]: equal values written once. [`Sorted`]: hash maps in a canonical order.
 //! - [`prefork`]: workers that hand back typed results.
 //! - [`dynamic`]: what is in a region whose Rust types are not at hand.
+//! - [`census`]: which kinds and fields take the bytes of a region.
 //! - [`memory`]: what all that costs, from /proc.
 //! - [`mod@format`]: the bytes of a region.
 //!
@@ -51,6 +52,7 @@
 // The derive macros name the crate by its path, inside of it too.
 extern crate self as floe;
 
+pub mod census;
 pub mod dynamic;
 pub mod format;
 pub mod intern;

@@ -13,11 +13,8 @@
 
 use std::collections::HashSet;
 
-use super::layout::{NodeLayout, WORD, Word};
+use super::layout::{GROUP, NodeLayout, WORD, Word};
 use crate::schema::{Description, Field, NoneMark, Shape, Type, TypeIndex};
-
-/// Lookups read control bytes in groups of this many.
-const GROUP: usize = 16;
 
 /// Checks the collections in values that rkyv's checks have accepted.
 pub(crate) struct Collections<'a> {

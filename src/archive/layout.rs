@@ -10,6 +10,9 @@ pub(crate) const WORD: usize = size_of::<FixedUsize>();
 /// Alignment of a length or of a relative pointer.
 pub(crate) const WORD_ALIGNMENT: usize = align_of::<ArchivedUsize>();
 
+/// Lookups in hash tables read control bytes in groups of this many.
+pub(crate) const GROUP: usize = 16;
+
 /// A length, or a relative pointer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Word(FixedUsize);

@@ -155,11 +155,11 @@ impl<'a> Archive<'a> {
         }
     }
 
-    /// The variant of the enum at an offset.
+    /// The position of the variant of the enum at an offset.
     #[inline]
-    pub(crate) fn variant(self, at: u64, variants: &'a [Variant]) -> Read<&'a Variant> {
+    pub(crate) fn variant(self, at: u64, variants: &[Variant]) -> Read<usize> {
         let [got] = self.array(at)?;
-        let found = variants.iter().find(|variant| variant.tag == got);
+        let found = variants.iter().position(|variant| variant.tag == got);
         found.ok_or_else(|| Fault::new(at, Problem::Variant { got }))
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::archive::{Archive, Run};
 use super::fault::{Fault, Problem, Read};
-use crate::archive::{NodeLayout, WORD};
+use crate::archive::{GROUP, NodeLayout, WORD};
 use crate::map::{ENTRY_ALIGNMENT, head_is_garbage, head_length};
 use crate::schema::{Shape, Type, TypeIndex};
 
@@ -29,6 +29,7 @@ pub(crate) struct Tree<'a> {
     at: u64,
     length: u64,
     yielded: u64,
+    node_bytes: u64,
     path: Vec<Node>,
 }
 
@@ -62,6 +63,7 @@ impl<'a> Tree<'a> {
             at,
             length,
             yielded: 0,
+            node_bytes: 0,
             path: Vec::new(),
         };
         // Keys have bytes, so a length that lies costs no more than the archive is long.
@@ -78,6 +80,11 @@ impl<'a> Tree<'a> {
         self.length
     }
 
+    /// Bytes of the nodes that the walk has come to so far.
+    pub(crate) fn node_bytes(&self) -> u64 {
+        self.node_bytes
+    }
+
     /// Goes down to the node that a pointer leads to.
     fn enter(&mut self, pointer: u64) -> Read<()> {
         let (archive, layout) = (self.archive, self.layout);
@@ -86,6 +93,10 @@ impl<'a> Tree<'a> {
             return Err(self.miscounted());
         }
         let inner = archive.flag(at)?;
+        self.node_bytes += match inner {
+            true => layout.inner_size() as u64,
+            false => layout.leaf_size() as u64,
+        };
         let most = layout.entries as u64;
         let mut entries = most;
         if inner {
@@ -185,7 +196,7 @@ impl<'a> Table<'a> {
         };
         let (mut middle, mut controls) = (0, Cow::Borrowed(&[][..]));
         if capacity > 0 {
-            middle = archive.follow(at, capacity, slot.align)?;
+            middle = archive.follow(at, control_count(capacity), slot.align)?;
             let slots = capacity.checked_mul(slot.size as u64);
             if slots.is_none_or(|slots| slots > middle) {
                 return Err(Fault::new(at, Problem::Items { length: capacity }));
@@ -214,9 +225,20 @@ impl<'a> Table<'a> {
         self.length
     }
 
-    pub(crate) fn capacity(&self) -> u64 {
-        self.controls.len() as u64
+    /// Bytes of slots and control bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self.controls.len() {
+            0 => 0,
+            capacity => capacity as u64 * self.slot_size + control_count(capacity as u64),
+        }
     }
+}
+
+/// Control bytes of a table: whole groups, and the first ones again, which lookups read past the
+/// end.
+fn control_count(capacity: u64) -> u64 {
+    let group = GROUP as u64;
+    capacity.next_multiple_of(group) + group - 1
 }
 
 impl Iterator for Table<'_> {

@@ -64,6 +64,8 @@ pub(crate) enum Problem {
     Node { got: u64, most: u64 },
     #[error("an entry has {length} bytes, but needs {least} and has room for {most}")]
     Frame { length: u64, least: u64, most: u64 },
+    #[error("the schema has more than {most} fields, counted by their paths")]
+    Paths { most: usize },
     #[error("it is no entry of a keyed map")]
     Unkeyed,
     #[error("it expands to more than {most} values and bytes of text")]

@@ -52,7 +52,7 @@ pub struct Dynamic<'a> {
 
 /// How deep a value lies.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Depth {
+pub(crate) struct Depth {
     pointers: u8,
     levels: u16,
 }
@@ -184,12 +184,12 @@ impl fmt::Debug for Dynamic<'_> {
 }
 
 impl Depth {
-    pub(super) fn inner(self, at: u64) -> Read<Self> {
+    pub(crate) fn inner(self, at: u64) -> Read<Self> {
         let levels = self.levels + 1;
         self.limited(Self { levels, ..self }, at)
     }
 
-    pub(super) fn behind_pointer(self, at: u64) -> Read<Self> {
+    pub(crate) fn behind_pointer(self, at: u64) -> Read<Self> {
         let deeper = Self {
             pointers: self.pointers + 1,
             levels: self.levels + 1,

@@ -47,11 +47,11 @@ pub(super) fn view<'a>(value: &Dynamic<'a>) -> Read<View<'a>> {
             fields: Fields::new(*value, fields)?,
         },
         Shape::Enum { variants } => {
-            let variant = archive.variant(at, variants)?;
-            let position = variants.iter().position(|it| it.tag == variant.tag);
+            let position = archive.variant(at, variants)?;
+            let variant = &variants[position];
             View::Enum {
                 variant: &variant.name,
-                position: position.unwrap_or_default() as u32,
+                position: position as u32,
                 style: variant.style,
                 fields: Fields::new(*value, &variant.fields)?,
             }

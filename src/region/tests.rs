@@ -16,9 +16,7 @@ fn region(backing: Backing) -> Region {
 }
 
 fn reopened(bytes: &[u8]) -> Result<Region> {
-    let mut aligned = AlignedVec::new();
-    aligned.extend_from_slice(bytes);
-    Region::from_heap(aligned)
+    Region::from_bytes(bytes)
 }
 
 #[test]
