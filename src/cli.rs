@@ -2,9 +2,11 @@
 
 mod census;
 mod dump;
+mod fields;
 mod inspect;
 mod mem;
 mod output;
+mod progress;
 mod schema;
 mod table;
 mod target;

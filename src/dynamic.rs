@@ -32,11 +32,12 @@
 //! cannot be true is refused when the region is opened. All of it is safe code, in bounded memory.
 
 mod archive;
+mod check;
 mod checked;
 mod collections;
 mod described;
 mod fault;
-mod index;
+
 mod key;
 mod nearest;
 mod sequences;

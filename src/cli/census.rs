@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use floe::census::{self, Census, Row};
+use floe::dynamic::Described;
 use floe::memory::bytes;
 use indicatif::HumanCount;
 
 use super::Failure;
 use super::fields;
 use super::output::{FAINT, Format, Output, TITLE, printable};
-use super::progress;
+use super::progress::Progress;
 use super::table::{Cell, Column, Table};
 use super::target::Target;
 use super::treemap::page::page;
@@ -80,26 +81,34 @@ const KINDS: &[Column] = &[
 ];
 
 const PATHS: &[Column] = &[
-    KINDS[0],
-    KINDS[1],
-    KINDS[2],
-    KINDS[3],
-    KINDS[4],
-    KINDS[5],
-    KINDS[6],
+    Column("index", "INDEX"),
+    Column("count", "COUNT"),
+    Column("count_share", "%"),
+    Column("bytes", "SIZE"),
+    Column("share", "%"),
+    Column("cumulative", "CUM"),
+    Column("largest", "MAX"),
     Column("saves", "SAVES"),
     Column("path", "PATH"),
 ];
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
     let target = &arguments.target;
-    let census = take(target)?;
+    let census = take(&target.load()?, target)?;
     if let Some(path) = &arguments.svg {
         let root = fields::tree(&census);
-        return write(path, &picture(&root.name, &subtitle(&census), &root), output);
+        return write(
+            path,
+            &picture(&root.name, &subtitle(&census), &root),
+            output,
+        );
     }
     if let Some(path) = &arguments.html {
-        return write(path, &page(&subtitle(&census), &fields::tree(&census)), output);
+        return write(
+            path,
+            &page(&subtitle(&census), &fields::tree(&census)),
+            output,
+        );
     }
     if arguments.format == Format::Table {
         output.styled(TITLE, printable(&census.name))?;
@@ -109,13 +118,73 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Fail
     Ok(table(&census, arguments.by).write(arguments.format, output)?)
 }
 
-/// Walks all values of a region whose digests are right.
-pub(crate) fn take(target: &Target) -> Result<Census, Failure> {
-    let region = target.load()?;
-    let progress = progress::bar();
+/// Walks all values of a region, which checks them.
+pub(crate) fn take(region: &Described, target: &Target) -> Result<Census, Failure> {
+    let progress = Progress::new("counting");
     let options = census::Options {
         progress: Some(&|done, all| progress.tell(done, all)),
         ..census::Options::default()
     };
-    Census::of(&region, &options).map_err(|error| target.refuse(error))
+    Census::of(region, &options).map_err(|error| target.refuse(error))
+}
+
+/// What the census is of, in one line.
+fn subtitle(census: &Census) -> String {
+    let size = bytes(census.bytes);
+    match census.entries {
+        Some(entries) => format!("{size} in {} entries", HumanCount(entries)),
+        None => format!("{size} in one value"),
+    }
+}
+
+fn table(census: &Census, by: By) -> Table {
+    let (mut table, counted) = match by {
+        By::Kind => (Table::new(KINDS), &census.by_kind),
+        By::Path => (Table::new(PATHS), &census.by_path),
+    };
+    for (index, row) in counted.rows.iter().enumerate() {
+        let mut cells = cells(index, row);
+        if by == By::Path {
+            cells.push(match row.saving() {
+                0 => Cell::Empty,
+                saving => Cell::Bytes(saving),
+            });
+        }
+        cells.push(Cell::text(&row.name));
+        table.push(cells);
+    }
+    let (count, bytes) = counted.total();
+    let mut total = vec![Cell::Empty; COUNTED];
+    (total[1], total[3]) = (Cell::Count(count), Cell::Bytes(bytes));
+    if by == By::Path {
+        total.push(Cell::Bytes(counted.rows.iter().map(Row::saving).sum()));
+    }
+    total.push(Cell::text("total"));
+    table.push_total(total);
+    table
+}
+
+/// The columns that both tables begin with.
+const COUNTED: usize = 7;
+
+fn cells(index: usize, row: &Row) -> Vec<Cell> {
+    vec![
+        Cell::Number(index as u64),
+        Cell::Count(row.count),
+        Cell::Share(row.count_share),
+        Cell::Bytes(row.bytes),
+        Cell::Share(row.share),
+        Cell::Share(row.cumulative),
+        Cell::Bytes(row.largest),
+    ]
+}
+
+fn write(path: &Path, picture: &str, output: &mut Output) -> Result<(), Failure> {
+    if path == Path::new("-") {
+        return Ok(output.write_all(picture.as_bytes())?);
+    }
+    fs::write(path, picture).map_err(|source| Failure::WriteFile {
+        path: path.to_owned(),
+        source,
+    })
 }

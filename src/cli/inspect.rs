@@ -95,7 +95,8 @@ fn facts(region: &Described, in_memory: bool) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn holds(region: &Described) -> String {
+/// What kind of value a region holds.
+pub(crate) fn holds(region: &Described) -> String {
     match region.entry_count() {
         Some(count) => format!("a map of {} entries", HumanCount(count)),
         None => {

@@ -6,6 +6,8 @@ use floe::schema::{Description, Field, Shape, Type, TypeIndex, Variant};
 
 use super::table::{Cell, Column, Table};
 
+const INTERNED: &str = "Interned<";
+const OPTION: &str = "Option<Interned<";
 /// Types nested deeper are not shown.
 const DEEPEST: usize = 32;
 
@@ -167,7 +169,9 @@ impl<'a> Tree<'a> {
         };
         let name = without_interned(&described.name);
         match &described.shape {
-            Shape::Interned { .. } => name + ", interned",
+            _ if described.name.starts_with(INTERNED) => name + ", interned",
+            _ if described.name.starts_with(OPTION) => name + ", interned",
+            _ if name != described.name => name + ", parts interned",
             Shape::Enum { variants } if is_plain(variants) => {
                 let names: Vec<&str> = variants.iter().map(|it| it.name.as_str()).collect();
                 format!("{name} = {}", names.join(" | "))
@@ -201,12 +205,11 @@ fn field(field: &Field) -> Part<'_> {
 
 /// `Vec<Interned<String>>` as `Vec<String>`.
 fn without_interned(name: &str) -> String {
-    const WRAPPER: &str = "Interned<";
     let (mut shown, mut rest) = (String::new(), name);
     // Whether each open bracket is one of a wrapper.
     let mut open = Vec::new();
     while let Some(next) = rest.chars().next() {
-        if let Some(inner) = rest.strip_prefix(WRAPPER) {
+        if let Some(inner) = rest.strip_prefix(INTERNED) {
             open.push(true);
             rest = inner;
             continue;

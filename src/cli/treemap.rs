@@ -19,6 +19,8 @@ pub(crate) struct Node {
     pub note: String,
     /// At least the sum of its children's.
     pub bytes: u64,
+    /// Whether it is what its siblings leave over, and needs no hue of its own.
+    pub remainder: bool,
     pub children: Vec<Node>,
 }
 
@@ -101,6 +103,7 @@ impl<'a> Layout<'a> {
         for (part, &frame) in parts.iter().zip(&frames) {
             let share = part.bytes as f64 / node.bytes as f64;
             let hue = match hue {
+                None if part.remainder => None,
                 None if share > DOMINANT && !part.children.is_empty() => None,
                 None => Some(self.next_hue()),
                 inherited => inherited,

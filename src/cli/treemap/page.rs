@@ -105,12 +105,12 @@ fn write_heading(html: &mut String, sections: &[Section<'_>], number: usize, sub
         let _ = write!(html, "<a href=\"#part{whole}\">{name}</a> › ");
     }
     let node = sections[number].node;
-    let _ = write!(html, "{}<small>{}", Escaped(&node.name), bytes(node.bytes));
+    let _ = write!(html, "{}<small>", Escaped(&node.name));
     let _ = match number {
-        0 => write!(html, " · {}", Escaped(subtitle)),
+        0 => write!(html, "{}", Escaped(subtitle)),
         _ => {
             let share = 100.0 * node.bytes as f64 / sections[0].node.bytes.max(1) as f64;
-            write!(html, " · {share:.1} % of all")
+            write!(html, "{} · {share:.1} % of all", bytes(node.bytes))
         }
     };
     html.push_str("</small></h1>\n");

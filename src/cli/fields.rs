@@ -1,0 +1,87 @@
+//! The fields of a census as a tree, to be drawn.
+
+use floe::census::{Census, Row};
+use floe::memory::bytes;
+use indicatif::HumanCount;
+
+use super::treemap::Node;
+
+/// What a field has beside its parts: lists without their items, structs with their padding.
+const ITSELF: &str = "(itself)";
+
+/// All fields below the name of the cache.
+pub(crate) fn tree(census: &Census) -> Node {
+    let mut root = Node {
+        name: census.name.clone(),
+        path: census.name.clone(),
+        ..Node::default()
+    };
+    for row in &census.by_path.rows {
+        insert(&mut root, row);
+    }
+    sum_up(&mut root);
+    root
+}
+
+/// Adds a row where its path leads to.
+fn insert(root: &mut Node, row: &Row) {
+    let (mut node, mut path) = (root, String::new());
+    for part in &row.path {
+        path += part;
+        let place = node.children.iter().position(|child| child.path == path);
+        let place = place.unwrap_or_else(|| {
+            node.children.push(Node {
+                name: label(part, &node.name),
+                path: path.clone(),
+                remainder: part.starts_with('('),
+                ..Node::default()
+            });
+            node.children.len() - 1
+        });
+        node = &mut node.children[place];
+    }
+    node.bytes = row.bytes;
+    node.note = note(row);
+}
+
+/// `.depends` as `depends`, and what lies in a list behind the name of the list.
+fn label(part: &str, whole: &str) -> String {
+    match part.strip_prefix('.').or(part.strip_prefix("::")) {
+        Some(name) => name.to_owned(),
+        None if part.starts_with(['[', '{']) => format!("{whole}{part}"),
+        None => part.to_owned(),
+    }
+}
+
+fn note(row: &Row) -> String {
+    let mut note = format!(
+        "{} values, the largest {}",
+        HumanCount(row.count),
+        bytes(row.largest)
+    );
+    if row.saving() > 0 {
+        note += &format!("\ninterned it would save {}", bytes(row.saving()));
+    }
+    note
+}
+
+/// Makes each node as large as itself and its parts together.
+fn sum_up(node: &mut Node) {
+    for child in &mut node.children {
+        sum_up(child);
+    }
+    let own = node.bytes;
+    if own > 0 && !node.children.is_empty() {
+        node.children.push(Node {
+            name: ITSELF.to_owned(),
+            path: format!("{} {ITSELF}", node.path),
+            note: std::mem::take(&mut node.note),
+            bytes: own,
+            remainder: true,
+            children: Vec::new(),
+        });
+    }
+    if !node.children.is_empty() {
+        node.bytes = node.children.iter().map(|child| child.bytes).sum();
+    }
+}

@@ -1,0 +1,184 @@
+//! The check of all values and of the index, without the Rust types.
+
+use std::collections::HashSet;
+
+use super::collections::{EntryLayout, Keyed};
+use super::described::Described;
+use super::fault::{Fault, Problem, Read};
+use super::sequences::Items;
+use super::value::{Dynamic, View};
+use crate::error::Result;
+use crate::map;
+use crate::map::{HEAD_LENGTH, IndexHead, Line, Search};
+use crate::schema::{Shape, TypeIndex};
+
+/// Values for each byte of the archive, and beyond that, that a check visits.
+const VISITS_FACTOR: u64 = 64;
+const VISITS: u64 = 1 << 24;
+
+impl Described {
+    /// Checks what opening leaves open: that every value is what the schema says, and that the
+    /// index of a [`Map`](crate::Map) leads to each entry and nowhere else.
+    ///
+    /// Every key is looked for where its hash leads, but for those that a struct or enum of a
+    /// user makes: these may have a hash of their own. Digests and seals are not looked at, as
+    /// all constructors but [`open`](Self::open) do. Costs 8 bytes an entry and some 24 a shared
+    /// or interned value while it runs.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) with the first value or offset that does not fit.
+    pub fn check(&self) -> Result<()> {
+        let root = self.root()?;
+        let mut values = Values {
+            seen: HashSet::new(),
+            left: VISITS_FACTOR
+                .saturating_mul(self.archive().length())
+                .saturating_add(VISITS),
+        };
+        let checked = values.check(&root);
+        checked.map_err(|fault| self.archive().error(*fault))?;
+        match EntryLayout::new(root.described()) {
+            Some(layout) => self.check_index(layout, root),
+            None => Ok(()),
+        }
+    }
+
+    fn check_index(&self, layout: EntryLayout, root: Dynamic<'_>) -> Result<()> {
+        let Some((head, index)) = self.index() else {
+            return Ok(());
+        };
+        let start = HEAD_LENGTH as u64;
+        let lines = index.get(start, index.length() - start);
+        let lines = lines.map_err(|fault| self.archive().error(*fault))?;
+        Slots::new(self, lines.as_chunks().0, layout, root)
+            .and_then(|slots| slots.check(head))
+            .map_err(|problem| problem.in_cache(self.name().to_owned()))
+    }
+}
+
+/// Values that are visited, shared ones once.
+struct Values {
+    seen: HashSet<(u64, TypeIndex)>,
+    left: u64,
+}
+
+impl Values {
+    fn check(&mut self, value: &Dynamic<'_>) -> Read<()> {
+        let left = self.left.checked_sub(1);
+        self.left = left.ok_or_else(|| {
+            let most = VISITS_FACTOR.saturating_mul(value.archive.length());
+            Fault::new(value.at, Problem::Expansion { most })
+        })?;
+        match value.read()? {
+            View::Sequence(items) | View::Set(items) => self.items(items),
+            View::Map(mut entries) => {
+                while let Some(entry) = entries.read_next() {
+                    let (key, value) = entry?;
+                    self.check(&key)?;
+                    self.check(&value)?;
+                }
+                Ok(())
+            }
+            View::Struct { mut fields, .. } | View::Enum { mut fields, .. } => {
+                fields.try_for_each(|(_, field)| self.check(&field))
+            }
+            View::Option(Some(inner)) => self.check(&inner),
+            View::Pointer(target) => {
+                let is_box = matches!(value.described().shape, Shape::Box { .. });
+                match is_box || self.seen.insert((target.at, target.type_index)) {
+                    true => self.check(&target),
+                    false => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn items(&mut self, mut items: Items<'_>) -> Read<()> {
+        while let Some(item) = items.read_next() {
+            let item = item?;
+            // Any bytes are a number, and there can be very many of them.
+            if let Shape::Unsigned | Shape::Signed | Shape::Float = item.described().shape {
+                return Ok(());
+            }
+            self.check(&item)?;
+        }
+        Ok(())
+    }
+}
+
+/// The slots of an index, beside the entries that they should lead to.
+struct Slots<'a> {
+    described: &'a Described,
+    layout: EntryLayout,
+    root: Dynamic<'a>,
+    search: Search<'a>,
+    /// The offsets in all slots, ascending.
+    offsets: Vec<u64>,
+}
+
+impl<'a> Slots<'a> {
+    fn new(
+        described: &'a Described,
+        lines: &'a [[u8; 64]],
+        layout: EntryLayout,
+        root: Dynamic<'a>,
+    ) -> Result<Self, map::Problem> {
+        map::check_lines(lines).map_err(|problem| map::Problem::Index(problem.to_owned()))?;
+        let lines_offsets = |line| Line::from_bytes(line).offsets().collect::<Vec<u64>>();
+        let mut offsets: Vec<u64> = lines.iter().flat_map(lines_offsets).collect();
+        offsets.sort_unstable();
+        Ok(Self {
+            described,
+            layout,
+            root,
+            search: Search::new(lines),
+            offsets,
+        })
+    }
+
+    /// Goes through slots and entries side by side.
+    fn check(mut self, head: &IndexHead) -> Result<(), map::Problem> {
+        let archive = self.described.archive();
+        let (mut entries, mut garbage) = (0, 0);
+        for frame in Keyed::new(archive, self.layout, 0, archive.length()) {
+            let frame = frame.map_err(|fault| map::Problem::Archive(fault.problem.to_string()))?;
+            if frame.garbage {
+                garbage += frame.length;
+                continue;
+            }
+            match self.offsets.get(entries) {
+                Some(offset) if *offset == frame.at => entries += 1,
+                Some(offset) if *offset < frame.at => return Err(leads_nowhere(*offset)),
+                _ => return Err(leads_not_to(frame.at)),
+            }
+            let key = Dynamic {
+                type_index: self.layout.types().0,
+                at: self.layout.pair(frame).key,
+                ..self.root
+            };
+            if let Some(hash) = self.described.hash_of(&key) {
+                self.search.expect(hash, frame.at)?;
+            }
+        }
+        match self.offsets.get(entries) {
+            Some(offset) => Err(leads_nowhere(*offset)),
+            None if (head.entries, head.garbage) == (entries as u64, garbage) => Ok(()),
+            None => Err(map::Problem::Index(format!(
+                "it counts {} entries and {} bytes of garbage, where the archive has {entries} \
+                 and {garbage}",
+                head.entries, head.garbage
+            ))),
+        }
+    }
+}
+
+fn leads_nowhere(offset: u64) -> map::Problem {
+    map::Problem::Index(format!(
+        "it leads to offset {offset} twice, or where no entry starts"
+    ))
+}
+
+fn leads_not_to(entry: u64) -> map::Problem {
+    map::Problem::Index(format!("it does not lead to the entry at offset {entry}"))
+}
