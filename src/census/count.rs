@@ -25,7 +25,7 @@ pub(super) fn count(described: &Described, options: &Options) -> Read<Census> {
         Some(layout) => count_entries(archive, layout, options, &mut others)?,
         None => {
             let mut walk = Walk::new(archive);
-            let at = archive.root(archive.types.get(root))?;
+            let at = archive.root(root)?;
             let place = walk.paths.root(root, Paths::root_name(archive.types, root));
             walk.value(place, Run { at, length: 0 }, Depth::default())?;
             let mut sums = Sums::default();
@@ -182,18 +182,18 @@ fn take_batch(
     if queue.fault.is_some() {
         return Ok(());
     }
-    let mut end = 0;
+    let mut end = None;
     while batch.len() < BATCH
         && let Some(frame) = queue.entries.next()
     {
         let frame = frame?;
         queue.others.add(frame);
-        end = frame.at;
+        end = Some(frame.at);
         if !frame.garbage {
             batch.push(frame);
         }
     }
-    if let Some(progress) = options.progress {
+    if let (Some(progress), Some(end)) = (options.progress, end) {
         progress(end, archive.length());
     }
     Ok(())

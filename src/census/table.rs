@@ -110,7 +110,7 @@ impl fmt::Display for Table {
         let shown = bytes(size);
         writeln!(
             f,
-            "{:>5}  {count:>10}  {:5}  {shown:>10}  {:29}total",
+            "{:>5}  {count:>10}  {:5}  {shown:>10}  {:26}total",
             "", "", ""
         )
     }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::table::Text;
-use crate::map::Key;
 
 /// Different texts that are remembered.
 const LIMIT: usize = 1 << 16;
@@ -25,7 +26,7 @@ pub(super) struct Texts {
 impl Texts {
     pub(super) fn add(&mut self, text: &[u8]) {
         self.bytes += text.len() as u64;
-        let hash = u8::slice_hash(text);
+        let hash = xxh3_64(text);
         if hash.leading_zeros() >= self.zeros {
             self.sample.insert(hash, text.len() as u64);
             self.shrink();

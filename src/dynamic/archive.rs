@@ -187,24 +187,16 @@ impl<'a> Archive<'a> {
         }
     }
 
-    /// The offset of a root that ends the archive.
-    pub(crate) fn root(self, described: &Type) -> Read<u64> {
-        let (length, size) = (self.length(), described.size as u64);
-        let at = length.checked_sub(size).ok_or_else(|| {
-            let archive = length;
-            Fault::new(
-                0,
-                Problem::Bounds {
-                    length: size,
-                    archive,
-                },
-            )
-        })?;
-        if !at.is_multiple_of(described.align as u64) {
-            let align = described.align;
-            return Err(Fault::new(at, Problem::Unaligned { align }));
-        }
-        Ok(at)
+    /// Where the value that ends the archive starts.
+    pub(crate) fn root(self, type_index: TypeIndex) -> Read<u64> {
+        let &Type { size, align, .. } = self.types.get(type_index);
+        let length = size as u64;
+        let found = match self.length().checked_sub(length) {
+            Some(at) if at.is_multiple_of(align as u64) => Ok(at),
+            Some(at) => Err(Fault::new(at, Problem::Unaligned { align })),
+            None => Err(self.bytes.outside(0, length)),
+        };
+        found.map_err(|fault| fault.within(type_index))
     }
 
     /// The error of the whole library that a fault becomes.

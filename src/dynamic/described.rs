@@ -206,9 +206,7 @@ impl Described {
         let root = self.description().root;
         let at = match self.index {
             Some(_) => 0,
-            None => archive
-                .root(self.schema.get(root))
-                .map_err(|fault| archive.error(*fault))?,
+            None => archive.root(root).map_err(|fault| archive.error(*fault))?,
         };
         Ok(Dynamic {
             archive,

@@ -137,7 +137,7 @@ impl<'a> Bytes<'a> {
     }
 
     #[cold]
-    fn outside(self, at: u64, length: u64) -> Box<Fault> {
+    pub(super) fn outside(self, at: u64, length: u64) -> Box<Fault> {
         let archive = self.length();
         Fault::new(at, Problem::Bounds { length, archive })
     }

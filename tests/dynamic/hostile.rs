@@ -1,0 +1,354 @@
+//! Regions that lie, in their schema or in their archive: an error, in bounded time and memory.
+
+use std::sync::LazyLock;
+
+use floe::dynamic::Described;
+use floe::{Content, Frozen, Map};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::forge::{ARCHIVE, Forgery};
+use crate::read::read_everything;
+use crate::sign::sign;
+use crate::zoo::{Recipe, recipe};
+
+const SCHEMA: u32 = 4;
+
+/// The region of a value with another schema or archive, and all digests right.
+fn forged<T: Content>(frozen: &Frozen<T>, edit: impl FnOnce(u32, &mut Vec<u8>) + Copy) -> Vec<u8> {
+    let mut forgery = Forgery::of(frozen);
+    let mut fingerprint = [0; 16];
+    for (kind, bytes) in &mut forgery.sections {
+        edit(*kind, bytes);
+        if *kind == SCHEMA {
+            fingerprint = xxh3_128(bytes).to_le_bytes();
+        }
+    }
+    let mut bytes = forgery.bytes();
+    bytes[32..48].copy_from_slice(&fingerprint);
+    sign(&mut bytes);
+    bytes
+}
+
+/// The same with a schema that is edited as JSON.
+fn with_schema<T: Content>(frozen: &Frozen<T>, edit: impl Fn(&mut Value)) -> Vec<u8> {
+    forged(frozen, |kind, bytes| {
+        if kind == SCHEMA {
+            let mut schema = serde_json::from_slice(bytes).unwrap();
+            edit(&mut schema);
+            *bytes = serde_json::to_vec(&schema).unwrap();
+        }
+    })
+}
+
+fn refusal(bytes: &[u8]) -> String {
+    Described::from_bytes(bytes).unwrap_err().to_string()
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize)]
+#[rkyv(derive(floe::Schema))]
+struct Pair {
+    left: u32,
+    right: Option<String>,
+}
+
+fn pair() -> Frozen<Pair> {
+    let pair = Pair {
+        left: 1,
+        right: Some("a text that is not inline".to_owned()),
+    };
+    Frozen::freeze_on_heap("pair", &pair).unwrap()
+}
+
+#[test]
+fn the_forgery_without_lies_is_read() {
+    let bytes = with_schema(&pair(), |_| {});
+    let described = Described::from_bytes(&bytes).unwrap();
+    let read = serde_json::to_value(described.root().unwrap()).unwrap();
+    assert_eq!(
+        read,
+        json!({ "left": 1, "right": "a text that is not inline" })
+    );
+    assert!(read_everything(&bytes));
+}
+
+#[test]
+fn a_schema_that_cannot_be_true_is_refused() {
+    let lies: [(&str, Value, &str); 14] = [
+        ("/root", json!(99), "no type 99"),
+        ("/types/0/align", json!(3), "alignment is 3"),
+        ("/types/0/align", json!(0), "alignment is 0"),
+        ("/types/0/align", json!(1 << 20), "alignment is 1048576"),
+        ("/types/0/size", json!(7), "size of 7"),
+        ("/types/0/size", json!(1_u64 << 40), "size of 1099511627776"),
+        ("/types/1/size", json!(3), "size"),
+        (
+            "/types/0/shape/struct/fields/0/type",
+            json!(0),
+            "contains itself",
+        ),
+        (
+            "/types/0/shape/struct/fields/0/type",
+            json!(77),
+            "no type 77",
+        ),
+        (
+            "/types/0/shape/struct/fields/1/offset",
+            json!(900),
+            "\"right\" lies at offset 900",
+        ),
+        (
+            "/types/0/shape/struct/fields/1/offset",
+            json!(u64::MAX),
+            "lies at offset",
+        ),
+        (
+            "/types/0/shape/struct/fields/1/offset",
+            json!(-1),
+            "invalid value",
+        ),
+        ("/types/0/shape", json!("nonsense"), "unknown variant"),
+        (
+            "/types/0/shape",
+            json!({ "array": { "item": 1, "length": u64::MAX } }),
+            "size of 16",
+        ),
+    ];
+    for (place, lie, expected) in lies {
+        let bytes = with_schema(&pair(), |schema| {
+            *schema.pointer_mut(place).unwrap() = lie.clone();
+        });
+        let told = refusal(&bytes);
+        assert!(told.contains(expected), "{place}: {told}");
+        assert!(
+            told.contains("the schema section of cache \"pair\""),
+            "{told}"
+        );
+    }
+}
+
+/// A schema of the types given as JSON, the first of them the root.
+fn with_types(types: Value) -> Vec<u8> {
+    with_schema(&pair(), |schema| {
+        *schema = json!({ "root": 0, "types": types });
+    })
+}
+
+fn named(number: usize, size: usize, shape: Value) -> Value {
+    json!({ "name": format!("T{number}"), "size": size, "align": 1, "shape": shape })
+}
+
+fn fields(types: &[usize]) -> Value {
+    let field = |index: &usize| json!({ "name": "f", "offset": 0, "type": index });
+    let fields: Vec<Value> = types.iter().map(field).collect();
+    json!({ "struct": { "style": "named", "fields": fields } })
+}
+
+#[test]
+fn a_schema_without_end_is_refused() {
+    let chain = |length: usize| {
+        let link = |number| named(number, 0, fields(&[number + 1]));
+        let links = (0..length).map(link);
+        links.chain([named(length, 0, json!("unit"))]).collect()
+    };
+    assert!(read_everything(&with_types(chain(60))));
+    assert!(refusal(&with_types(chain(70))).contains("nested deeper"));
+    assert!(refusal(&with_types(chain(20_000))).contains("nested deeper"));
+
+    let doubling = |number| named(number, 0, fields(&[number + 1, number + 1]));
+    let doubled = (0..50).map(doubling).chain([named(50, 0, json!("unit"))]);
+    assert!(refusal(&with_types(doubled.collect())).contains("too many values"));
+
+    let wide = json!([
+        named(0, 0, fields(&vec![1; 60_000])),
+        named(1, 0, json!("unit"))
+    ]);
+    assert!(read_everything(&with_types(wide)));
+    let wider = json!([
+        named(0, 0, fields(&vec![1; 70_000])),
+        named(1, 0, json!("unit"))
+    ]);
+    assert!(refusal(&with_types(wider)).contains("too many values"));
+    let million = json!([
+        named(0, 0, fields(&vec![1; 1_000_000])),
+        named(1, 0, json!("unit"))
+    ]);
+    assert!(refusal(&with_types(million)).contains("where 4194304 are the most"));
+
+    let nothing = json!([
+        named(0, 8, json!({ "vec": { "item": 1 } })),
+        named(1, 0, json!("unit"))
+    ]);
+    assert!(refusal(&with_types(nothing)).contains("no bytes"));
+    let itself = json!([named(0, 4, json!({ "box": { "target": 0 } }))]);
+    let bytes = with_types(itself);
+    assert!(!read_everything(&bytes));
+}
+
+#[test]
+fn a_schema_that_is_not_the_announced_one_is_refused() {
+    let mut bytes = with_schema(&pair(), |_| {});
+    bytes[40] ^= 1;
+    sign(&mut bytes);
+    assert!(
+        refusal(&bytes).contains("fingerprint"),
+        "{}",
+        refusal(&bytes)
+    );
+    let bytes = forged(&pair(), |kind, bytes| {
+        if kind == SCHEMA {
+            bytes.truncate(bytes.len() / 2);
+        }
+    });
+    assert!(refusal(&bytes).contains("EOF"), "{}", refusal(&bytes));
+    let deep = forged(&pair(), |kind, bytes| {
+        if kind == SCHEMA {
+            *bytes = [b'['; 100_000].to_vec();
+        }
+    });
+    refusal(&deep);
+}
+
+/// What reading the first bytes of the archive as another type says.
+fn fault(archive: &[u8], types: Value) -> String {
+    let bytes = forged(&pair(), |kind, bytes| match kind {
+        SCHEMA => {
+            let schema = json!({ "root": 0, "types": types.clone() });
+            *bytes = serde_json::to_vec(&schema).unwrap();
+        }
+        ARCHIVE => *bytes = archive.to_vec(),
+        _ => {}
+    });
+    assert!(!read_everything(&bytes));
+    let described = Described::from_bytes(&bytes).unwrap();
+    let dumped = described.root().map(|root| serde_json::to_string(&root));
+    match dumped {
+        Ok(dumped) => dumped.unwrap_err().to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn an_archive_that_lies_is_told_where() {
+    let one = |name: &str, size: usize, shape: Value| json!([{ "name": name, "size": size, "align": 1, "shape": shape }]);
+    let vector = |item| {
+        json!([
+            { "name": "Vec", "size": 8, "align": 4, "shape": { "vec": { "item": 1 } } },
+            { "name": "Item", "size": 4, "align": 4, "shape": item },
+        ])
+    };
+    let cases = [
+        (
+            vec![2],
+            one("bool", 1, json!("bool")),
+            "bool at offset 0: its byte is 2",
+        ),
+        (
+            vec![0, 0xd8, 0, 0],
+            one("char", 4, json!("char")),
+            "0xd800 is no character",
+        ),
+        (
+            vec![1],
+            one("u32", 4, json!("unsigned")),
+            "u32 at offset 0: it needs 4 bytes",
+        ),
+        (
+            vec![0x80; 8],
+            one("String", 8, json!("string")),
+            "String at offset",
+        ),
+        (
+            vec![b'a', 0xc3, b'a', 0xff, 0, 0, 0, 0],
+            one("S", 8, json!("string")),
+            "UTF-8 from byte 1",
+        ),
+        (
+            vec![0xff; 16],
+            one("Duration", 16, json!("duration")),
+            "4294967295 nanoseconds",
+        ),
+        (
+            vec![0, 0, 0, 0, 255, 255, 255, 255],
+            vector(json!("unsigned")),
+            "needs 17179869180 bytes",
+        ),
+        (
+            vec![2, 0, 0, 0, 1, 0, 0, 0],
+            vector(json!("unsigned")),
+            "not aligned to 4",
+        ),
+        (
+            vec![0, 0, 0, 0x80, 1, 0, 0, 0],
+            vector(json!("unsigned")),
+            "-2147483648 bytes away",
+        ),
+        (
+            vec![9],
+            one("E", 1, json!({ "enum": { "variants": [] } })),
+            "no variant has the tag 9",
+        ),
+        (
+            vec![0; 4],
+            one("B", 4, json!({ "box": { "target": 0 } })),
+            "deeper than 128 pointers",
+        ),
+    ];
+    for (archive, types, expected) in cases {
+        let told = fault(&archive, types);
+        assert!(told.contains(expected), "{expected}: {told}");
+        assert!(
+            told.contains("the archive section of cache \"pair\""),
+            "{told}"
+        );
+    }
+}
+
+static REGION: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let pairs = (0..24).map(|number| {
+        let mut recipe = recipe(number);
+        // Trees of more than one level, in some of the entries.
+        let more = (0..number / 4 * 3).map(|other| format!("package {other}"));
+        recipe.depends.extend(more);
+        (format!("recipe {number}"), recipe)
+    });
+    let frozen = Map::<String, Recipe>::freeze("random", pairs).unwrap();
+    Forgery::of(&frozen).bytes()
+});
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn edits_anywhere(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u32>(), 0..4), 1..=4),
+    ) {
+        let mut bytes = REGION.clone();
+        for (place, value, kind) in edits {
+            let place = 512 + place.index((bytes.len() - 512) / 4) * 4;
+            let word = bytes[place..].first_chunk_mut::<4>().unwrap();
+            let old = u32::from_le_bytes(*word);
+            *word = match kind {
+                0 => value,
+                1 => value % 64,
+                2 => old.wrapping_add(value % 65).wrapping_sub(32),
+                _ => old ^ (1 << (value % 32)),
+            }
+            .to_le_bytes();
+        }
+        sign(&mut bytes);
+        // The fingerprint of a schema that was edited is made right too.
+        let row = 256 + 2 * 40;
+        let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+        let fingerprint = xxh3_128(&bytes[word(row + 8)..][..word(row + 16)]).to_le_bytes();
+        bytes[32..48].copy_from_slice(&fingerprint);
+        sign(&mut bytes);
+        read_everything(&bytes);
+    }
+}
+
+#[test]
+fn the_region_without_edits_is_read_completely() {
+    assert!(read_everything(&REGION));
+}

@@ -1,0 +1,211 @@
+//! Entries found by keys that are given as text.
+
+use std::fmt::Debug;
+
+use floe::dynamic::Described;
+use floe::{Frozen, Intern, Key, Map, MapBuilder, Schema};
+use serde::Serialize;
+
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Key,
+    rkyv::Archive,
+    rkyv::Serialize,
+    serde::Serialize,
+)]
+#[rkyv(derive(Debug, PartialEq, Eq, Key, Schema), compare(PartialEq))]
+struct Task {
+    #[rkyv(with = Intern)]
+    recipe: String,
+    number: u32,
+}
+
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Key,
+    rkyv::Archive,
+    rkyv::Serialize,
+    serde::Serialize,
+)]
+#[rkyv(derive(Debug, PartialEq, Eq, Key, Schema), compare(PartialEq))]
+enum Target {
+    All,
+    Recipe(String),
+    Task { recipe: String, number: i64 },
+    Two(u8, u8),
+}
+
+/// A key whose hash follows no rule.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, rkyv::Archive, rkyv::Serialize, serde::Serialize,
+)]
+#[rkyv(derive(Debug, PartialEq, Eq, Schema), compare(PartialEq))]
+struct Own(u16);
+
+impl Key for Own {
+    fn key_hash(&self) -> u64 {
+        u64::from(self.0) << 48
+    }
+}
+
+impl Key for ArchivedOwn {
+    fn key_hash(&self) -> u64 {
+        u64::from(self.0.to_native()) << 48
+    }
+}
+
+/// Every key is found by its JSON, and leads to its own value.
+fn found<K: floe::map::MapKey + Ord + Serialize + Debug>(keys: Vec<K>) {
+    let pairs = keys.iter().zip(0_u64..);
+    let mut builder = MapBuilder::<K, u64>::on_heap("keys").unwrap();
+    pairs
+        .clone()
+        .for_each(|(key, number)| builder.insert(key, &number).unwrap());
+    let described = Described::of(&builder.finish().unwrap()).unwrap();
+    for (key, number) in pairs {
+        let text = serde_json::to_string(key).unwrap();
+        let value = described.get(&text).unwrap();
+        let value = value.unwrap_or_else(|| panic!("{text} is not found"));
+        assert_eq!(serde_json::to_string(&value).unwrap(), number.to_string());
+    }
+    for absent in [
+        "", "nobody", "{}", "[]", "[1]", "null", "-7", "1e99", "\"?\"", "{", "77777777",
+    ] {
+        let is_key = |key| serde_json::to_string(key).is_ok_and(|text| text == absent);
+        let found = described.get(absent).unwrap().is_some();
+        assert_eq!(found, keys.iter().any(is_key), "{absent}");
+    }
+}
+
+fn long(text: &str) -> String {
+    format!("{text} that is not inline")
+}
+
+#[test]
+fn keys_of_all_types_are_found_by_their_json() {
+    found(vec![
+        "a".to_owned(),
+        "7".to_owned(),
+        "\"quoted\"".to_owned(),
+        long("text"),
+    ]);
+    found(vec![Box::<str>::from("b"), "box".into()]);
+    found(vec![0_u8, 1, 255]);
+    found(vec![-1_i8, 0, 127]);
+    found((0..500_u16).map(|number| number * 100).collect());
+    found(vec![i16::MIN, -3, i16::MAX]);
+    found(vec![0_u32, 70_000, u32::MAX]);
+    found(vec![i32::MIN, -1, 5]);
+    found(vec![u64::MAX, 1 << 60, 3]);
+    found(vec![i64::MIN, -1, i64::MAX]);
+    found(vec![u128::MAX, 1 << 100, 3]);
+    found(vec![i128::MIN, -1, 1 << 100]);
+    found(vec!['a', 'ß', '7']);
+    found(vec![false, true]);
+    found(vec![Some(long("some")), None]);
+    found(vec![vec![1_u8, 2], vec![]]);
+    found(vec![vec![long("a"), "b".to_owned()], vec!["c".to_owned()]]);
+    found(vec![[1_u8, 2, 3], [3, 2, 1]]);
+    found(vec![[1_u16, 2], [3, 4]]);
+    found(vec![("a".to_owned(), 1_u32), (long("b"), 2)]);
+}
+
+#[test]
+fn derived_keys_are_found_and_own_ones_too() {
+    let task = |number| Task {
+        recipe: long("recipe"),
+        number,
+    };
+    found(vec![
+        task(1),
+        task(2),
+        Task {
+            recipe: "zlib".to_owned(),
+            number: 1,
+        },
+    ]);
+    found(vec![
+        Target::All,
+        Target::Recipe(long("recipe")),
+        Target::Task {
+            recipe: "zlib".to_owned(),
+            number: -1,
+        },
+        Target::Two(1, 2),
+    ]);
+    found((0..100).map(Own).filter(|own| own.0 != 7).collect());
+}
+
+#[test]
+fn a_key_of_text_is_given_plainly_or_quoted() {
+    let pairs = [("zlib", 1_u8), ("\"zlib\"", 2), ("17", 3)].map(|(k, v)| (k.to_owned(), v));
+    let frozen: Frozen<Map<String, u8>> = Map::freeze("texts", pairs).unwrap();
+    let described = Described::of(&frozen).unwrap();
+    let get = |key| {
+        let value = described.get(key).unwrap();
+        value.map(|value| serde_json::to_string(&value).unwrap())
+    };
+    assert_eq!(get("zlib").as_deref(), Some("1"));
+    assert_eq!(
+        get("\"zlib\"").as_deref(),
+        Some("2"),
+        "plain text comes first"
+    );
+    assert_eq!(get("17").as_deref(), Some("3"));
+    assert_eq!(get("\"17\"").as_deref(), Some("3"));
+    assert_eq!(get("18"), None);
+}
+
+#[test]
+fn replaced_entries_are_not_there() {
+    let mut builder = MapBuilder::<String, u8>::on_heap("replaced")
+        .unwrap()
+        .last_wins();
+    for (key, value) in [("a", 1), ("b", 2), ("a", 3)] {
+        builder.insert(&key.to_owned(), &value).unwrap();
+    }
+    let described = Described::of(&builder.finish().unwrap()).unwrap();
+    let json = serde_json::to_string(&described.root().unwrap()).unwrap();
+    assert_eq!(json, r#"{"b":2,"a":3}"#);
+    let value = described.get("a").unwrap().unwrap();
+    assert_eq!(serde_json::to_string(&value).unwrap(), "3");
+    assert!(described.garbage().unwrap() > 0);
+}
+
+#[test]
+fn the_nearest_keys_are_told() {
+    let names = ["zlib", "zstd", "busybox", "glib", "openssl"].map(|it| (it.to_owned(), ()));
+    let frozen = Map::<String, ()>::freeze("names", names).unwrap();
+    let described = Described::of(&frozen).unwrap();
+    assert_eq!(
+        described.nearest_keys("zlb", 3).unwrap(),
+        ["zlib", "glib", "zstd"]
+    );
+    assert_eq!(described.nearest_keys("zlib", 1).unwrap(), ["zlib"]);
+    assert_eq!(described.nearest_keys("", 9).unwrap().len(), 5);
+    assert!(described.nearest_keys("zlib", 0).unwrap().is_empty());
+
+    let numbers = (100..200_u16).map(|number| (number, ()));
+    let frozen = Map::<u16, ()>::freeze("numbers", numbers).unwrap();
+    let described = Described::of(&frozen).unwrap();
+    assert_eq!(described.nearest_keys("1999", 1).unwrap(), ["199"]);
+}
+
+#[test]
+fn what_is_no_map_has_no_keys() {
+    let frozen = Frozen::freeze_on_heap("number", &7_u8).unwrap();
+    let described = Described::of(&frozen).unwrap();
+    assert!(described.entries().is_none() && described.entry_count().is_none());
+    let error = described.get("7").map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("no index section"), "{error}");
+}

@@ -1,0 +1,16 @@
+//! Regions read without their Rust types: equal to what serde says of the values, and safe whatever
+//! the bytes say.
+
+mod census;
+mod file;
+#[path = "../hostile/forge.rs"]
+#[allow(dead_code)]
+mod forge;
+mod hostile;
+mod keys;
+mod read;
+mod shapes;
+#[path = "../hostile/sign.rs"]
+mod sign;
+#[path = "../zoo/mod.rs"]
+mod zoo;
