@@ -8,11 +8,10 @@ use clap::ValueEnum;
 use floe::census::{self, Census, Row};
 use floe::dynamic::Described;
 use floe::memory::bytes;
-use indicatif::HumanCount;
 
 use super::Failure;
 use super::fields;
-use super::output::{FAINT, Format, Output, TITLE, printable};
+use super::output::{FAINT, Format, Output, TITLE, counted, printable};
 use super::progress::Progress;
 use super::table::{Cell, Column, Table};
 use super::target::Target;
@@ -132,7 +131,7 @@ pub(crate) fn take(region: &Described, target: &Target) -> Result<Census, Failur
 fn subtitle(census: &Census) -> String {
     let size = bytes(census.bytes);
     match census.entries {
-        Some(entries) => format!("{size} in {} entries", HumanCount(entries)),
+        Some(entries) => format!("{size} in {}", counted(entries, "entry", "entries")),
         None => format!("{size} in one value"),
     }
 }

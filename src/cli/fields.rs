@@ -2,12 +2,12 @@
 
 use floe::census::{Census, Row};
 use floe::memory::bytes;
-use indicatif::HumanCount;
 
+use super::output::counted;
 use super::treemap::Node;
 
-/// What a field has beside its parts: lists without their items, structs with their padding.
-const ITSELF: &str = "(itself)";
+/// What a field has beside its parts: lists without their items, trees without their entries.
+const OWN: &str = "(own bytes)";
 
 /// All fields below the name of the cache.
 pub(crate) fn tree(census: &Census) -> Node {
@@ -55,8 +55,8 @@ fn label(part: &str, whole: &str) -> String {
 
 fn note(row: &Row) -> String {
     let mut note = format!(
-        "{} values, the largest {}",
-        HumanCount(row.count),
+        "{}, the largest {}",
+        counted(row.count, "value", "values"),
         bytes(row.largest)
     );
     if row.saving() > 0 {
@@ -73,8 +73,8 @@ fn sum_up(node: &mut Node) {
     let own = node.bytes;
     if own > 0 && !node.children.is_empty() {
         node.children.push(Node {
-            name: ITSELF.to_owned(),
-            path: format!("{} {ITSELF}", node.path),
+            name: OWN.to_owned(),
+            path: format!("{} {OWN}", node.path),
             note: std::mem::take(&mut node.note),
             bytes: own,
             remainder: true,

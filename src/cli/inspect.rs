@@ -9,7 +9,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use super::Failure;
-use super::output::{FAINT, Format, Output, TITLE, printable};
+use super::output::{FAINT, Format, Output, TITLE, counted, printable};
 use super::schema;
 use super::table::{Cell, Column, Table};
 use super::target::Target;
@@ -98,7 +98,7 @@ fn facts(region: &Described, in_memory: bool) -> Vec<(&'static str, String)> {
 /// What kind of value a region holds.
 pub(crate) fn holds(region: &Described) -> String {
     match region.entry_count() {
-        Some(count) => format!("a map of {} entries", HumanCount(count)),
+        Some(count) => format!("a map of {}", counted(count, "entry", "entries")),
         None => {
             let description = region.description();
             let root = description.get(description.root);

@@ -5,6 +5,7 @@ use std::{env, fmt};
 
 use clap::ValueEnum;
 use clap::builder::styling::{AnsiColor, Style, Styles};
+use indicatif::HumanCount;
 
 pub(crate) const TITLE: Style = Style::new().bold();
 pub(crate) const FAINT: Style = Style::new().dimmed();
@@ -78,4 +79,12 @@ impl Write for Output {
 /// Text of others, harmless: a terminal obeys control characters, and a message is one line.
 pub(crate) fn printable(text: &str) -> String {
     text.replace(char::is_control, "?")
+}
+
+/// A number of things: `1 entry`, `1,036 entries`.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{} {many}", HumanCount(count)),
+    }
 }

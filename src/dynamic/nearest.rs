@@ -11,7 +11,8 @@ const TEXT_LIMIT: usize = 256;
 
 impl Described {
     /// The keys of a [`Map`](crate::Map) that look most like a text, the nearest first: those
-    /// that the fewest insertions, deletions and replacements of characters lead to.
+    /// that the fewest insertions, deletions and replacements of characters lead to. To add what
+    /// is missing around it counts as one.
     ///
     /// Text is given plainly, other keys as JSON. Compares the first 2^20 keys, and of each the
     /// first 256 characters.
@@ -28,7 +29,11 @@ impl Described {
                 Some((worst, _)) if nearest.len() == count => worst.checked_sub(1),
                 _ => Some(TEXT_LIMIT),
             };
-            let distance = most.and_then(|most| distance(&wanted, &text, most, &mut row));
+            let Some(most) = most else { continue };
+            let distance = match text.contains(key) {
+                true => Some(1).filter(|one| *one <= most),
+                false => distance(&wanted, &text, most, &mut row),
+            };
             let Some(distance) = distance else { continue };
             let place = nearest.partition_point(|(other, _)| *other <= distance);
             nearest.insert(place, (distance, text));

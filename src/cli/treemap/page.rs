@@ -13,6 +13,8 @@ use floe::memory::bytes;
 use super::picture::{Escaped, HEIGHT, STYLE, WIDTH, write_tile};
 use super::{Content, Frame, Node, Tile, layout};
 
+/// In a window that is taller than the picture, that stands below the title.
+const TOP: &str = "preserveAspectRatio=\"xMidYMin\"";
 /// Most tiles of all sections together; the largest groups come first.
 const MOST_TILES: usize = 30_000;
 
@@ -33,7 +35,7 @@ pub(crate) fn page(subtitle: &str, root: &Node) -> String {
     for (number, section) in sections.iter().enumerate() {
         write_heading(&mut html, &sections, number, subtitle);
         // A `String` takes everything.
-        let _ = writeln!(html, "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\">");
+        let _ = writeln!(html, "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" {TOP}>");
         for tile in &section.tiles {
             let group = match tile.content {
                 Content::Group(node) => node,
