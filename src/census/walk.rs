@@ -214,7 +214,7 @@ impl<'a> Walk<'a> {
         depth: Depth,
     ) -> Read<u64> {
         let mut used = 0;
-        while let Some(pair) = tree.next() {
+        for pair in tree.by_ref() {
             used += self.pair(place, described, pair?, types, depth)?;
         }
         Ok(tree.node_bytes().saturating_sub(used))

@@ -18,7 +18,7 @@ pub(super) struct BlockFile {
     file: File,
     length: u64,
     /// The blocks read last, each in the place that its number gives.
-    blocks: Mutex<[Option<Block>; BLOCKS]>,
+    blocks: Mutex<Vec<Option<Block>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl BlockFile {
         Self {
             file,
             length,
-            blocks: Mutex::new([const { None }; BLOCKS]),
+            blocks: Mutex::new(vec![None; BLOCKS]),
         }
     }
 

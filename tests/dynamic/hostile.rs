@@ -154,7 +154,7 @@ fn a_schema_without_end_is_refused() {
     };
     assert!(read_everything(&with_types(chain(60))));
     assert!(refusal(&with_types(chain(70))).contains("nested deeper"));
-    assert!(refusal(&with_types(chain(20_000))).contains("nested deeper"));
+    assert!(refusal(&with_types(chain(2_000))).contains("nested deeper"));
 
     let doubling = |number| named(number, 0, fields(&[number + 1, number + 1]));
     let doubled = (0..50).map(doubling).chain([named(50, 0, json!("unit"))]);
@@ -170,11 +170,13 @@ fn a_schema_without_end_is_refused() {
         named(1, 0, json!("unit"))
     ]);
     assert!(refusal(&with_types(wider)).contains("too many values"));
-    let million = json!([
-        named(0, 0, fields(&vec![1; 1_000_000])),
-        named(1, 0, json!("unit"))
-    ]);
-    assert!(refusal(&with_types(million)).contains("where 4194304 are the most"));
+    let million = forged(&pair(), |kind, bytes| {
+        if kind == SCHEMA {
+            let field = r#"{"name":"f","offset":0,"type":1},"#;
+            *bytes = field.repeat(1_000_000).into_bytes();
+        }
+    });
+    assert!(refusal(&million).contains("where 4194304 are the most"));
 
     let nothing = json!([
         named(0, 8, json!({ "vec": { "item": 1 } })),
@@ -318,7 +320,7 @@ static REGION: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
     fn edits_anywhere(

@@ -63,7 +63,7 @@ struct Niches {
     #[rkyv(with = Niche)]
     large: Option<NonZeroU128>,
     #[rkyv(with = Niche)]
-    boxed: Option<Box<String>>,
+    boxed: Option<Box<u64>>,
 }
 
 #[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, serde::Serialize)]
@@ -216,7 +216,7 @@ fn expression() -> impl Strategy<Value = Expression> {
 }
 
 fn niches() -> impl Strategy<Value = Niches> {
-    let boxed = proptest::option::of(text().prop_map(Box::new));
+    let boxed = any::<Option<Box<u64>>>();
     (
         any::<Option<NonZeroU32>>(),
         any::<Option<NonZeroU128>>(),
@@ -293,7 +293,7 @@ fn sorted(mut json: serde_json::Value) -> serde_json::Value {
 macro_rules! shapes {
     ($($name:ident: $strategy:expr;)*) => {
         proptest! {
-            #![proptest_config(ProptestConfig::with_cases(48))]
+            #![proptest_config(ProptestConfig::with_cases(32))]
             $(#[test] fn $name(value in $strategy) { same(&value, true); })*
         }
     };
@@ -350,7 +350,7 @@ shapes! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn hash_maps_and_sets(value in hashed()) {
