@@ -51,13 +51,13 @@ enum Verb {
 }
 
 const ENDING: &str = "\
-EXIT CODES
+Exit codes:
   0  done; also if whoever reads the output stops early
   1  bad input: one line tells what is wrong and where
   2  wrong usage
   3  the map does not have the key: the line names the nearest ones
 
-EXAMPLES
+Examples:
   floe inspect recipes.floe             header, sections and types
   floe census recipes.floe              which kinds of values take the bytes
   floe dump recipes.floe zlib | jq      one entry as JSON

@@ -26,17 +26,19 @@ use super::treemap::picture::picture;
 /// count once, where they are used first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-COLUMNS
+Columns:
   COUNT  how many values, and their share of all
   SIZE   their own bytes, the share of all bytes, and CUM, the share with all rows above
   MAX    own bytes of the largest of them
   SAVES  text that occurs more than once: what `#[rkyv(with = Intern)]` would save
 
-EXAMPLES
+Examples:
   floe census recipes.floe
   floe census recipes.floe --by path | head
   floe census recipes.floe --html recipes.html && xdg-open recipes.html
-  floe census recipes.floe --by path --format json | jq 'map(.saves) | add'")]
+  floe census recipes.floe --by path --format json | jq 'map(.saves) | add'
+
+Exit codes: 0 done, 1 bad input, 2 wrong usage")]
 pub(crate) struct Arguments {
     /// The region: a file, or a memory file as /proc/PID/fd/N
     #[arg(value_name = "FILE")]
@@ -50,7 +52,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
-    /// Draw the fields as a treemap instead, into a file, or to the output if OUT is -
+    /// Draw the fields as a treemap instead, into a file; - is the standard output
     #[arg(long, value_name = "OUT", conflicts_with_all = ["by", "format"])]
     svg: Option<PathBuf>,
 

@@ -19,14 +19,15 @@ const NEAREST: usize = 3;
 /// is the full check.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-EXAMPLES
+Examples:
   floe dump recipes.floe | jq keys
   floe dump recipes.floe zlib
   floe dump ports.floe 443
   floe dump pairs.floe '[\"zlib\",3]'
   floe dump --jsonl recipes.floe | jq -r 'select(.value.depends == []) | .key'
 
-Without the key in the map the exit code is 3, and the three nearest keys are named.")]
+Exit codes: 0 done, 1 bad input, 2 wrong usage, 3 the map does not have the key: the three nearest
+keys are named")]
 pub(crate) struct Arguments {
     /// The region: a file, or a memory file as /proc/PID/fd/N
     #[arg(value_name = "FILE")]

@@ -54,11 +54,10 @@ fn label(part: &str, whole: &str) -> String {
 }
 
 fn note(row: &Row) -> String {
-    let mut note = format!(
-        "{}, the largest {}",
-        counted(row.count, "value", "values"),
-        bytes(row.largest)
-    );
+    let mut note = counted(row.count, "value", "values");
+    if row.bytes > 0 {
+        note += &format!(", the largest {}", bytes(row.largest));
+    }
     if row.saving() > 0 {
         note += &format!("\ninterned it would save {}", bytes(row.saving()));
     }

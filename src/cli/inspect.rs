@@ -23,10 +23,12 @@ use super::target::Target;
 /// occurs several times is unfolded at the first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-EXAMPLES
+Examples:
   floe inspect recipes.floe
-  floe inspect /proc/4711/fd/9
-  floe inspect --json recipes.floe | jq '.schema.types[].name'")]
+  ls -l /proc/4711/fd | grep memfd:floe; floe inspect /proc/4711/fd/9
+  floe inspect --json recipes.floe | jq '.schema.types[].name'
+
+Exit codes: 0 done, 1 bad input, 2 wrong usage")]
 pub(crate) struct Arguments {
     /// The region: a file, or a memory file as /proc/PID/fd/N
     #[arg(value_name = "FILE")]

@@ -21,7 +21,7 @@ use super::table::{Cell, Column, Table};
 #[command(
     override_usage = "floe mem [OPTIONS] <PID>...\n       floe mem [OPTIONS] --tree <PID>",
     after_help = "\
-COLUMNS
+Columns:
   USS        pages that no other process maps
   PSS        each page divided by the number of its mappers: the total is what all use together
   RSS        all pages present, shared or not
@@ -29,11 +29,13 @@ COLUMNS
   ANONYMOUS  pages of no file: 0 for a region proves that no page of it was copied
   SWAP       swapped out
 
-EXAMPLES
+Examples:
   floe mem 4711 4712
   floe mem --tree $(pgrep -o server) --watch
   floe mem --tree 4711 --format csv > memory.csv
-  floe mem --tree 4711 --format json | jq 'map(select(.region)) | map(.pss) | add'"
+  floe mem --tree 4711 --format json | jq 'map(select(.region)) | map(.pss) | add'
+
+Exit codes: 0 done, 1 no such process or not permitted, 2 wrong usage"
 )]
 pub(crate) struct Arguments {
     /// The processes

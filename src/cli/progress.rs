@@ -2,6 +2,9 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// Fewer bytes are done before a bar can be read.
+const LEAST: u64 = 64 << 20;
+
 /// A bar of bytes, which goes away when it is dropped. The standard error shows it, if that is a
 /// terminal.
 pub(crate) struct Progress(ProgressBar);
@@ -15,8 +18,10 @@ impl Progress {
 
     /// So much of so much is done.
     pub(crate) fn tell(&self, done: u64, all: u64) {
-        self.0.set_length(all);
-        self.0.set_position(done);
+        if all >= LEAST {
+            self.0.set_length(all);
+            self.0.set_position(done);
+        }
     }
 }
 

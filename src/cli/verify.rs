@@ -9,12 +9,12 @@ use super::target::Target;
 
 /// Check regions in full: every byte, every value, every key
 ///
-/// Compares the digests of header and sections, reads every value by the schema, and looks for
-/// every key in the index. The seals of a memory file are checked too, since nobody can change it
-/// only with all four. One line for each region says `good`, or `bad` and why.
+/// Compares the digests of header and sections, reads every value by the schema, and looks for every
+/// key in the index. A memory file must have all four seals, which keep everybody from changing it.
+/// One line for each region says `good`, or `bad` and why.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-EXAMPLES
+Examples:
   floe verify recipes.floe
   floe verify /var/cache/server/*.floe && systemctl restart server
   floe verify /proc/4711/fd/9

@@ -43,7 +43,9 @@ fn help_is_complete() {
         assert!(text.contains(&format!("\n  {verb} ")), "{text}");
         let text = floe([verb, "--help"]).good();
         assert!(
-            text.contains("EXAMPLES") && text.contains("Usage: floe"),
+            text.contains("Examples:")
+                && text.contains("Exit codes:")
+                && text.contains("Usage: floe"),
             "{text}"
         );
         assert!(
@@ -51,7 +53,7 @@ fn help_is_complete() {
             "{text}"
         );
     }
-    assert!(text.contains("EXIT CODES"), "{text}");
+    assert!(text.contains("Exit codes:"), "{text}");
     for verb in ["inspect", "dump"] {
         let text = floe([verb, "--help"]).good();
         let words: Vec<&str> = text.split_whitespace().collect();
