@@ -11,7 +11,7 @@ use std::{
 
 use floe::{
     Error,
-    memory::{Memory, Row, Table, frames},
+    memory::{MappedRegion, Memory, Row, Table, frames},
 };
 use memmap2::{Mmap, MmapOptions};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -68,6 +68,23 @@ fn a_shared_mapping_that_was_read_has_nothing_anonymous() {
     assert_eq!(both.uss, both.private_clean + both.private_dirty);
     let none = Memory::of_named(process::id(), "floe:read.2").unwrap();
     assert_eq!(none, Memory::default());
+}
+
+#[test]
+fn each_region_is_told_apart() {
+    let names = ["told", "told", "other told"];
+    let files = ["floe:told.1", "floe:told.1", "floe:other told.12", "told.1"].map(memfd);
+    let mappings: Vec<Mmap> = files.iter().chain([&files[0]]).map(map).collect();
+    mappings.iter().for_each(|mapping| touch(mapping));
+    let (all, mut regions) = Memory::with_regions(process::id()).unwrap();
+    assert!(all.rss > 5 * SIZE as u64, "{all:?}");
+    regions.retain(|region| names.contains(&region.name.as_str()));
+    regions.sort_by_key(|region| (region.generation, region.memory.mappings));
+    let told =
+        |region: &MappedRegion| (region.generation, region.memory.mappings, region.memory.vss);
+    let size = SIZE as u64;
+    let expected = [(1, 1, size), (1, 2, 2 * size), (12, 1, size)];
+    assert_eq!(regions.iter().map(told).collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -70,7 +70,8 @@ enum By {
     Path,
 }
 
-const KINDS: &[Column] = &[
+/// The columns that both tables begin with.
+const COLUMNS: [Column; 7] = [
     Column("index", "INDEX"),
     Column("count", "COUNT"),
     Column("count_share", "%"),
@@ -78,19 +79,6 @@ const KINDS: &[Column] = &[
     Column("share", "%"),
     Column("cumulative", "CUM"),
     Column("largest", "MAX"),
-    Column("kind", "KIND"),
-];
-
-const PATHS: &[Column] = &[
-    Column("index", "INDEX"),
-    Column("count", "COUNT"),
-    Column("count_share", "%"),
-    Column("bytes", "SIZE"),
-    Column("share", "%"),
-    Column("cumulative", "CUM"),
-    Column("largest", "MAX"),
-    Column("saves", "SAVES"),
-    Column("path", "PATH"),
 ];
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
@@ -139,34 +127,34 @@ fn subtitle(census: &Census) -> String {
 }
 
 fn table(census: &Census, by: By) -> Table {
-    let (mut table, counted) = match by {
-        By::Kind => (Table::new(KINDS), &census.by_kind),
-        By::Path => (Table::new(PATHS), &census.by_path),
+    let (counted, own_columns) = match by {
+        By::Kind => (&census.by_kind, &[Column("kind", "KIND")][..]),
+        By::Path => (
+            &census.by_path,
+            &[Column("saves", "SAVES"), Column("path", "PATH")][..],
+        ),
     };
-    for (index, row) in counted.rows.iter().enumerate() {
-        let mut cells = cells(index, row);
+    let mut table = Table::new([&COLUMNS, own_columns].concat());
+    let with_saving = |mut cells: Vec<Cell>, saving: u64, name: &str| {
         if by == By::Path {
-            cells.push(match row.saving() {
+            cells.push(match saving {
                 0 => Cell::Empty,
                 saving => Cell::Bytes(saving),
             });
         }
-        cells.push(Cell::text(&row.name));
-        table.push(cells);
+        cells.push(Cell::text(name));
+        cells
+    };
+    for (index, row) in counted.rows.iter().enumerate() {
+        table.push(with_saving(cells(index, row), row.saving(), &row.name));
     }
     let (count, bytes) = counted.total();
-    let mut total = vec![Cell::Empty; COUNTED];
+    let mut total = vec![Cell::Empty; COLUMNS.len()];
     (total[1], total[3]) = (Cell::Count(count), Cell::Bytes(bytes));
-    if by == By::Path {
-        total.push(Cell::Bytes(counted.rows.iter().map(Row::saving).sum()));
-    }
-    total.push(Cell::text("total"));
-    table.push_total(total);
+    let saving = counted.rows.iter().map(Row::saving).sum();
+    table.push_total(with_saving(total, saving, "total"));
     table
 }
-
-/// The columns that both tables begin with.
-const COUNTED: usize = 7;
 
 fn cells(index: usize, row: &Row) -> Vec<Cell> {
     vec![

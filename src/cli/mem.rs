@@ -110,12 +110,16 @@ fn read(arguments: &Arguments, first: bool) -> Result<Vec<Process>, Failure> {
     for pid in pids {
         let named = arguments.tree.is_none_or(|root| root == pid);
         match Memory::with_regions(pid) {
-            Ok((memory, regions)) => processes.push(Process {
-                pid,
-                name: command(pid),
-                memory,
-                regions,
-            }),
+            Ok((memory, mut regions)) => {
+                regions.sort_by(|a, b| (&a.name, a.generation).cmp(&(&b.name, b.generation)));
+                let name = command(pid);
+                processes.push(Process {
+                    pid,
+                    name,
+                    memory,
+                    regions,
+                });
+            }
             Err(Error::ProcessGone { .. }) if !(first && named) => {}
             Err(error) => return Err(error.into()),
         }

@@ -11,11 +11,12 @@ use super::output::{FAINT, Format, NAME, Output, TITLE, printable};
 
 /// Rows of cells under titles.
 pub(crate) struct Table {
-    columns: &'static [Column],
+    columns: Vec<Column>,
     rows: Vec<Row>,
 }
 
 /// The name of a column: for programs, and as a title for people.
+#[derive(Clone, Copy)]
 pub(crate) struct Column(pub &'static str, pub &'static str);
 
 struct Row {
@@ -48,9 +49,11 @@ pub(crate) enum Cell {
 
 impl Table {
     /// An empty table.
-    pub(crate) fn new(columns: &'static [Column]) -> Self {
-        let rows = Vec::new();
-        Self { columns, rows }
+    pub(crate) fn new(columns: impl Into<Vec<Column>>) -> Self {
+        Self {
+            columns: columns.into(),
+            rows: Vec::new(),
+        }
     }
 
     pub(crate) fn push(&mut self, cells: Vec<Cell>) {
@@ -199,6 +202,6 @@ impl Serialize for Table {
                 map.end()
             }
         }
-        serializer.collect_seq(self.data().map(|row| Object(self.columns, row)))
+        serializer.collect_seq(self.data().map(|row| Object(&self.columns, row)))
     }
 }

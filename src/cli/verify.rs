@@ -19,7 +19,7 @@ Examples:
   floe verify /var/cache/server/*.floe && systemctl restart server
   floe verify /proc/4711/fd/9
 
-The exit code is 0 if all are good, else 1.")]
+Exit codes: 0 all are good, 1 one is bad, 2 wrong usage")]
 pub(crate) struct Arguments {
     /// The regions: files, or memory files as /proc/PID/fd/N
     #[arg(value_name = "FILE", required = true)]

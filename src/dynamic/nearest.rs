@@ -30,7 +30,7 @@ impl Described {
                 _ => Some(TEXT_LIMIT),
             };
             let Some(most) = most else { continue };
-            let distance = match text.contains(key) {
+            let distance = match text != key && text.contains(key) {
                 true => Some(1).filter(|one| *one <= most),
                 false => distance(&wanted, &text, most, &mut row),
             };

@@ -192,6 +192,8 @@ fn the_nearest_keys_are_told() {
         ["zlib", "glib", "zstd"]
     );
     assert_eq!(described.nearest_keys("zlib", 1).unwrap(), ["zlib"]);
+    // Whoever gives a part of a key means that key.
+    assert_eq!(described.nearest_keys("box", 1).unwrap(), ["busybox"]);
     assert_eq!(described.nearest_keys("", 9).unwrap().len(), 5);
     assert!(described.nearest_keys("zlib", 0).unwrap().is_empty());
 

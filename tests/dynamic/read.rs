@@ -23,7 +23,7 @@ pub fn read_everything(bytes: &[u8]) -> bool {
     let dumped = described
         .root()
         .map(|root| serde_json::to_writer(std::io::sink(), &root));
-    let mut all = matches!(dumped, Ok(Ok(()))) && census.is_ok();
+    let mut all = matches!(dumped, Ok(Ok(()))) && census.is_ok() && described.check().is_ok();
     for (key, _) in described.entries().into_iter().flatten().take(30).flatten() {
         let text = serde_json::to_string(&key).unwrap_or_default();
         all &= described.get(&text).is_ok();
