@@ -264,3 +264,28 @@ fn is_address(described: &Type) -> bool {
     let named = matches!(described.name.as_str(), "IpAddr" | "SocketAddr");
     named && matches!(&described.shape, Shape::Enum { variants } if variants.len() == 2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamic::Described;
+    use crate::frozen::Frozen;
+
+    #[test]
+    fn what_expands_too_far_is_refused() {
+        let frozen = Frozen::freeze_on_heap("texts", &vec!["four".to_owned(); 3]).unwrap();
+        let described = Described::of(&frozen).unwrap();
+        let root = described.root().unwrap();
+        let within = |most| {
+            let left = Cell::new(most);
+            serde_json::to_string(&root.under(&Budget { left, most }))
+        };
+        // A list, and three texts of four bytes.
+        assert_eq!(within(1 + 3 * 5).unwrap(), r#"["four","four","four"]"#);
+        let told = within(3 * 5).unwrap_err().to_string();
+        assert!(
+            told.contains("more than 15 values and bytes of text"),
+            "{told}"
+        );
+    }
+}

@@ -1,33 +1,28 @@
 //! Regions that lie, in their schema or in their archive: an error, in bounded time and memory.
 
+use std::num::NonZero;
 use std::sync::LazyLock;
 
+use floe::census::{Census, Options};
 use floe::dynamic::Described;
 use floe::{Content, Frozen, Map};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use xxhash_rust::xxh3::xxh3_128;
 
+use crate::announce::{SCHEMA, announce};
 use crate::forge::{ARCHIVE, Forgery};
 use crate::read::read_everything;
 use crate::sign::sign;
 use crate::zoo::{Recipe, recipe};
 
-const SCHEMA: u32 = 4;
-
 /// The region of a value with another schema or archive, and all digests right.
 fn forged<T: Content>(frozen: &Frozen<T>, edit: impl FnOnce(u32, &mut Vec<u8>) + Copy) -> Vec<u8> {
     let mut forgery = Forgery::of(frozen);
-    let mut fingerprint = [0; 16];
     for (kind, bytes) in &mut forgery.sections {
         edit(*kind, bytes);
-        if *kind == SCHEMA {
-            fingerprint = xxh3_128(bytes).to_le_bytes();
-        }
     }
     let mut bytes = forgery.bytes();
-    bytes[32..48].copy_from_slice(&fingerprint);
-    sign(&mut bytes);
+    announce(&mut bytes);
     bytes
 }
 
@@ -307,6 +302,83 @@ fn an_archive_that_lies_is_told_where() {
     }
 }
 
+#[derive(rkyv::Archive, rkyv::Serialize)]
+#[rkyv(
+    derive(floe::Schema),
+    serialize_bounds(__S: rkyv::ser::Writer + rkyv::ser::Allocator, __S::Error: rkyv::rancor::Source),
+    bytecheck(bounds(__C: rkyv::validation::ArchiveContext, __C::Error: rkyv::rancor::Source))
+)]
+struct Tree {
+    #[rkyv(omit_bounds)]
+    children: Vec<Tree>,
+}
+
+/// A tree of levels that each lead twice to the next: 2^levels values in eight bytes a value.
+fn laughs(levels: u32) -> Vec<u8> {
+    let mut archive = Vec::new();
+    for level in 0..=2 * levels {
+        // Two trees stand side by side, and lead to the next pair; the root comes last.
+        let here = 8 * level as i32;
+        let next = match level {
+            last if last == 2 * levels => 0,
+            level => 16 * (level as i32 / 2 + 1),
+        };
+        let length = match level / 2 + 1 {
+            below if below >= levels && level < 2 * levels => 0_u32,
+            _ => 2,
+        };
+        archive.extend((next - here).to_le_bytes());
+        archive.extend(length.to_le_bytes());
+    }
+    let frozen = Frozen::freeze_on_heap(
+        "laughs",
+        &Tree {
+            children: Vec::new(),
+        },
+    )
+    .unwrap();
+    forged(&frozen, |kind, bytes| {
+        if kind == ARCHIVE {
+            bytes.clone_from(&archive);
+        }
+    })
+}
+
+#[test]
+fn values_that_are_used_twice_at_every_level_cost_no_time_without_end() {
+    let few = Described::from_bytes(&laughs(3)).unwrap();
+    let json = serde_json::to_string(&few.root().unwrap()).unwrap();
+    assert_eq!(json.matches("children").count(), 1 + 2 + 4 + 8);
+    let many = Described::from_bytes(&laughs(100)).unwrap();
+    let threads = NonZero::<usize>::MIN;
+    let progress = None;
+    let told = Census::of(&many, &Options { threads, progress })
+        .unwrap_err()
+        .to_string();
+    assert!(told.contains("values overlap"), "{told}");
+}
+
+#[test]
+fn values_may_be_nested_as_deep_as_they_can_be_frozen() {
+    let deep = |levels| {
+        let mut tree = Tree {
+            children: Vec::new(),
+        };
+        for _ in 0..levels {
+            tree = Tree {
+                children: vec![tree],
+            };
+        }
+        Frozen::freeze_on_heap("deep", &tree)
+    };
+    assert!(deep(127).is_err());
+    let described = Described::of(&deep(126).unwrap()).unwrap();
+    let json = serde_json::to_string(&described.root().unwrap()).unwrap();
+    assert_eq!(json.matches("children").count(), 127);
+    let pretty = serde_json::to_string_pretty(&described.root().unwrap()).unwrap();
+    assert_eq!(pretty.matches("children").count(), 127);
+}
+
 static REGION: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let pairs = (0..24).map(|number| {
         let mut recipe = recipe(number);
@@ -339,13 +411,7 @@ proptest! {
             }
             .to_le_bytes();
         }
-        sign(&mut bytes);
-        // The fingerprint of a schema that was edited is made right too.
-        let row = 256 + 2 * 40;
-        let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
-        let fingerprint = xxh3_128(&bytes[word(row + 8)..][..word(row + 16)]).to_le_bytes();
-        bytes[32..48].copy_from_slice(&fingerprint);
-        sign(&mut bytes);
+        announce(&mut bytes);
         read_everything(&bytes);
     }
 }

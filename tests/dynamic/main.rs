@@ -1,6 +1,7 @@
 //! Regions read without their Rust types: equal to what serde says of the values, and safe whatever
 //! the bytes say.
 
+mod announce;
 mod census;
 mod file;
 #[path = "../hostile/forge.rs"]
