@@ -16,31 +16,35 @@ pub(crate) fn tree(census: &Census) -> Node {
         path: census.name.clone(),
         ..Node::default()
     };
-    for row in &census.by_path.rows {
+    // Rows whose paths begin alike come one after the other then.
+    let mut rows: Vec<&Row> = census.by_path.rows.iter().collect();
+    rows.sort_by(|a, b| a.path.cmp(&b.path));
+    for row in rows {
         insert(&mut root, row);
     }
     sum_up(&mut root);
     root
 }
 
-/// Adds a row where its path leads to.
+/// Adds a row where its path leads to: into the last child, or a new one, at each step.
 fn insert(root: &mut Node, row: &Row) {
     let (mut node, mut path) = (root, String::new());
     for part in &row.path {
         path += part;
-        let place = node.children.iter().position(|child| child.path == path);
-        let place = place.unwrap_or_else(|| {
+        if node.children.last().is_none_or(|child| child.path != path) {
             node.children.push(Node {
                 name: label(part, &node.name),
                 path: path.clone(),
                 remainder: part.starts_with('('),
                 ..Node::default()
             });
-            node.children.len() - 1
-        });
-        node = &mut node.children[place];
+        }
+        let Some(child) = node.children.last_mut() else {
+            return;
+        };
+        node = child;
     }
-    node.bytes = row.bytes;
+    node.bytes += row.bytes;
     node.note = note(row);
 }
 

@@ -16,6 +16,10 @@ const MARGIN: f64 = 8.0;
 const GAP: f64 = 1.0;
 /// The largest and the smallest height of letters.
 const LETTERS: [f64; 3] = [13.0, 11.0, 9.0];
+/// The height of a line of the smallest letters.
+const LINE: f64 = 10.0;
+/// The fewest letters in a line that say something.
+const LEAST_ROOM: usize = 4;
 /// Width of a letter of a monospace font, as a share of its height.
 const LETTER_WIDTH: f64 = 0.61;
 
@@ -91,8 +95,8 @@ fn write_title(svg: &mut String, frame: Frame, name: &str, shown: &str) {
     }
 }
 
-/// The name of a leaf in the largest letters in which it fits, upright where it is taller than
-/// wide, and its size below.
+/// The name of a leaf in the largest letters in which it fits, and its size below; upright where it
+/// is taller than wide, else in several lines, or only its start.
 fn write_label(svg: &mut String, frame: Frame, name: &str, shown: &str) {
     let length = name.chars().count();
     let fits = |along: f64, across: f64| {
@@ -118,10 +122,34 @@ fn write_label(svg: &mut String, frame: Frame, name: &str, shown: &str) {
         );
     } else {
         let room = letters(frame.width - 6.0, 9.0);
-        if room >= 5 && frame.height >= 12.0 {
-            write_text(svg, "name", (x, y + 11.0), 9.0, &shorten(name, room));
+        if room < LEAST_ROOM {
+            return;
+        }
+        let forms = [wrap(name, room), vec![shorten(name, room)]];
+        let fits = |lines: &Vec<String>| LINE * lines.len() as f64 + 3.0 <= frame.height;
+        for (number, line) in forms.into_iter().find(fits).iter().flatten().enumerate() {
+            let place = (x, y + 11.0 + LINE * number as f64);
+            write_text(svg, "name", place, 9.0, line);
         }
     }
+}
+
+/// A name in lines of `room` letters at most, broken behind a word where one ends in the line's
+/// second half.
+fn wrap(name: &str, room: usize) -> Vec<String> {
+    let letters: Vec<char> = name.chars().collect();
+    let (mut lines, mut rest) = (Vec::new(), &letters[..]);
+    while rest.len() > room {
+        let word = rest[..room]
+            .iter()
+            .rposition(|letter| !letter.is_alphanumeric());
+        let end = word.map_or(room, |last| last + 1);
+        let (line, others) = rest.split_at(if 2 * end < room { room } else { end });
+        lines.push(line.iter().collect());
+        rest = others;
+    }
+    lines.push(rest.iter().collect());
+    lines
 }
 
 fn write_text(svg: &mut String, class: &str, (x, y): (f64, f64), size: f64, text: &str) {

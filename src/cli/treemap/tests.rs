@@ -127,6 +127,40 @@ fn every_node_is_drawn_or_counted() {
     assert_eq!(parts.sum::<usize>(), 1000);
 }
 
+/// Of a thousand fields, the many that are large enough have their whole name, and no text is wider
+/// than its tile.
+#[test]
+fn names_fit_their_tiles() {
+    let picture = picture("thousand", "", &thousand());
+    let shown = (0..40).filter(|number| picture.contains(&format!(">field_{number}</text>")));
+    assert!(shown.count() > 30, "{picture}");
+    let attribute = |tag: &str, name: &str| -> f64 {
+        let (_, rest) = tag.split_once(&format!(" {name}=\"")).unwrap();
+        rest.split_once('"').unwrap().0.parse().unwrap()
+    };
+    for tile in picture.split("<g class=").skip(1) {
+        let (_, rest) = tile.split_once("<rect").unwrap();
+        let right = attribute(rest, "x") + attribute(rest, "width");
+        for text in rest
+            .split("<text class=\"name\"")
+            .skip(1)
+            .filter(|text| !text.contains("rotate"))
+        {
+            let letters = text
+                .split_once('>')
+                .unwrap()
+                .1
+                .split_once('<')
+                .unwrap()
+                .0
+                .chars()
+                .count();
+            let width = letters as f64 * attribute(text, "font-size") * 0.6;
+            assert!(attribute(text, "x") + width <= right, "{tile}");
+        }
+    }
+}
+
 #[test]
 fn hues_go_to_the_parts_of_what_dominates() {
     let fields = group("value", vec![leaf("a", 500), leaf("b", 400)]);
