@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use crate::announce::{SCHEMA, announce};
 use crate::forge::{ARCHIVE, Forgery};
 use crate::read::read_everything;
+use crate::recipes::recipes;
 use crate::sign::sign;
-use crate::zoo::{Recipe, recipe};
+use crate::zoo::Recipe;
 
 /// The region of a value with another schema or archive, and all digests right.
 fn forged<T: Content>(frozen: &Frozen<T>, edit: impl FnOnce(u32, &mut Vec<u8>) + Copy) -> Vec<u8> {
@@ -380,14 +381,7 @@ fn values_may_be_nested_as_deep_as_they_can_be_frozen() {
 }
 
 static REGION: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let pairs = (0..24).map(|number| {
-        let mut recipe = recipe(number);
-        // Trees of more than one level, in some of the entries.
-        let more = (0..number / 4 * 3).map(|other| format!("package {other}"));
-        recipe.depends.extend(more);
-        (format!("recipe {number}"), recipe)
-    });
-    let frozen = Map::<String, Recipe>::freeze("random", pairs).unwrap();
+    let frozen = Map::<String, Recipe>::freeze("random", recipes(24)).unwrap();
     Forgery::of(&frozen).bytes()
 });
 

@@ -10,6 +10,8 @@ mod forge;
 mod hostile;
 mod keys;
 mod read;
+#[path = "../hostile/recipes.rs"]
+mod recipes;
 mod shapes;
 #[path = "../hostile/sign.rs"]
 mod sign;

@@ -10,6 +10,7 @@ mod nesting;
 mod part;
 mod random;
 mod read;
+mod recipes;
 mod refusal;
 mod sign;
 mod types;

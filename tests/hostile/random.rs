@@ -7,21 +7,15 @@ use proptest::prelude::*;
 
 use crate::forge::Forgery;
 use crate::read::read_everything;
+use crate::recipes::recipes;
 use crate::sign::{sign, u64_at};
-use crate::zoo::{Recipe, recipe};
+use crate::zoo::Recipe;
 
 /// Where the header tells the start of the third section, the schema.
 const SCHEMA_OFFSET: usize = 256 + 2 * 40 + 8;
 
 static REGION: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let pairs = (0..24).map(|number| {
-        let mut recipe = recipe(number);
-        // Trees of more than one level, in some of the entries.
-        let more = (0..number / 4 * 3).map(|other| format!("package {other}"));
-        recipe.depends.extend(more);
-        (format!("recipe {number}"), recipe)
-    });
-    let frozen = Map::<String, Recipe>::freeze("random", pairs).unwrap();
+    let frozen = Map::<String, Recipe>::freeze("random", recipes(24)).unwrap();
     Forgery::of(&frozen).bytes()
 });
 
