@@ -7,6 +7,7 @@ use super::described::Described;
 use super::fault::{Fault, Problem, Read};
 use super::sequences::Items;
 use super::value::{Dynamic, View};
+use crate::archive::WORD;
 use crate::error::Result;
 use crate::map;
 use crate::map::{HEAD_LENGTH, IndexHead, Line, Search};
@@ -83,15 +84,24 @@ impl Values {
                 fields.try_for_each(|(_, field)| self.check(&field))
             }
             View::Option(Some(inner)) => self.check(&inner),
-            View::Pointer(target) => {
-                let is_box = matches!(value.described().shape, Shape::Box { .. });
-                match is_box || self.seen.insert((target.at, target.type_index)) {
-                    true => self.check(&target),
-                    false => Ok(()),
-                }
-            }
+            View::Pointer(target) => match value.described().shape {
+                Shape::Box { .. } => self.check(&target),
+                _ => self.shared(&target),
+            },
             _ => Ok(()),
         }
+    }
+
+    fn shared(&mut self, target: &Dynamic<'_>) -> Read<()> {
+        if !self.seen.insert((target.at, target.type_index)) {
+            return Ok(());
+        }
+        // There are no more targets than pointers, and no more pointers than have room.
+        let archive = target.archive.length();
+        if self.seen.len() as u64 > archive / WORD as u64 {
+            return Err(Fault::new(target.at, Problem::Overlap { archive }));
+        }
+        self.check(target)
     }
 
     fn items(&mut self, mut items: Items<'_>) -> Read<()> {

@@ -3,13 +3,11 @@
 use std::fs;
 
 use floe::{Frozen, Map};
-use xxhash_rust::xxh3::xxh3_128;
 
+use crate::announce::{SCHEMA, announce};
 use crate::forge::{Forgery, point, put_u32};
-use crate::sign::sign;
 use crate::{Run, Saved, floe, recipes};
 
-const SCHEMA: u32 = 4;
 /// Where the first line of an index starts.
 const LINE: usize = 64;
 
@@ -125,10 +123,8 @@ fn lie(change: impl FnOnce(String) -> String) -> Vec<u8> {
         .find(|(kind, _)| *kind == SCHEMA);
     let (_, json) = schema.unwrap();
     *json = change(String::from_utf8(json.clone()).unwrap()).into_bytes();
-    let fingerprint = xxh3_128(json).to_le_bytes();
     let mut bytes = forgery.bytes();
-    bytes[32..48].copy_from_slice(&fingerprint);
-    sign(&mut bytes);
+    announce(&mut bytes);
     bytes
 }
 

@@ -1,5 +1,7 @@
 //! The tool, driven as its users drive it: arguments in, streams and an exit code out.
 
+#[path = "../dynamic/announce.rs"]
+mod announce;
 mod bad_input;
 mod census;
 mod dump;
