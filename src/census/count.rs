@@ -25,7 +25,7 @@ pub(super) fn count(described: &Described, options: &Options) -> Read<Census> {
         Some(layout) => count_entries(archive, layout, options, &mut others)?,
         None => {
             let mut walk = Walk::new(archive);
-            let at = archive.root(root)?;
+            let at = archive.root()?;
             let place = walk.paths.root(root, Paths::root_name(archive.types, root));
             walk.value(place, Run { at, length: 0 }, Depth::default())?;
             let mut sums = Sums::default();

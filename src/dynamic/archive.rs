@@ -31,6 +31,13 @@ pub(crate) struct Run {
 }
 
 impl<'a> Archive<'a> {
+    /// A section that lies in memory.
+    #[cfg(test)]
+    pub(crate) fn in_memory(bytes: &'a [u8], types: &'a Checked) -> Self {
+        let bytes = Bytes::Memory(bytes);
+        Self { bytes, types }
+    }
+
     #[inline]
     pub(crate) fn length(self) -> u64 {
         self.bytes.length()
@@ -188,7 +195,8 @@ impl<'a> Archive<'a> {
     }
 
     /// Where the value that ends the archive starts.
-    pub(crate) fn root(self, type_index: TypeIndex) -> Read<u64> {
+    pub(crate) fn root(self) -> Read<u64> {
+        let type_index = self.types.description().root;
         let &Type { size, align, .. } = self.types.get(type_index);
         let length = size as u64;
         let found = match self.length().checked_sub(length) {

@@ -203,18 +203,16 @@ impl Described {
     /// [`Error::Invalid`] if the archive has no room for it.
     pub fn root(&self) -> Result<Dynamic<'_>> {
         let archive = self.archive();
-        let root = self.description().root;
-        let at = match self.index {
-            Some(_) => 0,
-            None => archive.root(root).map_err(|fault| archive.error(*fault))?,
-        };
-        Ok(Dynamic {
-            archive,
-            type_index: root,
-            at,
-            length: self.entry_count().unwrap_or_default(),
-            depth: Depth::default(),
-        })
+        match &self.index {
+            None => Dynamic::root(archive),
+            Some((head, _)) => Ok(Dynamic {
+                archive,
+                type_index: self.description().root,
+                at: 0,
+                length: head.entries,
+                depth: Depth::default(),
+            }),
+        }
     }
 
     /// Keys and values in the order of insertion, if the region holds a [`Map`](crate::Map).

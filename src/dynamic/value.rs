@@ -141,6 +141,18 @@ impl<'a> Dynamic<'a> {
         self.read().map_err(|fault| self.archive.error(*fault))
     }
 
+    /// The value that ends an archive.
+    pub(crate) fn root(archive: Archive<'a>) -> Result<Self> {
+        let at = archive.root().map_err(|fault| archive.error(*fault))?;
+        Ok(Self {
+            archive,
+            type_index: archive.types.description().root,
+            at,
+            length: 0,
+            depth: Depth::default(),
+        })
+    }
+
     pub(super) fn described(&self) -> &'a Type {
         self.archive.types.get(self.type_index)
     }
