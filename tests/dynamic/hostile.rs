@@ -179,6 +179,13 @@ fn a_schema_without_end_is_refused() {
         named(1, 0, json!("unit"))
     ]);
     assert!(refusal(&with_types(nothing)).contains("no bytes"));
+    let variant = json!({ "name": "V", "tag": 0, "style": "unit", "fields": [] });
+    let twice = json!({ "enum": { "variants": [variant, variant] } });
+    assert!(refusal(&with_types(json!([named(0, 1, twice)]))).contains("two variants"));
+    let mut aligned = named(1, 4, json!("unsigned"));
+    aligned["align"] = json!(4);
+    let packed = json!([named(0, 4, fields(&[1])), aligned]);
+    assert!(refusal(&with_types(packed)).contains("not aligned"));
     let itself = json!([named(0, 4, json!({ "box": { "target": 0 } }))]);
     let bytes = with_types(itself);
     assert!(!read_everything(&bytes));
@@ -300,6 +307,82 @@ fn an_archive_that_lies_is_told_where() {
             told.contains("the archive section of cache \"pair\""),
             "{told}"
         );
+    }
+}
+
+/// Bytes, and then a root of words behind them.
+fn with_root(mut bytes: Vec<u8>, root: &[i32]) -> Vec<u8> {
+    bytes.extend(root.iter().flat_map(|word| word.to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn a_table_that_lies_is_told() {
+    let field = |name, offset| json!({ "name": name, "offset": offset, "type": 2 });
+    let entry = json!({ "style": "named", "fields": [field("key", 0), field("value", 1)] });
+    let types = json!([
+        { "name": "HashMap", "size": 12, "align": 4, "shape": { "hash_map": { "entry": 1 } } },
+        { "name": "Entry", "size": 2, "align": 1, "shape": { "struct": entry } },
+        { "name": "u8", "size": 1, "align": 1, "shape": "unsigned" },
+    ]);
+    // The root at 64 points to control bytes that all say that their slot is in use.
+    for (root, expected) in [
+        ([8 - 64, 8, 8], "its 8 items leave the archive"),
+        ([56 - 64, 8, 8], "needs 31 bytes"),
+        ([32 - 64, 3, 8], "it says that it has 3 entries, but has 8"),
+    ] {
+        let told = fault(&with_root(vec![0; 64], &root), types.clone());
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+}
+
+#[test]
+fn a_tree_that_lies_is_told() {
+    let tree = json!({ "b_tree_map": { "key": 1, "value": 1, "node_entries": 5 } });
+    let types = json!([
+        { "name": "BTreeMap", "size": 8, "align": 4, "shape": tree },
+        { "name": "u8", "size": 1, "align": 1, "shape": "unsigned" },
+    ]);
+    // A leaf has a tag, five keys and five values, and at 12 the number of those in use.
+    for (tag, used, length, expected) in [
+        (0, 2, 1, "it says that it has 1 entries, but has 2"),
+        (0, 2, 3, "it says that it has 3 entries, but has 2"),
+        (
+            0,
+            9,
+            3,
+            "a node of it has 9 entries, where 1 to 5 are possible",
+        ),
+        (0, 0, 1, "a node of it has 0 entries"),
+        (2, 1, 1, "its byte is 2"),
+        (0, 1, 1000, "its 1000 items leave the archive"),
+    ] {
+        let leaf = [&[tag][..], &[0; 11], &[used, 0, 0, 0]].concat();
+        let told = fault(&with_root(leaf, &[-16, length]), types.clone());
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+}
+
+#[test]
+fn an_entry_that_lies_is_told() {
+    let frozen = Map::<u32, u32>::freeze("entries", [(1, 2), (3, 4)]).unwrap();
+    for (head, expected) in [
+        (
+            0_u32,
+            "an entry has 0 bytes, but needs 12 and has room for 32",
+        ),
+        (3, "an entry has 48 bytes, but needs 12 and has room for 32"),
+    ] {
+        let bytes = forged(&frozen, |kind, bytes| {
+            if kind == ARCHIVE {
+                bytes[..4].copy_from_slice(&head.to_le_bytes());
+            }
+        });
+        let described = Described::from_bytes(&bytes).unwrap();
+        let root = described.root().unwrap();
+        let told = serde_json::to_string(&root).unwrap_err().to_string();
+        assert!(told.contains(expected), "{expected}: {told}");
+        assert!(!read_everything(&bytes));
     }
 }
 

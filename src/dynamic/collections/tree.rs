@@ -126,10 +126,10 @@ impl<'a> Tree<'a> {
                 continue;
             }
             let number = if inner { step / 2 } else { step };
-            if self.yielded == self.length {
+            self.yielded += 1;
+            if self.yielded > self.length {
                 return Err(self.miscounted());
             }
-            self.yielded += 1;
             return Ok(Some(Pair {
                 key: at + self.layout.keys as u64 + number * self.key_size,
                 value: at + self.layout.values as u64 + number * self.value_size,
