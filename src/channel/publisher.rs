@@ -142,28 +142,7 @@ impl Publisher {
         expire_after: Option<Duration>,
     ) -> Result<()> {
         let mut newest = self.newest()?;
-        let region = newest.content.region();
-        if next.name() != self.name() {
-            return Err(Error::OtherCache {
-                expected: self.name().to_owned(),
-                got: next.name().to_owned(),
-            });
-        }
-        if next.generation() <= region.header().generation {
-            return Err(Error::NotNewer {
-                name: self.name().to_owned(),
-                newest: region.header().generation,
-                got: next.generation(),
-            });
-        }
-        if !newest.holds::<T>() {
-            return Err(Error::SchemaMismatch {
-                name: self.name().to_owned(),
-                expected_type: std::any::type_name::<T>(),
-                expected: next.fingerprint(),
-                got: region.header().fingerprint,
-            });
-        }
+        newest.check_continued_by(next)?;
         let deliver = |newest: &Newest| self.channel.deliver(newest, next.region(), expire_after);
         match deliver(&newest) {
             Err(Error::Channel { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
@@ -196,17 +175,8 @@ impl Publisher {
     /// [`Error::NotOwner`], and [`Error::SchemaMismatch`] if the cache holds another type.
     pub fn subscribe<T: Content>(&self) -> Result<Live<T>> {
         let newest = self.newest()?;
-        let content: &dyn Any = &*newest.content;
-        let Some(content) = content.downcast_ref::<Frozen<T>>() else {
-            return Err(Error::SchemaMismatch {
-                name: self.name().to_owned(),
-                expected_type: std::any::type_name::<T>(),
-                expected: T::describe().fingerprint(),
-                got: newest.content.region().header().fingerprint,
-            });
-        };
         Ok(Live::of_owner(
-            content.clone(),
+            newest.content::<T>()?.clone(),
             Arc::clone(&newest.subscription),
         ))
     }
@@ -377,8 +347,35 @@ impl Channel {
 }
 
 impl Newest {
-    fn holds<T: Content>(&self) -> bool {
-        (&*self.content as &dyn Any).is::<Frozen<T>>()
+    /// Refuses what is not a later generation of this cache, of the same type.
+    fn check_continued_by<T: Content>(&self, next: &Frozen<T>) -> Result<()> {
+        let header = self.content.region().header();
+        if next.name() != header.name {
+            return Err(Error::OtherCache {
+                expected: header.name.clone(),
+                got: next.name().to_owned(),
+            });
+        }
+        if next.generation() <= header.generation {
+            return Err(Error::NotNewer {
+                name: header.name.clone(),
+                newest: header.generation,
+                got: next.generation(),
+            });
+        }
+        self.content::<T>().map(drop)
+    }
+
+    /// The newest generation, if the cache is one of a `T`.
+    fn content<T: Content>(&self) -> Result<&Frozen<T>> {
+        let header = self.content.region().header();
+        let content: &dyn Any = &*self.content;
+        content.downcast_ref().ok_or_else(|| Error::SchemaMismatch {
+            name: header.name.clone(),
+            expected_type: std::any::type_name::<T>(),
+            expected: T::describe().fingerprint(),
+            got: header.fingerprint,
+        })
     }
 
     /// Opens another mailbox, when a hostile worker has shut down the one that it shared. Its

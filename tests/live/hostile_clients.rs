@@ -75,8 +75,9 @@ pub(crate) fn ten_thousand_silent_clients_hold_up_nobody() {
         }
     }
     assert_serves(&socket);
+    assert!(is_dismissed(&silent[0]), "it was silent for too long");
     broker.stop();
-    assert!(silent.iter().all(is_dismissed), "none is left open");
+    assert!(silent[1..].iter().all(is_dismissed), "none is left open");
 }
 
 /// The broker runs in this process, so its clients take its descriptors as well.
