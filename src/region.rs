@@ -19,7 +19,7 @@ use crate::format::{HEADER_LENGTH, Header, SectionKind};
 
 use mapping::Mapping;
 
-pub(crate) use file::{load, load_opened, save};
+pub(crate) use file::{TEMPORARY, load, load_opened, save};
 pub use mapping::Advice;
 pub(crate) use memfd::create as memory_file;
 pub(crate) use unsealed::{Backing, Label, Unsealed, View};
