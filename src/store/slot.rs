@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
 use crate::inputs::{Changed, Sets, Touched, decode};
+use crate::parallel::catch;
 use crate::policy::{Facts, Policy, Verdict};
 use crate::region::Label;
 
@@ -317,7 +318,7 @@ impl<T: Content> Slot<T> {
         let job = Job {
             label: Label {
                 name: self.name.clone(),
-                generation: generation + 1,
+                generation: generation.saturating_add(1),
             },
             earlier: current.as_deref(),
             sets: &work.sets,
@@ -354,7 +355,7 @@ impl<T: Content> Slot<T> {
             Some(frozen) => {
                 if let Some(directory) = &self.shared.directory {
                     // What could not be saved is published all the same.
-                    let saved = frozen.save(directory.file(&self.name));
+                    let saved = directory.save(&frozen);
                     note = saved.err().map(|error| error.to_string());
                     work.saved = directory.identity(&self.name);
                 }
@@ -387,6 +388,15 @@ impl<T: Content> Slot<T> {
             self.note_deadlines(&facts, &Verdict::Fresh, now);
         }
         self.report(Outcome::Failed, Some(why), None, Some(message))
+    }
+
+    fn panicked(&self, work: &mut Work, message: String) -> CacheReport {
+        let error = Error::BuildPanicked {
+            name: self.name.clone(),
+            key: None,
+            message,
+        };
+        self.failed(work, "it was judged or built".to_owned(), error)
     }
 
     fn report(
@@ -440,7 +450,11 @@ impl<T: Content> AnySlot for Slot<T> {
             },
         };
         let report = match work {
-            Ok(mut work) => self.refresh_now(&mut work, turns),
+            // A closure may also panic where keys are compared or a verdict is asked for.
+            Ok(mut work) => match catch(|| self.refresh_now(&mut work, turns)) {
+                Ok(report) => report,
+                Err(message) => self.panicked(&mut work, message),
+            },
             Err(()) => self.report(Outcome::Busy, None, None, None),
         };
         CacheReport {
