@@ -10,8 +10,10 @@ use arc_swap::ArcSwapOption;
 
 use super::build::{Build, Built, Counts, Due, Job};
 use super::directory::Identity;
+use super::following::{Following, Standing};
 use super::report::{CacheReport, Outcome, Status};
 use super::{Shared, Turns};
+use crate::channel::Publisher;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::format::SectionKind;
@@ -27,6 +29,8 @@ pub(super) trait AnySlot: Send + Sync {
     fn refresh(&self, turns: Turns) -> CacheReport;
     fn invalidate(&self, what: Invalid);
     fn status(&self) -> Status;
+    /// The channel by which live workers follow it.
+    fn publisher(&self) -> Result<Publisher>;
     /// The paths among its inputs.
     #[cfg(feature = "watch")]
     fn paths(&self) -> Vec<std::path::PathBuf>;
@@ -53,6 +57,7 @@ pub(super) struct Slot<T: Content> {
     work: Mutex<Work>,
     invalid: Mutex<Invalidated>,
     tally: Mutex<Tally>,
+    following: Following,
 }
 
 /// What is known of the current generation by those who build the next.
@@ -118,6 +123,7 @@ impl<T: Content> Slot<T> {
             }),
             invalid: Mutex::default(),
             tally: Mutex::default(),
+            following: Following::default(),
         }
     }
 
@@ -178,7 +184,8 @@ impl<T: Content> Slot<T> {
         checked.map(|()| sets).map_err(invalid)
     }
 
-    /// Makes a generation the one that readers get. Handing it to live workers belongs here.
+    /// Makes a generation the one that readers get; those who follow it are told by
+    /// [`hand_over`](Self::hand_over), when it is known how long it is good for.
     fn publish(&self, frozen: Frozen<T>) {
         self.shared
             .values
@@ -390,6 +397,28 @@ impl<T: Content> Slot<T> {
         self.report(Outcome::Failed, Some(why), None, Some(message))
     }
 
+    /// Tells live workers of the newest generation.
+    fn hand_over(&self) -> Result<()> {
+        let Some(newest) = self.current.load_full() else {
+            return Ok(());
+        };
+        let now = self.shared.clock.now();
+        let until = self.served_until.load(Ordering::Relaxed);
+        let left = Duration::from_nanos(until.saturating_sub(now.boot_nanos));
+        let tally = lock(&self.tally);
+        let standing = Standing {
+            // What seems to come from the future may be of any age.
+            age: tally.built.map_or(Duration::ZERO, |built| {
+                now.since(&built).unwrap_or(Duration::MAX)
+            }),
+            served_for: (until != u64::MAX).then_some(left),
+            due_in: tally.due_in,
+            last_error: tally.last_error.clone(),
+        };
+        drop(tally);
+        self.following.hand_over(&newest, standing)
+    }
+
     fn panicked(&self, work: &mut Work, message: String) -> CacheReport {
         let error = Error::BuildPanicked {
             name: self.name.clone(),
@@ -457,10 +486,22 @@ impl<T: Content> AnySlot for Slot<T> {
             },
             Err(()) => self.report(Outcome::Busy, None, None, None),
         };
+        let handed_over = self.hand_over().err().map(|error| error.to_string());
         CacheReport {
             seconds: start.elapsed().as_secs_f64(),
+            error: report.error.or(handed_over),
             ..report
         }
+    }
+
+    fn publisher(&self) -> Result<Publisher> {
+        let Some(newest) = self.current.load_full() else {
+            let name = self.name.clone();
+            return Err(Error::NotBuilt { name });
+        };
+        let publisher = self.following.publisher(&newest)?;
+        self.hand_over()?;
+        Ok(publisher)
     }
 
     fn invalidate(&self, what: Invalid) {
