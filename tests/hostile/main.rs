@@ -11,6 +11,7 @@ mod part;
 mod random;
 mod read;
 mod refusal;
+mod saved;
 mod sign;
 mod types;
 mod values;
