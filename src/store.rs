@@ -262,7 +262,7 @@ impl Store {
     /// Has a cache built anew at the next refresh, as a whole.
     ///
     /// # Errors
-    /// [`Error::NoCache`] and [`Error::NotOwner`].
+    /// [`Error::UnknownCache`] and [`Error::NotOwner`].
     pub fn invalidate(&self, name: &str) -> Result<()> {
         self.slot(name)?.invalidate(Invalid::Everything);
         Ok(())
@@ -291,8 +291,10 @@ impl Store {
         self.check_owner()?;
         let slots = self.lock_slots();
         let slot = slots.iter().find(|slot| slot.name() == name);
-        slot.cloned().ok_or_else(|| Error::NoCache {
+        slot.cloned().ok_or_else(|| Error::UnknownCache {
             name: name.to_owned(),
+            place: "the store".to_owned(),
+            known: slots.iter().map(|slot| slot.name().to_owned()).collect(),
         })
     }
 

@@ -15,7 +15,7 @@ use nix::{
 };
 
 use super::{
-    Answer, Failure,
+    Answer, Failure, Refusal,
     answer::Letter,
     process::{End, Look, end_of, watch},
     relay::{Places, dismiss},
@@ -165,7 +165,7 @@ impl<R> Exit<R> {
 }
 
 impl<R> Pool<R> {
-    pub(super) fn reserve(count: usize) -> Result<Self, Error> {
+    pub(super) fn reserve(count: usize) -> Result<Self, Refusal> {
         let places = Places::reserve(count)?;
         Ok(Self {
             workers: Vec::with_capacity(count),
@@ -261,7 +261,7 @@ impl Running {
         Error::WaitWorker {
             worker: self.index,
             pid: self.id(),
-            source,
+            source: source.into(),
         }
     }
 }

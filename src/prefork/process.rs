@@ -15,7 +15,7 @@ use nix::{
     unistd::{ForkResult, Pid, fork},
 };
 
-use super::{Answer, Pool, Worker, answer::Letter, relay::Fork, threads};
+use super::{Answer, Pool, Refusal, Worker, answer::Letter, relay::Fork, threads};
 use crate::Error;
 
 /// Forks `count` workers; each runs its own copy of `work` and hands back what it returns.
@@ -29,11 +29,11 @@ use crate::Error;
 /// been waited for. Zero workers are fine.
 ///
 /// # Errors
-/// [`Error::Multithreaded`] unless this process has a single thread: another thread could hold a
-/// lock which would then stay locked in the worker for ever. A thread that has just been joined
-/// is given up to 100 ms to vanish. [`Error::TooManyWorkers`] when there is no room for them.
-/// [`Error::AnswerMemory`] or [`Error::Fork`] when the system runs out of something: the workers
-/// already started are then ended and reaped, as by dropping the pool.
+/// [`Error::Fork`]. [`Refusal::Multithreaded`] unless this process has a single thread: another
+/// thread could hold a lock which would then stay locked in the worker for ever. A thread that has
+/// just been joined is given up to 100 ms to vanish. [`Refusal::TooMany`] when there is no room for
+/// them. [`Refusal::AnswerMemory`] or [`Refusal::Kernel`] when the system runs out of something: the
+/// workers already started are then ended and reaped, as by dropping the pool.
 pub fn spawn<F, R>(count: usize, work: F) -> Result<Pool<R>, Error>
 where
     F: FnOnce(Worker) -> R,
@@ -66,7 +66,7 @@ where
 /// worker.
 ///
 /// # Errors
-/// As [`spawn`], but never [`Error::Multithreaded`].
+/// As [`spawn`], but never [`Refusal::Multithreaded`].
 pub unsafe fn spawn_multithreaded<F, R>(count: usize, work: F) -> Result<Pool<R>, Error>
 where
     F: FnOnce(Worker) -> R,
@@ -74,7 +74,7 @@ where
 {
     let mut pool = Pool::reserve(count)?;
     for index in 0..count {
-        let letter = Letter::create().map_err(|source| Error::AnswerMemory {
+        let letter = Letter::create().map_err(|source| Refusal::AnswerMemory {
             worker: index,
             source,
         })?;
@@ -96,11 +96,9 @@ where
                 drop(pool);
                 run(Worker { index, count }, work, &letter)
             }
-            Err(source) => {
-                return Err(Error::Fork {
-                    worker: index,
-                    source,
-                });
+            Err(errno) => {
+                let (worker, source) = (index, errno.into());
+                return Err(Refusal::Kernel { worker, source }.into());
             }
         }
     }

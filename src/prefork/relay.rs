@@ -19,7 +19,7 @@ use nix::{
     unistd::{Pid, getpid},
 };
 
-use crate::Error;
+use super::Refusal;
 
 /// The most workers that one process can have at a time, in all its pools together.
 pub const MOST_WORKERS: usize = 1024;
@@ -54,14 +54,15 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn reserve(count: usize) -> Result<Self, Error> {
+    pub(super) fn reserve(count: usize) -> Result<Self, Refusal> {
         let mut registry = lock();
         let most = MOST_WORKERS - registry.reserved;
         if count > most {
-            return Err(Error::TooManyWorkers { asked: count, most });
+            return Err(Refusal::TooMany { asked: count, most });
         }
         if registry.reserved == 0 && count > 0 {
-            registry.install().map_err(Error::Disposition)?;
+            let installed = registry.install();
+            installed.map_err(|errno| Refusal::Disposition(errno.into()))?;
         }
         registry.reserved += count;
         let owner = getpid();
@@ -95,11 +96,11 @@ pub(super) struct Fork {
 }
 
 impl Fork {
-    pub(super) fn prepare() -> Result<Self, Error> {
+    pub(super) fn prepare() -> Result<Self, Refusal> {
         let registry = lock();
         let mask = SigSet::from(Signal::SIGTERM)
             .thread_swap_mask(SigmaskHow::SIG_BLOCK)
-            .map_err(Error::Disposition)?;
+            .map_err(|errno| Refusal::Disposition(errno.into()))?;
         Ok(Self { registry, mask })
     }
 
