@@ -121,3 +121,16 @@ fn directories_of_others_and_planted_links_are_refused() {
     fs::set_permissions(directory.join("value.lock"), Permissions::from_mode(0o666)).unwrap();
     assert_eq!(refresh(&store).outcome, Outcome::Failed);
 }
+
+#[test]
+fn what_a_killed_writer_left_is_swept() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("caches");
+    let store = Store::open(&directory).unwrap();
+    store.cache("value", Policy::new(), |_| Ok(1_u32)).unwrap();
+    refresh(&store);
+    fs::write(directory.join(".floe-killed"), "half").unwrap();
+    Store::open(&directory).unwrap();
+    assert!(!directory.join(".floe-killed").exists());
+    assert!(directory.join("value.floe").exists());
+}
