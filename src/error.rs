@@ -145,7 +145,8 @@ pub enum Error {
     },
     /// There are fewer bytes than the header says, or than a header has; or there are more.
     #[error(
-        "the region has {got} bytes, but should have {expected}: it was cut short, or something was written behind its end; build the cache again"
+        "the region {}: expected {expected} bytes, got {got}; build the cache again",
+        if got < expected { "is cut short" } else { "has bytes behind its end" }
     )]
     Length {
         /// Bytes that there should be.

@@ -312,7 +312,7 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NoCache`]; [`Error::NotBuilt`] before the first generation;
+    /// [`Error::UnknownCache`]; [`Error::NotBuilt`] before the first generation;
     /// [`Error::SchemaMismatch`] if the cache holds another type; [`Error::Channel`] and
     /// [`Error::NotOwner`].
     pub fn live<T: Content>(&self, name: &str) -> Result<Live<T>> {
