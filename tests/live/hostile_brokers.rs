@@ -62,10 +62,8 @@ fn answered<R: Send>(message: &[u8], fds: &[RawFd], ask: impl FnOnce(&Socket) ->
     let listener = socket.listen();
     thread::scope(|scope| {
         let asked = scope.spawn(|| ask(&socket));
-        let client = accept(listener.as_raw_fd()).unwrap();
-        recv(client, &mut [0; 200], MsgFlags::empty()).unwrap();
-        // SAFETY: it was just accepted, and nobody else knows it.
-        let client = unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(client) };
+        let client = accept(&listener).unwrap();
+        recv(client.as_raw_fd(), &mut [0; 200], MsgFlags::empty()).unwrap();
         send(&client, message, fds).unwrap();
         asked.join().unwrap()
     })
