@@ -95,7 +95,8 @@ fn directories_of_others_and_planted_links_are_refused() {
     let path = |name: &str| home.path().join(name);
     fs::create_dir(path("open")).unwrap();
     fs::set_permissions(path("open"), Permissions::from_mode(0o755)).unwrap();
-    symlink("open", path("link")).unwrap();
+    drop(Store::open(path("own")).unwrap());
+    symlink("own", path("link")).unwrap();
     fs::write(path("file"), "").unwrap();
     for name in ["open", "link", "file", "none/below"] {
         let error = Store::open(path(name)).unwrap_err();
