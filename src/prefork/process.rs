@@ -2,11 +2,9 @@
 #![allow(unsafe_code)]
 
 use std::{
-    any::Any,
     io::{self, Write},
-    mem::{self, MaybeUninit},
+    mem::MaybeUninit,
     os::fd::{FromRawFd, OwnedFd, RawFd},
-    panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use nix::{
@@ -16,7 +14,7 @@ use nix::{
 };
 
 use super::{Answer, Pool, Refusal, Worker, answer::Letter, relay::Fork, threads};
-use crate::Error;
+use crate::{Error, panics::catch};
 
 /// Forks `count` workers; each runs its own copy of `work` and hands back what it returns.
 ///
@@ -113,12 +111,10 @@ where
 {
     // What a panic has left broken cannot be seen: this process ends, and all that leaves it is
     // the message.
-    let code = match catch_unwind(AssertUnwindSafe(|| letter.send(Ok(work(worker))))) {
+    let code = match catch(|| letter.send(Ok(work(worker)))) {
         Ok(()) => 0,
-        Err(payload) => {
-            letter.send::<R>(Err(message_of(&*payload)));
-            // Dropping it could panic again, outside of `catch_unwind`.
-            mem::forget(payload);
+        Err(message) => {
+            letter.send::<R>(Err(message));
             101
         }
     };
@@ -126,16 +122,6 @@ where
     let _ = io::stderr().flush();
     // SAFETY: `_exit` ends the process at once, with no handler and no destructor to rely on.
     unsafe { libc::_exit(code) }
-}
-
-fn message_of(payload: &(dyn Any + Send)) -> String {
-    if let Some(message) = payload.downcast_ref::<&str>() {
-        (*message).to_owned()
-    } else if let Some(message) = payload.downcast_ref::<String>() {
-        message.clone()
-    } else {
-        "(a payload that is not text)".to_owned()
-    }
 }
 
 /// How the kernel says a process has ended.

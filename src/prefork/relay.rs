@@ -20,6 +20,7 @@ use nix::{
 };
 
 use super::Refusal;
+use crate::{Error, owner::Owner};
 
 /// The most workers that one process can have at a time, in all its pools together.
 pub const MOST_WORKERS: usize = 1024;
@@ -50,7 +51,7 @@ struct Registry {
 #[derive(Debug)]
 pub(super) struct Places {
     count: usize,
-    owner: Pid,
+    owner: Owner,
 }
 
 impl Places {
@@ -65,19 +66,21 @@ impl Places {
             installed.map_err(|errno| Refusal::Disposition(errno.into()))?;
         }
         registry.reserved += count;
-        let owner = getpid();
-        Ok(Self { count, owner })
+        Ok(Self {
+            count,
+            owner: Owner::here(),
+        })
     }
 
-    /// The process that made the reservation. In any other it is void.
-    pub(super) fn owner(&self) -> Pid {
-        self.owner
+    /// Refuses in any process but that which made the reservation: there it is void.
+    pub(super) fn check_owner(&self) -> Result<(), Error> {
+        self.owner.check("a pool of workers")
     }
 }
 
 impl Drop for Places {
     fn drop(&mut self) {
-        if self.owner != getpid() {
+        if self.check_owner().is_err() {
             return;
         }
         let mut registry = lock();

@@ -413,23 +413,20 @@ fn keys_that_were_changed() {
 
 #[test]
 fn keys_and_values_that_are_not_valid_are_told_with_their_entry() {
-    let texts = Map::freeze("texts", [(1_u32, "ä text of some length".to_owned())]).unwrap();
-    let mut forged = Forgery::of(&texts);
-    let text = forged
-        .archive()
-        .windows(2)
-        .position(|it| it == "ä".as_bytes());
-    forged.archive()[text.unwrap()] = 0xff;
-    let reason = assert_invalid_archive::<Map<u32, String>>(&forged.bytes());
+    let text = "ä text of some length".to_owned();
+    let spoilt = |mut forged: Forgery| {
+        let umlaut = |it: &[u8]| it == "ä".as_bytes();
+        let place = forged.archive().windows(2).position(umlaut);
+        forged.archive()[place.unwrap()] = 0xff;
+        forged.bytes()
+    };
+    let values = Map::freeze("values", [(1_u32, text.clone())]).unwrap();
+    let bytes = spoilt(Forgery::of(&values));
+    let reason = assert_invalid_archive::<Map<u32, String>>(&bytes);
     assert!(reason.starts_with("entry at offset 0: value: "), "{reason}");
-    let texts = Map::freeze("texts", [("ä text of some length".to_owned(), 1_u32)]).unwrap();
-    let mut forged = Forgery::of(&texts);
-    let text = forged
-        .archive()
-        .windows(2)
-        .position(|it| it == "ä".as_bytes());
-    forged.archive()[text.unwrap()] = 0xff;
-    let reason = assert_invalid_archive::<Map<String, u32>>(&forged.bytes());
+    let keys = Map::freeze("keys", [(text, 1_u32)]).unwrap();
+    let bytes = spoilt(Forgery::of(&keys));
+    let reason = assert_invalid_archive::<Map<String, u32>>(&bytes);
     assert!(reason.starts_with("entry at offset 0: key: "), "{reason}");
 }
 
