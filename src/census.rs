@@ -42,12 +42,12 @@ mod walk;
 
 use std::fmt;
 use std::num::NonZero;
-use std::thread;
 
 use serde::Serialize;
 
 use crate::dynamic::Described;
 use crate::error::Result;
+use crate::parallel;
 
 pub use table::{Row, Table, Text};
 
@@ -99,7 +99,7 @@ impl Default for Options<'_> {
     /// As many threads as the process may use at once, and no progress.
     fn default() -> Self {
         Self {
-            threads: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+            threads: parallel::processors(),
             progress: None,
         }
     }

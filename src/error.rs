@@ -4,10 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
-
-use crate::format::SectionKind;
-use crate::prefork::Failure;
+use crate::format::{Part, SectionKind};
+use crate::memory::Unreadable;
+use crate::prefork::{Failure, Refusal};
 use crate::region::Advice;
 use crate::schema::Fingerprint;
 
@@ -28,11 +27,13 @@ pub enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The kernel did not give a memory file.
-    #[error("cannot create the memory file of cache {name:?}: {source}")]
-    Create {
+    /// The memory file of a region could not be created, sealed or mapped.
+    #[error("cannot {step} the memory file of cache {name:?}: {source}")]
+    MemoryFile {
         /// The cache.
         name: String,
+        /// The step that failed.
+        step: &'static str,
         /// The kernel's answer.
         source: io::Error,
     },
@@ -41,22 +42,6 @@ pub enum Error {
         "cannot write cache {name:?} into its memory file: {source}; is memory, or RLIMIT_FSIZE, used up?"
     )]
     Write {
-        /// The cache.
-        name: String,
-        /// The kernel's answer.
-        source: io::Error,
-    },
-    /// The kernel did not seal the memory file.
-    #[error("cannot seal the memory file of cache {name:?}: {source}")]
-    Seal {
-        /// The cache.
-        name: String,
-        /// The kernel's answer.
-        source: io::Error,
-    },
-    /// A region could not be mapped.
-    #[error("cannot map the region of cache {name:?}: {source}")]
-    Map {
         /// The cache.
         name: String,
         /// The kernel's answer.
@@ -158,9 +143,12 @@ pub enum Error {
         /// The first bytes, escaped.
         got: String,
     },
-    /// Fewer bytes than the header, or than the header says.
-    #[error("the region is cut short: expected {expected} bytes, got {got}")]
-    TooShort {
+    /// There are fewer bytes than the header says, or than a header has; or there are more.
+    #[error(
+        "the region {}: expected {expected} bytes, got {got}; build the cache again",
+        if got < expected { "is cut short" } else { "has bytes behind its end" }
+    )]
+    Length {
         /// Bytes that there should be.
         expected: u64,
         /// Bytes that there are.
@@ -176,14 +164,6 @@ pub enum Error {
         /// Bytes that have memory.
         got: u64,
     },
-    /// More bytes than the header says.
-    #[error("the region has bytes behind its end: expected {expected} bytes, got {got}")]
-    TooLong {
-        /// Bytes that there should be.
-        expected: u64,
-        /// Bytes that there are.
-        got: u64,
-    },
     /// The region was written in another version of the format.
     #[error(
         "the region has format version {got}, this build reads {expected}; build the cache again"
@@ -194,11 +174,12 @@ pub enum Error {
         /// The version in the header.
         got: u32,
     },
-    /// The header does not match its digest.
-    #[error(
-        "the header of the region does not match its digest: it is damaged; build the cache again"
-    )]
-    HeaderDigest,
+    /// Bytes are not those that were written.
+    #[error("the region is damaged: {part} is not what was written; build the cache again")]
+    Damaged {
+        /// Which bytes.
+        part: Part,
+    },
     /// The archive was written by an rkyv of another format.
     #[error("the archive has rkyv format {}.{}, this build reads {}.{}; build the cache again", got & 0xffff, got >> 16, expected & 0xffff, expected >> 16)]
     ArchiveFormat {
@@ -247,22 +228,6 @@ pub enum Error {
     #[error("the region has no {section} section, which this type needs")]
     MissingSection {
         /// The section.
-        section: SectionKind,
-    },
-    /// A section does not match its digest.
-    #[error(
-        "the {section} section of the region does not match its digest: it is damaged; build the cache again"
-    )]
-    SectionDigest {
-        /// The section.
-        section: SectionKind,
-    },
-    /// Bytes between the sections, which must be zero, are not.
-    #[error(
-        "the padding before the {section} section of the region is not zero: it is damaged; build the cache again"
-    )]
-    Padding {
-        /// The section behind the padding.
         section: SectionKind,
     },
     /// The region holds another type, or another version of it.
@@ -359,12 +324,6 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// A store has no cache of this name.
-    #[error("the store has no cache {name:?}")]
-    NoCache {
-        /// The name.
-        name: String,
-    },
     /// A cache has no generation yet.
     #[error("cache {name:?} was never built; refresh the store, and see its status for failures")]
     NotBuilt {
@@ -416,7 +375,7 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// The channel of a cache could not be opened, or a generation could not be published.
+    /// The channel of a cache could not be opened, passed on, watched or published on.
     #[error(
         "the channel of cache {name:?} cannot {step}: {source}; check the limit on open files (ulimit -n)"
     )]
@@ -468,16 +427,6 @@ pub enum Error {
     Counters {
         /// Workers asked for.
         count: usize,
-        /// The kernel's answer.
-        source: io::Error,
-    },
-    /// A handle could not be watched for new generations.
-    #[error(
-        "cannot watch for generations of cache {name:?}: {source}; check the limit on open files (ulimit -n)"
-    )]
-    Watch {
-        /// The cache.
-        name: String,
         /// The kernel's answer.
         source: io::Error,
     },
@@ -541,54 +490,11 @@ pub enum Error {
         age: Duration,
     },
 
-    /// The process has more threads than one, so that a safe fork is impossible.
-    #[error(
-        "cannot fork workers: expected 1 thread in this process, got {threads}; join thread pools \
-         and stop ticking progress bars first (rayon's global pool never ends: use a scoped one), \
-         or use the unsafe prefork::spawn_multithreaded"
-    )]
-    Multithreaded {
-        /// Threads counted in `/proc/self/task`.
-        threads: usize,
-    },
-    /// The threads of the process could not be counted.
-    #[error("cannot count the threads of this process in /proc/self/task: {0}; is /proc mounted?")]
-    CountThreads(#[source] io::Error),
-    /// More workers were asked for than there are places left in the process.
-    #[error(
-        "cannot fork {asked} workers: this process has room for {most} more; wait for other pools \
-         first, or ask for fewer"
-    )]
-    TooManyWorkers {
-        /// Workers asked for.
-        asked: usize,
-        /// Workers for which there is room now.
-        most: usize,
-    },
-    /// The disposition of `SIGTERM` could not be read, set or blocked.
-    #[error("cannot prepare the handling of SIGTERM for a pool of workers: {0}")]
-    Disposition(#[source] Errno),
-    /// The memory in which a worker hands back its result could not be made.
-    #[error(
-        "cannot create the memfd for the result of worker {worker}: {source}; the {worker} workers already \
-         started were ended; check the limit on open files (ulimit -n)"
-    )]
-    AnswerMemory {
-        /// The worker, which is also how many were started before it.
-        worker: usize,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// A fork failed.
-    #[error(
-        "cannot fork worker {worker}: {source}; the {worker} workers already started were ended; check the \
-         limits on processes (ulimit -u, pids.max) and on memory"
-    )]
+    /// Workers could not be forked. Those that were already started were ended.
+    #[error("cannot fork workers: {source}")]
     Fork {
-        /// The worker, which is also how many were started before it.
-        worker: usize,
-        /// What the kernel said.
-        source: Errno,
+        /// Why.
+        source: Refusal,
     },
     /// Waiting for a worker failed.
     #[error(
@@ -600,7 +506,7 @@ pub enum Error {
         /// Its process.
         pid: u32,
         /// What the kernel said.
-        source: Errno,
+        source: io::Error,
     },
     /// A worker gave no result.
     #[error("worker {worker} (process {pid}) gave no result: {source}")]
@@ -613,57 +519,15 @@ pub enum Error {
         #[source]
         source: Failure,
     },
-    /// There is no process of this number.
-    #[error("cannot read {path}: process {pid} is gone")]
-    ProcessGone {
-        /// The process asked for.
-        pid: u32,
-        /// The file of `/proc`.
-        path: String,
-    },
-    /// The memory of a process of somebody else was asked for.
-    #[error("cannot read {path}: not permitted for process {pid}; run as the same user or as root")]
-    ProcessNotPermitted {
-        /// The process asked for.
-        pid: u32,
-        /// The file of `/proc`.
-        path: String,
-    },
-    /// A file of `/proc` could not be read for another reason.
-    #[error("cannot read {path} of process {pid}: {source}; is /proc mounted?")]
+    /// The memory of a process could not be read.
+    #[error("cannot read {path} of process {pid}: {source}")]
     ReadProcess {
         /// The process asked for.
         pid: u32,
         /// The file of `/proc`.
         path: String,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// The list of mappings has a form that is not known.
-    #[error(
-        "cannot understand /proc/{pid}/smaps: expected mappings as Linux 4.14 and later list them, \
-         got: {reason}"
-    )]
-    ParseMappings {
-        /// The process asked for.
-        pid: u32,
-        /// What was unexpected.
-        reason: String,
-    },
-    /// The physical frames of a range of addresses could not be read.
-    #[error(
-        "cannot read the frames of addresses {start:#x}..{end:#x} from /proc/{pid}/pagemap: {source}; \
-         the range must be of that process"
-    )]
-    Frames {
-        /// The process asked for.
-        pid: u32,
-        /// First address.
-        start: usize,
-        /// The address after the last.
-        end: usize,
-        /// What failed.
-        source: io::Error,
+        /// Why.
+        source: Unreadable,
     },
 }
 

@@ -45,7 +45,7 @@ use crate::error::{Error, Result};
 use crate::schema::Fingerprint;
 
 pub(crate) use section::align_section;
-pub use section::{Section, SectionKind};
+pub use section::{Part, Section, SectionKind};
 
 /// Length of the header in bytes; the first section starts here.
 pub const HEADER_LENGTH: usize = 512;
@@ -132,7 +132,7 @@ impl Header {
     /// [`Error::NotRegion`] to [`Error::SectionTable`].
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let Some(bytes) = bytes.first_chunk::<HEADER_LENGTH>() else {
-            return Err(Error::TooShort {
+            return Err(Error::Length {
                 expected: HEADER_LENGTH as u64,
                 got: bytes.len() as u64,
             });
@@ -150,7 +150,7 @@ impl Header {
             });
         }
         if xxh3_128(&bytes[..DIGEST.start]).to_le_bytes() != bytes[DIGEST] {
-            return Err(Error::HeaderDigest);
+            return Err(Error::Damaged { part: Part::Header });
         }
         check_archive_format(bytes)?;
         if u32_at(bytes, 20) != HEADER_LENGTH as u32 || u64_at(bytes, 88) != 0 {

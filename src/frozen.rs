@@ -99,10 +99,9 @@ impl<T: Value> Frozen<T> {
     /// [`Sorted`](crate::Sorted). The value streams through a buffer of 1 MiB; it may take 2 GiB.
     ///
     /// # Errors
-    /// [`Error::Name`], [`Error::Create`], [`Error::Serialize`], [`Error::TooLarge`],
-    /// [`Error::Write`], [`Error::Seal`] and [`Error::Map`]; [`Error::Invalid`] if a serialisation
-    /// wrote what does not read, or a value is nested deeper than 128 pointers. Nothing is left
-    /// behind then.
+    /// [`Error::Name`], [`Error::MemoryFile`], [`Error::Serialize`], [`Error::TooLarge`],
+    /// [`Error::Write`]; [`Error::Invalid`] if a serialisation wrote what does not read, or a value
+    /// is nested deeper than 128 pointers. Nothing is left behind then.
     pub fn freeze(name: &str, value: &T) -> Result<Self> {
         Self::freeze_in(Backing::Memfd, Label::first(name)?, value, None)
     }

@@ -85,6 +85,7 @@ mod frozen;
 mod live;
 mod message;
 mod owner;
+mod panics;
 mod parallel;
 mod region;
 mod sorted;

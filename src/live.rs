@@ -208,10 +208,11 @@ impl<T: Content> Live<T> {
     /// A descriptor for `poll` and the like, by which an event loop learns of new generations.
     ///
     /// # Errors
-    /// [`Error::Watch`].
+    /// [`Error::Channel`].
     pub fn watch(&self) -> Result<Watch> {
-        Watch::on(self.subscription.mailbox()).map_err(|source| Error::Watch {
+        Watch::on(self.subscription.mailbox()).map_err(|source| Error::Channel {
             name: self.name().to_owned(),
+            step: "be watched",
             source,
         })
     }

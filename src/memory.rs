@@ -14,6 +14,7 @@ mod frames;
 mod mappings;
 mod regions;
 mod table;
+mod unreadable;
 
 use std::{
     iter::Sum,
@@ -27,6 +28,7 @@ pub use bytes::bytes;
 pub use frames::frames;
 pub use regions::MappedRegion;
 pub use table::{Row, Table};
+pub use unreadable::Unreadable;
 
 use crate::Error;
 
@@ -73,8 +75,8 @@ impl Memory {
     /// A process that has ended but was not reaped has no memory.
     ///
     /// # Errors
-    /// [`Error::ProcessGone`], [`Error::ProcessNotPermitted`], or [`Error::ReadProcess`] and
-    /// [`Error::ParseMappings`] if `/proc` is missing or unlike what is known.
+    /// [`Error::ReadProcess`]: the process is gone or somebody else's, or `/proc` is missing or
+    /// unlike what is known.
     pub fn of(pid: u32) -> Result<Self, Error> {
         mappings::sum(pid, |_| true)
     }

@@ -26,6 +26,7 @@ mod answer;
 mod failure;
 mod pool;
 mod process;
+mod refusal;
 mod relay;
 mod threads;
 
@@ -33,6 +34,7 @@ pub use answer::Answer;
 pub use failure::Failure;
 pub use pool::{Exit, GRACE, Pool};
 pub use process::{spawn, spawn_multithreaded};
+pub use refusal::Refusal;
 pub use relay::MOST_WORKERS;
 
 /// What a worker knows of itself.

@@ -9,13 +9,14 @@ mod mapping;
 mod memfd;
 mod unsealed;
 
+use std::io;
 use std::ops::Range;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rkyv::util::AlignedVec;
 
 use crate::error::{Error, Result};
-use crate::format::{HEADER_LENGTH, Header, SectionKind};
+use crate::format::{HEADER_LENGTH, Header, Part, SectionKind};
 
 use mapping::Mapping;
 
@@ -83,9 +84,8 @@ impl Region {
         for section in &header.sections {
             let range = section.range();
             if slice[end..range.start].iter().any(|&byte| byte != 0) {
-                return Err(Error::Padding {
-                    section: section.kind,
-                });
+                let part = Part::PaddingBefore(section.kind);
+                return Err(Error::Damaged { part });
             }
             section.check(slice)?;
             end = range.end;
@@ -137,11 +137,17 @@ impl Region {
 
 /// Compares the length in a header with the bytes that are there.
 fn check_length(expected: u64, got: u64) -> Result<()> {
-    match got {
-        got if got < expected => Err(Error::TooShort { expected, got }),
-        got if got > expected => Err(Error::TooLong { expected, got }),
-        _ => Ok(()),
+    if expected == got {
+        Ok(())
+    } else {
+        Err(Error::Length { expected, got })
     }
+}
+
+/// Adds the cache, and the step, to what the kernel said of its memory file.
+fn failed(name: &str, step: &'static str) -> impl FnOnce(io::Error) -> Error {
+    let name = name.to_owned();
+    move |source| Error::MemoryFile { name, step, source }
 }
 
 #[cfg(test)]

@@ -267,7 +267,7 @@ impl Store {
     /// Has a cache built anew at the next refresh, as a whole.
     ///
     /// # Errors
-    /// [`Error::NoCache`] and [`Error::NotOwner`].
+    /// [`Error::UnknownCache`] and [`Error::NotOwner`].
     pub fn invalidate(&self, name: &str) -> Result<()> {
         self.slot(name)?.invalidate(Invalid::Everything);
         Ok(())
@@ -312,7 +312,7 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NoCache`]; [`Error::NotBuilt`] before the first generation;
+    /// [`Error::UnknownCache`]; [`Error::NotBuilt`] before the first generation;
     /// [`Error::SchemaMismatch`] if the cache holds another type; [`Error::Channel`] and
     /// [`Error::NotOwner`].
     pub fn live<T: Content>(&self, name: &str) -> Result<Live<T>> {
@@ -374,8 +374,10 @@ impl Store {
         self.check_owner()?;
         let slots = self.lock_slots();
         let slot = slots.iter().find(|slot| slot.name() == name);
-        slot.cloned().ok_or_else(|| Error::NoCache {
+        slot.cloned().ok_or_else(|| Error::UnknownCache {
             name: name.to_owned(),
+            place: "the store".to_owned(),
+            known: slots.iter().map(|slot| slot.name().to_owned()).collect(),
         })
     }
 

@@ -221,7 +221,7 @@ fn content_that_is_refused_is_told_with_its_path_and_its_reason() {
         assert_eq!(chained, source.to_string());
         assert!(matches!(
             **source,
-            Error::TooShort { .. } | Error::NotRegion { .. }
+            Error::Length { .. } | Error::NotRegion { .. }
         ));
     }
     Frozen::freeze("other", &1_u32)
@@ -282,12 +282,7 @@ fn a_file_that_changes_while_it_is_loaded() {
             match Frozen::<Texts>::load(&path) {
                 Ok(loaded) => assert_eq!(loaded.as_bytes(), bytes),
                 Err(Error::Load { source, .. }) => assert!(
-                    matches!(
-                        *source,
-                        Error::TooShort { .. }
-                            | Error::TooLong { .. }
-                            | Error::SectionDigest { .. }
-                    ),
+                    matches!(*source, Error::Length { .. } | Error::Damaged { .. }),
                     "{source}"
                 ),
                 Err(other) => panic!("{other}"),
@@ -305,6 +300,6 @@ fn a_file_that_is_longer_than_its_header_says() {
     file.write_all(b"x").unwrap();
     assert!(matches!(
         load_source(&path),
-        Error::Load { source, .. } if matches!(*source, Error::TooLong { .. })
+        Error::Load { source, .. } if matches!(*source, Error::Length { .. })
     ));
 }

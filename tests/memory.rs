@@ -11,7 +11,7 @@ use std::{
 
 use floe::{
     Error,
-    memory::{MappedRegion, Memory, Row, Table, frames},
+    memory::{MappedRegion, Memory, Row, Table, Unreadable, frames},
 };
 use memmap2::{Mmap, MmapOptions};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -175,12 +175,22 @@ fn an_absent_page_has_no_frame() {
     );
 }
 
+fn reason(error: &Error) -> &Unreadable {
+    match error {
+        Error::ReadProcess { source, .. } => source,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn addresses_that_no_process_has_are_an_error() {
     let end = usize::MAX - page();
     for range in [end - page()..end, 0..usize::MAX] {
         let error = frames(std::process::id(), range).unwrap_err();
-        assert!(matches!(error, Error::Frames { .. }), "{error:?}");
+        assert!(
+            matches!(reason(&error), Unreadable::Addresses { .. }),
+            "{error:?}"
+        );
     }
 }
 
@@ -189,14 +199,14 @@ fn a_process_that_is_gone_is_named() {
     let mut child = Command::new("true").spawn().unwrap();
     child.wait().unwrap();
     let error = Memory::of(child.id()).unwrap_err();
-    assert!(
-        matches!(error, Error::ProcessGone { pid, .. } if pid == child.id()),
-        "{error:?}"
-    );
-    assert!(matches!(
-        Table::of([child.id()]),
-        Err(Error::ProcessGone { .. })
-    ));
+    let Error::ReadProcess { pid, path, source } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(pid, child.id());
+    assert_eq!(path, format!("/proc/{pid}/smaps"));
+    assert!(matches!(source, Unreadable::Gone), "{source:?}");
+    let error = Table::of([pid]).unwrap_err();
+    assert!(matches!(reason(&error), Unreadable::Gone), "{error:?}");
 }
 
 fn row(pid: u32, name: &str, mebibytes: u64) -> Row {

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use super::paths::{Paths, Sums};
 use super::table::{Row, Table};
@@ -11,6 +10,7 @@ use super::{Census, Options};
 use crate::dynamic::{
     Archive, Depth, Described, EntryLayout, Fault, Frame, Keyed, Problem, Read, Run,
 };
+use crate::parallel;
 
 /// Entries that a thread takes at once.
 const BATCH: usize = 256;
@@ -92,8 +92,8 @@ impl Others {
 struct Queue<'a> {
     entries: Keyed<'a>,
     others: &'a mut Others,
-    /// Set by the thread that failed first.
-    fault: Option<Box<Fault>>,
+    /// A thread has failed: the others need not go on.
+    failed: bool,
 }
 
 fn count_entries(
@@ -105,29 +105,19 @@ fn count_entries(
     let queue = Mutex::new(Queue {
         entries: Keyed::new(archive, layout, 0, archive.length()),
         others,
-        fault: None,
+        failed: false,
     });
-    let sums = Mutex::new(Sums::default());
-    let work = || {
+    let walks = parallel::on(options.threads.get(), || {
         let mut walk = Walk::new(archive);
-        if let Err(fault) = walk_batches(&mut walk, archive, layout, options, &queue) {
-            lock(&queue).fault.get_or_insert(fault);
-        }
-        walk.paths.sum_up(&mut lock(&sums));
-    };
-    thread::scope(|scope| {
-        for _ in 1..options.threads.get() {
-            // Without more threads the walk takes longer, but ends.
-            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
-                break;
-            }
-        }
-        work();
+        let walked = walk_batches(&mut walk, archive, layout, options, &queue);
+        lock(&queue).failed |= walked.is_err();
+        walked.map(|()| walk)
     });
-    match lock(&queue).fault.take() {
-        Some(fault) => Err(fault),
-        None => Ok(sums.into_inner().unwrap_or_else(PoisonError::into_inner)),
+    let mut sums = Sums::default();
+    for walk in walks {
+        walk?.paths.sum_up(&mut sums);
     }
+    Ok(sums)
 }
 
 fn walk_batches<'a>(
@@ -179,7 +169,7 @@ fn take_batch(
     options: &Options,
     batch: &mut Vec<Frame>,
 ) -> Read<()> {
-    if queue.fault.is_some() {
+    if queue.failed {
         return Ok(());
     }
     let mut end = None;

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use floe::Error;
-use floe::memory::{MappedRegion, Memory};
+use floe::memory::{MappedRegion, Memory, Unreadable};
 
 use super::Failure;
 use super::output::{Format, Output};
@@ -120,7 +120,10 @@ fn read(arguments: &Arguments, first: bool) -> Result<Vec<Process>, Failure> {
                     regions,
                 });
             }
-            Err(Error::ProcessGone { .. }) if !(first && named) => {}
+            Err(Error::ReadProcess {
+                source: Unreadable::Gone,
+                ..
+            }) if !(first && named) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -44,6 +44,27 @@ impl fmt::Display for SectionKind {
     }
 }
 
+/// A part of a region of which it can be told whether it is what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The header, by its own digest.
+    Header,
+    /// A section, by its digest in the header.
+    Section(SectionKind),
+    /// The bytes before a section, which are zero.
+    PaddingBefore(SectionKind),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header => f.write_str("its header"),
+            Self::Section(kind) => write!(f, "its {kind} section"),
+            Self::PaddingBefore(kind) => write!(f, "the padding before its {kind} section"),
+        }
+    }
+}
+
 /// Where a section lies, and the digest of its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Section {
@@ -70,7 +91,8 @@ impl Section {
     /// Compares the digest with the bytes of the section.
     pub(crate) fn check_bytes(&self, bytes: &[u8]) -> Result<()> {
         if xxh3_128(bytes) != self.digest {
-            return Err(Error::SectionDigest { section: self.kind });
+            let part = Part::Section(self.kind);
+            return Err(Error::Damaged { part });
         }
         Ok(())
     }

@@ -77,7 +77,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     /// An empty map in a memory file named `floe:NAME.GENERATION`.
     ///
     /// # Errors
-    /// [`Error::Name`] and [`Error::Create`].
+    /// [`Error::Name`] and [`Error::MemoryFile`].
     pub fn new(name: &str) -> Result<Self> {
         Ok(Self::over(Unsealed::create(
             Label::first(name)?,
@@ -202,7 +202,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     /// Adds all entries of another builder, behind the own ones, by copying its bytes.
     ///
     /// # Errors
-    /// [`Error::Write`], [`Error::Map`] and [`Error::NotOwner`]; what [`finish`](Self::finish)
+    /// [`Error::Write`], [`Error::MemoryFile`] and [`Error::NotOwner`]; what [`finish`](Self::finish)
     /// says of entries, if those of either builder are refused.
     pub fn merge(&mut self, mut other: Self) -> Result<()> {
         other.check_all()?;
@@ -259,7 +259,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     /// # Errors
     /// [`Error::DuplicateKey`] unless the builder was told [`last_wins`](Self::last_wins);
     /// [`Error::TooLarge`] if all entries together take more than 4 TiB; [`Error::KeyHash`] and [`Error::Crowded`] for keys with a bad hash; [`Error::Invalid`] if a
-    /// serialisation wrote what does not read; [`Error::Write`], [`Error::Seal`], [`Error::Map`]
+    /// serialisation wrote what does not read; [`Error::Write`], [`Error::MemoryFile`]
     /// and [`Error::NotOwner`].
     pub fn finish(mut self) -> Result<Frozen<Map<K, V>>> {
         self.check_all()?;

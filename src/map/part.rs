@@ -61,7 +61,7 @@ impl Part {
     /// An empty part of a cache.
     ///
     /// # Errors
-    /// [`Error::Name`] and [`Error::Create`].
+    /// [`Error::Name`] and [`Error::MemoryFile`].
     pub fn new(name: &str) -> Result<Self> {
         let label = Label::first(name)?;
         let file = Unsealed::memory_file(&label)?;

@@ -2,6 +2,10 @@
 
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
 
+use super::{
+    Unreadable,
+    mappings::{path, unreadable},
+};
 use crate::Error;
 
 const PRESENT: u64 = 1 << 63;
@@ -15,18 +19,17 @@ const NUMBER: u64 = (1 << 55) - 1;
 /// while it runs.
 ///
 /// # Errors
-/// [`Error::Frames`] if the range reaches beyond the addresses of a process, if there is no such
+/// [`Error::ReadProcess`] if the range reaches beyond the addresses of a process, if there is no such
 /// process, or if `/proc` is missing.
 pub fn frames(pid: u32, addresses: Range<usize>) -> Result<Option<Vec<u64>>, Error> {
     match read(pid, &addresses) {
         Ok(entries) => Ok(decode(&entries)),
         Err(why) if why.kind() == io::ErrorKind::PermissionDenied => Ok(None),
-        Err(source) => Err(Error::Frames {
-            pid,
-            start: addresses.start,
-            end: addresses.end,
-            source,
-        }),
+        Err(source) => {
+            let Range { start, end } = addresses;
+            let why = Unreadable::Addresses { start, end, source };
+            Err(unreadable(pid, "pagemap", why))
+        }
     }
 }
 
@@ -40,7 +43,7 @@ fn read(pid: u32, addresses: &Range<usize>) -> io::Result<Vec<u8>> {
     let length = usize::try_from(length).map_err(io::Error::other)?;
     entries.try_reserve_exact(length)?;
     entries.resize(length, 0);
-    File::open(format!("/proc/{pid}/pagemap"))?.read_exact_at(&mut entries, first * 8)?;
+    File::open(path(pid, "pagemap"))?.read_exact_at(&mut entries, first * 8)?;
     Ok(entries)
 }
 

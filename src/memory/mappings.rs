@@ -8,7 +8,7 @@ use procfs::{
     process::{MMapPath, MemoryMap, MemoryMaps},
 };
 
-use super::Memory;
+use super::{Memory, Unreadable};
 use crate::Error;
 
 /// The memory of those mappings of process `pid` that are `wanted`.
@@ -20,7 +20,7 @@ pub(super) fn sum(pid: u32, wanted: impl Fn(&MemoryMap) -> bool) -> Result<Memor
 /// The mappings of process `pid`, in the order of their addresses.
 pub(super) fn of(pid: u32) -> Result<MemoryMaps, Error> {
     let text = read(pid, "smaps")?;
-    parse(&text).map_err(|reason| Error::ParseMappings { pid, reason })
+    parse(&text).map_err(|reason| unreadable(pid, "smaps", Unreadable::Form { reason }))
 }
 
 /// The name of the memfd that a mapping shows, followed by ` (deleted)` as all memfds are.
@@ -33,13 +33,26 @@ pub(super) fn memfd(mapping: &MemoryMap) -> Option<&str> {
 
 /// All of a small file of `/proc/PID`.
 pub(super) fn read(pid: u32, name: &str) -> Result<Vec<u8>, Error> {
-    let path = format!("/proc/{pid}/{name}");
-    fs::read(&path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Error::ProcessGone { pid, path },
-        io::ErrorKind::PermissionDenied => Error::ProcessNotPermitted { pid, path },
-        _ if source.raw_os_error() == Some(Errno::ESRCH as i32) => Error::ProcessGone { pid, path },
-        _ => Error::ReadProcess { pid, path, source },
+    fs::read(path(pid, name)).map_err(|source| {
+        let gone = source.raw_os_error() == Some(Errno::ESRCH as i32);
+        let why = match source.kind() {
+            io::ErrorKind::NotFound => Unreadable::Gone,
+            _ if gone => Unreadable::Gone,
+            io::ErrorKind::PermissionDenied => Unreadable::NotPermitted,
+            _ => Unreadable::Refused(source),
+        };
+        unreadable(pid, name, why)
     })
+}
+
+/// The error about a file of `/proc/PID`.
+pub(super) fn unreadable(pid: u32, name: &str, source: Unreadable) -> Error {
+    let path = path(pid, name);
+    Error::ReadProcess { pid, path, source }
+}
+
+pub(super) fn path(pid: u32, name: &str) -> String {
+    format!("/proc/{pid}/{name}")
 }
 
 fn parse(smaps: &[u8]) -> Result<MemoryMaps, String> {

@@ -3,7 +3,7 @@
 use std::{
     marker::PhantomData,
     os::fd::{AsFd, OwnedFd},
-    process, thread,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -11,11 +11,11 @@ use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::signal::{Signal, kill},
-    unistd::{Pid, getpid},
+    unistd::Pid,
 };
 
 use super::{
-    Answer, Failure,
+    Answer, Failure, Refusal,
     answer::Letter,
     process::{End, Look, end_of, watch},
     relay::{Places, dismiss},
@@ -81,7 +81,7 @@ impl<R: Answer> Pool<R> {
     /// [`Error::NotOwner`] in another process than that which spawned the workers.
     /// [`Error::WaitWorker`] should the kernel refuse; the workers left are then ended.
     pub fn wait(mut self) -> Result<Vec<Exit<R>>, Error> {
-        self.check_owner()?;
+        self.places.check_owner()?;
         let mut exits = Vec::with_capacity(self.workers.len());
         while !self.workers.is_empty() {
             exits.push(self.reap(0)?);
@@ -97,7 +97,7 @@ impl<R: Answer> Pool<R> {
     /// [`Error::NotOwner`] in another process than that which spawned the workers.
     /// [`Error::WaitWorker`] should the kernel refuse, such as for want of descriptors.
     pub fn wait_one(&mut self) -> Result<Option<Exit<R>>, Error> {
-        self.check_owner()?;
+        self.places.check_owner()?;
         if self.workers.is_empty() {
             return Ok(None);
         }
@@ -114,7 +114,7 @@ impl<R: Answer> Pool<R> {
     /// # Errors
     /// As [`Pool::wait`].
     pub fn terminate(self) -> Result<Vec<Exit<R>>, Error> {
-        self.check_owner()?;
+        self.places.check_owner()?;
         self.end();
         self.wait()
     }
@@ -139,7 +139,7 @@ impl<R: Answer> Pool<R> {
 impl<R> Drop for Pool<R> {
     fn drop(&mut self) {
         // In another process these pids may by now belong to children of its own.
-        if self.check_owner().is_err() {
+        if self.places.check_owner().is_err() {
             return;
         }
         self.end();
@@ -165,7 +165,7 @@ impl<R> Exit<R> {
 }
 
 impl<R> Pool<R> {
-    pub(super) fn reserve(count: usize) -> Result<Self, Error> {
+    pub(super) fn reserve(count: usize) -> Result<Self, Refusal> {
         let places = Places::reserve(count)?;
         Ok(Self {
             workers: Vec::with_capacity(count),
@@ -176,18 +176,6 @@ impl<R> Pool<R> {
 
     pub(super) fn add(&mut self, index: usize, pid: Pid, letter: Letter) {
         self.workers.push(Running { index, pid, letter });
-    }
-
-    fn check_owner(&self) -> Result<(), Error> {
-        let owner = self.places.owner();
-        if owner == getpid() {
-            return Ok(());
-        }
-        Err(Error::NotOwner {
-            what: "a pool of workers",
-            owner: owner.as_raw().unsigned_abs(),
-            process: process::id(),
-        })
     }
 
     /// Ends all workers, but reaps none: those that take no notice of `SIGTERM` are killed.
@@ -261,7 +249,7 @@ impl Running {
         Error::WaitWorker {
             worker: self.index,
             pid: self.id(),
-            source,
+            source: source.into(),
         }
     }
 }

@@ -2,11 +2,9 @@
 #![allow(unsafe_code)]
 
 use std::{
-    any::Any,
     io::{self, Write},
-    mem::{self, MaybeUninit},
+    mem::MaybeUninit,
     os::fd::{FromRawFd, OwnedFd, RawFd},
-    panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use nix::{
@@ -15,8 +13,8 @@ use nix::{
     unistd::{ForkResult, Pid, fork},
 };
 
-use super::{Answer, Pool, Worker, answer::Letter, relay::Fork, threads};
-use crate::Error;
+use super::{Answer, Pool, Refusal, Worker, answer::Letter, relay::Fork, threads};
+use crate::{Error, panics::catch};
 
 /// Forks `count` workers; each runs its own copy of `work` and hands back what it returns.
 ///
@@ -29,11 +27,11 @@ use crate::Error;
 /// been waited for. Zero workers are fine.
 ///
 /// # Errors
-/// [`Error::Multithreaded`] unless this process has a single thread: another thread could hold a
-/// lock which would then stay locked in the worker for ever. A thread that has just been joined
-/// is given up to 100 ms to vanish. [`Error::TooManyWorkers`] when there is no room for them.
-/// [`Error::AnswerMemory`] or [`Error::Fork`] when the system runs out of something: the workers
-/// already started are then ended and reaped, as by dropping the pool.
+/// [`Error::Fork`]. [`Refusal::Multithreaded`] unless this process has a single thread: another
+/// thread could hold a lock which would then stay locked in the worker for ever. A thread that has
+/// just been joined is given up to 100 ms to vanish. [`Refusal::TooMany`] when there is no room for
+/// them. [`Refusal::AnswerMemory`] or [`Refusal::Kernel`] when the system runs out of something: the
+/// workers already started are then ended and reaped, as by dropping the pool.
 pub fn spawn<F, R>(count: usize, work: F) -> Result<Pool<R>, Error>
 where
     F: FnOnce(Worker) -> R,
@@ -66,7 +64,7 @@ where
 /// worker.
 ///
 /// # Errors
-/// As [`spawn`], but never [`Error::Multithreaded`].
+/// As [`spawn`], but never [`Refusal::Multithreaded`].
 pub unsafe fn spawn_multithreaded<F, R>(count: usize, work: F) -> Result<Pool<R>, Error>
 where
     F: FnOnce(Worker) -> R,
@@ -74,7 +72,7 @@ where
 {
     let mut pool = Pool::reserve(count)?;
     for index in 0..count {
-        let letter = Letter::create().map_err(|source| Error::AnswerMemory {
+        let letter = Letter::create().map_err(|source| Refusal::AnswerMemory {
             worker: index,
             source,
         })?;
@@ -96,11 +94,9 @@ where
                 drop(pool);
                 run(Worker { index, count }, work, &letter)
             }
-            Err(source) => {
-                return Err(Error::Fork {
-                    worker: index,
-                    source,
-                });
+            Err(errno) => {
+                let (worker, source) = (index, errno.into());
+                return Err(Refusal::Kernel { worker, source }.into());
             }
         }
     }
@@ -115,12 +111,10 @@ where
 {
     // What a panic has left broken cannot be seen: this process ends, and all that leaves it is
     // the message.
-    let code = match catch_unwind(AssertUnwindSafe(|| letter.send(Ok(work(worker))))) {
+    let code = match catch(|| letter.send(Ok(work(worker)))) {
         Ok(()) => 0,
-        Err(payload) => {
-            letter.send::<R>(Err(message_of(&*payload)));
-            // Dropping it could panic again, outside of `catch_unwind`.
-            mem::forget(payload);
+        Err(message) => {
+            letter.send::<R>(Err(message));
             101
         }
     };
@@ -128,16 +122,6 @@ where
     let _ = io::stderr().flush();
     // SAFETY: `_exit` ends the process at once, with no handler and no destructor to rely on.
     unsafe { libc::_exit(code) }
-}
-
-fn message_of(payload: &(dyn Any + Send)) -> String {
-    if let Some(message) = payload.downcast_ref::<&str>() {
-        (*message).to_owned()
-    } else if let Some(message) = payload.downcast_ref::<String>() {
-        message.clone()
-    } else {
-        "(a payload that is not text)".to_owned()
-    }
 }
 
 /// How the kernel says a process has ended.

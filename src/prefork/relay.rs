@@ -19,7 +19,8 @@ use nix::{
     unistd::{Pid, getpid},
 };
 
-use crate::Error;
+use super::Refusal;
+use crate::{Error, owner::Owner};
 
 /// The most workers that one process can have at a time, in all its pools together.
 pub const MOST_WORKERS: usize = 1024;
@@ -50,33 +51,36 @@ struct Registry {
 #[derive(Debug)]
 pub(super) struct Places {
     count: usize,
-    owner: Pid,
+    owner: Owner,
 }
 
 impl Places {
-    pub(super) fn reserve(count: usize) -> Result<Self, Error> {
+    pub(super) fn reserve(count: usize) -> Result<Self, Refusal> {
         let mut registry = lock();
         let most = MOST_WORKERS - registry.reserved;
         if count > most {
-            return Err(Error::TooManyWorkers { asked: count, most });
+            return Err(Refusal::TooMany { asked: count, most });
         }
         if registry.reserved == 0 && count > 0 {
-            registry.install().map_err(Error::Disposition)?;
+            let installed = registry.install();
+            installed.map_err(|errno| Refusal::Disposition(errno.into()))?;
         }
         registry.reserved += count;
-        let owner = getpid();
-        Ok(Self { count, owner })
+        Ok(Self {
+            count,
+            owner: Owner::here(),
+        })
     }
 
-    /// The process that made the reservation. In any other it is void.
-    pub(super) fn owner(&self) -> Pid {
-        self.owner
+    /// Refuses in any process but that which made the reservation: there it is void.
+    pub(super) fn check_owner(&self) -> Result<(), Error> {
+        self.owner.check("a pool of workers")
     }
 }
 
 impl Drop for Places {
     fn drop(&mut self) {
-        if self.owner != getpid() {
+        if self.check_owner().is_err() {
             return;
         }
         let mut registry = lock();
@@ -95,11 +99,11 @@ pub(super) struct Fork {
 }
 
 impl Fork {
-    pub(super) fn prepare() -> Result<Self, Error> {
+    pub(super) fn prepare() -> Result<Self, Refusal> {
         let registry = lock();
         let mask = SigSet::from(Signal::SIGTERM)
             .thread_swap_mask(SigmaskHow::SIG_BLOCK)
-            .map_err(Error::Disposition)?;
+            .map_err(|errno| Refusal::Disposition(errno.into()))?;
         Ok(Self { registry, mask })
     }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::Error;
+use super::Refusal;
 
 /// How long a thread that was joined may stay visible in `/proc`.
 const LINGER: Duration = Duration::from_millis(100);
@@ -14,15 +14,15 @@ const LINGER: Duration = Duration::from_millis(100);
 ///
 /// A scope ends, and `join` may return, a moment before the kernel takes the thread off its list.
 /// So a process that seems to have several is looked at again for up to [`LINGER`].
-pub(super) fn require_single() -> Result<(), Error> {
+pub(super) fn require_single() -> Result<(), Refusal> {
     let deadline = Instant::now() + LINGER;
     loop {
-        let threads = count().map_err(Error::CountThreads)?;
+        let threads = count().map_err(Refusal::CountThreads)?;
         if threads == 1 {
             return Ok(());
         }
         if Instant::now() >= deadline {
-            return Err(Error::Multithreaded { threads });
+            return Err(Refusal::Multithreaded { threads });
         }
         thread::sleep(Duration::from_millis(1));
     }

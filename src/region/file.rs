@@ -6,7 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::unsealed::Label;
-use super::{Region, check_length, memfd};
+use super::{Region, Unsealed, check_length, failed, memfd};
 use crate::error::{Error, Result};
 use crate::format::{HEADER_LENGTH, Header};
 
@@ -113,10 +113,7 @@ fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> 
         name: name.clone(),
         generation: header.generation,
     };
-    let mut memory = memfd::create(&label.memfd_name()).map_err(|source| Error::Create {
-        name: name.clone(),
-        source,
-    })?;
+    let mut memory = Unsealed::memory_file(&label)?;
     let copied = memory.write_all(start).and_then(|()| {
         // The file may grow meanwhile; what was not announced is not copied.
         let rest = header.length - start.len() as u64;
@@ -126,9 +123,6 @@ fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> 
         name: name.clone(),
         source,
     })?;
-    memfd::seal(&memory).map_err(|source| Error::Seal {
-        name: name.clone(),
-        source,
-    })?;
+    memfd::seal(&memory).map_err(failed(name, "seal"))?;
     Region::from_fd(memory.into())
 }

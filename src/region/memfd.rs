@@ -62,7 +62,7 @@ pub(super) fn open(fd: OwnedFd) -> Result<Bytes> {
     let length = sealed_length(&fd, all_seals())?;
     let Some(length) = NonZeroUsize::new(length as usize) else {
         let expected = HEADER_LENGTH as u64;
-        return Err(Error::TooShort { expected, got: 0 });
+        return Err(Error::Length { expected, got: 0 });
     };
     let file = File::from(fd);
     let map = map_sealed(&file, length).map_err(|source| Error::Descriptor { source })?;

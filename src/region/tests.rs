@@ -75,8 +75,8 @@ fn padding_that_is_not_zero_names_the_section_behind_it() {
         padded[place] = 1;
         assert!(matches!(
             reopened(&padded),
-            Err(Error::Padding {
-                section: SectionKind::Index
+            Err(Error::Damaged {
+                part: Part::PaddingBefore(SectionKind::Index)
             })
         ));
     }

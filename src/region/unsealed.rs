@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::heap::HeapFile;
 use super::mapping::Mapping;
-use super::{Bytes, Region, memfd};
+use super::{Bytes, Region, failed, memfd};
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::format::{self, HEADER_LENGTH, Header, Section, SectionKind};
@@ -105,10 +105,7 @@ impl Unsealed {
 
     /// Creates an empty memory file for [`adopt`](Self::adopt).
     pub fn memory_file(label: &Label) -> Result<File> {
-        memfd::create(&label.memfd_name()).map_err(|source| Error::Create {
-            name: label.name.clone(),
-            source,
-        })
+        memfd::create(&label.memfd_name()).map_err(failed(&label.name, "create"))
     }
 
     pub fn label(&self) -> &Label {
@@ -168,12 +165,8 @@ impl Unsealed {
         let bytes = match self.storage {
             Storage::Heap(heap) => Bytes::Heap(heap.bytes),
             Storage::Memfd(file) => {
-                memfd::seal(&file).map_err(|source| Error::Seal {
-                    name: name.clone(),
-                    source,
-                })?;
-                let map = memfd::map_sealed(&file, self.written)
-                    .map_err(|source| Error::Map { name, source })?;
+                memfd::seal(&file).map_err(failed(&name, "seal"))?;
+                let map = memfd::map_sealed(&file, self.written).map_err(failed(&name, "map"))?;
                 Bytes::Memfd {
                     map,
                     fd: OwnedFd::from(file),
@@ -220,10 +213,7 @@ impl Unsealed {
     }
 
     fn map_error(&self, source: io::Error) -> Error {
-        Error::Map {
-            name: self.label.name.clone(),
-            source,
-        }
+        failed(&self.label.name, "map")(source)
     }
 
     /// A forked child shares the memory file with its parent; writes of both would mix.

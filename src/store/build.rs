@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::inputs::{Inputs, Sets, Touched, Values};
-use crate::parallel::catch;
+use crate::panics::catch;
 use crate::policy::Policy;
 use crate::region::Label;
 

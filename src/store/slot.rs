@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
 use crate::inputs::{Changed, Sets, Touched, decode};
-use crate::parallel::catch;
+use crate::panics::catch;
 use crate::policy::{Facts, Policy, Verdict};
 use crate::region::Label;
 

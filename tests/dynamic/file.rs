@@ -108,7 +108,7 @@ fn a_file_that_is_cut_short_meanwhile_is_an_error() {
     let Error::Load { source, .. } = damaged else {
         panic!("{damaged}")
     };
-    assert!(matches!(*source, Error::TooShort { .. }), "{source}");
+    assert!(matches!(*source, Error::Length { .. }), "{source}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::OwnedFd;
 
-use floe::format::SectionKind;
+use floe::format::{Part, SectionKind};
 use floe::{Content, Error, Frozen, Map};
 
 use crate::alone::alone;
@@ -48,7 +48,7 @@ fn cut<T: Content>(whole: &[u8], lengths: impl Iterator<Item = usize>) {
     for length in lengths {
         let part = &whole[..length];
         let is_cut = |error: &Error| {
-            matches!(error, Error::TooShort { expected, got }
+            matches!(error, Error::Length { expected, got }
                 if *got == length as u64 && expected > got)
         };
         assert!(is_cut(&refused::<T>(part)), "{length}");
@@ -119,11 +119,16 @@ fn every_flipped_bit_is_an_error() {
             flipped[place] ^= 1 << bit;
             let error = refused::<Small>(&flipped);
             let expected = match (section, &error) {
-                (Some((kind, _)), Error::SectionDigest { section }) => section == kind,
-                (None, Error::Padding { .. }) => place >= 512,
+                (Some((kind, _)), Error::Damaged { part }) => *part == Part::Section(*kind),
+                (
+                    None,
+                    Error::Damaged {
+                        part: Part::PaddingBefore(_),
+                    },
+                ) => place >= 512,
                 (None, Error::NotRegion { .. }) => place < 8,
                 (None, Error::Version { .. }) => (8..12).contains(&place),
-                (None, Error::HeaderDigest) => (12..512).contains(&place),
+                (None, Error::Damaged { part: Part::Header }) => (12..512).contains(&place),
                 _ => false,
             };
             assert!(expected, "bit {bit} of byte {place}: {error}");
@@ -152,10 +157,10 @@ fn bytes_behind_the_end_are_an_error() {
         longer.push(0);
         assert!(matches!(
             refused::<Small>(&longer),
-            Error::TooLong { expected, got } if expected == length && got == length + more
+            Error::Length { expected, got } if expected == length && got == length + more
         ));
         let error = Frozen::<Small>::from_fd(sealed(&longer, ALL_SEALS)).unwrap_err();
-        assert!(matches!(error, Error::TooLong { .. }), "{error}");
+        assert!(matches!(error, Error::Length { .. }), "{error}");
     }
 }
 
@@ -163,11 +168,11 @@ fn bytes_behind_the_end_are_an_error() {
 fn what_is_not_a_region_at_all_is_an_error() {
     assert!(matches!(
         refused::<Small>(b""),
-        Error::TooShort { got: 0, .. }
+        Error::Length { got: 0, .. }
     ));
     assert!(matches!(
         Frozen::<Small>::from_fd(sealed(b"", ALL_SEALS)),
-        Err(Error::TooShort { got: 0, .. })
+        Err(Error::Length { got: 0, .. })
     ));
     let padded = |start: &[u8]| [start, &[b' '; 600]].concat();
     let noise: Vec<u8> = (0..4096_u32)

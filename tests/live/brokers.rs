@@ -91,7 +91,7 @@ pub(crate) fn fork_serve_stop_fork() {
     let socket = Socket::new();
     let broker = Broker::serve(&socket.path, [&publisher]).unwrap();
     let refused = prefork::spawn(1, |_| ()).map(drop).unwrap_err();
-    assert!(matches!(refused, Error::Multithreaded { threads: 2 }));
+    assert!(refused.to_string().contains("got 2"), "{refused}");
     let broker = RefCell::new(Some(broker));
     // SAFETY: the child drops what it has inherited, and reads.
     let pool = unsafe {

@@ -141,7 +141,7 @@ pub(crate) fn programs_and_clients_follow_a_store() {
 pub(crate) fn a_store_tells_who_cannot_follow() {
     let source = Source::new();
     let unknown = source.store.live::<Numbers>("letters").unwrap_err();
-    assert!(matches!(unknown, Error::NoCache { .. }), "{unknown}");
+    assert!(matches!(unknown, Error::UnknownCache { .. }), "{unknown}");
     let mistyped = source.store.live::<String>("numbers").unwrap_err();
     assert!(
         matches!(mistyped, Error::SchemaMismatch { .. }),

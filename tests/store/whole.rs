@@ -59,7 +59,7 @@ fn names_are_taken_once_and_policies_are_checked() {
     ));
     assert!(matches!(
         store.invalidate("two"),
-        Err(Error::NoCache { .. })
+        Err(Error::UnknownCache { .. })
     ));
 }
 

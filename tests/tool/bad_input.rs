@@ -100,14 +100,14 @@ fn what_is_damaged() {
     refuse(
         &ALL,
         &changed(40, !whole[40]),
-        "header of the region does not match its digest",
+        "its header is not what was written",
     );
     let last = whole.len() - 1;
     refuse(&ALL, &changed(last, !whole[last]), "schema section");
     refuse(
         &FULL,
         &changed(600, !whole[600]),
-        "archive section of the region does not match",
+        "archive section is not what was written",
     );
     // What inspect does not look at, it does not find.
     floe(["inspect", Saved::bytes(&changed(600, !whole[600])).path()]).good();

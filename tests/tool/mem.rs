@@ -56,7 +56,10 @@ fn a_tree_has_all_descendants() {
     drop(stdin);
     child.wait().unwrap();
     let line = floe(["mem", "--tree", &root]).refused(1);
-    assert!(line.contains(&format!("process {root} is gone")), "{line}");
+    assert!(
+        line.contains(&format!("process {root}: it is gone")),
+        "{line}"
+    );
     floe(["mem", &root]).refused(1);
 }
 

@@ -1,0 +1,34 @@
+//! Why `/proc` does not tell.
+
+use std::io;
+
+/// Why a file of `/proc` does not tell what was asked of a process.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// There is no process of this number.
+    #[error("it is gone")]
+    Gone,
+    /// The process is somebody else's.
+    #[error("not permitted; run as the same user or as root")]
+    NotPermitted,
+    /// The kernel refused for another reason.
+    #[error("{0}; is /proc mounted?")]
+    Refused(#[source] io::Error),
+    /// The list of mappings has a form that is not known.
+    #[error("expected mappings as Linux 4.14 and later list them, got: {reason}")]
+    Form {
+        /// What was unexpected.
+        reason: String,
+    },
+    /// The physical frames of a range of addresses could not be read.
+    #[error("addresses {start:#x}..{end:#x}: {source}; the range must be of that process")]
+    Addresses {
+        /// First address.
+        start: usize,
+        /// The address after the last.
+        end: usize,
+        /// What failed.
+        source: io::Error,
+    },
+}
