@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::output::Output;
-use super::target::Target;
+use super::target::{self, Target};
 
 /// How many keys are named instead of one that is not there.
 const NEAREST: usize = 3;
@@ -29,8 +29,7 @@ Examples:
 Exit codes: 0 done, 1 bad input, 2 wrong usage, 3 the map does not have the key: the three nearest
 keys are named")]
 pub(crate) struct Arguments {
-    /// The region: a file, or a memory file as /proc/PID/fd/N
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "TARGET", help = target::HELP)]
     target: Target,
 
     /// Dump only the value of this key: text plainly, any other key as JSON

@@ -12,7 +12,7 @@ use super::Failure;
 use super::output::{FAINT, Format, Output, TITLE, counted, printable};
 use super::schema;
 use super::table::{Cell, Column, Table};
-use super::target::Target;
+use super::target::{self, Target};
 
 /// Tell what a region says about itself: header, sections and types
 ///
@@ -30,8 +30,7 @@ Examples:
 
 Exit codes: 0 done, 1 bad input, 2 wrong usage")]
 pub(crate) struct Arguments {
-    /// The region: a file, or a memory file as /proc/PID/fd/N
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "TARGET", help = target::HELP)]
     target: Target,
 
     /// Tell it as one JSON object, with the schema as it is stored
