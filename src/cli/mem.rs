@@ -34,7 +34,9 @@ Columns:
   VSS        all addresses mapped
   ANONYMOUS  pages of no file: 0 for a region proves that no page of it was copied
   SWAP       swapped out
-The totals tell for each generation how many processes map it. Old ones go when nobody does.
+
+Below the total stands each generation, with how many processes map it. It takes memory until none
+does.
 
 Examples:
   floe mem 4711 4712

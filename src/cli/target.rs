@@ -16,8 +16,8 @@ use super::Failure;
 /// What the verbs say about the argument.
 pub(crate) const HELP: &str = "\
 The region: a file, a memory file as /proc/PID/fd/N, or SOCKET:NAME, the newest generation of a \
-cache that a broker offers; `floe ls SOCKET` lists the names. A file that exists under the whole \
-name is that file";
+cache that a broker offers; `floe ls SOCKET` lists the names. A path that exists is that file, \
+colons or not";
 
 /// A region on the command line.
 #[derive(Debug, Clone)]
@@ -31,12 +31,15 @@ enum Place {
 }
 
 impl Target {
-    /// Opens the region. Of a file no more is read than is asked for, and damage elsewhere goes
-    /// unnoticed; the digests of a generation from a broker are all checked.
+    /// Opens the region and reads no more of it than is asked for. Damage elsewhere goes unnoticed.
     pub(crate) fn open(&self) -> Result<Described, Failure> {
         match self.place()? {
             Place::File(path) => Ok(Described::open(path)?),
-            Place::Cache(socket, name) => self.described(socket.fetch(&name)?),
+            Place::Cache(socket, name) => {
+                let fd = socket.fetch(&name)?;
+                let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+                Described::open(path).map_err(|error| self.refuse(error))
+            }
         }
     }
 

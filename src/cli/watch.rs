@@ -13,11 +13,11 @@ use super::target::Socket;
 /// Follow the caches that a broker offers
 ///
 /// On a terminal the table of `floe ls` is drawn anew every second. Into a pipe or a file goes one
-/// table at first, and one whenever a cache is published, renamed, fails to build, expires, or
-/// recovers; ages alone are no change. Interrupt it (Ctrl-C) to end it.
+/// table at first, and another whenever a cache is added, published, fails to build, recovers or
+/// expires; ages alone are no change. It ends with the broker, or when it is interrupted (Ctrl-C).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The columns are those of `floe ls`.
+The columns are those of `floe ls`, whose help explains them.
 
 Examples:
   floe watch /run/server/floe.sock
