@@ -4,6 +4,7 @@ mod background;
 mod build;
 mod directory;
 mod evict;
+mod following;
 mod keyed;
 mod report;
 mod slot;
@@ -13,14 +14,18 @@ mod whole;
 
 use std::fmt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::archive::Value;
+use crate::broker::Broker;
+use crate::channel::Publisher;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::inputs::{Inputs, Values};
+use crate::live::Live;
 use crate::map::{Key, Map};
 use crate::owner::Owner;
 use crate::policy::Policy;
@@ -275,6 +280,84 @@ impl Store {
     pub fn invalidate_key(&self, name: &str, key: &(impl Key + ?Sized)) -> Result<()> {
         self.slot(name)?.invalidate(Invalid::Key(key.key_hash()));
         Ok(())
+    }
+
+    /// A handle that follows a cache from one generation to the next, for this process and for its
+    /// children: make it before the fork.
+    ///
+    /// ```
+    /// use floe::{Policy, Store, prefork};
+    ///
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("motto");
+    /// std::fs::write(&path, "first").unwrap();
+    /// let store = Store::new();
+    /// let input = path.clone();
+    /// store.cache("motto", Policy::new().inputs(), move |inputs| {
+    ///     Ok(inputs.read_to_string(&input)?.unwrap_or_default())
+    /// })?;
+    /// store.refresh()?;
+    ///
+    /// let mut motto = store.live::<String>("motto")?;
+    /// let workers = prefork::spawn(2, |_| {
+    ///     while motto.get() != "second" {
+    ///         motto.wait_newer(std::time::Duration::from_secs(10));
+    ///     }
+    ///     motto.generation()
+    /// })?;
+    /// std::fs::write(&path, "second").unwrap();
+    /// store.refresh()?;
+    /// assert_eq!(workers.join()?, [2, 2]);
+    /// # Ok::<(), floe::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoCache`]; [`Error::NotBuilt`] before the first generation;
+    /// [`Error::SchemaMismatch`] if the cache holds another type; [`Error::Channel`] and
+    /// [`Error::NotOwner`].
+    pub fn live<T: Content>(&self, name: &str) -> Result<Live<T>> {
+        self.slot(name)?.publisher()?.subscribe()
+    }
+
+    /// Hands all caches that have a generation to the program that a command starts, and to no
+    /// other: it follows them with [`Live::inherited`].
+    ///
+    /// # Errors
+    /// As [`Publisher::pass_to`].
+    pub fn pass_to(&self, command: &mut Command) -> Result<()> {
+        let publishers = self.publishers()?;
+        publishers
+            .iter()
+            .try_for_each(|publisher| publisher.pass_to(command))
+    }
+
+    /// Serves all caches that have a generation to processes that this one has not started, until
+    /// the broker is dropped: they follow them with [`Live::connect`]. For those that are built
+    /// later there is [`Broker::offer`] with [`publisher`](Self::publisher).
+    ///
+    /// # Errors
+    /// As [`Broker::serve`], and [`Error::Channel`].
+    pub fn serve(&self, path: impl AsRef<Path>) -> Result<Broker> {
+        Broker::serve(path, &self.publishers()?)
+    }
+
+    /// The channel of a cache, in which the store publishes: for counting lookups, and for brokers
+    /// of one's own.
+    ///
+    /// # Errors
+    /// As [`live`](Self::live).
+    pub fn publisher(&self, name: &str) -> Result<Publisher> {
+        self.slot(name)?.publisher()
+    }
+
+    /// The channels of all caches that have a generation.
+    fn publishers(&self) -> Result<Vec<Publisher>> {
+        self.check_owner()?;
+        let slots = self.lock_slots().clone();
+        let publishers = slots.iter().map(|slot| slot.publisher());
+        publishers
+            .filter(|publisher| !matches!(publisher, Err(Error::NotBuilt { .. })))
+            .collect()
     }
 
     /// How every cache stands, in the order in which they were added.

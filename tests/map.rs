@@ -2,7 +2,7 @@
 
 mod zoo;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
 
@@ -315,4 +315,12 @@ fn values_that_lead_to_aligned_numbers() {
         assert!(numbers.iter().all(|number| *number == n as u128));
         assert_eq!((numbers.len(), text.len()), (n % 3, n));
     }
+}
+
+/// Without rapidhash's last step of mixing, some of these names have equal hashes.
+#[test]
+fn texts_that_differ_in_a_number_have_hashes_of_their_own() {
+    let names = (0..100_000).flat_map(|n| [format!("{n}"), format!("recipe-{n}-dev")]);
+    let hashes: HashSet<u64> = names.map(|name| name.key_hash()).collect();
+    assert_eq!(hashes.len(), 200_000);
 }

@@ -1,12 +1,12 @@
 //! Keeps the caches of a layer fresh, and says of each refresh what it did.
 
 use std::error::Error;
-use std::io::{Write, stdout};
+use std::io::{self, Write, stdout};
 use std::path::Path;
 use std::time::Duration;
 
 use floe::Store;
-use floe::store::Outcome;
+use floe::store::{Outcome, Report};
 
 use crate::cached;
 
@@ -26,12 +26,22 @@ pub(crate) fn watch(root: &Path, most: Option<u64>) -> Result<(), Box<dyn Error>
         if look > 0 {
             std::thread::sleep(INTERVAL);
         }
-        let report = store.refresh()?;
-        for cache in &report.caches {
-            if !matches!(cache.outcome, Outcome::Fresh | Outcome::Waiting) {
-                writeln!(stdout(), "{cache}")?;
-            }
-        }
+        tell(&store.refresh()?)?;
     }
     Ok(())
+}
+
+/// A line for each cache of which there is a new generation, or that failed. If an edit changed
+/// nothing in the end, one that says so.
+fn tell(report: &Report) -> io::Result<()> {
+    let having = |outcomes: &'static [Outcome]| {
+        let caches = report.caches.iter();
+        caches.filter(move |cache| outcomes.contains(&cache.outcome))
+    };
+    let mut told = having(&[Outcome::Published, Outcome::Failed]).peekable();
+    if told.peek().is_some() {
+        return told.try_for_each(|cache| writeln!(stdout(), "{cache}"));
+    }
+    let mut unchanged = having(&[Outcome::Unchanged]).take(1);
+    unchanged.try_for_each(|cache| writeln!(stdout(), "{cache}"))
 }

@@ -161,9 +161,14 @@ impl Publisher {
     /// # Errors
     /// [`Error::NotOwner`].
     pub fn renew(&self, expire_after: Option<Duration>) -> Result<()> {
+        self.renew_aged(Duration::ZERO, expire_after)
+    }
+
+    /// The same for what was found to be as it should be some time ago.
+    pub(crate) fn renew_aged(&self, age: Duration, expire_after: Option<Duration>) -> Result<()> {
         // Held, so that the times are not those of another generation.
         let _newest = self.newest()?;
-        let freshness = Freshness::new(clock::boot_now(), Duration::ZERO, expire_after);
+        let freshness = Freshness::new(clock::boot_now(), age, expire_after);
         self.channel.control.renew(freshness);
         Ok(())
     }
@@ -273,6 +278,14 @@ impl Publisher {
         &self.channel.name
     }
 
+    /// The number of the newest generation.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub fn generation(&self) -> Result<u64> {
+        Ok(self.newest()?.content.region().header().generation)
+    }
+
     pub(crate) fn check_owner(&self) -> Result<()> {
         self.channel.owner.check("a publisher")
     }
@@ -283,10 +296,9 @@ impl Publisher {
     }
 
     fn next_label(&self) -> Result<Label> {
-        let newest = self.newest()?;
         Ok(Label {
             name: self.name().to_owned(),
-            generation: newest.content.region().header().generation + 1,
+            generation: self.generation()? + 1,
         })
     }
 

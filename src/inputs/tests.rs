@@ -234,3 +234,20 @@ fn an_equal_file_under_another_stamp_is_remembered() {
         }
     ));
 }
+
+#[test]
+fn an_unsettled_stamp_is_proved_by_the_content_and_a_settled_one_is_not() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let metadata = file.as_file().metadata().unwrap();
+    for (unsettled, changes) in [(true, 1), (false, 0)] {
+        // As if the file had been written again without a trace in its stamp.
+        let seen = Seen::Content {
+            stamp: Stamp::of(&metadata),
+            unsettled,
+            digest: 1,
+        };
+        let mut sets = Sets::of_whole([path(file.path().to_str().unwrap(), seen)]);
+        let changed = sets.check(&Values::default(), &Clock::system(), SETTLE);
+        assert_eq!(changed.changes.len(), changes);
+    }
+}

@@ -36,7 +36,7 @@ use crate::intern::Interned;
 /// # Ok::<(), floe::Error>(())
 /// ```
 ///
-/// The hash is rapidhash V3 (the variant for short inputs) of bytes, and multiplications folded
+/// The hash is rapidhash V3 (the variant for short inputs, with the last mixing step) of bytes, and multiplications folded
 /// to 64 bits elsewhere. It is part of the format: the index of a region depends on it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot key a map",
@@ -141,7 +141,7 @@ impl Key for u8 {
 
     #[inline]
     fn slice_hash(slice: &[Self]) -> u64 {
-        rapidhash_v3_nano_inline::<false, false>(slice, &DEFAULT_RAPID_SECRETS)
+        rapidhash_v3_nano_inline::<true, false>(slice, &DEFAULT_RAPID_SECRETS)
     }
 }
 

@@ -135,7 +135,7 @@ impl Policy {
         }
         let mut most = self.expire_after?;
         if facts.failures > 0 {
-            most += self.stale_if_error.unwrap_or_default();
+            most = most.saturating_add(self.stale_if_error.unwrap_or_default());
         }
         let age = now.since(&facts.built).unwrap_or(most);
         Some(most.saturating_sub(age))

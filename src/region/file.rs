@@ -10,6 +10,9 @@ use super::{Region, check_length, memfd};
 use crate::error::{Error, Result};
 use crate::format::{HEADER_LENGTH, Header};
 
+/// How the names of files begin that are being written.
+pub(crate) const TEMPORARY: &str = ".floe-";
+
 /// Writes the bytes of a region to `path`, so that a crash at any moment leaves the old file or
 /// the new one: temporary file beside it, mode 0600, fsync, rename, fsync of the directory.
 pub(crate) fn save(region: &Region, path: &Path) -> Result<()> {
@@ -31,7 +34,7 @@ pub(crate) fn save(region: &Region, path: &Path) -> Result<()> {
         .open(directory)
         .map_err(failed("open the directory"))?;
     let mut temporary = tempfile::Builder::new()
-        .prefix(".floe-")
+        .prefix(TEMPORARY)
         .tempfile_in(directory)
         .map_err(failed("create a temporary file"))?;
     temporary

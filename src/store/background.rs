@@ -85,10 +85,10 @@ impl Signal {
 
     /// Waits until the time has passed or something is wished; true if that is to stop.
     fn wait(&self, time: Duration) -> bool {
-        let deadline = Instant::now() + time;
+        let start = Instant::now();
         let mut wish = self.lock();
         while !wish.stop && !wish.refresh {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = time.saturating_sub(start.elapsed());
             if left.is_zero() {
                 break;
             }

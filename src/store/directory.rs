@@ -3,6 +3,7 @@
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,12 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
 
 use crate::error::{Error, Result};
+use crate::frozen::{Content, Frozen};
 use crate::owner::Owner;
+use crate::region::TEMPORARY;
+
+/// The file that those lock who write into the directory. Files of caches have an ending.
+const WRITERS: &str = "writers";
 
 /// A directory that only this user can enter.
 #[derive(Debug)]
@@ -51,11 +57,39 @@ impl Directory {
             return Err(failed("check")(io::Error::other(reason)));
         }
         let path = std::path::absolute(path).map_err(failed("find"))?;
-        Ok(Self { path })
+        let directory = Self { path };
+        directory.sweep()?;
+        Ok(directory)
+    }
+
+    /// Saves a generation in place of the one before.
+    pub(super) fn save<T: Content>(&self, frozen: &Frozen<T>) -> Result<()> {
+        let _writing = self.lock_file(WRITERS, FlockArg::LockShared)?;
+        frozen.save(self.file(frozen.name()))
+    }
+
+    /// Removes what writers have left that were killed, unless somebody writes now.
+    fn sweep(&self) -> Result<()> {
+        let alone = self.lock_file(WRITERS, FlockArg::LockExclusiveNonblock)?;
+        if alone.is_none() {
+            return Ok(());
+        }
+        let failed = |step| failed(&self.path, step);
+        for entry in std::fs::read_dir(&self.path).map_err(failed("list"))? {
+            let entry = entry.map_err(failed("list"))?;
+            if entry
+                .file_name()
+                .as_bytes()
+                .starts_with(TEMPORARY.as_bytes())
+            {
+                std::fs::remove_file(entry.path()).map_err(failed("sweep"))?;
+            }
+        }
+        Ok(())
     }
 
     /// Where the generation of a cache is kept.
-    pub(super) fn file(&self, name: &str) -> PathBuf {
+    fn file(&self, name: &str) -> PathBuf {
         self.path.join(format!("{name}.floe"))
     }
 
@@ -82,17 +116,22 @@ impl Directory {
 
     /// Takes the turn to build a cache; `None` if another process has it and `wait` is false.
     pub(super) fn lock(&self, name: &str, wait: bool) -> Result<Option<Turn>> {
-        let path = self.path.join(format!("{name}.lock"));
+        let how = match wait {
+            true => FlockArg::LockExclusive,
+            false => FlockArg::LockExclusiveNonblock,
+        };
+        self.lock_file(&format!("{name}.lock"), how)
+    }
+
+    /// Locks a file of the directory; `None` if that would mean to wait and must not.
+    fn lock_file(&self, file: &str, how: FlockArg) -> Result<Option<Turn>> {
+        let path = self.path.join(file);
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         let (mut file, _) = open_own(&mut options, &path).map_err(failed(&path, "open"))?;
         let mode = Permissions::from_mode(0o600);
         file.set_permissions(mode)
             .map_err(failed(&path, "set the mode"))?;
-        let how = match wait {
-            true => FlockArg::LockExclusive,
-            false => FlockArg::LockExclusiveNonblock,
-        };
         loop {
             match Flock::lock(file, how) {
                 Ok(lock) => {

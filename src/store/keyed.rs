@@ -337,7 +337,8 @@ impl<K: StoreKey> Plan<K> {
         let most = job.policy.max_idle_generations;
         let (dirty, vanished) = (&mut self.dirty, &mut self.vanished);
         self.idle.retain(|offset, last| {
-            let too_long = most.is_none_or(|most| job.label.generation - *last > most);
+            let too_long =
+                most.is_none_or(|most| job.label.generation.saturating_sub(*last) > most);
             let goes = dirty.remove(offset) || too_long;
             if goes {
                 vanished.insert(*offset);

@@ -10,13 +10,16 @@ use arc_swap::ArcSwapOption;
 
 use super::build::{Build, Built, Counts, Due, Job};
 use super::directory::Identity;
+use super::following::{Following, Standing};
 use super::report::{CacheReport, Outcome, Status};
 use super::{Shared, Turns};
+use crate::channel::Publisher;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
 use crate::inputs::{Changed, Sets, Touched, decode};
+use crate::parallel::catch;
 use crate::policy::{Facts, Policy, Verdict};
 use crate::region::Label;
 
@@ -26,6 +29,8 @@ pub(super) trait AnySlot: Send + Sync {
     fn refresh(&self, turns: Turns) -> CacheReport;
     fn invalidate(&self, what: Invalid);
     fn status(&self) -> Status;
+    /// The channel by which live workers follow it.
+    fn publisher(&self) -> Result<Publisher>;
     /// The paths among its inputs.
     #[cfg(feature = "watch")]
     fn paths(&self) -> Vec<std::path::PathBuf>;
@@ -52,6 +57,7 @@ pub(super) struct Slot<T: Content> {
     work: Mutex<Work>,
     invalid: Mutex<Invalidated>,
     tally: Mutex<Tally>,
+    following: Following,
 }
 
 /// What is known of the current generation by those who build the next.
@@ -117,6 +123,7 @@ impl<T: Content> Slot<T> {
             }),
             invalid: Mutex::default(),
             tally: Mutex::default(),
+            following: Following::default(),
         }
     }
 
@@ -177,7 +184,8 @@ impl<T: Content> Slot<T> {
         checked.map(|()| sets).map_err(invalid)
     }
 
-    /// Makes a generation the one that readers get. Handing it to live workers belongs here.
+    /// Makes a generation the one that readers get; those who follow it are told by
+    /// [`hand_over`](Self::hand_over), when it is known how long it is good for.
     fn publish(&self, frozen: Frozen<T>) {
         self.shared
             .values
@@ -317,7 +325,7 @@ impl<T: Content> Slot<T> {
         let job = Job {
             label: Label {
                 name: self.name.clone(),
-                generation: generation + 1,
+                generation: generation.saturating_add(1),
             },
             earlier: current.as_deref(),
             sets: &work.sets,
@@ -354,7 +362,7 @@ impl<T: Content> Slot<T> {
             Some(frozen) => {
                 if let Some(directory) = &self.shared.directory {
                     // What could not be saved is published all the same.
-                    let saved = frozen.save(directory.file(&self.name));
+                    let saved = directory.save(&frozen);
                     note = saved.err().map(|error| error.to_string());
                     work.saved = directory.identity(&self.name);
                 }
@@ -387,6 +395,37 @@ impl<T: Content> Slot<T> {
             self.note_deadlines(&facts, &Verdict::Fresh, now);
         }
         self.report(Outcome::Failed, Some(why), None, Some(message))
+    }
+
+    /// Tells live workers of the newest generation.
+    fn hand_over(&self) -> Result<()> {
+        let Some(newest) = self.current.load_full() else {
+            return Ok(());
+        };
+        let now = self.shared.clock.now();
+        let until = self.served_until.load(Ordering::Relaxed);
+        let left = Duration::from_nanos(until.saturating_sub(now.boot_nanos));
+        let tally = lock(&self.tally);
+        let standing = Standing {
+            // What seems to come from the future may be of any age.
+            age: tally.built.map_or(Duration::ZERO, |built| {
+                now.since(&built).unwrap_or(Duration::MAX)
+            }),
+            served_for: (until != u64::MAX).then_some(left),
+            due_in: tally.due_in,
+            last_error: tally.last_error.clone(),
+        };
+        drop(tally);
+        self.following.hand_over(&newest, standing)
+    }
+
+    fn panicked(&self, work: &mut Work, message: String) -> CacheReport {
+        let error = Error::BuildPanicked {
+            name: self.name.clone(),
+            key: None,
+            message,
+        };
+        self.failed(work, "it was judged or built".to_owned(), error)
     }
 
     fn report(
@@ -440,13 +479,29 @@ impl<T: Content> AnySlot for Slot<T> {
             },
         };
         let report = match work {
-            Ok(mut work) => self.refresh_now(&mut work, turns),
+            // A closure may also panic where keys are compared or a verdict is asked for.
+            Ok(mut work) => match catch(|| self.refresh_now(&mut work, turns)) {
+                Ok(report) => report,
+                Err(message) => self.panicked(&mut work, message),
+            },
             Err(()) => self.report(Outcome::Busy, None, None, None),
         };
+        let handed_over = self.hand_over().err().map(|error| error.to_string());
         CacheReport {
             seconds: start.elapsed().as_secs_f64(),
+            error: report.error.or(handed_over),
             ..report
         }
+    }
+
+    fn publisher(&self) -> Result<Publisher> {
+        let Some(newest) = self.current.load_full() else {
+            let name = self.name.clone();
+            return Err(Error::NotBuilt { name });
+        };
+        let publisher = self.following.publisher(&newest)?;
+        self.hand_over()?;
+        Ok(publisher)
     }
 
     fn invalidate(&self, what: Invalid) {

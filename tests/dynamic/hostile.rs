@@ -369,9 +369,9 @@ fn an_entry_that_lies_is_told() {
     for (head, expected) in [
         (
             0_u32,
-            "an entry has 0 bytes, but needs 12 and has room for 32",
+            "an entry has 0 bytes, but needs 12 and has room for 24",
         ),
-        (3, "an entry has 48 bytes, but needs 12 and has room for 32"),
+        (7, "an entry has 28 bytes, but needs 12 and has room for 24"),
     ] {
         let bytes = forged(&frozen, |kind, bytes| {
             if kind == ARCHIVE {

@@ -3,7 +3,7 @@
 use floe::{Error, Frozen, Key, Map, MapBuilder};
 
 use crate::alone::alone;
-use crate::forge::{Forgery, INDEX, put_u32, u32_at};
+use crate::forge::{Forgery, INDEX, point, put_u32, u32_at};
 use crate::refusal::{assert_invalid_archive, assert_invalid_index, refused};
 use crate::sign::u64_at;
 
@@ -431,4 +431,43 @@ fn keys_and_values_that_are_not_valid_are_told_with_their_entry() {
     forged.archive()[text.unwrap()] = 0xff;
     let reason = assert_invalid_archive::<Map<String, u32>>(&forged.bytes());
     assert!(reason.starts_with("entry at offset 0: key: "), "{reason}");
+}
+
+/// Heads change when entries are carried over into the next generation, so that no value may have
+/// bytes of one; nor of an entry that is checked later.
+#[test]
+fn values_that_reach_into_heads() {
+    type Texts = Map<u64, Vec<u8>>;
+    // Head of 4 bytes, key at 8, pointer at 16 and length at 20, eight bytes of the value.
+    const VALUE: usize = 16;
+    let honest = Texts::freeze("texts", [0, 1, 2].map(|n| (n, vec![n as u8; 8]))).unwrap();
+    let pointing = |target: usize, length: u32| {
+        let mut forged = Forgery::of(&honest);
+        let archive = forged.archive();
+        assert_eq!(archive.len(), 3 * ENTRY);
+        point(archive, ENTRY + VALUE, target as i64);
+        put_u32(archive, ENTRY + VALUE + 4, length);
+        forged.bytes()
+    };
+    for (target, length) in [
+        (0, 1),
+        (3, 2),
+        (ENTRY - 1, 2),
+        (ENTRY, 4),
+        (24, 16),
+        (2 * ENTRY - 1, 2),
+        (2 * ENTRY, 1),
+        (2 * ENTRY + 24, 8),
+    ] {
+        let reason = assert_invalid_archive::<Texts>(&pointing(target, length));
+        assert!(
+            reason.contains("head of an entry"),
+            "{target} {length}: {reason}"
+        );
+    }
+    // What lies between the heads of earlier entries harms nobody.
+    for (target, length) in [(4, 28), (24, 8), (ENTRY + 4, 28)] {
+        let frozen = Frozen::<Texts>::from_bytes(&pointing(target, length)).unwrap();
+        assert_eq!(frozen[&1].len() as u32, length);
+    }
 }

@@ -12,6 +12,7 @@ mod random;
 mod read;
 mod recipes;
 mod refusal;
+mod saved;
 mod sign;
 mod types;
 mod values;

@@ -18,6 +18,7 @@ mod hostile_workers;
 mod programs;
 mod reading;
 mod sockets;
+mod stores;
 
 use std::{env, process::ExitCode};
 
@@ -63,6 +64,10 @@ fn main() -> ExitCode {
         hostile_clients::nonsense_gets_no_answer,
         hostile_clients::ten_thousand_silent_clients_hold_up_nobody,
         hostile_clients::want_of_descriptors_passes,
+        stores::workers_follow_a_store,
+        stores::followers_see_when_a_cache_expires,
+        stores::programs_and_clients_follow_a_store,
+        stores::a_store_tells_who_cannot_follow,
         hostile_brokers::lies_of_a_broker_are_errors,
         hostile_brokers::lies_of_an_owner_are_errors,
         hostile_brokers::a_lying_owner_cannot_take_back,

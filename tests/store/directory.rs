@@ -95,7 +95,8 @@ fn directories_of_others_and_planted_links_are_refused() {
     let path = |name: &str| home.path().join(name);
     fs::create_dir(path("open")).unwrap();
     fs::set_permissions(path("open"), Permissions::from_mode(0o755)).unwrap();
-    symlink("open", path("link")).unwrap();
+    drop(Store::open(path("own")).unwrap());
+    symlink("own", path("link")).unwrap();
     fs::write(path("file"), "").unwrap();
     for name in ["open", "link", "file", "none/below"] {
         let error = Store::open(path(name)).unwrap_err();
@@ -120,4 +121,17 @@ fn directories_of_others_and_planted_links_are_refused() {
     fs::write(directory.join("value.lock"), "").unwrap();
     fs::set_permissions(directory.join("value.lock"), Permissions::from_mode(0o666)).unwrap();
     assert_eq!(refresh(&store).outcome, Outcome::Failed);
+}
+
+#[test]
+fn what_a_killed_writer_left_is_swept() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("caches");
+    let store = Store::open(&directory).unwrap();
+    store.cache("value", Policy::new(), |_| Ok(1_u32)).unwrap();
+    refresh(&store);
+    fs::write(directory.join(".floe-killed"), "half").unwrap();
+    Store::open(&directory).unwrap();
+    assert!(!directory.join(".floe-killed").exists());
+    assert!(directory.join("value.floe").exists());
 }

@@ -110,3 +110,15 @@ fn one_bad_entry_leaves_the_cache_and_its_neighbours() {
     assert_eq!(store.refresh().unwrap().caches[0].rebuilt, 1);
     assert_eq!(pairs(&cache)[1].1, "few");
 }
+
+#[test]
+fn a_verdict_that_panics_is_a_failure_too() {
+    let store = Store::new();
+    let policy = Policy::new().custom(|_, _| panic!("no verdict"));
+    let cache = store.cache("judged", policy, |_| Ok(1_u32)).unwrap();
+    assert_eq!(refresh(&store).outcome, Outcome::Published);
+    let report = refresh(&store);
+    assert_eq!((report.outcome, report.generation), (Outcome::Failed, 1));
+    assert!(report.error.unwrap().contains("no verdict"));
+    assert_eq!(*cache.get().unwrap(), 1);
+}

@@ -158,6 +158,41 @@ fn entries_that_point_into_dropped_ones_still_read() {
     }
 }
 
+#[test]
+fn keys_that_go_and_come_one_by_one_keep_the_index_valid() {
+    // Texts, since numbers fill the lines of an index too evenly for any to overflow.
+    let name = |number: u64| format!("recipe {number}");
+    let store = Store::new();
+    let range = Arc::new(AtomicU64::new(0));
+    let first = Arc::clone(&range);
+    let cache = store.keyed(
+        "window",
+        Policy::new().inputs(),
+        move |inputs| {
+            let first = first.load(Ordering::Relaxed);
+            inputs.value("first", first.to_le_bytes());
+            // Every other step only takes a key away.
+            Ok((first..first / 2 + 1000).map(name).collect())
+        },
+        |name: &String, _| Ok(name.len() as u64),
+    );
+    let cache = cache.unwrap();
+    refresh(&store);
+    for first in 1..150_u64 {
+        range.store(first, Ordering::Relaxed);
+        store.set_value("first", first.to_le_bytes()).unwrap();
+        let report = refresh(&store);
+        assert_eq!(
+            (report.dropped, report.rebuilt),
+            (1, u64::from(first % 2 == 0))
+        );
+        let map = cache.get().unwrap();
+        let opened: Frozen<Map<String, u64>> = Frozen::from_bytes(map.as_bytes()).unwrap();
+        assert_eq!(opened.len() as u64, 1000 + first / 2 - first);
+        assert!(!opened.contains_key(&*name(first - 1)) && opened.contains_key(&*name(first)));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 

@@ -8,4 +8,6 @@ mod fixture;
 mod keyed;
 mod sources;
 mod timing;
+#[cfg(feature = "watch")]
+mod watching;
 mod whole;

@@ -1,0 +1,70 @@
+//! Handing the generations of a cache to workers that run.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::channel::Publisher;
+use crate::error::Result;
+use crate::frozen::{Content, Frozen};
+
+/// The channel of a cache, which is opened for the first one who follows it.
+///
+/// Only the owner of the store locks it, so no fork finds it locked.
+#[derive(Default)]
+pub(super) struct Following(Mutex<Option<Publisher>>);
+
+/// What is known of the newest generation.
+pub(super) struct Standing {
+    /// How long ago it was built, or found to be what a build gives.
+    pub(super) age: Duration,
+    /// How long it may still be served; none if it never expires.
+    pub(super) served_for: Option<Duration>,
+    pub(super) due_in: Option<Duration>,
+    pub(super) last_error: Option<String>,
+}
+
+impl Following {
+    /// The channel, over the newest generation if it was not open yet.
+    ///
+    /// # Errors
+    /// As [`Publisher::new`].
+    pub(super) fn publisher<T: Content>(&self, newest: &Frozen<T>) -> Result<Publisher> {
+        let mut publisher = self.lock();
+        match &*publisher {
+            Some(open) => Ok(open.clone()),
+            None => Ok(publisher.insert(Publisher::new(newest, None)?).clone()),
+        }
+    }
+
+    /// Brings those who follow the newest generation, if they do not have it, and what is known of
+    /// it.
+    ///
+    /// # Errors
+    /// [`Error::Channel`](crate::Error::Channel). They keep what they have; the next call tries
+    /// again.
+    pub(super) fn hand_over<T: Content>(
+        &self,
+        newest: &Frozen<T>,
+        standing: Standing,
+    ) -> Result<()> {
+        let Some(publisher) = &*self.lock() else {
+            return Ok(());
+        };
+        let Standing {
+            age,
+            served_for,
+            due_in,
+            last_error,
+        } = standing;
+        let expire_after = served_for.map(|left| age.saturating_add(left));
+        if publisher.generation()? < newest.generation() {
+            publisher.publish(newest, expire_after)?;
+        }
+        publisher.renew_aged(age, expire_after)?;
+        publisher.note(due_in, last_error)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Publisher>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
