@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs;
 use std::io::{Write, stderr};
 use std::time::Duration;
 
-use floe::Error;
-use floe::memory::{MappedRegion, Memory};
+use floe::memory::Memory;
 
 use super::Failure;
-use super::mappers::{Mappers, names};
 use super::output::{FAINT, Format, Output, counted, seconds};
+use super::processes::{Process, Scope};
 use super::table::{Cell, Column, Table};
 use super::target::Socket;
 
@@ -101,7 +99,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
-    let scope = Scope::of(arguments)?;
+    let scope = scope(arguments)?;
     let mut reading = scope.read(true)?;
     loop {
         output.clear(arguments.format)?;
@@ -118,6 +116,24 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Fail
     Ok(())
 }
 
+/// Asks brokers for the names of their caches, once: watching goes on when they have ended.
+fn scope(arguments: &Arguments) -> Result<Scope, Failure> {
+    let mut scope = Scope {
+        tree: arguments.tree,
+        ..Scope::default()
+    };
+    for subject in &arguments.subjects {
+        match subject {
+            Subject::Process(pid) => scope.pids.push(*pid),
+            Subject::Broker(socket) => {
+                let names = socket.list()?.into_iter().map(|cache| cache.name);
+                scope.caches.get_or_insert_default().extend(names);
+            }
+        }
+    }
+    Ok(scope)
+}
+
 /// Tells people how much they do not see, beside the rows that programs read.
 fn tell_unreadable(count: u64, format: Format, output: &mut Output) -> Result<(), Failure> {
     if count > 0 {
@@ -132,115 +148,6 @@ fn tell_unreadable(count: u64, format: Format, output: &mut Output) -> Result<()
         }
     }
     Ok(())
-}
-
-/// Which processes are read, each time anew.
-struct Scope {
-    pids: Vec<u32>,
-    tree: Option<u32>,
-    /// The caches of brokers, whose mappers are looked for.
-    caches: Option<BTreeSet<String>>,
-}
-
-/// What was read at one time.
-struct Reading {
-    processes: Vec<Process>,
-    unreadable: u64,
-}
-
-/// One process, as it was read.
-struct Process {
-    pid: u32,
-    name: String,
-    memory: Memory,
-    regions: Vec<MappedRegion>,
-}
-
-impl Scope {
-    /// Asks brokers for the names of their caches, once: watching goes on when they have ended.
-    fn of(arguments: &Arguments) -> Result<Self, Failure> {
-        let (mut pids, mut caches) = (Vec::from_iter(arguments.tree), None);
-        for subject in &arguments.subjects {
-            match subject {
-                Subject::Process(pid) => pids.push(*pid),
-                Subject::Broker(socket) => {
-                    let caches = caches.get_or_insert_with(BTreeSet::new);
-                    caches.append(&mut names(socket)?);
-                }
-            }
-        }
-        let tree = arguments.tree;
-        Ok(Self { pids, tree, caches })
-    }
-
-    /// Reads the processes that were asked for. Those that were named must be there at the `first`
-    /// reading; later ones, and others at any time, may be gone.
-    fn read(&self, first: bool) -> Result<Reading, Failure> {
-        let mut processes = Vec::new();
-        for pid in self.tree.map_or_else(|| self.pids.clone(), tree) {
-            let must_be_there = first && self.pids.contains(&pid);
-            processes.extend(Process::read(pid, must_be_there)?);
-        }
-        let mut unreadable = 0;
-        if let Some(caches) = &self.caches {
-            let mappers = Mappers::find();
-            unreadable = mappers.unreadable;
-            for pid in mappers.pids {
-                let Some(mut process) = Process::read(pid, false)? else {
-                    continue;
-                };
-                process.regions.retain(|it| caches.contains(&it.name));
-                if !process.regions.is_empty() && !self.pids.contains(&pid) {
-                    processes.push(process);
-                }
-            }
-        }
-        Ok(Reading {
-            processes,
-            unreadable,
-        })
-    }
-}
-
-impl Process {
-    /// Reads a process, which may be gone unless it must be there.
-    fn read(pid: u32, must_be_there: bool) -> Result<Option<Self>, Failure> {
-        let (memory, mut regions) = match Memory::with_regions(pid) {
-            Ok(read) => read,
-            Err(Error::ProcessGone { .. }) if !must_be_there => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        regions.sort_by(|a, b| (&a.name, a.generation).cmp(&(&b.name, b.generation)));
-        Ok(Some(Self {
-            pid,
-            name: command(pid),
-            memory,
-            regions,
-        }))
-    }
-}
-
-fn command(pid: u32) -> String {
-    let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    String::from_utf8_lossy(name.trim_ascii_end()).into_owned()
-}
-
-/// A process, then its descendants, parents before children.
-fn tree(root: u32) -> Vec<u32> {
-    let mut children: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
-    for process in procfs::process::all_processes().into_iter().flatten() {
-        if let Ok(stat) = process.and_then(|process| process.stat()) {
-            let parent = children.entry(stat.ppid as u32).or_default();
-            parent.insert(stat.pid as u32);
-        }
-    }
-    let (mut pids, mut waiting) = (Vec::new(), vec![root]);
-    while let Some(pid) = waiting.pop() {
-        pids.push(pid);
-        // Each set is taken once, so that a process that moved meanwhile makes no circle.
-        waiting.extend(children.remove(&pid).into_iter().flatten().rev());
-    }
-    pids
 }
 
 fn table(processes: &[Process]) -> Table {
