@@ -91,7 +91,6 @@ pub fn prometheus(list: &[ChannelStatus]) -> String {
         for status in list {
             if let Some(value) = value(status) {
                 let cache = status.name.replace('\\', "\\\\").replace('"', "\\\"");
-                let cache = cache.replace('\n', "\\n");
                 let _ = writeln!(page, "floe_{name}{{cache=\"{cache}\"}} {value}");
             }
         }

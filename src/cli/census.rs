@@ -35,6 +35,7 @@ Columns:
 Examples:
   floe census recipes.floe
   floe census recipes.floe --by path | head
+  floe census /run/server/floe.sock:recipes --by path
   floe census recipes.floe --html recipes.html && xdg-open recipes.html
   floe census recipes.floe --by path --format json | jq 'map(.saves) | add'
 

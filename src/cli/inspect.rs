@@ -26,6 +26,7 @@ use super::target::{self, Target};
 Examples:
   floe inspect recipes.floe
   ls -l /proc/4711/fd | grep memfd:floe; floe inspect /proc/4711/fd/9
+  floe inspect /run/server/floe.sock:recipes
   floe inspect --json recipes.floe | jq '.schema.types[].name'
 
 Exit codes: 0 done, 1 bad input, 2 wrong usage")]

@@ -7,6 +7,7 @@ use floe::Frozen;
 use serde_json::Value;
 
 use crate::brokers::{Served, publisher};
+use crate::floe;
 
 /// A watch of a broker that asks often, and what it writes.
 fn watch(served: &Served, arguments: &[&str]) -> (Child, BufReader<ChildStdout>) {
@@ -35,6 +36,10 @@ fn each_change_is_a_table_until_the_broker_ends() {
     let served = Served::of([&cache]);
     let (mut child, mut output) = watch(&served, &["--format=json"]);
     assert_eq!(next(&mut output)[0]["generation"], 1);
+    // Meanwhile it asks many times.
+    for _ in 0..5 {
+        floe(["ls", &served.path]).good();
+    }
     cache.publish(&cache.freeze(&2_u8).unwrap(), None).unwrap();
     assert_eq!(next(&mut output)[0]["generation"], 2);
     cache.note(None, Some("it rained".to_owned())).unwrap();
