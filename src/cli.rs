@@ -4,14 +4,18 @@ mod census;
 mod dump;
 mod fields;
 mod inspect;
+mod ls;
 mod mem;
+mod metrics;
 mod output;
+mod processes;
 mod progress;
 mod schema;
 mod table;
 mod target;
 mod treemap;
 mod verify;
+mod watch;
 
 use std::fmt;
 use std::io::{self, Write, stderr};
@@ -24,9 +28,11 @@ use output::{Output, printable};
 
 /// Look into frozen regions, and into the memory of the processes that map them
 ///
-/// A region of floe describes itself: no verb needs the Rust types that it was frozen from. FILE is
-/// a file that `Frozen::save` wrote, or the memory file of a running process as /proc/PID/fd/N;
-/// `floe mem PID` tells what a process has. No verb changes a region.
+/// A region of floe describes itself: no verb needs the Rust types that it was frozen from. TARGET is
+/// a file that `Frozen::save` wrote, the memory file of a running process as /proc/PID/fd/N, or
+/// SOCKET:NAME, the newest generation of a cache that a broker offers (`floe ls SOCKET` lists them).
+/// A path that exists is that file, colons or not. SOCKET alone is a broker as a whole. No verb
+/// changes a region.
 #[derive(Debug, Parser)]
 #[command(
     name = "floe",
@@ -48,6 +54,9 @@ enum Verb {
     Dump(dump::Arguments),
     Verify(verify::Arguments),
     Mem(mem::Arguments),
+    Ls(ls::Arguments),
+    Watch(watch::Arguments),
+    Metrics(metrics::Arguments),
 }
 
 const ENDING: &str = "\
@@ -63,6 +72,9 @@ Examples:
   floe dump recipes.floe zlib | jq      one entry as JSON
   floe verify *.floe && deploy          the full check
   floe mem --tree $(pgrep -o server)    what all its workers share
+  floe ls floe.sock                     the caches of a broker, and how they stand
+  floe dump floe.sock:recipes zlib      one entry of the newest generation
+  floe mem floe.sock                    who maps which generation
 
 Colours appear on a terminal only, and not if NO_COLOR is set.";
 
@@ -131,6 +143,9 @@ pub(crate) fn run() -> ExitCode {
         Verb::Dump(arguments) => dump::run(arguments, &mut output),
         Verb::Verify(arguments) => verify::run(arguments, &mut output),
         Verb::Mem(arguments) => mem::run(arguments, &mut output),
+        Verb::Ls(arguments) => ls::run(arguments, &mut output),
+        Verb::Watch(arguments) => watch::run(arguments, &mut output),
+        Verb::Metrics(arguments) => metrics::run(arguments, &mut output),
     };
     let Err(failure) = done.and_then(|()| Ok(output.flush()?)) else {
         return ExitCode::SUCCESS;

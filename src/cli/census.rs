@@ -14,7 +14,7 @@ use super::fields;
 use super::output::{FAINT, Format, Output, TITLE, counted, printable};
 use super::progress::Progress;
 use super::table::{Cell, Column, Table};
-use super::target::Target;
+use super::target::{self, Target};
 use super::treemap::page::page;
 use super::treemap::picture::picture;
 
@@ -35,13 +35,13 @@ Columns:
 Examples:
   floe census recipes.floe
   floe census recipes.floe --by path | head
+  floe census /run/server/floe.sock:recipes --by path
   floe census recipes.floe --html recipes.html && xdg-open recipes.html
   floe census recipes.floe --by path --format json | jq 'map(.saves) | add'
 
 Exit codes: 0 done, 1 bad input, 2 wrong usage")]
 pub(crate) struct Arguments {
-    /// The region: a file, or a memory file as /proc/PID/fd/N
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "TARGET", help = target::HELP)]
     target: Target,
 
     /// What a row stands for

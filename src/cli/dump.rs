@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::output::Output;
-use super::target::Target;
+use super::target::{self, Target};
 
 /// How many keys are named instead of one that is not there.
 const NEAREST: usize = 3;
@@ -23,14 +23,14 @@ Examples:
   floe dump recipes.floe | jq keys
   floe dump recipes.floe zlib
   floe dump ports.floe 443
+  floe dump /run/server/floe.sock:recipes zlib
   floe dump pairs.floe '[\"zlib\",3]'
   floe dump --jsonl recipes.floe | jq -r 'select(.value.depends == []) | .key'
 
 Exit codes: 0 done, 1 bad input, 2 wrong usage, 3 the map does not have the key: the three nearest
 keys are named")]
 pub(crate) struct Arguments {
-    /// The region: a file, or a memory file as /proc/PID/fd/N
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "TARGET", help = target::HELP)]
     target: Target,
 
     /// Dump only the value of this key: text plainly, any other key as JSON

@@ -12,7 +12,7 @@ use super::Failure;
 use super::output::{FAINT, Format, Output, TITLE, counted, printable};
 use super::schema;
 use super::table::{Cell, Column, Table};
-use super::target::Target;
+use super::target::{self, Target};
 
 /// Tell what a region says about itself: header, sections and types
 ///
@@ -26,12 +26,12 @@ use super::target::Target;
 Examples:
   floe inspect recipes.floe
   ls -l /proc/4711/fd | grep memfd:floe; floe inspect /proc/4711/fd/9
+  floe inspect /run/server/floe.sock:recipes
   floe inspect --json recipes.floe | jq '.schema.types[].name'
 
 Exit codes: 0 done, 1 bad input, 2 wrong usage")]
 pub(crate) struct Arguments {
-    /// The region: a file, or a memory file as /proc/PID/fd/N
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "TARGET", help = target::HELP)]
     target: Target,
 
     /// Tell it as one JSON object, with the schema as it is stored

@@ -1,25 +1,29 @@
 //! `floe mem`: what memory processes use, and what of it are frozen regions.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::Write;
-use std::thread;
+use std::ffi::OsString;
+use std::io::{Write, stderr};
 use std::time::Duration;
 
-use floe::Error;
-use floe::memory::{MappedRegion, Memory, Unreadable};
+use floe::memory::Memory;
 
 use super::Failure;
-use super::output::{Format, Output};
+use super::output::{FAINT, Format, Output, counted, seconds};
+use super::processes::{Process, Scope};
 use super::table::{Cell, Column, Table};
+use super::target::Socket;
 
 /// Tell what memory processes use, and what of it are frozen regions
 ///
 /// Below each process come the regions that it maps, as parts of it, found by the names of their
 /// memory files.
+///
+/// Of the SOCKET of a broker it tells who maps which generation of its caches: the processes that
+/// map one, and what they map of these caches alone. Caches of the same names that other owners
+/// have frozen are among them.
 #[derive(Debug, clap::Args)]
 #[command(
-    override_usage = "floe mem [OPTIONS] <PID>...\n       floe mem [OPTIONS] --tree <PID>",
+    override_usage = "floe mem [OPTIONS] <PID|SOCKET>...\n       floe mem [OPTIONS] --tree <PID>",
     after_help = "\
 Columns:
   USS        pages that no other process maps
@@ -29,21 +33,26 @@ Columns:
   ANONYMOUS  pages of no file: 0 for a region proves that no page of it was copied
   SWAP       swapped out
 
+Below the total stands each generation, with how many processes map it. It takes memory until none
+does.
+
 Examples:
   floe mem 4711 4712
+  floe mem /run/server/floe.sock
   floe mem --tree $(pgrep -o server) --watch
   floe mem --tree 4711 --format csv > memory.csv
   floe mem --tree 4711 --format json | jq 'map(select(.region)) | map(.pss) | add'
 
-Exit codes: 0 done, 1 no such process or not permitted, 2 wrong usage"
+Exit codes: 0 done, 1 no such process or not permitted, or no broker answers, 2 wrong usage"
 )]
 pub(crate) struct Arguments {
-    /// The processes
-    #[arg(value_name = "PID", required_unless_present = "tree")]
-    pids: Vec<u32>,
+    /// Processes, or the socket of a broker: all processes that map a cache of it. What is a
+    /// number is a process; the socket 4711 is ./4711
+    #[arg(value_name = "PID|SOCKET", required_unless_present = "tree")]
+    subjects: Vec<Subject>,
 
     /// A process and all its descendants instead
-    #[arg(long, value_name = "PID", conflicts_with = "pids")]
+    #[arg(long, value_name = "PID", conflicts_with = "subjects")]
     tree: Option<u32>,
 
     /// Tell it again every second, or every SECONDS, until the processes have ended
@@ -62,6 +71,20 @@ pub(crate) struct Arguments {
     format: Format,
 }
 
+/// What the command line asks about.
+#[derive(Debug, Clone)]
+enum Subject {
+    Process(u32),
+    Broker(Socket),
+}
+
+impl From<OsString> for Subject {
+    fn from(argument: OsString) -> Self {
+        let number = argument.to_str().and_then(|text| text.parse().ok());
+        number.map_or_else(|| Self::Broker(argument.into()), Self::Process)
+    }
+}
+
 const COLUMNS: &[Column] = &[
     Column("pid", "PID"),
     Column("name", "NAME"),
@@ -76,101 +99,78 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
-    let mut processes = read(arguments, true)?;
-    while !processes.is_empty() {
-        if arguments.watch.is_some() && output.is_terminal() {
-            // Clears the screen.
-            write!(output, "\x1b[H\x1b[2J")?;
-        }
-        table(&processes).write(arguments.format, output)?;
+    let scope = scope(arguments)?;
+    let mut reading = scope.read(true)?;
+    loop {
+        output.clear(arguments.format)?;
+        table(&reading.processes).write(arguments.format, output)?;
+        tell_unreadable(reading.unreadable, arguments.format, output)?;
         output.flush()?;
         let Some(pause) = arguments.watch else { break };
-        thread::sleep(pause);
-        processes = read(arguments, false)?;
+        output.pause(pause)?;
+        reading = scope.read(false)?;
+        if reading.processes.is_empty() {
+            break;
+        }
     }
     Ok(())
 }
 
-/// One process, as it was read.
-struct Process {
-    pid: u32,
-    name: String,
-    memory: Memory,
-    regions: Vec<MappedRegion>,
-}
-
-/// Reads the processes that were asked for. Those that were named must be there at the `first`
-/// reading; later ones, and descendants at any time, may be gone.
-fn read(arguments: &Arguments, first: bool) -> Result<Vec<Process>, Failure> {
-    let pids = match arguments.tree {
-        Some(root) => tree(root),
-        None => arguments.pids.clone(),
+/// Asks brokers for the names of their caches, once: watching goes on when they have ended.
+fn scope(arguments: &Arguments) -> Result<Scope, Failure> {
+    let mut scope = Scope {
+        tree: arguments.tree,
+        ..Scope::default()
     };
-    let mut processes = Vec::with_capacity(pids.len());
-    for pid in pids {
-        let named = arguments.tree.is_none_or(|root| root == pid);
-        match Memory::with_regions(pid) {
-            Ok((memory, mut regions)) => {
-                regions.sort_by(|a, b| (&a.name, a.generation).cmp(&(&b.name, b.generation)));
-                let name = command(pid);
-                processes.push(Process {
-                    pid,
-                    name,
-                    memory,
-                    regions,
-                });
+    for subject in &arguments.subjects {
+        match subject {
+            Subject::Process(pid) => scope.pids.push(*pid),
+            Subject::Broker(socket) => {
+                let names = socket.list()?.into_iter().map(|cache| cache.name);
+                scope.caches.get_or_insert_default().extend(names);
             }
-            Err(Error::ReadProcess {
-                source: Unreadable::Gone,
-                ..
-            }) if !(first && named) => {}
-            Err(error) => return Err(error.into()),
         }
     }
-    Ok(processes)
+    Ok(scope)
 }
 
-fn command(pid: u32) -> String {
-    let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    String::from_utf8_lossy(name.trim_ascii_end()).into_owned()
-}
-
-/// A process, then its descendants, parents before children.
-fn tree(root: u32) -> Vec<u32> {
-    let mut children: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
-    for process in procfs::process::all_processes().into_iter().flatten() {
-        if let Ok(stat) = process.and_then(|process| process.stat()) {
-            let parent = children.entry(stat.ppid as u32).or_default();
-            parent.insert(stat.pid as u32);
+/// Tells people how much they do not see, beside the rows that programs read.
+fn tell_unreadable(count: u64, format: Format, output: &mut Output) -> Result<(), Failure> {
+    if count > 0 {
+        let processes = counted(count, "process", "processes");
+        let line = format!("{processes} could not be read, for want of permission");
+        match format {
+            Format::Table => {
+                output.styled(FAINT, line)?;
+                writeln!(output)?;
+            }
+            Format::Json | Format::Csv => writeln!(stderr(), "floe: {line}")?,
         }
     }
-    let (mut pids, mut waiting) = (Vec::new(), vec![root]);
-    while let Some(pid) = waiting.pop() {
-        pids.push(pid);
-        // Each set is taken once, so that a process that moved meanwhile makes no circle.
-        waiting.extend(children.remove(&pid).into_iter().flatten().rev());
-    }
-    pids
+    Ok(())
 }
 
 fn table(processes: &[Process]) -> Table {
     let mut table = Table::new(COLUMNS);
-    let mut regions: BTreeMap<(&str, u64), Memory> = BTreeMap::new();
+    let mut regions: BTreeMap<(&str, u64), (BTreeSet<u32>, Memory)> = BTreeMap::new();
     for process in processes {
         let pid = Cell::Number(u64::from(process.pid));
         let name = Cell::text(&process.name);
         table.push(row(pid.clone(), name.clone(), None, process.memory));
         for region in &process.regions {
             let place = (region.name.as_str(), region.generation);
-            *regions.entry(place).or_default() += region.memory;
+            let (mappers, memory) = regions.entry(place).or_default();
+            mappers.insert(process.pid);
+            *memory += region.memory;
             let (pid, name) = (pid.clone().ditto(), name.clone().ditto());
             table.push_part(row(pid, name, Some(place), region.memory));
         }
     }
     let all = processes.iter().map(|process| process.memory).sum();
     table.push_total(row(Cell::Empty, Cell::text("total"), None, all));
-    for (place, memory) in regions {
-        table.push_total(row(Cell::Empty, Cell::Empty, Some(place), memory));
+    for (place, (mappers, memory)) in regions {
+        let mappers = counted(mappers.len() as u64, "process", "processes");
+        table.push_total(row(Cell::Empty, Cell::text(mappers), Some(place), memory));
     }
     table
 }
@@ -191,11 +191,4 @@ fn row(pid: Cell, name: Cell, region: Option<(&str, u64)>, memory: Memory) -> Ve
     let mut cells = vec![pid, name, region, generation];
     cells.extend(amounts.map(Cell::Bytes));
     cells
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse().map(Duration::try_from_secs_f64) {
-        Ok(Ok(duration)) if !duration.is_zero() => Ok(duration),
-        _ => Err("expected a number of seconds above 0, such as 0.5".to_owned()),
-    }
 }

@@ -1,11 +1,15 @@
 //! Where answers go, and in which form.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write, stdout};
+use std::os::fd::AsFd;
+use std::time::Duration;
 use std::{env, fmt};
 
 use clap::ValueEnum;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use indicatif::HumanCount;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 pub(crate) const TITLE: Style = Style::new().bold();
 pub(crate) const FAINT: Style = Style::new().dimmed();
@@ -56,6 +60,32 @@ impl Output {
         self.terminal
     }
 
+    /// Makes room for the next of several tables, where people see one at a time.
+    pub(crate) fn clear(&mut self, format: Format) -> io::Result<()> {
+        match self.terminal && format == Format::Table {
+            true => write!(self.writer, "\x1b[H\x1b[2J"),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits, but not for a reader that has gone.
+    ///
+    /// # Errors
+    /// `BrokenPipe`, as writing would.
+    pub(crate) fn pause(&self, duration: Duration) -> io::Result<()> {
+        let mut polled = [PollFd::new(
+            self.writer.get_ref().as_fd(),
+            PollFlags::empty(),
+        )];
+        let timeout = PollTimeout::try_from(duration.max(Duration::from_millis(1)))
+            .unwrap_or(PollTimeout::MAX);
+        match poll(&mut polled, timeout) {
+            Ok(0) | Err(Errno::EINTR) => Ok(()),
+            Ok(_) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     /// Writes `text` in a style, where there are colours.
     pub(crate) fn styled(&mut self, style: Style, text: impl fmt::Display) -> io::Result<()> {
         if self.colours {
@@ -79,6 +109,14 @@ impl Write for Output {
 /// Text of others, harmless: a terminal obeys control characters, and a message is one line.
 pub(crate) fn printable(text: &str) -> String {
     text.replace(char::is_control, "?")
+}
+
+/// Seconds on the command line.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse().map(Duration::try_from_secs_f64) {
+        Ok(Ok(duration)) if !duration.is_zero() => Ok(duration),
+        _ => Err("expected a number of seconds above 0, such as 0.5".to_owned()),
+    }
 }
 
 /// A number of things: `1 entry`, `1,036 entries`.

@@ -37,6 +37,8 @@ enum RowKind {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Cell {
     Empty,
+    /// Something that is not known, or is not there.
+    Absent,
     Text(String),
     /// The same as in a row above: people need not see it again.
     Ditto(Box<Cell>),
@@ -45,6 +47,11 @@ pub(crate) enum Cell {
     Bytes(u64),
     /// From 0 to 1.
     Share(f64),
+    /// A duration, and how people are told it.
+    Seconds {
+        seconds: f64,
+        shown: String,
+    },
 }
 
 impl Table {
@@ -167,11 +174,13 @@ impl Cell {
     fn for_people(&self) -> String {
         match self {
             Self::Empty | Self::Ditto(_) => String::new(),
+            Self::Absent => "-".to_owned(),
             Self::Text(text) => printable(text),
             Self::Number(number) => number.to_string(),
             Self::Count(count) => HumanCount(*count).to_string(),
             Self::Bytes(count) => bytes(*count).to_string(),
             Self::Share(share) => format!("{:.1}", share * 100.0),
+            Self::Seconds { shown, .. } => shown.clone(),
         }
     }
 }
@@ -179,13 +188,14 @@ impl Cell {
 impl Serialize for Cell {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Empty => serializer.serialize_none(),
+            Self::Empty | Self::Absent => serializer.serialize_none(),
             Self::Text(text) => serializer.serialize_str(text),
             Self::Ditto(cell) => cell.serialize(serializer),
             Self::Number(number) | Self::Count(number) | Self::Bytes(number) => {
                 serializer.serialize_u64(*number)
             }
             Self::Share(share) => serializer.serialize_f64(*share),
+            Self::Seconds { seconds, .. } => serializer.serialize_f64(*seconds),
         }
     }
 }

@@ -1,40 +1,68 @@
 //! What a verb looks at: the one place that knows where the bytes of a region come from.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, File};
-use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 
+use floe::ChannelStatus;
 use floe::dynamic::Described;
 
 use super::Failure;
 
-/// A region on the command line: a file, or a memory file as `/proc/PID/fd/N`.
+/// What the verbs say about the argument.
+pub(crate) const HELP: &str = "\
+The region: a file, a memory file as /proc/PID/fd/N, or SOCKET:NAME, the newest generation of a \
+cache that a broker offers; `floe ls SOCKET` lists the names. A path that exists is that file, \
+colons or not";
+
+/// A region on the command line.
 #[derive(Debug, Clone)]
-pub(crate) struct Target(PathBuf);
+pub(crate) struct Target(OsString);
+
+/// Where the bytes are.
+enum Place {
+    File(PathBuf),
+    /// In the newest generation of a cache of a broker.
+    Cache(Socket, String),
+}
 
 impl Target {
     /// Opens the region and reads no more of it than is asked for. Damage elsewhere goes unnoticed.
     pub(crate) fn open(&self) -> Result<Described, Failure> {
-        Ok(Described::open(&self.0)?)
+        match self.place()? {
+            Place::File(path) => Ok(Described::open(path)?),
+            Place::Cache(socket, name) => {
+                let fd = socket.fetch(&name)?;
+                let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+                Described::open(path).map_err(|error| self.refuse(error))
+            }
+        }
     }
 
     /// Opens the region after a check of all digests, and of the seals if it is in memory: in
     /// place then, else as a sealed copy.
     pub(crate) fn load(&self) -> Result<Described, Failure> {
-        match self.memory_file() {
-            Some(file) => {
-                let refused = |error| self.refuse(error);
-                Described::from_fd(file.into()).map_err(refused)
-            }
-            None => Ok(Described::load(&self.0)?),
+        let path = match self.place()? {
+            Place::Cache(socket, name) => return self.described(socket.fetch(&name)?),
+            Place::File(path) => path,
+        };
+        match memory_file(&path) {
+            Some(file) => self.described(file.into()),
+            None => Ok(Described::load(path)?),
         }
     }
 
     /// Whether the region is in memory, where others may map it.
     pub(crate) fn is_memory_file(&self) -> bool {
-        self.memory_file().is_some()
+        match self.place() {
+            Ok(Place::File(path)) => memory_file(&path).is_some(),
+            Ok(Place::Cache(..)) => true,
+            Err(_) => false,
+        }
     }
 
     /// Adds the target to an error that does not tell it.
@@ -43,17 +71,94 @@ impl Target {
         Failure::In { target, reason }
     }
 
-    fn memory_file(&self) -> Option<File> {
-        let kind = fs::metadata(&self.0).ok()?;
-        // Opening something else, such as a FIFO, might not return.
-        let file = kind.is_file().then(|| File::open(&self.0).ok())??;
-        let shown = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
-        shown
-            .as_os_str()
-            .as_encoded_bytes()
-            .starts_with(b"/memfd:")
-            .then_some(file)
+    fn described(&self, fd: OwnedFd) -> Result<Described, Failure> {
+        Described::from_fd(fd).map_err(|error| self.refuse(error))
     }
+
+    /// Tells a file from a cache: a path that exists wins, and else what stands before a colon and
+    /// is a socket.
+    fn place(&self) -> Result<Place, Failure> {
+        let whole = Path::new(&self.0);
+        if is_socket(whole) {
+            return Err(self.without_name(&Socket(whole.to_owned())));
+        }
+        if whole.exists() {
+            return Ok(Place::File(whole.to_owned()));
+        }
+        let colons = self.0.as_bytes().iter().enumerate();
+        let colons = colons.filter(|(_, byte)| **byte == b':');
+        let mut splits = colons.map(|(colon, _)| {
+            let (path, name) = self.0.as_bytes().split_at(colon);
+            (Path::new(OsStr::from_bytes(path)), &name[1..])
+        });
+        let Some((path, name)) = splits.clone().find(|(path, _)| is_socket(path)) else {
+            return match splits.next_back() {
+                Some((path, _)) => Err(self.refuse(format_args!(
+                    "there is no such file, and {} is not a socket",
+                    path.display()
+                ))),
+                // Opening it tells what is the matter.
+                None => Ok(Place::File(whole.to_owned())),
+            };
+        };
+        let socket = Socket(path.to_owned());
+        match String::from_utf8_lossy(name).into_owned() {
+            name if name.is_empty() => Err(self.without_name(&socket)),
+            name => Ok(Place::Cache(socket, name)),
+        }
+    }
+
+    /// Lists what could have been meant.
+    fn without_name(&self, socket: &Socket) -> Failure {
+        let caches = match socket.list() {
+            Ok(caches) => caches,
+            Err(failure) => return failure,
+        };
+        let targets: Vec<String> = caches
+            .iter()
+            .map(|cache| format!("{socket}:{}", cache.name))
+            .collect();
+        self.refuse(match targets.is_empty() {
+            true => "a broker that offers no cache".to_owned(),
+            false => format!("a broker; name one of its caches: {}", targets.join(", ")),
+        })
+    }
+}
+
+/// The socket of a broker on the command line.
+#[derive(Debug, Clone)]
+pub(crate) struct Socket(PathBuf);
+
+impl Socket {
+    /// What the broker offers.
+    pub(crate) fn list(&self) -> Result<Vec<ChannelStatus>, Failure> {
+        if self.0.exists() && !is_socket(&self.0) {
+            let reason = "this is not the socket of a broker".to_owned();
+            let target = self.to_string();
+            return Err(Failure::In { target, reason });
+        }
+        Ok(floe::list(&self.0)?)
+    }
+
+    fn fetch(&self, name: &str) -> Result<OwnedFd, Failure> {
+        Ok(floe::fetch(&self.0, name)?)
+    }
+}
+
+fn is_socket(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+}
+
+fn memory_file(path: &Path) -> Option<File> {
+    let kind = fs::metadata(path).ok()?;
+    // Opening something else, such as a FIFO, might not return.
+    let file = kind.is_file().then(|| File::open(path).ok())??;
+    let shown = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+    shown
+        .as_os_str()
+        .as_encoded_bytes()
+        .starts_with(b"/memfd:")
+        .then_some(file)
 }
 
 impl fmt::Display for Target {
@@ -62,7 +167,19 @@ impl fmt::Display for Target {
     }
 }
 
+impl fmt::Display for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
 impl From<OsString> for Target {
+    fn from(argument: OsString) -> Self {
+        Self(argument)
+    }
+}
+
+impl From<OsString> for Socket {
     fn from(argument: OsString) -> Self {
         Self(argument.into())
     }

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::Failure;
 use super::inspect::holds;
 use super::output::{BAD, GOOD, Output, printable};
-use super::target::Target;
+use super::target::{self, Target};
 
 /// Check regions in full: every byte, every value, every key
 ///
@@ -17,12 +17,11 @@ use super::target::Target;
 Examples:
   floe verify recipes.floe
   floe verify /var/cache/server/*.floe && systemctl restart server
-  floe verify /proc/4711/fd/9
+  floe verify /proc/4711/fd/9 /run/server/floe.sock:recipes
 
 Exit codes: 0 all are good, 1 one is bad, 2 wrong usage")]
 pub(crate) struct Arguments {
-    /// The regions: files, or memory files as /proc/PID/fd/N
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "TARGET", required = true, help = target::HELP)]
     targets: Vec<Target>,
 }
 

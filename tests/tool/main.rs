@@ -3,6 +3,7 @@
 #[path = "../dynamic/announce.rs"]
 mod announce;
 mod bad_input;
+mod brokers;
 mod census;
 mod dump;
 #[path = "../hostile/forge.rs"]
@@ -13,6 +14,7 @@ mod mem;
 mod sign;
 mod streams;
 mod verify;
+mod watch;
 #[path = "../zoo/mod.rs"]
 mod zoo;
 

@@ -2,8 +2,10 @@
 
 use std::process::{Command, Stdio};
 
+use floe::Frozen;
 use serde_json::Value;
 
+use crate::brokers::{Served, publisher};
 use crate::{floe, recipes};
 
 fn rows(run: crate::Run) -> Vec<Value> {
@@ -105,4 +107,60 @@ fn watching_ends_with_the_processes() {
     child.wait().unwrap();
     assert!(lines.all(|line| line.is_ok()));
     assert!(watch.wait().unwrap().success());
+}
+
+/// Generations of other caches are left out; processes that map none as well.
+#[test]
+fn a_broker_tells_who_maps_which_generation() {
+    let first = Frozen::freeze("mapped", &1_u8).unwrap();
+    let other = recipes(3);
+    let cache = publisher(&first);
+    let served = Served::of([&cache]);
+    let second = cache.freeze(&2_u8).unwrap();
+    cache.publish(&second, None).unwrap();
+
+    let run = floe(["mem", &served.path, "--format", "json"]);
+    let unreadable = std::fs::read("/proc/1/maps").is_err();
+    assert!(
+        !unreadable || run.errors.contains("could not be read"),
+        "{}",
+        run.errors
+    );
+    assert_eq!(run.code, 0);
+    let rows: Vec<Value> = serde_json::from_str(&run.output).unwrap();
+    let own: Vec<&Value> = rows
+        .iter()
+        .filter(|row| row["pid"] == std::process::id())
+        .collect();
+    let regions: Vec<_> = own
+        .iter()
+        .map(|row| (&row["region"], &row["generation"]))
+        .collect();
+    let mapped = Value::from("mapped");
+    let expected = [
+        (&Value::Null, &Value::Null),
+        (&mapped, &1.into()),
+        (&mapped, &2.into()),
+    ];
+    assert_eq!(regions, expected);
+    let mappers = rows.iter().filter(|row| row["region"] == "mapped");
+    assert_eq!(
+        mappers.count(),
+        rows.iter()
+            .filter(|row| row["region"] != Value::Null)
+            .count()
+    );
+
+    let table = floe(["mem", &served.path]).output;
+    let words = table.split_whitespace().collect::<Vec<_>>().join(" ");
+    for generation in [1, 2] {
+        // One that another test starts maps what this one does, until it is another program.
+        let told = |count| words.contains(&format!(" {count} mapped {generation} "));
+        assert!(told("process") || told("processes"), "{table}");
+    }
+    assert!(
+        !unreadable || table.contains("could not be read"),
+        "{table}"
+    );
+    drop((first, second, other));
 }

@@ -5,7 +5,9 @@ use std::process::{Command, Stdio};
 
 use crate::{Saved, floe, recipes};
 
-const VERBS: [&str; 5] = ["inspect", "census", "dump", "verify", "mem"];
+const VERBS: [&str; 8] = [
+    "inspect", "census", "dump", "verify", "mem", "ls", "watch", "metrics",
+];
 
 #[test]
 fn wrong_usage_is_2() {
@@ -27,7 +29,13 @@ fn wrong_usage_is_2() {
         "mem --format xml 1",
         "mem --watch=0 1",
         "mem --watch=x 1",
-        "mem one",
+        "mem --tree one",
+        "ls",
+        "ls a b",
+        "ls --format xml a",
+        "watch",
+        "watch --every 0 a",
+        "metrics",
     ] {
         let run = floe(line.split_whitespace());
         assert_eq!((run.code, run.output.as_str()), (2, ""), "{line}");
