@@ -63,7 +63,9 @@ const FILE_BYTES_PER_ENTRY: u64 = 1536;
 /// # Errors
 /// The reason why not.
 pub fn require_room(directory: &Path, entries: usize) -> Result<(), String> {
-    let needed = (1 << 20) + FILE_BYTES_PER_ENTRY.saturating_mul(entries as u64);
+    let needed = FILE_BYTES_PER_ENTRY
+        .saturating_mul(entries as u64)
+        .saturating_add(1 << 20);
     let system =
         statvfs(directory).map_err(|error| format!("cannot see what room is left: {error}"))?;
     let free = system.blocks_available() * system.fragment_size();
