@@ -50,6 +50,8 @@ fn main() -> ExitCode {
         hostile_workers::a_flooded_mailbox_is_cleared,
         hostile_workers::a_forged_region_is_not_taken,
         hostile_workers::a_mailbox_that_is_shut_down_keeps_its_readers,
+        hostile_workers::options_of_a_mailbox_are_undone,
+        hostile_workers::a_mailbox_that_takes_no_message_is_replaced,
         programs::a_program_follows_what_it_was_passed,
         programs::nothing_is_passed_to_others,
         programs::a_program_is_told_what_is_wrong,
