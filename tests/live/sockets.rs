@@ -3,6 +3,8 @@
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::sync::Barrier;
+use std::thread;
 
 use floe::{Broker, Error, Live, prefork};
 use nix::libc;
@@ -59,6 +61,25 @@ pub(crate) fn only_a_dead_socket_is_replaced() {
     assert_in_use(serve());
     let not_ours = floe::list(&socket.path).unwrap_err();
     assert!(matches!(not_ours, Error::Broker { .. }), "{not_ours}");
+}
+
+pub(crate) fn of_two_brokers_that_start_at_once_one_serves() {
+    let (publisher, _live) = channel();
+    let socket = Socket::new();
+    for round in 0..1000 {
+        let start = Barrier::new(2);
+        let serve = || {
+            start.wait();
+            Broker::serve(&socket.path, [&publisher])
+        };
+        let served = thread::scope(|scope| {
+            let other = scope.spawn(serve);
+            [serve(), other.join().unwrap()]
+        });
+        let (serving, refused): (Vec<_>, Vec<_>) = served.into_iter().partition(Result::is_ok);
+        assert_eq!(serving.len(), 1, "round {round}");
+        refused.into_iter().for_each(assert_in_use);
+    }
 }
 
 pub(crate) fn another_user_is_refused() {
