@@ -2,12 +2,15 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerPidfd;
 use rustix::fs::{FlockOperation, Mode, fchmod, flock};
 use rustix::io::Errno;
 use rustix::net::{
@@ -50,7 +53,8 @@ impl Place {
     }
 }
 
-/// Listens on a new socket of mode 0600. A socket that nobody listens on is replaced.
+/// Listens on a new socket of mode 0600. A socket that nobody listens on is replaced, also where a
+/// child of a dead broker has it open.
 pub(super) fn listen(path: &Path) -> io::Result<(OwnedFd, Place)> {
     let address = SocketAddrUnix::new(path)?;
     let socket = new_socket()?;
@@ -113,5 +117,23 @@ fn is_dead(path: &Path, address: &SocketAddrUnix) -> io::Result<bool> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         return Ok(false);
     }
-    Ok(connect(new_socket()?, address) == Err(Errno::CONNREFUSED))
+    let client = new_socket()?;
+    match connect(&client, address) {
+        Err(Errno::CONNREFUSED) => Ok(true),
+        // A child that was forked off a broker keeps the socket open, but serves nobody.
+        Ok(()) => Ok(has_ended(&client)),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Whether the process that listens at the other end has ended. Linux before 6.5 does not tell.
+fn has_ended(client: &OwnedFd) -> bool {
+    match getsockopt(client, PeerPidfd) {
+        Ok(process) => {
+            let mut polled = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+            poll(&mut polled, PollTimeout::ZERO) == Ok(1)
+        }
+        // Kernels that have no descriptor for a process that is gone say so by one of these.
+        Err(errno) => matches!(errno, nix::Error::ESRCH | nix::Error::EINVAL),
+    }
 }

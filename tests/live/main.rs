@@ -62,6 +62,7 @@ fn main() -> ExitCode {
         brokers::fork_serve_stop_fork,
         sockets::a_socket_is_for_its_user_alone,
         sockets::only_a_dead_socket_is_replaced,
+        sockets::a_socket_of_a_dead_process_is_replaced,
         sockets::of_two_brokers_that_start_at_once_one_serves,
         sockets::another_user_is_refused,
         hostile_clients::nonsense_gets_no_answer,
