@@ -58,6 +58,7 @@ fn main() -> ExitCode {
         programs::a_program_with_more_rights_than_its_parent_inherits_nothing,
         brokers::a_client_follows_without_the_broker,
         brokers::a_broker_lists_its_caches,
+        brokers::no_name_adds_a_line_to_the_page,
         brokers::a_client_is_told_what_is_wrong,
         brokers::fork_serve_stop_fork,
         sockets::a_socket_is_for_its_user_alone,
