@@ -249,7 +249,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Lets [`status`](Self::status) tell what workers count.
+    /// Lets [`status`](Self::status), and that of the [`Store`](crate::Store) which publishes here, tell
+    /// what workers count.
     ///
     /// # Errors
     /// [`Error::NotOwner`].

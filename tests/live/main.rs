@@ -72,6 +72,7 @@ fn main() -> ExitCode {
         stores::workers_follow_a_store,
         stores::followers_see_when_a_cache_expires,
         stores::programs_and_clients_follow_a_store,
+        stores::a_store_tells_what_workers_count,
         stores::a_store_tells_who_cannot_follow,
         hostile_brokers::lies_of_a_broker_are_errors,
         hostile_brokers::lies_of_an_owner_are_errors,
