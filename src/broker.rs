@@ -42,8 +42,10 @@ use socket::Place;
 /// the same user and of root only.
 ///
 /// The broker is a thread. So [`prefork::spawn`](crate::prefork::spawn) refuses while it runs: fork
-/// first, then serve. A child forked off in spite of it inherits no broker, and dropping it there does
-/// nothing.
+/// first, then serve. A child forked off in spite of it has the socket open but no thread, and dropping
+/// the broker there does nothing. Should the owner be killed, clients find nobody who answers until the
+/// next owner serves, which takes the place of the socket; before Linux 6.5 it can only do so once the
+/// child has ended as well.
 ///
 /// Dropping the broker ends the thread and removes the socket.
 ///

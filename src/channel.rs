@@ -24,13 +24,15 @@
 //! inherits the owner's end as well. That cannot change what anybody reads: a region is taken only
 //! if it is the memory file that the control page announces (a process that may trace the owner can
 //! do anything in it, and needs no channel for that). Readers then keep the generation that
-//! they have; the next publication fills the mailbox again. Where one has shut the mailbox down, it gets
-//! replaced, for those who come later.
+//! they have; the next publication fills the mailbox again. Options of the socket that somebody has set
+//! are undone by whoever finds nothing. Where a mailbox is shut down, or still does not hold what was
+//! sent, it gets replaced, for those who come later.
 
 mod control;
 mod handover;
 mod identity;
 mod mailbox;
+mod options;
 mod publisher;
 mod status;
 mod subscription;

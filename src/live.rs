@@ -207,6 +207,10 @@ impl<T: Content> Live<T> {
 
     /// A descriptor for `poll` and the like, by which an event loop learns of new generations.
     ///
+    /// It is a value of its own, and the handle no [`AsFd`](std::os::fd::AsFd): an event loop keeps it
+    /// borrowed while `get` needs `&mut self`, and the handle may be older than the fork, which the
+    /// descriptor must not be.
+    ///
     /// # Errors
     /// [`Error::Channel`].
     pub fn watch(&self) -> Result<Watch> {

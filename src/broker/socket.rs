@@ -2,10 +2,15 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerPidfd;
 use rustix::fs::{FlockOperation, Mode, fchmod, flock};
 use rustix::io::Errno;
 use rustix::net::{
@@ -15,6 +20,10 @@ use rustix::net::{
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;
+/// How long a broker waits for others that start in the same directory.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between attempts to lock the directory.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// A socket's path, and which file it is.
 #[derive(Debug)]
@@ -44,15 +53,16 @@ impl Place {
     }
 }
 
-/// Listens on a new socket of mode 0600. A socket that nobody listens on is replaced.
+/// Listens on a new socket of mode 0600. A socket that nobody listens on is replaced, also where a
+/// child of a dead broker has it open.
 pub(super) fn listen(path: &Path) -> io::Result<(OwnedFd, Place)> {
     let address = SocketAddrUnix::new(path)?;
     let socket = new_socket()?;
     // The file gets the mode of the socket, so it is never open to others.
     fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    let _lock = DirectoryLock::over(path)?;
     match bind(&socket, &address) {
         Err(Errno::ADDRINUSE) => {
-            let _lock = lock_directory(path)?;
             if !is_dead(path, &address)? {
                 return Err(Errno::ADDRINUSE.into());
             }
@@ -74,16 +84,32 @@ fn new_socket() -> io::Result<OwnedFd> {
     )?)
 }
 
-/// Of several brokers that find the same dead socket, one replaces it. The lock ends with the file.
-fn lock_directory(path: &Path) -> io::Result<File> {
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let directory = File::open(directory)?;
-    match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::WOULDBLOCK) => Err(Errno::ADDRINUSE.into()),
-        locked => Ok(locked.map(|()| directory)?),
+/// Held from before a socket is bound until it listens: in between, another broker would take it for
+/// a dead one.
+struct DirectoryLock(File);
+
+impl DirectoryLock {
+    fn over(path: &Path) -> io::Result<Self> {
+        let directory = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let directory = File::open(directory)?;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK) if Instant::now() < until => thread::sleep(PAUSE),
+                Err(Errno::WOULDBLOCK) => return Err(Errno::ADDRINUSE.into()),
+                locked => return Ok(locked.map(|()| Self(directory))?),
+            }
+        }
+    }
+}
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // A child that is forked meanwhile has the same lock, which closing would leave to it.
+        let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }
 
@@ -91,5 +117,23 @@ fn is_dead(path: &Path, address: &SocketAddrUnix) -> io::Result<bool> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         return Ok(false);
     }
-    Ok(connect(new_socket()?, address) == Err(Errno::CONNREFUSED))
+    let client = new_socket()?;
+    match connect(&client, address) {
+        Err(Errno::CONNREFUSED) => Ok(true),
+        // A child that was forked off a broker keeps the socket open, but serves nobody.
+        Ok(()) => Ok(has_ended(&client)),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Whether the process that listens at the other end has ended. Linux before 6.5 does not tell.
+fn has_ended(client: &OwnedFd) -> bool {
+    match getsockopt(client, PeerPidfd) {
+        Ok(process) => {
+            let mut polled = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+            poll(&mut polled, PollTimeout::ZERO) == Ok(1)
+        }
+        // Kernels that have no descriptor for a process that is gone say so by one of these.
+        Err(errno) => matches!(errno, nix::Error::ESRCH | nix::Error::EINVAL),
+    }
 }

@@ -7,11 +7,12 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::io::ioctl_fionread;
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{
     AddressFamily, RecvFlags, Shutdown, SocketFlags, SocketType, recv, shutdown, socketpair,
 };
 
+use super::options::restore;
 use crate::message::{Received, receive, send};
 
 /// A message is the number of a generation.
@@ -44,6 +45,13 @@ pub(super) fn create() -> io::Result<(OwnedFd, OwnedFd)> {
 /// `WouldBlock` if there is none; `InvalidData` if it is not of the owner's making; `EMFILE` if
 /// there is no room for its descriptor.
 pub(super) fn peek(receiver: impl AsFd) -> io::Result<Letter> {
+    look(&receiver).or_else(|_| {
+        restore(&receiver);
+        look(&receiver)
+    })
+}
+
+fn look(receiver: impl AsFd) -> io::Result<Letter> {
     let mut generation = [0; MESSAGE];
     let Received {
         length,
@@ -55,12 +63,32 @@ pub(super) fn peek(receiver: impl AsFd) -> io::Result<Letter> {
             generation: u64::from_ne_bytes(generation),
             region: descriptors.remove(0),
         }),
-        (MESSAGE, 0) if truncated => Err(rustix::io::Errno::MFILE.into()),
+        (MESSAGE, 0) if truncated => Err(Errno::MFILE.into()),
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 
-/// Sends a message; where others have filled the queue, makes room first.
+/// Whether readers find a generation. Without a descriptor to look with, it is taken to be there.
+pub(super) fn holds(receiver: impl AsFd, generation: u64) -> bool {
+    match peek(receiver) {
+        Ok(letter) => letter.generation == generation,
+        Err(error) => matches!(
+            Errno::from_io_error(&error),
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM)
+        ),
+    }
+}
+
+/// Whether sending failed for what another process has done to the mailbox.
+pub(super) fn is_spoiled(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::PermissionDenied
+    )
+}
+
+/// Sends a message; where others have filled the queue or let it take no descriptors, makes room
+/// first.
 pub(super) fn put(
     sender: impl AsFd,
     receiver: impl AsFd,
@@ -71,6 +99,10 @@ pub(super) fn put(
     match put() {
         Err(full) if full.kind() == io::ErrorKind::WouldBlock => {
             (0..MOST_REMOVED).any(|_| !remove(&receiver));
+            put()
+        }
+        Err(refused) if refused.kind() == io::ErrorKind::PermissionDenied => {
+            restore(&receiver);
             put()
         }
         other => other,

@@ -144,12 +144,14 @@ impl Publisher {
         let mut newest = self.newest()?;
         newest.check_continued_by(next)?;
         let deliver = |newest: &Newest| self.channel.deliver(newest, next.region(), expire_after);
-        match deliver(&newest) {
-            Err(Error::Channel { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
-                newest.replace_mailbox()?;
-                deliver(&newest)?;
-            }
-            other => other?,
+        let reached = match deliver(&newest) {
+            Ok(()) => mailbox::holds(newest.subscription.mailbox(), next.generation()),
+            Err(Error::Channel { source, .. }) if mailbox::is_spoiled(&source) => false,
+            Err(error) => return Err(error),
+        };
+        if !reached {
+            newest.replace_mailbox()?;
+            deliver(&newest)?;
         }
         newest.content = Box::new(next.clone());
         Ok(())
@@ -247,7 +249,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Lets [`status`](Self::status) tell what workers count.
+    /// Lets [`status`](Self::status), and that of the [`Store`](crate::Store) which publishes here, tell
+    /// what workers count.
     ///
     /// # Errors
     /// [`Error::NotOwner`].
@@ -390,8 +393,8 @@ impl Newest {
         })
     }
 
-    /// Opens another mailbox, when a hostile worker has shut down the one that it shared. Its
-    /// readers keep what they have; those to come get the new one.
+    /// Opens another mailbox, when a hostile worker has spoiled the one that it shared. Its readers
+    /// keep what they have; those to come get the new one.
     fn replace_mailbox(&mut self) -> Result<()> {
         let Subscription { name, control, .. } = &*self.subscription;
         let failed = |source| opening_failed(name, source);

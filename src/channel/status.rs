@@ -90,12 +90,18 @@ pub fn prometheus(list: &[ChannelStatus]) -> String {
         let _ = writeln!(page, "# HELP floe_{name} {help}\n# TYPE floe_{name} gauge");
         for status in list {
             if let Some(value) = value(status) {
-                let cache = status.name.replace('\\', "\\\\").replace('"', "\\\"");
+                let cache = escaped(&status.name);
                 let _ = writeln!(page, "floe_{name}{{cache=\"{cache}\"}} {value}");
             }
         }
     }
     page
+}
+
+/// As the text format writes the value of a label.
+fn escaped(label: &str) -> String {
+    let doubled = label.replace('\\', "\\\\");
+    doubled.replace('"', "\\\"").replace('\n', "\\n")
 }
 
 mod seconds {

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::channel::Publisher;
+use crate::channel::{ChannelStatus, Publisher};
 use crate::error::Result;
 use crate::frozen::{Content, Frozen};
 
@@ -62,6 +62,11 @@ impl Following {
         }
         publisher.renew_aged(age, expire_after)?;
         publisher.note(due_in, last_error)
+    }
+
+    /// What the channel tells, if anybody follows the cache.
+    pub(super) fn status(&self) -> Option<ChannelStatus> {
+        self.lock().as_ref()?.status().ok()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Publisher>> {

@@ -110,6 +110,10 @@ pub struct Status {
     pub failures: u64,
     /// How often it was built for which kind of reason.
     pub reasons: BTreeMap<&'static str, u64>,
+    /// Lookups of workers, if its publisher was told to [report](crate::Publisher::report) them.
+    pub lookups: Option<u64>,
+    /// Those of them that found nothing.
+    pub misses: Option<u64>,
 }
 
 impl fmt::Display for Report {

@@ -518,6 +518,7 @@ impl<T: Content> AnySlot for Slot<T> {
         let current = self.current.load_full();
         let current = current.as_deref();
         let (entries, garbage) = current.map_or((0, 0), |it| self.build.size(it));
+        let counted = self.following.status();
         let tally = lock(&self.tally);
         Status {
             name: self.name.clone(),
@@ -535,6 +536,8 @@ impl<T: Content> AnySlot for Slot<T> {
             unchanged: tally.unchanged,
             failures: tally.failures,
             reasons: tally.reasons.clone(),
+            lookups: counted.as_ref().and_then(|it| it.lookups),
+            misses: counted.as_ref().and_then(|it| it.misses),
         }
     }
 

@@ -64,6 +64,18 @@ pub(crate) fn a_broker_lists_its_caches() {
     );
 }
 
+/// A broker that lies may list any name.
+pub(crate) fn no_name_adds_a_line_to_the_page() {
+    let (publisher, _live) = channel();
+    let mut status = publisher.status().unwrap();
+    let lines = prometheus(std::slice::from_ref(&status)).lines().count();
+    status.name = "a\"} 1\nfloe_failing{cache=\"b\\".to_owned();
+    let page = prometheus(&[status]);
+    assert_eq!(page.lines().count(), lines, "{page}");
+    let escaped = r#"floe_failing{cache="a\"} 1\nfloe_failing{cache=\"b\\"} 0"#;
+    assert!(page.lines().any(|line| line == escaped), "{page}");
+}
+
 pub(crate) fn a_client_is_told_what_is_wrong() {
     let (publisher, _live) = channel();
     let socket = Socket::new();

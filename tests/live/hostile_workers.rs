@@ -1,5 +1,6 @@
 //! A worker that means harm reaches nobody's data.
 
+use std::ffi::c_int;
 use std::fs;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::process;
@@ -7,6 +8,7 @@ use std::ptr::NonNull;
 
 use floe::{Error, Frozen, Live, prefork};
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 
 use crate::attacks::{ATTACKS, Target, attacked};
@@ -134,6 +136,69 @@ pub(crate) fn a_mailbox_that_is_shut_down_keeps_its_readers() {
     assert_eq!(read(&mut live), 1);
     let mut fresh = publisher.subscribe::<Numbers>().unwrap();
     assert_eq!(read(&mut fresh), 2);
+    publish_next(&publisher);
+    assert_eq!((read(&mut live), read(&mut fresh)), (1, 3));
+}
+
+/// Sets an option of a socket.
+fn set<T>(socket: BorrowedFd, option: c_int, value: T) {
+    // SAFETY: the kernel reads a `T`, which is what lies at its address until the call returns.
+    let set = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            option,
+            (&raw const value).cast(),
+            size_of::<T>() as libc::socklen_t,
+        )
+    };
+    // Older kernels do not know every option.
+    let set = Errno::result(set);
+    assert!(matches!(set, Ok(_) | Err(Errno::ENOPROTOOPT)), "{set:?}");
+}
+
+pub(crate) fn options_of_a_mailbox_are_undone() {
+    const SO_PASSRIGHTS: c_int = 83;
+    for (option, value) in [
+        (libc::SO_PASSCRED, 1),
+        (libc::SO_PASSSEC, 1),
+        (libc::SO_PASSPIDFD, 1),
+        (libc::SO_TIMESTAMP, 1),
+        (libc::SO_TIMESTAMPNS, 1),
+        (libc::SO_PEEK_OFF, 0),
+        (SO_PASSRIGHTS, 0),
+    ] {
+        let (publisher, mut live) = channel();
+        let mut late = live.clone();
+        for generation in [2, 3] {
+            disturb(|ends| ends.iter().for_each(|end| set(*end, option, value)));
+            assert_eq!(publish_next(&publisher), generation);
+            let mut fresh = publisher.subscribe::<Numbers>().unwrap();
+            let read = [&mut live, &mut late, &mut fresh].map(read);
+            assert_eq!(read, [generation; 3], "option {option}");
+        }
+    }
+}
+
+pub(crate) fn a_mailbox_that_takes_no_message_is_replaced() {
+    let (publisher, mut live) = channel();
+    disturb(|[_, reader]| {
+        let mut nothing_passes = libc::sock_filter {
+            code: (libc::BPF_RET | libc::BPF_K) as u16,
+            jt: 0,
+            jf: 0,
+            k: 0,
+        };
+        let program = libc::sock_fprog {
+            len: 1,
+            filter: &raw mut nothing_passes,
+        };
+        set(reader, libc::SO_ATTACH_FILTER, program);
+        set(reader, libc::SO_LOCK_FILTER, 1);
+    });
+    publish_next(&publisher);
+    assert_eq!(read(&mut live), 1);
+    let mut fresh = publisher.subscribe::<Numbers>().unwrap();
     publish_next(&publisher);
     assert_eq!((read(&mut live), read(&mut fresh)), (1, 3));
 }

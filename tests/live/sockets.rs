@@ -3,9 +3,14 @@
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::sync::Barrier;
+use std::thread;
 
 use floe::{Broker, Error, Live, prefork};
+use nix::errno::Errno;
 use nix::libc;
+use nix::sys::socket::sockopt::PeerPidfd;
+use nix::sys::socket::{Backlog, getsockopt, listen};
 use nix::sys::stat::{Mode, umask};
 
 use crate::fixture::{Numbers, Socket, channel};
@@ -59,6 +64,44 @@ pub(crate) fn only_a_dead_socket_is_replaced() {
     assert_in_use(serve());
     let not_ours = floe::list(&socket.path).unwrap_err();
     assert!(matches!(not_ours, Error::Broker { .. }), "{not_ours}");
+}
+
+/// A child forked off a broker has its socket open.
+pub(crate) fn a_socket_of_a_dead_process_is_replaced() {
+    let (publisher, _live) = channel();
+    let socket = Socket::new();
+    let listener = socket.listen();
+    if matches!(
+        getsockopt(&socket.connect(), PeerPidfd),
+        Err(Errno::ENOPROTOOPT)
+    ) {
+        eprintln!("not tested: needs Linux 6.5");
+        return;
+    }
+    assert_in_use(Broker::serve(&socket.path, [&publisher]));
+    let owner = prefork::spawn(1, |_| listen(&listener, Backlog::MAXCONN).unwrap());
+    owner.unwrap().join().unwrap();
+    let _broker = Broker::serve(&socket.path, [&publisher]).unwrap();
+    assert_eq!(floe::list(&socket.path).unwrap().len(), 1);
+}
+
+pub(crate) fn of_two_brokers_that_start_at_once_one_serves() {
+    let (publisher, _live) = channel();
+    let socket = Socket::new();
+    for round in 0..1000 {
+        let start = Barrier::new(2);
+        let serve = || {
+            start.wait();
+            Broker::serve(&socket.path, [&publisher])
+        };
+        let served = thread::scope(|scope| {
+            let other = scope.spawn(serve);
+            [serve(), other.join().unwrap()]
+        });
+        let (serving, refused): (Vec<_>, Vec<_>) = served.into_iter().partition(Result::is_ok);
+        assert_eq!(serving.len(), 1, "round {round}");
+        refused.into_iter().for_each(assert_in_use);
+    }
 }
 
 pub(crate) fn another_user_is_refused() {

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use floe::store::Outcome;
-use floe::{Clock, Error, Live, Moment, Policy, Store, prefork};
+use floe::{Clock, Counters, Error, Live, Moment, Policy, Store, prefork};
 use tempfile::TempDir;
 
 use crate::fixture::{Numbers, Socket, numbers, read};
@@ -136,6 +136,26 @@ pub(crate) fn programs_and_clients_follow_a_store() {
     assert_eq!(floe::list(&socket.path).unwrap()[0].generation, 3);
     drop(broker);
     assert!(program.ends() && client.ends());
+}
+
+pub(crate) fn a_store_tells_what_workers_count() {
+    let source = Source::new();
+    let counts = || {
+        let status = source.store.status().unwrap().remove(0);
+        (status.lookups, status.misses)
+    };
+    assert_eq!(counts(), (None, None));
+    let counters = Counters::for_workers(2).unwrap();
+    let publisher = source.store.publisher("numbers").unwrap();
+    publisher.report(&counters).unwrap();
+    let workers = prefork::spawn(2, |worker| {
+        let counter = counters.of(worker.index());
+        for found in [Some(1), None, Some(2)] {
+            counter.count(found);
+        }
+    });
+    workers.unwrap().join().unwrap();
+    assert_eq!(counts(), (Some(6), Some(2)));
 }
 
 pub(crate) fn a_store_tells_who_cannot_follow() {
