@@ -38,7 +38,7 @@ impl Described {
         };
         let checked = values.check(&root);
         checked.map_err(|fault| self.archive().error(*fault))?;
-        match EntryLayout::new(root.described()) {
+        match EntryLayout::new(self.description()) {
             Some(layout) => self.check_index(layout, root),
             None => Ok(()),
         }

@@ -6,7 +6,7 @@ use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::{BoxedError, Strategy};
 use rkyv::validation::ArchiveContextExt;
 
-use super::entry::{Entry, HEAD, head_is_garbage, head_length};
+use super::entry::{Entry, HEAD, entry_alignment, head_is_garbage, head_length};
 use super::index::{HEAD_LENGTH, IndexHead, Line, home, most_steps, next, tag};
 use super::key::Key;
 use crate::archive::{CheckStrategy, Collections, Seen, Validator};
@@ -98,12 +98,13 @@ impl EntryCheck {
     {
         self.validator.grow(archive);
         let shared = !entries_are_independent(description);
+        let alignment = entry_alignment(description);
         let seen = std::mem::take(&mut self.seen);
         let mut collections = Collections::resume(description, archive, seen);
         while self.offset < archive.len() {
             let offset = self.offset;
             let at = |reason| Problem::Archive(format!("entry at offset {offset}: {reason}"));
-            let (length, garbage) = frame::<K, V>(&archive[offset..]).map_err(at)?;
+            let (length, garbage) = frame::<K, V>(&archive[offset..], alignment).map_err(at)?;
             self.validator.enter(offset..offset + length, HEAD);
             if shared {
                 self.validator.share(offset);
@@ -164,7 +165,10 @@ pub(crate) fn check_lines(lines: &[[u8; 64]]) -> Result<u64, &'static str> {
 }
 
 /// Length of the entry at the start of `archive`, and whether it is garbage.
-fn frame<K: Archive, V: Archive>(archive: &[u8]) -> Result<(usize, bool), String> {
+///
+/// Lengths are multiples of the map's alignment, those of garbage too, so that the next entry is
+/// aligned, and a block of entries behind this archive.
+fn frame<K: Archive, V: Archive>(archive: &[u8], alignment: u64) -> Result<(usize, bool), String> {
     let Some(head) = archive.first_chunk() else {
         return Err("it has no room for its head".to_owned());
     };
@@ -175,6 +179,11 @@ fn frame<K: Archive, V: Archive>(archive: &[u8]) -> Result<(usize, bool), String
             "its length of {length} bytes is not between {} and the {} that are left",
             Entry::<K, V>::SIZE,
             archive.len()
+        ));
+    }
+    if !(length as u64).is_multiple_of(alignment) {
+        return Err(format!(
+            "its length of {length} bytes is not a multiple of {alignment}"
         ));
     }
     Ok((length, head_is_garbage(head)))
