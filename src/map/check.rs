@@ -81,11 +81,16 @@ pub(crate) struct EntryCheck {
     garbage: u64,
     validator: Validator,
     seen: Seen,
+    /// A check is running, or did not come to a good end. It left shared values started that
+    /// nobody has found valid, so there is no going on.
+    broken: bool,
 }
 
 impl EntryCheck {
     /// Checks every entry from where the last call ended to the end of `archive`, whose bytes
     /// before that have not changed; `live` is shown those that are not garbage.
+    ///
+    /// After an entry was refused, or `live` panicked, everything is refused.
     pub(crate) fn go_on<K, V>(
         &mut self,
         archive: &[u8],
@@ -96,6 +101,10 @@ impl EntryCheck {
         K: Archive<Archived: CheckBytes<CheckStrategy>>,
         V: Archive<Archived: CheckBytes<CheckStrategy>>,
     {
+        if std::mem::replace(&mut self.broken, true) {
+            let reason = "an entry was refused before".to_owned();
+            return Err(Problem::Archive(reason));
+        }
         self.validator.grow(archive);
         let shared = !entries_are_independent(description);
         let alignment = entry_alignment(description);
@@ -122,6 +131,7 @@ impl EntryCheck {
             self.offset += length;
         }
         self.seen = collections.into_seen();
+        self.broken = false;
         Ok(())
     }
 
