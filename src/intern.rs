@@ -126,7 +126,7 @@ where
 
 impl<F, W, S> SerializeWith<F, S> for Intern<W>
 where
-    W: SerializeWith<F, S> + Identify<F>,
+    W: SerializeWith<F, S> + Identify<F> + 'static,
     W::Archived: ArchivePointee<ArchivedMetadata = ()> + 'static,
     S: Fallible + Writer + Interning + ?Sized,
     S::Error: Source,
@@ -138,9 +138,10 @@ where
                 "a value without bytes cannot be interned"
             )
         }
-        let archived = TypeId::of::<W::Archived>();
+        // Two wrappers may write the same value differently, as the same archived type.
+        let written_as = TypeId::of::<(W, W::Archived)>();
         let identity = serializer.identify(|recorder| W::identify(field, recorder));
-        if let Some(position) = serializer.find(archived, identity) {
+        if let Some(position) = serializer.find(written_as, identity) {
             return Ok(InternedResolver { position });
         }
         let resolver = W::serialize_with(field, serializer)?;
@@ -148,7 +149,7 @@ where
         // SAFETY: `resolver` is the result of serialising `field` with `W`, which is what `With`
         // does, and the serialiser was just aligned for the archived type.
         let position = unsafe { serializer.resolve_aligned(With::<F, W>::cast(field), resolver)? };
-        serializer.remember(archived, identity, position);
+        serializer.remember(written_as, identity, position);
         Ok(InternedResolver { position })
     }
 }

@@ -1,12 +1,14 @@
 //! What safe code of users can do wrong is an error, never undefined behaviour: implementations of
 //! rkyv's traits that lie, hashes that disagree, panics in the middle of an insertion.
 
+use std::num::NonZeroU8;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use floe::map::Key;
 use floe::{Error, Frozen, Intern, MapBuilder, Schema};
 use rkyv::rancor::Fallible;
-use rkyv::ser::Writer;
+use rkyv::rc::{ArchivedRc, RcResolver};
+use rkyv::ser::{Sharing, Writer};
 use rkyv::string::{ArchivedString, StringResolver};
 use rkyv::{Archive, Place, Serialize, SerializeUnsized};
 
@@ -162,4 +164,59 @@ fn keys_that_all_hash_alike_are_refused_when_they_are_too_many() {
     assert_eq!(few.len(), 300);
     Frozen::<floe::Map<Same, u32>>::from_bytes(few.as_bytes()).unwrap();
     assert!(matches!(build(20_000), Err(Error::Crowded { .. })));
+}
+
+/// Points to a value that is not valid, by a pointer that may lead to a value in the making.
+struct Looping;
+
+struct MayLoop;
+
+impl rkyv::rc::Flavor for MayLoop {
+    const ALLOW_CYCLES: bool = true;
+}
+
+/// Never writes its byte, which stays zero.
+struct Zero;
+
+impl Archive for Zero {
+    type Archived = NonZeroU8;
+    type Resolver = ();
+
+    fn resolve(&self, (): (), _: Place<NonZeroU8>) {}
+}
+
+impl<S: Fallible + ?Sized> Serialize<S> for Zero {
+    fn serialize(&self, _: &mut S) -> Result<(), S::Error> {
+        Ok(())
+    }
+}
+
+impl Archive for Looping {
+    type Archived = ArchivedRc<NonZeroU8, MayLoop>;
+    type Resolver = RcResolver;
+
+    fn resolve(&self, resolver: RcResolver, out: Place<Self::Archived>) {
+        ArchivedRc::resolve_from_ref(&Zero, resolver, out);
+    }
+}
+
+impl<S> Serialize<S> for Looping
+where
+    S: Fallible<Error: rkyv::rancor::Source> + Writer + Sharing + ?Sized,
+{
+    fn serialize(&self, serializer: &mut S) -> Result<RcResolver, S::Error> {
+        Self::Archived::serialize_from_ref(&Zero, serializer)
+    }
+}
+
+#[test]
+fn what_was_refused_stays_refused() {
+    let mut builder = MapBuilder::<u32, Looping>::new("looping").unwrap();
+    builder.insert(&1, &Looping).unwrap();
+    for other in ["one", "two"] {
+        let other = MapBuilder::new(other).unwrap();
+        let merged = builder.merge(other);
+        assert!(matches!(merged, Err(Error::Invalid { .. })));
+    }
+    assert!(matches!(builder.finish(), Err(Error::Invalid { .. })));
 }

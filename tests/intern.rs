@@ -1,10 +1,15 @@
 //! Equal values are written once per region, wherever they stand.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 
+use floe::intern::{Identify, Recorder};
 use floe::{Frozen, Intern, MapBuilder, Schema, Sorted, Value};
-use rkyv::rancor::Error;
-use rkyv::with::{Map as Each, MapKV};
+use rkyv::Place;
+use rkyv::rancor::{Error, Fallible, Source};
+use rkyv::ser::Writer;
+use rkyv::string::{ArchivedString, StringResolver};
+use rkyv::with::{ArchiveWith, Map as Each, MapKV, SerializeWith};
 
 const LICENSE: &str = "a license that is longer than an inline string";
 
@@ -210,4 +215,49 @@ fn interning_changes_the_fingerprint() {
     // Same size and same field, but other bytes behind it.
     assert_ne!(fingerprint::<Interning>(), fingerprint::<Plain>());
     assert_ne!(fingerprint::<Vec<Interning>>(), fingerprint::<Vec<Plain>>());
+}
+
+/// Writes text in lower case.
+struct Lower;
+
+impl ArchiveWith<String> for Lower {
+    type Archived = ArchivedString;
+    type Resolver = StringResolver;
+
+    fn resolve_with(text: &String, resolver: StringResolver, out: Place<ArchivedString>) {
+        ArchivedString::resolve_from_str(&text.to_lowercase(), resolver, out);
+    }
+}
+
+impl<S: Fallible<Error: Source> + Writer + ?Sized> SerializeWith<String, S> for Lower {
+    fn serialize_with(text: &String, serializer: &mut S) -> Result<StringResolver, S::Error> {
+        ArchivedString::serialize_from_str(&text.to_lowercase(), serializer)
+    }
+}
+
+impl Identify<String> for Lower {
+    fn identify(text: &String, recorder: &mut Recorder) {
+        text.hash(recorder);
+    }
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize)]
+#[rkyv(derive(Schema))]
+struct TwoForms {
+    #[rkyv(with = Intern)]
+    plain: String,
+    #[rkyv(with = Intern<Lower>)]
+    lower: String,
+}
+
+#[test]
+fn wrappers_that_write_a_value_differently_share_nothing() {
+    let text = || "A Text That Is Not Inline".to_owned();
+    let value = TwoForms {
+        plain: text(),
+        lower: text(),
+    };
+    let frozen = Frozen::freeze_on_heap("forms", &value).unwrap();
+    assert_eq!(frozen.plain, *text());
+    assert_eq!(frozen.lower, *text().to_lowercase());
 }

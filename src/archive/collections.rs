@@ -25,8 +25,8 @@ pub(crate) struct Collections<'a> {
     seen: Seen,
 }
 
-/// Values behind shared pointers, by archive offset and type: each is checked once, however many
-/// pointers lead to it.
+/// Values behind shared pointers, by archive offset and type of the pointer, as rkyv knows them:
+/// all pointers of a type to an offset have the same length, so one check is for all of them.
 pub(crate) type Seen = HashSet<(usize, TypeIndex)>;
 
 /// Why a collection was refused.
@@ -90,7 +90,7 @@ impl<'a> Collections<'a> {
             }
             Shape::Box { target } => self.pointee(*target, at),
             Shape::Shared { target } | Shape::Interned { target } => {
-                if self.seen.insert((self.target(at), *target)) {
+                if self.seen.insert((self.target(at), index)) {
                     self.pointee(*target, at)
                 } else {
                     Ok(())

@@ -30,12 +30,12 @@ pub trait Interning<E = <Self as Fallible>::Error> {
     /// The digest of a value, which `record` feeds, and of its archived type.
     fn identify(&mut self, record: impl FnOnce(&mut Recorder)) -> u128;
 
-    /// The position at which an equal value of the archived type was written, if relative
-    /// pointers reach it from here.
-    fn find(&self, archived: TypeId, identity: u128) -> Option<usize>;
+    /// The position at which an equal value was written by the same wrapper, as the same archived
+    /// type, if relative pointers reach it from here.
+    fn find(&self, written_as: TypeId, identity: u128) -> Option<usize>;
 
-    /// Remembers that a value of the archived type was written at `position`.
-    fn remember(&mut self, archived: TypeId, identity: u128, position: usize);
+    /// Remembers that a value was written so at `position`.
+    fn remember(&mut self, written_as: TypeId, identity: u128, position: usize);
 }
 
 impl<'a> Freezer<'a> {
@@ -113,16 +113,16 @@ impl<E> Interning<E> for Freezer<'_> {
         self.interner.identify(record)
     }
 
-    fn find(&self, archived: TypeId, identity: u128) -> Option<usize> {
-        let offset = self.interner.find(archived, identity)?;
+    fn find(&self, written_as: TypeId, identity: u128) -> Option<usize> {
+        let offset = self.interner.find(written_as, identity)?;
         self.sink
             .reaches(offset)
             .then(|| self.sink.position_of(offset))
     }
 
-    fn remember(&mut self, archived: TypeId, identity: u128, position: usize) {
+    fn remember(&mut self, written_as: TypeId, identity: u128, position: usize) {
         let offset = self.sink.offset_of(position);
-        self.interner.remember(archived, identity, offset);
+        self.interner.remember(written_as, identity, offset);
     }
 }
 
@@ -131,11 +131,11 @@ impl<T: Interning<E>, E> Interning<E> for Strategy<T, E> {
         T::identify(self, record)
     }
 
-    fn find(&self, archived: TypeId, identity: u128) -> Option<usize> {
-        T::find(self, archived, identity)
+    fn find(&self, written_as: TypeId, identity: u128) -> Option<usize> {
+        T::find(self, written_as, identity)
     }
 
-    fn remember(&mut self, archived: TypeId, identity: u128, position: usize) {
-        T::remember(self, archived, identity, position);
+    fn remember(&mut self, written_as: TypeId, identity: u128, position: usize) {
+        T::remember(self, written_as, identity, position);
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn count(described: &Described, options: &Options) -> Read<Census> {
     let archive = described.archive();
     let root = described.description().root;
     let mut others = Others::default();
-    let sums = match EntryLayout::new(archive.types.get(root)) {
+    let sums = match EntryLayout::new(described.description()) {
         Some(layout) => count_entries(archive, layout, options, &mut others)?,
         None => {
             let mut walk = Walk::new(archive);

@@ -10,6 +10,8 @@ use crate::schema::{Shape, Type, TypeIndex};
 
 /// Most fields of one census: a schema can have more paths than anybody could read.
 const LIMIT: usize = 1 << 16;
+/// Most characters of one part of a path: a schema can have names of any length, at many paths.
+const PART_LIMIT: usize = 80;
 
 /// The tree of fields, its nodes made when a value is met there first.
 #[derive(Debug)]
@@ -137,7 +139,7 @@ impl<'a> Paths<'a> {
             type_index,
             described: self.types.get(type_index),
             parent,
-            part,
+            part: part.map(cut),
             children: Vec::new(),
             counts: Counts::default(),
             texts: None,
@@ -185,6 +187,13 @@ impl<'a> Paths<'a> {
             }
             names.push(path);
         }
+    }
+}
+
+fn cut(part: Cow<'_, str>) -> Cow<'_, str> {
+    match part.char_indices().nth(PART_LIMIT) {
+        Some((end, _)) => Cow::Owned(part[..end].to_owned()),
+        None => part,
     }
 }
 

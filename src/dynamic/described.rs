@@ -218,7 +218,7 @@ impl Described {
     /// Keys and values in the order of insertion, if the region holds a [`Map`](crate::Map).
     pub fn entries(&self) -> Option<Entries<'_>> {
         let root = self.root().ok()?;
-        let layout = EntryLayout::new(root.described())?;
+        let layout = EntryLayout::new(self.description())?;
         Entries::keyed(root, layout).ok()
     }
 

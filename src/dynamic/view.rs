@@ -77,7 +77,7 @@ pub(super) fn view<'a>(value: &Dynamic<'a>) -> Read<View<'a>> {
             collection(described, Entries::table(*value, *entry, table)?)
         }
         Shape::Map { .. } => {
-            let layout = EntryLayout::new(described);
+            let layout = EntryLayout::new(archive.types.description());
             let layout = layout.ok_or_else(|| Fault::new(at, Problem::Unkeyed))?;
             View::Map(Entries::keyed(*value, layout)?)
         }

@@ -25,7 +25,7 @@ impl Hasher for Recorder {
     }
 }
 
-/// Archive offsets of distinct values, by archived type and identity.
+/// Archive offsets of distinct values, by how they are written, which is wrapper and archived type, and identity.
 pub(crate) struct Interner {
     /// Drawn for each builder, so that no input can be made to collide.
     seed: u64,
@@ -64,15 +64,18 @@ impl Interner {
         xxh3_128_with_seed(&self.recorder.bytes, self.seed)
     }
 
-    pub(crate) fn find(&self, archived: TypeId, identity: u128) -> Option<u64> {
-        let (_, offsets) = self.types.iter().find(|(known, _)| *known == archived)?;
+    pub(crate) fn find(&self, written_as: TypeId, identity: u128) -> Option<u64> {
+        let (_, offsets) = self.types.iter().find(|(known, _)| *known == written_as)?;
         offsets.get(&Identity::from(identity)).copied()
     }
 
-    pub(crate) fn remember(&mut self, archived: TypeId, identity: u128, offset: u64) {
-        let index = self.types.iter().position(|(known, _)| *known == archived);
+    pub(crate) fn remember(&mut self, written_as: TypeId, identity: u128, offset: u64) {
+        let index = self
+            .types
+            .iter()
+            .position(|(known, _)| *known == written_as);
         let index = index.unwrap_or_else(|| {
-            self.types.push((archived, Offsets::default()));
+            self.types.push((written_as, Offsets::default()));
             self.types.len() - 1
         });
         self.types[index].1.insert(Identity::from(identity), offset);

@@ -6,7 +6,7 @@ use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::{BoxedError, Strategy};
 use rkyv::validation::ArchiveContextExt;
 
-use super::entry::{Entry, HEAD, head_is_garbage, head_length};
+use super::entry::{Entry, HEAD, entry_alignment, head_is_garbage, head_length};
 use super::index::{HEAD_LENGTH, IndexHead, Line, home, most_steps, next, tag};
 use super::key::Key;
 use crate::archive::{CheckStrategy, Collections, Seen, Validator};
@@ -81,11 +81,16 @@ pub(crate) struct EntryCheck {
     garbage: u64,
     validator: Validator,
     seen: Seen,
+    /// A check is running, or did not come to a good end. It left shared values started that
+    /// nobody has found valid, so there is no going on.
+    broken: bool,
 }
 
 impl EntryCheck {
     /// Checks every entry from where the last call ended to the end of `archive`, whose bytes
     /// before that have not changed; `live` is shown those that are not garbage.
+    ///
+    /// After an entry was refused, or `live` panicked, everything is refused.
     pub(crate) fn go_on<K, V>(
         &mut self,
         archive: &[u8],
@@ -96,14 +101,19 @@ impl EntryCheck {
         K: Archive<Archived: CheckBytes<CheckStrategy>>,
         V: Archive<Archived: CheckBytes<CheckStrategy>>,
     {
+        if std::mem::replace(&mut self.broken, true) {
+            let reason = "an entry was refused before".to_owned();
+            return Err(Problem::Archive(reason));
+        }
         self.validator.grow(archive);
         let shared = !entries_are_independent(description);
+        let alignment = entry_alignment(description);
         let seen = std::mem::take(&mut self.seen);
         let mut collections = Collections::resume(description, archive, seen);
         while self.offset < archive.len() {
             let offset = self.offset;
             let at = |reason| Problem::Archive(format!("entry at offset {offset}: {reason}"));
-            let (length, garbage) = frame::<K, V>(&archive[offset..]).map_err(at)?;
+            let (length, garbage) = frame::<K, V>(&archive[offset..], alignment).map_err(at)?;
             self.validator.enter(offset..offset + length, HEAD);
             if shared {
                 self.validator.share(offset);
@@ -121,6 +131,7 @@ impl EntryCheck {
             self.offset += length;
         }
         self.seen = collections.into_seen();
+        self.broken = false;
         Ok(())
     }
 
@@ -130,7 +141,8 @@ impl EntryCheck {
     }
 
     /// Goes on behind entries that were checked elsewhere, up to the archive offset `end`; they
-    /// are those that start at `entries`, and garbage.
+    /// are those that start at `entries`, and garbage. The head of garbage changes no more, so that
+    /// values may lead to its bytes.
     pub(crate) fn skip_to(
         &mut self,
         end: u64,
@@ -164,7 +176,10 @@ pub(crate) fn check_lines(lines: &[[u8; 64]]) -> Result<u64, &'static str> {
 }
 
 /// Length of the entry at the start of `archive`, and whether it is garbage.
-fn frame<K: Archive, V: Archive>(archive: &[u8]) -> Result<(usize, bool), String> {
+///
+/// Lengths are multiples of the map's alignment, those of garbage too, so that the next entry is
+/// aligned, and a block of entries behind this archive.
+fn frame<K: Archive, V: Archive>(archive: &[u8], alignment: u64) -> Result<(usize, bool), String> {
     let Some(head) = archive.first_chunk() else {
         return Err("it has no room for its head".to_owned());
     };
@@ -175,6 +190,11 @@ fn frame<K: Archive, V: Archive>(archive: &[u8]) -> Result<(usize, bool), String
             "its length of {length} bytes is not between {} and the {} that are left",
             Entry::<K, V>::SIZE,
             archive.len()
+        ));
+    }
+    if !(length as u64).is_multiple_of(alignment) {
+        return Err(format!(
+            "its length of {length} bytes is not a multiple of {alignment}"
         ));
     }
     Ok((length, head_is_garbage(head)))

@@ -200,7 +200,11 @@ impl Unsealed {
 
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> Result<()> {
         let written = match &mut self.storage {
-            Storage::Memfd(file) => file.write_all_at(bytes, offset),
+            Storage::Memfd(file) => file.write_all_at(bytes, offset).inspect_err(|_| {
+                // A part of the bytes may stand behind the end by now, where a seal would find it.
+                // That a memory file cannot be cut before its seal does not happen.
+                let _ = file.set_len(self.written.get() as u64);
+            }),
             Storage::Heap(heap) => heap.write_at(bytes, offset),
         };
         written.map_err(|source| Error::Write {

@@ -8,6 +8,7 @@ use floe::census::{Census, Options, Row};
 use floe::dynamic::Described;
 use floe::{Frozen, Intern, Map, MapBuilder, Schema, Value};
 
+use crate::forged::{pair, with_schema};
 use crate::zoo::{Recipe, recipe};
 
 fn census(described: &Described, threads: usize) -> Census {
@@ -216,4 +217,18 @@ INDEX       COUNT      %        SIZE      %    CUM         MAX  KIND
     assert_eq!(json["bytes"], 92);
     assert_eq!(json["by_path"][0]["name"], "value[]");
     assert_eq!(json["by_path"][0]["text"]["distinct"], 20);
+}
+
+/// Every path repeats the names around it, so that a long one could fill the memory.
+#[test]
+fn long_names_are_cut() {
+    let bytes = with_schema(&pair(), |schema| {
+        let fields = &mut schema["types"][0]["shape"]["struct"]["fields"];
+        fields[0]["name"] = "ä".repeat(1000).into();
+    });
+    let census = census(&Described::from_bytes(&bytes).unwrap(), 1);
+    let cut = format!("ArchivedPair.{}", "ä".repeat(79));
+    let cut = cut.trim_start_matches("Archived");
+    let row = census.by_path.row(cut);
+    assert_eq!(counted(row), (1, 4, 4), "{}", census.by_path);
 }

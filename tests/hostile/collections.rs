@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use floe::{Content, Frozen, Intern, Map, Schema, Value};
 
@@ -234,6 +235,33 @@ fn collections_are_checked_wherever_they_are() {
         ]
     });
     refused_inside(|table| table.into_keys().collect::<HashSet<String>>());
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize)]
+#[rkyv(derive(Schema))]
+struct Sharing {
+    short: Rc<[Table]>,
+    long: Arc<[Table]>,
+}
+
+/// rkyv holds pointers of one type to one length, not those of two types.
+#[test]
+fn slices_behind_pointers_of_two_types_are_checked_to_the_longer_end() {
+    let full = Table::from([("key".to_owned(), 7)]);
+    let mut forged = forgery(&Sharing {
+        short: Rc::from([Table::new(), full]),
+        long: Arc::from([]),
+    });
+    let archive = forged.archive();
+    // From the end: pointer and length of the one slice, pointer and length of the other.
+    let short = archive.len() - 16;
+    let target = short as i64 + i64::from(u32_at(archive, short) as i32);
+    put_u32(archive, short + 4, 1);
+    point(archive, short + 8, target);
+    put_u32(archive, short + 12, 2);
+    let honest = Frozen::<Sharing>::from_bytes(&forged.bytes()).unwrap();
+    assert_eq!((honest.short.len(), honest.long[1].len()), (1, 1));
+    assert!(refusals_of_full_controls::<Sharing>(&forged) > 0);
 }
 
 #[test]

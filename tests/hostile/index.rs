@@ -1,5 +1,6 @@
 //! Maps whose digests are right and whose index or entries lie.
 
+use floe::dynamic::Described;
 use floe::{Error, Frozen, Key, Map, MapBuilder};
 
 use crate::alone::alone;
@@ -375,6 +376,28 @@ fn garbage_that_is_none_and_none_that_is() {
         put_u64(forged.index(), 24, count * ENTRY as u64);
         assert_invalid_index::<Numbers>(&forged.bytes());
     }
+}
+
+/// What follows an entry is aligned, be it garbage: readers and copies of the whole archive rely on
+/// it.
+#[test]
+fn garbage_that_leaves_what_follows_unaligned() {
+    let garbage = |units: usize| {
+        let mut forged = numbers();
+        let place = forged.archive().len();
+        let length = units * UNIT;
+        forged.archive().resize(place + length, 0);
+        put_u32(forged.archive(), place, units as u32 | 1 << 31);
+        put_u64(forged.index(), 24, length as u64);
+        forged.bytes()
+    };
+    let frozen = Frozen::<Numbers>::from_bytes(&garbage(8)).unwrap();
+    assert_eq!(frozen.len(), ENTRIES);
+    let reason = assert_invalid_archive::<Numbers>(&garbage(7));
+    assert!(reason.contains("not a multiple of 8"), "{reason}");
+    let described = Described::from_bytes(&garbage(7)).unwrap();
+    let refused = described.check().unwrap_err().to_string();
+    assert!(refused.contains("not aligned to 8"), "{refused}");
 }
 
 /// Marks on lines that are not full would make every miss search the whole table.

@@ -1,6 +1,6 @@
 //! What is left when the system refuses a freeze.
 
-use floe::{Frozen, memory::Memory, prefork};
+use floe::{Error, Frozen, Map, MapBuilder, memory::Memory, prefork};
 use nix::{
     libc,
     sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
@@ -54,12 +54,37 @@ pub(crate) fn want_of_addresses_leaves_nothing() {
     assert_refused(poor(libc::RLIMIT_AS, most), "Map", libc::ENOMEM);
 }
 
-pub(crate) fn a_file_size_limit_leaves_nothing() {
+/// Writes beyond a limit of the length of files are errors meanwhile, and kill nobody.
+fn ignoring_sigxfsz<R>(run: impl FnOnce() -> R) -> R {
     let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
     // SAFETY: ignoring a signal runs no code.
     let before = unsafe { sigaction(Signal::SIGXFSZ, &ignore) }.unwrap();
-    let errors = poor(libc::RLIMIT_FSIZE, || 5 * MIB as u64);
+    let result = run();
     // SAFETY: the disposition was in force before.
     unsafe { sigaction(Signal::SIGXFSZ, &before) }.unwrap();
+    result
+}
+
+pub(crate) fn a_file_size_limit_leaves_nothing() {
+    let errors = ignoring_sigxfsz(|| poor(libc::RLIMIT_FSIZE, || 5 * MIB as u64));
     assert_refused(errors, "Write", libc::EFBIG);
+}
+
+/// The memory file holds a part of the block when the system refuses the rest.
+pub(crate) fn a_builder_goes_on_after_a_block_that_was_refused() {
+    type Blocks = Map<u32, Vec<u8>>;
+    let block = Blocks::freeze("block", [(1, vec![7; 8 * MIB])]).unwrap();
+    let mut builder = MapBuilder::<u32, Vec<u8>>::new("blocks").unwrap();
+    builder.insert(&2, &vec![7; MIB]).unwrap();
+    let appended = ignoring_sigxfsz(|| {
+        let lifted = set_limit(libc::RLIMIT_FSIZE, 5 * MIB as u64);
+        let appended = builder.append(&block);
+        set_limit(libc::RLIMIT_FSIZE, lifted);
+        appended
+    });
+    assert!(matches!(appended, Err(Error::Write { .. })));
+    let frozen = builder.finish().unwrap();
+    let fd = frozen.as_fd().unwrap().try_clone_to_owned().unwrap();
+    let opened = Frozen::<Blocks>::from_fd(fd).unwrap();
+    assert!(opened.len() == 1 && opened.contains_key(&2));
 }

@@ -51,5 +51,6 @@ fn main() -> ExitCode {
         limits::want_of_descriptors_leaves_nothing,
         limits::want_of_addresses_leaves_nothing,
         limits::a_file_size_limit_leaves_nothing,
+        limits::a_builder_goes_on_after_a_block_that_was_refused,
     ])
 }

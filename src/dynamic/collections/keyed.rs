@@ -3,8 +3,8 @@
 use super::Pair;
 use crate::dynamic::archive::Archive;
 use crate::dynamic::fault::{Fault, Problem, Read};
-use crate::map::{OFFSET_UNIT, head_is_garbage, head_length};
-use crate::schema::{Shape, Type, TypeIndex};
+use crate::map::{entry_alignment, head_is_garbage, head_length};
+use crate::schema::{Description, Shape, TypeIndex};
 
 /// The entries of a keyed map, garbage included, in the order of insertion.
 #[derive(Debug, Clone)]
@@ -20,6 +20,7 @@ pub(crate) struct Keyed<'a> {
 pub(crate) struct EntryLayout {
     /// Bytes of head, key and value.
     least: u64,
+    alignment: u64,
     key: TypeIndex,
     value: TypeIndex,
     key_offset: u64,
@@ -35,8 +36,9 @@ pub(crate) struct Frame {
 }
 
 impl EntryLayout {
-    /// The layout of entries of a type, if that is a keyed map.
-    pub(crate) fn new(described: &Type) -> Option<Self> {
+    /// The layout of the entries of a region, if its root is a keyed map.
+    pub(crate) fn new(description: &Description) -> Option<Self> {
+        let described = description.get(description.root)?;
         let Shape::Map {
             key,
             value,
@@ -48,6 +50,7 @@ impl EntryLayout {
         };
         Some(Self {
             least: described.size as u64,
+            alignment: entry_alignment(description),
             key,
             value,
             key_offset: key_offset as u64,
@@ -61,9 +64,10 @@ impl EntryLayout {
 
     /// The entry at an offset.
     pub(crate) fn frame(&self, archive: Archive<'_>, at: u64) -> Read<Frame> {
-        let align = OFFSET_UNIT as usize;
-        if !at.is_multiple_of(OFFSET_UNIT) {
-            return Err(Fault::new(at, Problem::Unaligned { align }));
+        let align = self.alignment as usize;
+        let unaligned = |at| Fault::new(at, Problem::Unaligned { align });
+        if !at.is_multiple_of(self.alignment) {
+            return Err(unaligned(at));
         }
         let head = u32::from_le_bytes(archive.array(at)?);
         let (length, least, most) = (head_length(head), self.least, archive.length() - at);
@@ -74,6 +78,9 @@ impl EntryLayout {
                 most,
             };
             return Err(Fault::new(at, fault));
+        }
+        if !length.is_multiple_of(self.alignment) {
+            return Err(unaligned(at + length));
         }
         Ok(Frame {
             at,
