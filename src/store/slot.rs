@@ -1,5 +1,7 @@
 //! One cache of a store: its newest generation, and the work on the next.
 
+mod judging;
+
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
-use super::build::{Build, Built, Counts, Due, Job};
+use super::build::{Build, Built, Counts, Job};
 use super::directory::Identity;
 use super::following::{Following, Standing};
 use super::report::{CacheReport, Outcome, Status};
@@ -18,10 +20,11 @@ use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
-use crate::inputs::{Changed, Sets, Touched, decode};
+use crate::inputs::{Sets, decode};
 use crate::panics::catch;
-use crate::policy::{Facts, Policy, Verdict};
+use crate::policy::{Policy, Verdict};
 use crate::region::Label;
+use judging::Reason;
 
 /// A cache of a store, whatever its type is.
 pub(super) trait AnySlot: Send + Sync {
@@ -89,13 +92,6 @@ struct Tally {
     unchanged: u64,
     failures: u64,
     reasons: BTreeMap<&'static str, u64>,
-}
-
-/// A cache that is due: why, and which part of it.
-struct Reason {
-    why: String,
-    kind: &'static str,
-    due: Option<Due>,
 }
 
 impl<T: Content> Slot<T> {
@@ -191,91 +187,6 @@ impl<T: Content> Slot<T> {
             .values
             .set(&value_name(&self.name), u128::from(frozen.generation()));
         self.current.store(Some(Arc::new(frozen)));
-    }
-
-    fn facts(&self, work: &Work, current: Option<&Frozen<T>>, built: Moment) -> Facts {
-        Facts {
-            same_key: work.sets.keyed_by() == self.policy.keyed_by,
-            invalidated: lock(&self.invalid).any(),
-            entries: current.map_or(0, |it| self.build.size(it).0),
-            bytes: current.map_or(0, Frozen::size),
-            failures: work.failures,
-            last_failure: work.last_failure,
-            draw: work.draw,
-            ..Facts::of(built)
-        }
-    }
-
-    /// Judges the current generation.
-    fn judge(&self, work: &mut Work, now: Moment) -> Option<Reason> {
-        let current = self.current.load_full();
-        let (Some(current), Some(built)) = (current, work.built) else {
-            return Some(Reason {
-                why: "it was never built".to_owned(),
-                kind: "first build",
-                due: None,
-            });
-        };
-        let mut facts = self.facts(work, Some(&current), built);
-        let mut touched = Touched::default();
-        if self.policy.checks_inputs(work.checked, now) {
-            let (values, clock) = (&self.shared.values, &self.shared.clock);
-            let changed = work.sets.check(values, clock, self.policy.settle_time());
-            facts.changed = summary(&changed);
-            if facts.changed.is_some() {
-                touched = work.sets.touched(&changed);
-            } else {
-                work.checked = Some(now);
-            }
-        }
-        let verdict = self.policy.verdict(&facts, now);
-        self.note_deadlines(&facts, &verdict, now);
-        let (Verdict::RefreshDue(why) | Verdict::Expired(why)) = verdict else {
-            return None;
-        };
-        // Only what changed is built, unless another statement calls for everything.
-        let partly = Facts {
-            changed: None,
-            invalidated: false,
-            ..facts.clone()
-        };
-        let everything =
-            lock(&self.invalid).everything || self.policy.verdict(&partly, now) != Verdict::Fresh;
-        let due = (!everything).then(|| Due {
-            touched,
-            hashes: lock(&self.invalid).hashes.clone(),
-        });
-        let kind = match facts {
-            Facts {
-                changed: Some(_), ..
-            } => "inputs",
-            Facts {
-                invalidated: true, ..
-            } => "invalidated",
-            Facts {
-                same_key: false, ..
-            } => "key",
-            _ => "age or custom",
-        };
-        Some(Reason { why, kind, due })
-    }
-
-    /// Until when the generation is served, and when it is due.
-    fn note_deadlines(&self, facts: &Facts, verdict: &Verdict, now: Moment) {
-        let served_for = match (self.policy.served_for(facts, now), verdict) {
-            // A verdict of the user's own has no time.
-            (None, Verdict::Expired(_)) => Some(Duration::ZERO),
-            (served_for, _) => served_for,
-        };
-        let until = served_for.map_or(u64::MAX, |time| (now + time).boot_nanos);
-        self.served_until.store(until, Ordering::Relaxed);
-        let wait = self.policy.wait(facts, now);
-        let due_in = match wait.is_zero() {
-            true => self.policy.due_in(facts, now),
-            false => Some(wait),
-        };
-        let mut tally = lock(&self.tally);
-        (tally.built, tally.due_in) = (Some(facts.built), due_in);
     }
 
     fn refresh_now(&self, work: &mut Work, turns: Turns) -> CacheReport {
@@ -559,15 +470,6 @@ impl Invalidated {
 /// The named value by which builds depend on another cache.
 pub(super) fn value_name(cache: &str) -> String {
     format!("cache {cache}")
-}
-
-/// What changed first, and how much more did.
-fn summary(changed: &Changed) -> Option<String> {
-    let first = changed.changes.first()?;
-    Some(match changed.changes.len() - 1 {
-        0 => first.to_string(),
-        more => format!("{first}, and {more} more"),
-    })
 }
 
 /// A panic while a lock was held changed nothing that the next holder relies on.

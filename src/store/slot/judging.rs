@@ -1,0 +1,114 @@
+//! Judging the generation of a cache by its policy.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::super::build::Due;
+use super::{Slot, Work, lock};
+use crate::clock::Moment;
+use crate::frozen::{Content, Frozen};
+use crate::inputs::{Changed, Touched};
+use crate::policy::{Facts, Verdict};
+
+/// A cache that is due: why, and which part of it.
+pub(super) struct Reason {
+    pub(super) why: String,
+    pub(super) kind: &'static str,
+    pub(super) due: Option<Due>,
+}
+
+impl<T: Content> Slot<T> {
+    pub(super) fn facts(&self, work: &Work, current: Option<&Frozen<T>>, built: Moment) -> Facts {
+        Facts {
+            same_key: work.sets.keyed_by() == self.policy.keyed_by,
+            invalidated: lock(&self.invalid).any(),
+            entries: current.map_or(0, |it| self.build.size(it).0),
+            bytes: current.map_or(0, Frozen::size),
+            failures: work.failures,
+            last_failure: work.last_failure,
+            draw: work.draw,
+            ..Facts::of(built)
+        }
+    }
+
+    /// Judges the current generation.
+    pub(super) fn judge(&self, work: &mut Work, now: Moment) -> Option<Reason> {
+        let current = self.current.load_full();
+        let (Some(current), Some(built)) = (current, work.built) else {
+            return Some(Reason {
+                why: "it was never built".to_owned(),
+                kind: "first build",
+                due: None,
+            });
+        };
+        let mut facts = self.facts(work, Some(&current), built);
+        let mut touched = Touched::default();
+        if self.policy.checks_inputs(work.checked, now) {
+            let (values, clock) = (&self.shared.values, &self.shared.clock);
+            let changed = work.sets.check(values, clock, self.policy.settle_time());
+            facts.changed = summary(&changed);
+            if facts.changed.is_some() {
+                touched = work.sets.touched(&changed);
+            } else {
+                work.checked = Some(now);
+            }
+        }
+        let verdict = self.policy.verdict(&facts, now);
+        self.note_deadlines(&facts, &verdict, now);
+        let (Verdict::RefreshDue(why) | Verdict::Expired(why)) = verdict else {
+            return None;
+        };
+        // Only what changed is built, unless another statement calls for everything.
+        let partly = Facts {
+            changed: None,
+            invalidated: false,
+            ..facts.clone()
+        };
+        let everything =
+            lock(&self.invalid).everything || self.policy.verdict(&partly, now) != Verdict::Fresh;
+        let due = (!everything).then(|| Due {
+            touched,
+            hashes: lock(&self.invalid).hashes.clone(),
+        });
+        let kind = match facts {
+            Facts {
+                changed: Some(_), ..
+            } => "inputs",
+            Facts {
+                invalidated: true, ..
+            } => "invalidated",
+            Facts {
+                same_key: false, ..
+            } => "key",
+            _ => "age or custom",
+        };
+        Some(Reason { why, kind, due })
+    }
+
+    /// Until when the generation is served, and when it is due.
+    pub(super) fn note_deadlines(&self, facts: &Facts, verdict: &Verdict, now: Moment) {
+        let served_for = match (self.policy.served_for(facts, now), verdict) {
+            // A verdict of the user's own has no time.
+            (None, Verdict::Expired(_)) => Some(Duration::ZERO),
+            (served_for, _) => served_for,
+        };
+        let until = served_for.map_or(u64::MAX, |time| (now + time).boot_nanos);
+        self.served_until.store(until, Ordering::Relaxed);
+        let wait = self.policy.wait(facts, now);
+        let due_in = match wait.is_zero() {
+            true => self.policy.due_in(facts, now),
+            false => Some(wait),
+        };
+        let mut tally = lock(&self.tally);
+        (tally.built, tally.due_in) = (Some(facts.built), due_in);
+    }
+}
+
+/// What changed first, and how much more did.
+fn summary(changed: &Changed) -> Option<String> {
+    let first = changed.changes.first()?;
+    Some(match changed.changes.len() - 1 {
+        0 => first.to_string(),
+        more => format!("{first}, and {more} more"),
+    })
+}
