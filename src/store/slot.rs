@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
-use super::build::{Build, Built, Counts, Job};
+use super::build::{Build, Built, Counts, Due, Job};
 use super::directory::Identity;
 use super::following::{Following, Standing};
 use super::report::{CacheReport, Outcome, Status};
@@ -228,9 +228,14 @@ impl<T: Content> Slot<T> {
     }
 
     fn rebuild(&self, work: &mut Work, reason: Reason, note: Option<String>) -> CacheReport {
-        let Reason { why, kind, due } = reason;
-        let started = self.shared.clock.now();
+        let Reason { why, kind, touched } = reason;
+        // Taken once: what is said from here on is for the next build.
         let taken = std::mem::take(&mut *lock(&self.invalid));
+        let due = touched.filter(|_| !taken.everything).map(|touched| Due {
+            touched,
+            hashes: taken.hashes.clone(),
+        });
+        let started = self.shared.clock.now();
         let current = self.current.load_full();
         let generation = current.as_ref().map_or(0, |it| it.generation());
         let job = Job {
@@ -245,7 +250,9 @@ impl<T: Content> Slot<T> {
             clock: &self.shared.clock,
             values: &self.shared.values,
         };
-        match self.build.build(&job) {
+        // A closure may also panic where keys are compared.
+        let built = catch(|| self.build.build(&job));
+        match built.unwrap_or_else(|message| Err(self.panicked(message))) {
             Ok(built) => {
                 *lock(&self.tally).reasons.entry(kind).or_default() += 1;
                 self.succeeded(work, started, why, built, note)
@@ -330,13 +337,12 @@ impl<T: Content> Slot<T> {
         self.following.hand_over(&newest, standing)
     }
 
-    fn panicked(&self, work: &mut Work, message: String) -> CacheReport {
-        let error = Error::BuildPanicked {
+    fn panicked(&self, message: String) -> Error {
+        Error::BuildPanicked {
             name: self.name.clone(),
             key: None,
             message,
-        };
-        self.failed(work, "it was judged or built".to_owned(), error)
+        }
     }
 
     fn report(
@@ -390,10 +396,13 @@ impl<T: Content> AnySlot for Slot<T> {
             },
         };
         let report = match work {
-            // A closure may also panic where keys are compared or a verdict is asked for.
+            // A closure may also panic where a verdict is asked for.
             Ok(mut work) => match catch(|| self.refresh_now(&mut work, turns)) {
                 Ok(report) => report,
-                Err(message) => self.panicked(&mut work, message),
+                Err(message) => {
+                    let why = "it was judged".to_owned();
+                    self.failed(&mut work, why, self.panicked(message))
+                }
             },
             Err(()) => self.report(Outcome::Busy, None, None, None),
         };

@@ -1,10 +1,10 @@
 //! A change costs what it touches.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use floe::store::Outcome;
-use floe::{Frozen, Intern, Map, Policy, Schema, Store};
+use floe::{Frozen, Intern, Map, Policy, Schema, Store, Verdict};
 use proptest::prelude::*;
 
 use crate::fixture::{Sources, contents, pairs, refresh};
@@ -94,6 +94,34 @@ fn an_unchanged_rebuild_publishes_nothing() {
         (refresh(&store).rebuilt, built.take()),
         (1, vec!["b.txt".to_owned()])
     );
+}
+
+#[test]
+fn what_is_invalidated_while_a_cache_is_judged_is_built() {
+    let store: Arc<OnceLock<Store>> = Arc::default();
+    let (judge, number) = (Arc::clone(&store), Arc::new(AtomicU64::new(1)));
+    let policy = Policy::new().custom(move |facts, _| {
+        if facts.invalidated {
+            let store = judge.get().unwrap();
+            store.invalidate("numbers").unwrap();
+        }
+        Verdict::Fresh
+    });
+    let read = Arc::clone(&number);
+    let store = store.get_or_init(Store::new);
+    let cache = store.keyed(
+        "numbers",
+        policy,
+        |_| Ok(vec![0, 1]),
+        move |_: &u64, _| Ok(read.load(Ordering::Relaxed)),
+    );
+    let cache = cache.unwrap();
+    refresh(store);
+    number.store(2, Ordering::Relaxed);
+    store.invalidate_key("numbers", &0_u64).unwrap();
+    assert_eq!(refresh(store).rebuilt, 2);
+    assert_eq!(cache.get().unwrap()[&1], 2);
+    assert_eq!(refresh(store).outcome, Outcome::Fresh);
 }
 
 #[test]

@@ -3,18 +3,19 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::super::build::Due;
 use super::{Slot, Work, lock};
 use crate::clock::Moment;
 use crate::frozen::{Content, Frozen};
 use crate::inputs::{Changed, Touched};
 use crate::policy::{Facts, Verdict};
 
-/// A cache that is due: why, and which part of it.
+/// A cache that is due, and why.
 pub(super) struct Reason {
     pub(super) why: String,
     pub(super) kind: &'static str,
-    pub(super) due: Option<Due>,
+    /// What of it changes of inputs touch, if nothing calls for all of it but, it may be, somebody
+    /// who said that it is no longer valid.
+    pub(super) touched: Option<Touched>,
 }
 
 impl<T: Content> Slot<T> {
@@ -38,7 +39,7 @@ impl<T: Content> Slot<T> {
             return Some(Reason {
                 why: "it was never built".to_owned(),
                 kind: "first build",
-                due: None,
+                touched: None,
             });
         };
         let mut facts = self.facts(work, Some(&current), built);
@@ -64,12 +65,8 @@ impl<T: Content> Slot<T> {
             invalidated: false,
             ..facts.clone()
         };
-        let everything =
-            lock(&self.invalid).everything || self.policy.verdict(&partly, now) != Verdict::Fresh;
-        let due = (!everything).then(|| Due {
-            touched,
-            hashes: lock(&self.invalid).hashes.clone(),
-        });
+        let partly = self.policy.verdict(&partly, now) == Verdict::Fresh;
+        let touched = partly.then_some(touched);
         let kind = match facts {
             Facts {
                 changed: Some(_), ..
@@ -82,7 +79,7 @@ impl<T: Content> Slot<T> {
             } => "key",
             _ => "age or custom",
         };
-        Some(Reason { why, kind, due })
+        Some(Reason { why, kind, touched })
     }
 
     /// Until when the generation is served, and when it is due.
