@@ -66,7 +66,9 @@ pub(super) struct Slot<T: Content> {
 /// What is known of the current generation by those who build the next.
 struct Work {
     sets: Sets,
+    /// When all of it was last built.
     built: Option<Moment>,
+    /// When all of its inputs were last found unchanged, or read.
     checked: Option<Moment>,
     failures: u32,
     last_failure: Option<Moment>,
@@ -228,7 +230,12 @@ impl<T: Content> Slot<T> {
     }
 
     fn rebuild(&self, work: &mut Work, reason: Reason, note: Option<String>) -> CacheReport {
-        let Reason { why, kind, touched } = reason;
+        let Reason {
+            why,
+            kind,
+            touched,
+            checked,
+        } = reason;
         // Taken once: what is said from here on is for the next build.
         let taken = std::mem::take(&mut *lock(&self.invalid));
         let due = touched.filter(|_| !taken.everything).map(|touched| Due {
@@ -238,6 +245,11 @@ impl<T: Content> Slot<T> {
         let started = self.shared.clock.now();
         let current = self.current.load_full();
         let generation = current.as_ref().map_or(0, |it| it.generation());
+        // What is carried over was neither built nor, it may be, checked.
+        let (since, checked) = match due {
+            None => (Some(started), Some(started)),
+            Some(_) => (work.built, checked.or(work.checked)),
+        };
         let job = Job {
             label: Label {
                 name: self.name.clone(),
@@ -255,7 +267,8 @@ impl<T: Content> Slot<T> {
         match built.unwrap_or_else(|message| Err(self.panicked(message))) {
             Ok(built) => {
                 *lock(&self.tally).reasons.entry(kind).or_default() += 1;
-                self.succeeded(work, started, why, built, note)
+                (work.built, work.checked) = (since, checked);
+                self.succeeded(work, why, built, note)
             }
             Err(error) => {
                 lock(&self.invalid).restore(taken);
@@ -267,13 +280,11 @@ impl<T: Content> Slot<T> {
     fn succeeded(
         &self,
         work: &mut Work,
-        started: Moment,
         why: String,
         built: Built<T>,
         mut note: Option<String>,
     ) -> CacheReport {
         work.sets = built.sets;
-        (work.built, work.checked) = (Some(started), Some(started));
         (work.failures, work.last_failure, work.draw) = (0, None, draw());
         let outcome = match built.frozen {
             None => Outcome::Unchanged,
@@ -289,8 +300,9 @@ impl<T: Content> Slot<T> {
             }
         };
         let current = self.current.load_full();
-        let facts = self.facts(work, current.as_deref(), started);
-        self.note_deadlines(&facts, &Verdict::Fresh, started);
+        let now = self.shared.clock.now();
+        let facts = self.facts(work, current.as_deref(), work.built.unwrap_or(now));
+        self.note_deadlines(&facts, &Verdict::Fresh, now);
         let mut tally = lock(&self.tally);
         tally.published += u64::from(outcome == Outcome::Published);
         tally.unchanged += u64::from(outcome == Outcome::Unchanged);

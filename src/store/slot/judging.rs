@@ -16,6 +16,8 @@ pub(super) struct Reason {
     /// What of it changes of inputs touch, if nothing calls for all of it but, it may be, somebody
     /// who said that it is no longer valid.
     pub(super) touched: Option<Touched>,
+    /// When the inputs were checked, if they were.
+    pub(super) checked: Option<Moment>,
 }
 
 impl<T: Content> Slot<T> {
@@ -40,11 +42,13 @@ impl<T: Content> Slot<T> {
                 why: "it was never built".to_owned(),
                 kind: "first build",
                 touched: None,
+                checked: None,
             });
         };
         let mut facts = self.facts(work, Some(&current), built);
         let mut touched = Touched::default();
-        if self.policy.checks_inputs(work.checked, now) {
+        let checks = self.policy.checks_inputs(work.checked, now);
+        if checks {
             let (values, clock) = (&self.shared.values, &self.shared.clock);
             let changed = work.sets.check(values, clock, self.policy.settle_time());
             facts.changed = summary(&changed);
@@ -79,7 +83,12 @@ impl<T: Content> Slot<T> {
             } => "key",
             _ => "age or custom",
         };
-        Some(Reason { why, kind, touched })
+        Some(Reason {
+            why,
+            kind,
+            touched,
+            checked: checks.then_some(now),
+        })
     }
 
     /// Until when the generation is served, and when it is due.
