@@ -250,7 +250,8 @@ impl<T: Content> Frozen<T> {
         self.region.header().generation
     }
 
-    /// When the cache was frozen, on the wall clock.
+    /// When the cache was frozen, on the wall clock; where a store has carried entries over, when
+    /// it last built all of them.
     pub fn created(&self) -> SystemTime {
         self.region.header().created.wall()
     }

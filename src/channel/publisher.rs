@@ -299,6 +299,7 @@ impl Publisher {
         Ok(Label {
             name: self.name().to_owned(),
             generation: self.generation()? + 1,
+            built: None,
         })
     }
 

@@ -10,7 +10,7 @@ use crate::clock::Moment;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Facts {
-    /// When it was built, or last found to be what a build gives.
+    /// When all of it was built, or last found to be what a build gives.
     pub built: Moment,
     /// The first of its inputs that changed, as people read it; `None` if none did, or the inputs
     /// were not checked.

@@ -112,6 +112,7 @@ fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> 
     let label = Label {
         name: name.clone(),
         generation: header.generation,
+        built: None,
     };
     let mut memory = Unsealed::memory_file(&label)?;
     let copied = memory.write_all(start).and_then(|()| {

@@ -254,6 +254,7 @@ impl<T: Content> Slot<T> {
             label: Label {
                 name: self.name.clone(),
                 generation: generation.saturating_add(1),
+                built: since.filter(|_| due.is_some()),
             },
             earlier: current.as_deref(),
             sets: &work.sets,

@@ -36,10 +36,15 @@ fn a_restart_builds_what_changed_meanwhile() {
     sources.write("b.txt", "B2");
     let store = Store::open(&directory).unwrap();
     let (cache, built) = contents(&store, &sources, Policy::new().inputs());
+    refresh(&store);
+    let created = cache.get().unwrap().created();
+    sources.write("b.txt", "B3");
     let report = refresh(&store);
-    assert_eq!((report.outcome, report.generation), (Outcome::Published, 2));
+    assert_eq!((report.outcome, report.generation), (Outcome::Published, 3));
     assert_eq!(built.take(), ["b.txt"]);
-    assert_eq!(pairs(&cache)[1].1, "B2");
+    // What was carried over has not become younger.
+    assert_eq!(cache.get().unwrap().created(), created);
+    assert_eq!(pairs(&cache)[1].1, "B3");
 }
 
 #[test]
