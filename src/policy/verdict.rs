@@ -104,6 +104,12 @@ impl Policy {
         verdict
     }
 
+    /// Whether a verdict of the user's own says that the generation is no longer served.
+    pub(crate) fn revokes(&self, facts: &Facts, now: Moment) -> bool {
+        let custom = self.custom.as_ref().map(|custom| custom(facts, now));
+        matches!(custom, Some(Verdict::Expired(_)))
+    }
+
     fn by_age(&self, facts: &Facts, now: Moment) -> Verdict {
         if self.refresh_after.is_none() && self.expire_after.is_none() {
             return Verdict::Fresh;

@@ -22,7 +22,7 @@ use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
 use crate::inputs::{Sets, decode};
 use crate::panics::catch;
-use crate::policy::{Policy, Verdict};
+use crate::policy::Policy;
 use crate::region::Label;
 use judging::Reason;
 
@@ -73,6 +73,8 @@ struct Work {
     failures: u32,
     last_failure: Option<Moment>,
     draw: f64,
+    /// Whether a verdict of the user's own has ended the serving of the current generation.
+    revoked: bool,
     /// The saved file that was last read or written.
     saved: Option<Identity>,
 }
@@ -117,6 +119,7 @@ impl<T: Content> Slot<T> {
                 failures: 0,
                 last_failure: None,
                 draw: draw(),
+                revoked: false,
                 saved: None,
             }),
             invalid: Mutex::default(),
@@ -287,6 +290,7 @@ impl<T: Content> Slot<T> {
     ) -> CacheReport {
         work.sets = built.sets;
         (work.failures, work.last_failure, work.draw) = (0, None, draw());
+        work.revoked = false;
         let outcome = match built.frozen {
             None => Outcome::Unchanged,
             Some(frozen) => {
@@ -303,7 +307,7 @@ impl<T: Content> Slot<T> {
         let current = self.current.load_full();
         let now = self.shared.clock.now();
         let facts = self.facts(work, current.as_deref(), work.built.unwrap_or(now));
-        self.note_deadlines(&facts, &Verdict::Fresh, now);
+        self.note_deadlines(work, &facts, now);
         let mut tally = lock(&self.tally);
         tally.published += u64::from(outcome == Outcome::Published);
         tally.unchanged += u64::from(outcome == Outcome::Unchanged);
@@ -323,7 +327,7 @@ impl<T: Content> Slot<T> {
         drop(tally);
         if let (Some(current), Some(built)) = (self.current.load_full(), work.built) {
             let facts = self.facts(work, Some(&current), built);
-            self.note_deadlines(&facts, &Verdict::Fresh, now);
+            self.note_deadlines(work, &facts, now);
         }
         self.report(Outcome::Failed, Some(why), None, Some(message))
     }

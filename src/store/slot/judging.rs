@@ -59,7 +59,8 @@ impl<T: Content> Slot<T> {
             }
         }
         let verdict = self.policy.verdict(&facts, now);
-        self.note_deadlines(&facts, &verdict, now);
+        work.revoked = self.policy.revokes(&facts, now);
+        self.note_deadlines(work, &facts, now);
         let (Verdict::RefreshDue(why) | Verdict::Expired(why)) = verdict else {
             return None;
         };
@@ -92,11 +93,10 @@ impl<T: Content> Slot<T> {
     }
 
     /// Until when the generation is served, and when it is due.
-    pub(super) fn note_deadlines(&self, facts: &Facts, verdict: &Verdict, now: Moment) {
-        let served_for = match (self.policy.served_for(facts, now), verdict) {
-            // A verdict of the user's own has no time.
-            (None, Verdict::Expired(_)) => Some(Duration::ZERO),
-            (served_for, _) => served_for,
+    pub(super) fn note_deadlines(&self, work: &Work, facts: &Facts, now: Moment) {
+        let served_for = match work.revoked {
+            true => Some(Duration::ZERO),
+            false => self.policy.served_for(facts, now),
         };
         let until = served_for.map_or(u64::MAX, |time| (now + time).boot_nanos);
         self.served_until.store(until, Ordering::Relaxed);
