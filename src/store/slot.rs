@@ -297,7 +297,7 @@ impl<T: Content> Slot<T> {
                 if let Some(directory) = &self.shared.directory {
                     // What could not be saved is published all the same.
                     let saved = directory.save(&frozen);
-                    note = saved.err().map(|error| error.to_string());
+                    note = saved.err().map(|error| error.to_string()).or(note);
                     work.saved = directory.identity(&self.name);
                 }
                 self.publish(frozen);

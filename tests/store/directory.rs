@@ -82,7 +82,9 @@ fn what_does_not_fit_is_built_again() {
         fs::write(&file, damaged).unwrap();
         let store = Store::open(&directory).unwrap();
         let cache = store.cache("value", Policy::new(), |_| Ok(2_u32)).unwrap();
-        assert_eq!(refresh(&store).outcome, Outcome::Published);
+        let report = refresh(&store);
+        assert_eq!(report.outcome, Outcome::Published);
+        assert!(report.error.unwrap().contains("value.floe"));
         assert_eq!(*cache.get().unwrap(), 2);
     }
     // Another type of the same name.
