@@ -105,7 +105,14 @@ fn one_bad_entry_leaves_the_cache_and_its_neighbours() {
     );
     assert_eq!(pairs(&cache), before);
     assert_eq!(*other.get().unwrap(), 7);
+    // Nothing fails any more where the input is what it was.
+    sources.write("b.txt", "B");
+    let report = store.refresh().unwrap().caches.remove(0);
+    assert_eq!((report.outcome, report.error), (Outcome::Fresh, None));
+    assert_eq!(store.status().unwrap()[0].last_error, None);
     // The failure is not forgotten: the change is still there to be built.
+    sources.write("b.txt", "more than ten bytes");
+    assert!(store.refresh().unwrap().has_failures());
     sources.write("b.txt", "few");
     assert_eq!(store.refresh().unwrap().caches[0].rebuilt, 1);
     assert_eq!(pairs(&cache)[1].1, "few");

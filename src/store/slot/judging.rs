@@ -60,6 +60,12 @@ impl<T: Content> Slot<T> {
         }
         let verdict = self.policy.verdict(&facts, now);
         work.revoked = self.policy.revokes(&facts, now);
+        if verdict == Verdict::Fresh && work.failures > 0 {
+            // What could not be built is no longer asked for.
+            (work.failures, work.last_failure) = (0, None);
+            (facts.failures, facts.last_failure) = (0, None);
+            lock(&self.tally).last_error = None;
+        }
         self.note_deadlines(work, &facts, now);
         let (Verdict::RefreshDue(why) | Verdict::Expired(why)) = verdict else {
             return None;
