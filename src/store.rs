@@ -444,15 +444,15 @@ impl<T: Content> fmt::Debug for Cache<T> {
 }
 
 impl Inputs {
-    /// The newest generation of another cache of the same store, recorded by its number: what was
-    /// built from it is built anew when there is a newer one. Caches are refreshed in the order in
+    /// The newest generation of another cache of the same store, recorded by a digest of what it
+    /// holds: what was built from it is built anew when the newest one holds something else. Caches are refreshed in the order in
     /// which they were added, so the other one comes first.
     ///
     /// # Errors
     /// As [`Cache::get`].
     pub fn cache<T: Content>(&mut self, cache: &Cache<T>) -> Result<Frozen<T>> {
         let frozen = cache.get()?;
-        self.record_value(&value_name(cache.name()), u128::from(frozen.generation()));
+        self.record_value(&value_name(cache.name()), frozen.content_digest());
         Ok(frozen)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::unsealed::Label;
@@ -82,6 +82,13 @@ pub(crate) fn open(path: &Path) -> Result<(File, Vec<u8>, Header)> {
         .open(path)
         .map_err(unreadable)?;
     read_header(file, path)
+}
+
+/// The generation of which the header of a file tells, whatever the rest of it is worth.
+pub(crate) fn generation_told(file: &File) -> Option<u64> {
+    let mut start = [0; HEADER_LENGTH];
+    file.read_exact_at(&mut start, 0).ok()?;
+    Header::decode(&start).ok().map(|header| header.generation)
 }
 
 fn read_header(mut file: File, path: &Path) -> Result<(File, Vec<u8>, Header)> {

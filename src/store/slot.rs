@@ -23,7 +23,7 @@ use crate::frozen::{Content, Frozen};
 use crate::inputs::{Sets, decode};
 use crate::panics::catch;
 use crate::policy::Policy;
-use crate::region::Label;
+use crate::region::{Label, generation_told};
 use judging::Reason;
 
 /// A cache of a store, whatever its type is.
@@ -77,6 +77,9 @@ struct Work {
     revoked: bool,
     /// The saved file that was last read or written.
     saved: Option<Identity>,
+    /// The highest number that a saved file told, which may have been refused: the next generation
+    /// gets a higher one, since others may have that one already.
+    told: u64,
 }
 
 #[derive(Default)]
@@ -121,6 +124,7 @@ impl<T: Content> Slot<T> {
                 draw: draw(),
                 revoked: false,
                 saved: None,
+                told: 0,
             }),
             invalid: Mutex::default(),
             tally: Mutex::default(),
@@ -161,6 +165,8 @@ impl<T: Content> Slot<T> {
         };
         work.saved = Some(saved.identity);
         let generation = self.current.load().as_ref().map_or(0, |it| it.generation());
+        let told = generation_told(&saved.file).unwrap_or(0);
+        work.told = work.told.max(told);
         let frozen = Frozen::<T>::load_opened(saved.file, &saved.path)?;
         if frozen.name() != self.name || frozen.generation() <= generation {
             return Ok(false);
@@ -190,7 +196,7 @@ impl<T: Content> Slot<T> {
     fn publish(&self, frozen: Frozen<T>) {
         self.shared
             .values
-            .set(&value_name(&self.name), u128::from(frozen.generation()));
+            .set(&value_name(&self.name), frozen.content_digest());
         self.current.store(Some(Arc::new(frozen)));
     }
 
@@ -248,6 +254,7 @@ impl<T: Content> Slot<T> {
         let started = self.shared.clock.now();
         let current = self.current.load_full();
         let generation = current.as_ref().map_or(0, |it| it.generation());
+        let generation = generation.max(work.told);
         // What is carried over was neither built nor, it may be, checked.
         let (since, checked) = match due {
             None => (Some(started), Some(started)),

@@ -97,6 +97,36 @@ fn what_does_not_fit_is_built_again() {
 }
 
 #[test]
+fn what_is_made_from_a_cache_is_built_anew_when_that_begins_again() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("caches");
+    let build = |text: &'static str| {
+        let store = Store::open(&directory).unwrap();
+        let first = store.cache("first", Policy::new(), move |_| Ok(text.to_owned()));
+        let first = first.unwrap();
+        let second = store.cache("second", Policy::new().inputs(), move |inputs| {
+            Ok(inputs.cache(&first)?.to_string())
+        });
+        let report = store.refresh().unwrap();
+        (
+            report.caches[0].generation,
+            report.caches[1].outcome,
+            second.unwrap().get().unwrap().to_string(),
+        )
+    };
+    let text = |text: &str| text.to_owned();
+    assert_eq!(build("one"), (1, Outcome::Published, text("one")));
+    let file = directory.join("first.floe");
+    let whole = fs::read(&file).unwrap();
+    // Nothing is known of the number.
+    fs::write(&file, "text").unwrap();
+    assert_eq!(build("two"), (1, Outcome::Published, text("two")));
+    // The header still tells it.
+    fs::write(&file, &whole[..whole.len() - 1]).unwrap();
+    assert_eq!(build("two"), (2, Outcome::Loaded, text("two")));
+}
+
+#[test]
 fn directories_of_others_and_planted_links_are_refused() {
     let home = tempfile::tempdir().unwrap();
     let path = |name: &str| home.path().join(name);
