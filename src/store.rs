@@ -119,7 +119,9 @@ impl Store {
     /// true to them. Processes that share a directory build one at a time, and take over what
     /// another has built.
     ///
-    /// The directory is made with mode 0700. Each published generation is written and synced.
+    /// The directory is made with mode 0700. Each published generation is written and synced. A
+    /// build that gives what there was, from other inputs, is published as well here, so that it is
+    /// not repeated by every process that begins with the one before.
     ///
     /// # Errors
     /// [`Error::Directory`]: it cannot be made, is a link, or is not this user's alone.

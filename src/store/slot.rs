@@ -272,6 +272,7 @@ impl<T: Content> Slot<T> {
             policy: &self.policy,
             clock: &self.shared.clock,
             values: &self.shared.values,
+            saves: self.shared.directory.is_some(),
         };
         // A closure may also panic where keys are compared.
         let built = catch(|| self.build.build(&job));

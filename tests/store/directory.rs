@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use floe::store::Outcome;
 use floe::{Error, Policy, Store};
 
-use crate::fixture::{Sources, contents, pairs, refresh};
+use crate::fixture::{Sources, contents, names, pairs, refresh};
 
 #[test]
 fn a_restart_builds_what_changed_meanwhile() {
@@ -124,6 +124,41 @@ fn what_is_made_from_a_cache_is_built_anew_when_that_begins_again() {
     // The header still tells it.
     fs::write(&file, &whole[..whole.len() - 1]).unwrap();
     assert_eq!(build("two"), (2, Outcome::Loaded, text("two")));
+}
+
+#[test]
+fn a_build_that_changed_nothing_is_not_repeated_after_a_restart() {
+    let sources = Sources::new(&[("a.txt", "A 1"), ("b.txt", "B 1")]);
+    let home = tempfile::tempdir().unwrap();
+    let outcomes = || {
+        let store = Store::open(home.path().join("caches")).unwrap();
+        let (folder, path) = (sources.folder.path().to_owned(), sources.path("a.txt"));
+        let first_word = |text: Option<String>| text.unwrap().split(' ').next().unwrap().to_owned();
+        let whole = store.cache("whole", Policy::new().inputs(), move |inputs| {
+            Ok(first_word(inputs.read_to_string(&path)?))
+        });
+        whole.unwrap();
+        let list = folder.clone();
+        let keyed = store.keyed(
+            "keyed",
+            Policy::new().inputs(),
+            move |inputs| names(&list, inputs),
+            move |name: &String, inputs| Ok(first_word(inputs.read_to_string(folder.join(name))?)),
+        );
+        let report = store.refresh().unwrap();
+        let keyed = keyed.unwrap().get().unwrap();
+        assert_eq!(keyed["b.txt"].as_str(), "B");
+        let caches = report.caches.into_iter();
+        caches
+            .map(|it| (it.outcome, it.generation))
+            .collect::<Vec<_>>()
+    };
+    let both = |outcome, generation| vec![(outcome, generation); 2];
+    assert_eq!(outcomes(), both(Outcome::Published, 1));
+    assert_eq!(outcomes(), both(Outcome::Loaded, 1));
+    sources.write("a.txt", "A and more");
+    assert_eq!(outcomes(), both(Outcome::Published, 2));
+    assert_eq!(outcomes(), both(Outcome::Loaded, 2));
 }
 
 #[test]
