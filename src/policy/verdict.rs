@@ -174,7 +174,9 @@ impl Policy {
     }
 
     fn shortened(&self, time: Duration, draw: f64) -> Duration {
-        time.mul_f64(1.0 - self.jitter * draw.clamp(0.0, 1.0))
+        let share = 1.0 - self.jitter * draw.clamp(0.0, 1.0);
+        // The longest times are beyond what such a number tells exactly.
+        Duration::try_from_secs_f64(time.as_secs_f64() * share).unwrap_or(time)
     }
 }
 
@@ -217,6 +219,18 @@ mod tests {
                 Some(f64::from(due))
             );
         }
+    }
+
+    #[test]
+    fn the_longest_time_is_one_too() {
+        let policy = Policy::new()
+            .refresh_after(Duration::MAX)
+            .backoff(Duration::MAX, Duration::MAX);
+        let mut facts = Facts::of(Moment::now());
+        let now = facts.built + SECOND;
+        assert_eq!(policy.verdict(&facts, now), Verdict::Fresh);
+        (facts.failures, facts.last_failure) = (1, Some(facts.built));
+        assert!(policy.wait(&facts, now) > SECOND);
     }
 
     #[test]
