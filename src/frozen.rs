@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use rkyv::Archive;
 use rkyv::api::check_pos_with_context;
 use rkyv::rancor::{BoxedError, Strategy};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::archive::{Collections, Freezer, Scratch, Sink, VALUE_LIMIT, Validator, Value};
 use crate::error::{Error, Result};
@@ -250,7 +251,8 @@ impl<T: Content> Frozen<T> {
         self.region.header().generation
     }
 
-    /// When the cache was frozen, on the wall clock.
+    /// When the cache was frozen, on the wall clock; where a store has carried entries over, when
+    /// it last built all of them.
     pub fn created(&self) -> SystemTime {
         self.region.header().created.wall()
     }
@@ -298,6 +300,16 @@ impl<T: Content> Frozen<T> {
     /// heap takes any advice and does nothing.
     pub fn advise(&self, advice: Advice) -> Result<()> {
         self.region.advise(advice)
+    }
+
+    /// A digest of all but the inputs, the number and the date.
+    pub(crate) fn content_digest(&self) -> u128 {
+        let sections = self.region.header().sections.iter();
+        let content = sections.filter(|section| section.kind != SectionKind::Inputs);
+        let digests: Vec<u8> = content
+            .flat_map(|section| section.digest.to_le_bytes())
+            .collect();
+        xxh3_128(&digests)
     }
 
     pub(crate) fn region(&self) -> &Region {

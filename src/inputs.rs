@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::error::{Error, Result};
 
 pub use change::{Change, Difference};
@@ -110,7 +110,7 @@ impl Inputs {
     /// # Errors
     /// [`Error::ReadFile`] if it cannot be read or is no regular file, [`Error::InputTooLarge`].
     pub fn read(&mut self, path: impl AsRef<Path>) -> Result<Option<Vec<u8>>> {
-        let path = self.absolute(path.as_ref())?;
+        let (path, now) = (self.absolute(path.as_ref())?, self.clock.now());
         let opened = existing(open(&path)).map_err(unreadable(&path))?;
         let Some((file, metadata)) = opened else {
             self.record(path, Seen::Absent);
@@ -119,7 +119,7 @@ impl Inputs {
         let bytes = self.read_all(&path, &file, &metadata)?;
         let stamp = Stamp::of(&metadata);
         let seen = Seen::Content {
-            unsettled: self.is_unsettled(&stamp),
+            unsettled: self.is_unsettled(&stamp, now),
             stamp,
             digest: xxh3_128(&bytes),
         };
@@ -228,7 +228,7 @@ impl Inputs {
         path: &Path,
         filter: Option<String>,
     ) -> Result<Option<Vec<DirectoryEntry>>> {
-        let path = self.absolute(path)?;
+        let (path, now) = (self.absolute(path)?, self.clock.now());
         let metadata = stamp::metadata(&path).map_err(unreadable(&path))?;
         let directory = metadata.filter(|it| filter.is_none() || it.is_dir());
         let listed =
@@ -245,7 +245,7 @@ impl Inputs {
         let stamp = Stamp::of(&metadata);
         let entries = listing::entries(&names);
         let seen = Seen::Listing {
-            unsettled: self.is_unsettled(&stamp),
+            unsettled: self.is_unsettled(&stamp, now),
             stamp,
             filter,
             names,
@@ -283,9 +283,10 @@ impl Inputs {
         std::path::absolute(path).map_err(unreadable(path))
     }
 
-    fn is_unsettled(&self, stamp: &Stamp) -> bool {
+    /// By the moment before anything was read: reading may take longer than stamps need to settle.
+    fn is_unsettled(&self, stamp: &Stamp, before: Moment) -> bool {
         let settle = self.settle.as_nanos() as u64;
-        stamp.is_unsettled(self.clock.now().wall_nanos, settle)
+        stamp.is_unsettled(before.wall_nanos, settle)
     }
 
     fn record(&mut self, path: PathBuf, seen: Seen) {

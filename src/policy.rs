@@ -208,7 +208,8 @@ impl Policy {
         }
     }
 
-    /// A verdict of your own, beside the others.
+    /// A verdict of your own, beside the others. A generation that it says has expired is served
+    /// no longer, whatever else is stated, until there is a newer one or it says otherwise.
     #[must_use]
     pub fn custom(
         self,

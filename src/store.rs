@@ -119,7 +119,9 @@ impl Store {
     /// true to them. Processes that share a directory build one at a time, and take over what
     /// another has built.
     ///
-    /// The directory is made with mode 0700. Each published generation is written and synced.
+    /// The directory is made with mode 0700. Each published generation is written and synced. A
+    /// build that gives what there was, from other inputs, is published as well here, so that it is
+    /// not repeated by every process that begins with the one before.
     ///
     /// # Errors
     /// [`Error::Directory`]: it cannot be made, is a link, or is not this user's alone.
@@ -444,15 +446,15 @@ impl<T: Content> fmt::Debug for Cache<T> {
 }
 
 impl Inputs {
-    /// The newest generation of another cache of the same store, recorded by its number: what was
-    /// built from it is built anew when there is a newer one. Caches are refreshed in the order in
+    /// The newest generation of another cache of the same store, recorded by a digest of what it
+    /// holds: what was built from it is built anew when the newest one holds something else. Caches are refreshed in the order in
     /// which they were added, so the other one comes first.
     ///
     /// # Errors
     /// As [`Cache::get`].
     pub fn cache<T: Content>(&mut self, cache: &Cache<T>) -> Result<Frozen<T>> {
         let frozen = cache.get()?;
-        self.record_value(&value_name(cache.name()), u128::from(frozen.generation()));
+        self.record_value(&value_name(cache.name()), frozen.content_digest());
         Ok(frozen)
     }
 }

@@ -302,6 +302,7 @@ impl Publisher {
         Ok(Label {
             name: self.name().to_owned(),
             generation: self.generation()? + 1,
+            built: None,
         })
     }
 

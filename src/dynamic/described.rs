@@ -157,7 +157,8 @@ impl Described {
         self.header.generation
     }
 
-    /// When the cache was frozen, on the wall clock.
+    /// When the cache was frozen, on the wall clock; where a store has carried entries over, when
+    /// it last built all of them.
     pub fn created(&self) -> SystemTime {
         self.header.created.wall()
     }

@@ -192,6 +192,7 @@ impl SetsBuilder {
             set.iter_mut()
                 .for_each(|it| *it = input_numbers[*it as usize]);
             set.sort_unstable();
+            set.dedup();
         }
         // The new numbers may have changed the order of the sets.
         let (sets, again) = Numbered::after(sets).all();
@@ -269,12 +270,14 @@ impl<T: Ord + Hash> Numbered<T> {
         let mut things: Vec<(u32, T)> = earlier.chain(new).filter(|it| keeps(it.0)).collect();
         // Stable, since that is faster for what is nearly sorted.
         things.sort_by(|one, other| one.1.cmp(&other.1));
-        for (new, (old, _)) in (0..).zip(&things) {
-            new_numbers[*old as usize] = new;
+        let mut sorted: Vec<T> = Vec::with_capacity(things.len());
+        for (old, thing) in things {
+            // Earlier ones have become equal where a check has renewed their stamps.
+            if sorted.last() != Some(&thing) {
+                sorted.push(thing);
+            }
+            new_numbers[old as usize] = sorted.len() as u32 - 1;
         }
-        (
-            things.into_iter().map(|(_, thing)| thing).collect(),
-            new_numbers,
-        )
+        (sorted, new_numbers)
     }
 }

@@ -28,10 +28,13 @@ impl Stamp {
         }
     }
 
-    /// Whether an edit after the moment `now` could leave this stamp as it is, because the content
+    /// Whether an edit after the moment `now` could leave this stamp as it is, because the file
     /// was changed less than `settle` ago: times of files advance in ticks. All in nanoseconds.
+    ///
+    /// Both times count: whoever copies a file sets that of its content back, but not the other.
     pub(crate) fn is_unsettled(&self, now: u64, settle: u64) -> bool {
-        i128::from(self.modified) + i128::from(settle) > i128::from(now)
+        let last = self.modified.max(self.changed);
+        i128::from(last) + i128::from(settle) > i128::from(now)
     }
 }
 

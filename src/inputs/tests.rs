@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::input::{Input, Seen, Subject};
 use super::stamp::Stamp;
 use super::*;
+use crate::clock::Moment;
 
 fn path(name: &str, seen: Seen) -> Input {
     let subject = Subject::Path(name.into());
@@ -217,7 +218,8 @@ fn an_equal_file_under_another_stamp_is_remembered() {
     let old = std::time::SystemTime::now() - Duration::from_secs(60);
     file.as_file().set_modified(old).unwrap();
     let before = Arc::clone(&sets.inputs[0]);
-    let check = |sets: &mut Sets| sets.check(&Values::default(), &Clock::system(), SETTLE);
+    let later = Clock::manual(Moment::now() + Duration::from_secs(60));
+    let check = |sets: &mut Sets| sets.check(&Values::default(), &later, SETTLE);
     assert!(check(&mut sets).changes.is_empty());
     assert!(matches!(
         before.seen,
@@ -233,6 +235,38 @@ fn an_equal_file_under_another_stamp_is_remembered() {
             ..
         }
     ));
+}
+
+#[test]
+fn inputs_that_have_become_equal_are_one() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let seen = |modified| Seen::Content {
+        stamp: Stamp {
+            size: 0,
+            ..stamp(modified)
+        },
+        unsettled: false,
+        digest: xxh3_128(b""),
+    };
+    let at = |modified| path(file.path().to_str().unwrap(), seen(modified));
+    let mut builder = SetsBuilder::default();
+    let (one, other, both) = (
+        builder.add([at(1)]),
+        builder.add([at(2)]),
+        builder.add([at(1), at(2)]),
+    );
+    for (unit, set) in [(0, one), (4, other), (8, both), (12, one)] {
+        builder.set_of(unit, set);
+    }
+    let mut sets = builder.finish(one, 4);
+    assert_eq!((sets.inputs.len(), sets.sets.len()), (2, 3));
+    let changed = sets.check(&Values::default(), &Clock::system(), SETTLE);
+    assert!(changed.changes.is_empty());
+    let mut next = SetsBuilder::after(&sets);
+    let whole = next.carry(&sets, Some);
+    let next = next.finish(whole, 4);
+    assert_eq!((next.inputs.len(), next.sets.len()), (1, 1));
+    assert_eq!(decode(&encode(&next)), Ok(next));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::clock::Moment;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Facts {
-    /// When it was built, or last found to be what a build gives.
+    /// When all of it was built, or last found to be what a build gives.
     pub built: Moment,
     /// The first of its inputs that changed, as people read it; `None` if none did, or the inputs
     /// were not checked.
@@ -104,6 +104,12 @@ impl Policy {
         verdict
     }
 
+    /// Whether a verdict of the user's own says that the generation is no longer served.
+    pub(crate) fn revokes(&self, facts: &Facts, now: Moment) -> bool {
+        let custom = self.custom.as_ref().map(|custom| custom(facts, now));
+        matches!(custom, Some(Verdict::Expired(_)))
+    }
+
     fn by_age(&self, facts: &Facts, now: Moment) -> Verdict {
         if self.refresh_after.is_none() && self.expire_after.is_none() {
             return Verdict::Fresh;
@@ -168,7 +174,9 @@ impl Policy {
     }
 
     fn shortened(&self, time: Duration, draw: f64) -> Duration {
-        time.mul_f64(1.0 - self.jitter * draw.clamp(0.0, 1.0))
+        let share = 1.0 - self.jitter * draw.clamp(0.0, 1.0);
+        // The longest times are beyond what such a number tells exactly.
+        Duration::try_from_secs_f64(time.as_secs_f64() * share).unwrap_or(time)
     }
 }
 
@@ -211,6 +219,18 @@ mod tests {
                 Some(f64::from(due))
             );
         }
+    }
+
+    #[test]
+    fn the_longest_time_is_one_too() {
+        let policy = Policy::new()
+            .refresh_after(Duration::MAX)
+            .backoff(Duration::MAX, Duration::MAX);
+        let mut facts = Facts::of(Moment::now());
+        let now = facts.built + SECOND;
+        assert_eq!(policy.verdict(&facts, now), Verdict::Fresh);
+        (facts.failures, facts.last_failure) = (1, Some(facts.built));
+        assert!(policy.wait(&facts, now) > SECOND);
     }
 
     #[test]

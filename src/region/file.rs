@@ -2,7 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::unsealed::Label;
@@ -84,6 +84,13 @@ pub(crate) fn open(path: &Path) -> Result<(File, Vec<u8>, Header)> {
     read_header(file, path)
 }
 
+/// The generation of which the header of a file tells, whatever the rest of it is worth.
+pub(crate) fn generation_told(file: &File) -> Option<u64> {
+    let mut start = [0; HEADER_LENGTH];
+    file.read_exact_at(&mut start, 0).ok()?;
+    Header::decode(&start).ok().map(|header| header.generation)
+}
+
 fn read_header(mut file: File, path: &Path) -> Result<(File, Vec<u8>, Header)> {
     let unreadable = |source| Error::ReadFile {
         path: path.to_owned(),
@@ -112,6 +119,7 @@ fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> 
     let label = Label {
         name: name.clone(),
         generation: header.generation,
+        built: None,
     };
     let mut memory = Unsealed::memory_file(&label)?;
     let copied = memory.write_all(start).and_then(|()| {

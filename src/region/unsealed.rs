@@ -23,6 +23,8 @@ use crate::schema::Fingerprint;
 pub struct Label {
     pub name: String,
     pub generation: u64,
+    /// When all that it holds was built, if that was before it is sealed.
+    pub built: Option<Moment>,
 }
 
 impl Label {
@@ -32,6 +34,7 @@ impl Label {
         Ok(Self {
             name: name.to_owned(),
             generation: 1,
+            built: None,
         })
     }
 
@@ -191,7 +194,7 @@ impl Unsealed {
             name: self.label.name.clone(),
             generation: self.label.generation,
             fingerprint,
-            created: Moment::now(),
+            created: self.label.built.unwrap_or_else(Moment::now),
             producer: format::producer(),
             length: self.end,
             sections,

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
-use crate::inputs::{Inputs, Sets, Touched, Values};
+use crate::inputs::{Inputs, Sets, Touched, Values, encode};
 use crate::panics::catch;
 use crate::policy::Policy;
 use crate::region::Label;
@@ -37,6 +38,8 @@ pub(super) struct Job<'a, T: Content> {
     pub(super) policy: &'a Policy,
     pub(super) clock: &'a Clock,
     pub(super) values: &'a Values,
+    /// Whether generations are saved.
+    pub(super) saves: bool,
 }
 
 /// The part of a generation that is due.
@@ -65,6 +68,16 @@ pub(super) struct Counts {
 }
 
 impl<T: Content> Job<'_, T> {
+    /// Whether a build that changed nothing is a generation all the same, for the sake of its inputs:
+    /// a process that began with those of the saved one would build again.
+    pub(super) fn saves_inputs(&self, sets: &Sets) -> bool {
+        let saved = |earlier: &Frozen<T>| {
+            let section = earlier.region().section(SectionKind::Inputs);
+            section.is_ok_and(|section| section == encode(sets))
+        };
+        self.saves && self.earlier.is_some_and(|earlier| !saved(earlier))
+    }
+
     /// Runs a build closure on fresh inputs. What goes wrong in it is told with the key.
     pub(super) fn run<R>(
         &self,

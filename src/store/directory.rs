@@ -77,11 +77,11 @@ impl Directory {
         let failed = |step| failed(&self.path, step);
         for entry in std::fs::read_dir(&self.path).map_err(failed("list"))? {
             let entry = entry.map_err(failed("list"))?;
-            if entry
-                .file_name()
-                .as_bytes()
-                .starts_with(TEMPORARY.as_bytes())
-            {
+            let name = entry.file_name();
+            // Caches may be called so too, but their files have an ending.
+            let temporary = name.as_bytes().starts_with(TEMPORARY.as_bytes())
+                && !name.as_bytes()[1..].contains(&b'.');
+            if temporary && entry.file_type().map_err(failed("list"))?.is_file() {
                 std::fs::remove_file(entry.path()).map_err(failed("sweep"))?;
             }
         }

@@ -85,7 +85,15 @@ impl<K: StoreKey, V: Value + Send> Build<Map<K, V>> for Keyed<K, V> {
             (Some(earlier), Some(due)) => self.build_due(job, earlier, due)?,
             _ => self.build_all(job)?,
         };
-        evict(job, built)
+        let mut built = evict(job, built)?;
+        if let (Some(earlier), None) = (job.earlier, &built.frozen)
+            && job.saves_inputs(&built.sets)
+        {
+            let builder = MapBuilder::next_generation(job.label.clone(), Backing::Memfd)?;
+            let carried = builder.carry(earlier, &HashSet::new(), |_| encode(&built.sets))?;
+            built.frozen = Some(carried);
+        }
+        Ok(built)
     }
 
     fn check_sets(&self, frozen: &Frozen<Map<K, V>>, sets: &Sets) -> Result<(), &'static str> {
@@ -125,12 +133,11 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
             .with_keyed_by(job.policy.keyed_by);
         let frozen = builder.with_inputs(encode(&sets)).finish()?;
         let same = |earlier: &&Frozen<Map<K, V>>| {
-            earlier.len() == frozen.len()
-                && entries.iter().all(|(hash, offset, _)| {
-                    let key = frozen.key_at(*offset);
-                    let found = earlier.find_offset(*hash, key);
-                    found.is_some_and(|at| entry(earlier, at) == entry(&frozen, *offset))
-                })
+            let built = |(hash, offset, _): &(u64, u64, u32)| {
+                let key = frozen.key_at(*offset);
+                (*hash, *offset, key, entry(&frozen, *offset))
+            };
+            earlier.len() == frozen.len() && all_stand_in(earlier, entries.iter().map(built))
         };
         let vanished = job.earlier.map_or(0, |earlier| {
             let found = |(hash, offset, _): &&(u64, u64, u32)| {
@@ -358,14 +365,14 @@ impl<K: StoreKey> Plan<K> {
 }
 
 impl<K: StoreKey, V: Value> Fresh<K, V> {
-    /// Whether every entry is like the earlier one with its key, byte for byte.
+    /// Whether every entry is like the earlier one with its key.
     fn equals(&mut self, earlier: &Frozen<Map<K, V>>) -> Result<bool> {
         let inserted = self.builder.inserted()?;
-        Ok(self.entries.iter().all(|(hash, offset, _)| {
+        let built = |(hash, offset, _): &(u64, u64, u32)| {
             let (key, bytes) = inserted.entry(*offset);
-            let found = earlier.find_offset(*hash, key);
-            found.is_some_and(|at| entry(earlier, at) == bytes)
-        }))
+            (*hash, *offset, key, bytes)
+        };
+        Ok(all_stand_in(earlier, self.entries.iter().map(built)))
     }
 
     /// The earlier generation stays; only the inputs are recorded anew.
@@ -402,6 +409,27 @@ impl<K: StoreKey, V: Value> Fresh<K, V> {
             },
         })
     }
+}
+
+/// Whether each of some entries, given as hash, offset, key and bytes, stands in an earlier
+/// generation too, byte for byte.
+///
+/// What an entry points to in another one it knows by the distance. So where entries point to each
+/// other, equal bytes are equal values only if all entries stand equally far from the earlier ones:
+/// then what they point to is among what was compared.
+fn all_stand_in<'a, K: StoreKey, V: Value>(
+    earlier: &Frozen<Map<K, V>>,
+    mut entries: impl Iterator<Item = (u64, u64, &'a K::Archived, &'a [u8])>,
+) -> bool {
+    let independent = entries_are_independent(&Map::<K, V>::describe());
+    let mut distance = None;
+    entries.all(|(hash, offset, key, bytes)| {
+        let Some(found) = earlier.find_offset(hash, key) else {
+            return false;
+        };
+        let apart = found.wrapping_sub(offset);
+        entry(earlier, found) == bytes && (independent || *distance.get_or_insert(apart) == apart)
+    })
 }
 
 /// The sets of a generation: of entries that stay, at the offset that `place` gives, of those that

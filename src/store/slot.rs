@@ -1,5 +1,7 @@
 //! One cache of a store: its newest generation, and the work on the next.
 
+mod judging;
+
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,10 +20,11 @@ use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
-use crate::inputs::{Changed, Sets, Touched, decode};
+use crate::inputs::{Sets, decode};
 use crate::panics::catch;
-use crate::policy::{Facts, Policy, Verdict};
-use crate::region::Label;
+use crate::policy::Policy;
+use crate::region::{Label, generation_told};
+use judging::Reason;
 
 /// A cache of a store, whatever its type is.
 pub(super) trait AnySlot: Send + Sync {
@@ -63,13 +66,20 @@ pub(super) struct Slot<T: Content> {
 /// What is known of the current generation by those who build the next.
 struct Work {
     sets: Sets,
+    /// When all of it was last built.
     built: Option<Moment>,
+    /// When all of its inputs were last found unchanged, or read.
     checked: Option<Moment>,
     failures: u32,
     last_failure: Option<Moment>,
     draw: f64,
+    /// Whether a verdict of the user's own has ended the serving of the current generation.
+    revoked: bool,
     /// The saved file that was last read or written.
     saved: Option<Identity>,
+    /// The highest number that a saved file told, which may have been refused: the next generation
+    /// gets a higher one, since others may have that one already.
+    told: u64,
 }
 
 #[derive(Default)]
@@ -89,13 +99,6 @@ struct Tally {
     unchanged: u64,
     failures: u64,
     reasons: BTreeMap<&'static str, u64>,
-}
-
-/// A cache that is due: why, and which part of it.
-struct Reason {
-    why: String,
-    kind: &'static str,
-    due: Option<Due>,
 }
 
 impl<T: Content> Slot<T> {
@@ -119,7 +122,9 @@ impl<T: Content> Slot<T> {
                 failures: 0,
                 last_failure: None,
                 draw: draw(),
+                revoked: false,
                 saved: None,
+                told: 0,
             }),
             invalid: Mutex::default(),
             tally: Mutex::default(),
@@ -160,6 +165,8 @@ impl<T: Content> Slot<T> {
         };
         work.saved = Some(saved.identity);
         let generation = self.current.load().as_ref().map_or(0, |it| it.generation());
+        let told = generation_told(&saved.file).unwrap_or(0);
+        work.told = work.told.max(told);
         let frozen = Frozen::<T>::load_opened(saved.file, &saved.path)?;
         if frozen.name() != self.name || frozen.generation() <= generation {
             return Ok(false);
@@ -189,93 +196,8 @@ impl<T: Content> Slot<T> {
     fn publish(&self, frozen: Frozen<T>) {
         self.shared
             .values
-            .set(&value_name(&self.name), u128::from(frozen.generation()));
+            .set(&value_name(&self.name), frozen.content_digest());
         self.current.store(Some(Arc::new(frozen)));
-    }
-
-    fn facts(&self, work: &Work, current: Option<&Frozen<T>>, built: Moment) -> Facts {
-        Facts {
-            same_key: work.sets.keyed_by() == self.policy.keyed_by,
-            invalidated: lock(&self.invalid).any(),
-            entries: current.map_or(0, |it| self.build.size(it).0),
-            bytes: current.map_or(0, Frozen::size),
-            failures: work.failures,
-            last_failure: work.last_failure,
-            draw: work.draw,
-            ..Facts::of(built)
-        }
-    }
-
-    /// Judges the current generation.
-    fn judge(&self, work: &mut Work, now: Moment) -> Option<Reason> {
-        let current = self.current.load_full();
-        let (Some(current), Some(built)) = (current, work.built) else {
-            return Some(Reason {
-                why: "it was never built".to_owned(),
-                kind: "first build",
-                due: None,
-            });
-        };
-        let mut facts = self.facts(work, Some(&current), built);
-        let mut touched = Touched::default();
-        if self.policy.checks_inputs(work.checked, now) {
-            let (values, clock) = (&self.shared.values, &self.shared.clock);
-            let changed = work.sets.check(values, clock, self.policy.settle_time());
-            facts.changed = summary(&changed);
-            if facts.changed.is_some() {
-                touched = work.sets.touched(&changed);
-            } else {
-                work.checked = Some(now);
-            }
-        }
-        let verdict = self.policy.verdict(&facts, now);
-        self.note_deadlines(&facts, &verdict, now);
-        let (Verdict::RefreshDue(why) | Verdict::Expired(why)) = verdict else {
-            return None;
-        };
-        // Only what changed is built, unless another statement calls for everything.
-        let partly = Facts {
-            changed: None,
-            invalidated: false,
-            ..facts.clone()
-        };
-        let everything =
-            lock(&self.invalid).everything || self.policy.verdict(&partly, now) != Verdict::Fresh;
-        let due = (!everything).then(|| Due {
-            touched,
-            hashes: lock(&self.invalid).hashes.clone(),
-        });
-        let kind = match facts {
-            Facts {
-                changed: Some(_), ..
-            } => "inputs",
-            Facts {
-                invalidated: true, ..
-            } => "invalidated",
-            Facts {
-                same_key: false, ..
-            } => "key",
-            _ => "age or custom",
-        };
-        Some(Reason { why, kind, due })
-    }
-
-    /// Until when the generation is served, and when it is due.
-    fn note_deadlines(&self, facts: &Facts, verdict: &Verdict, now: Moment) {
-        let served_for = match (self.policy.served_for(facts, now), verdict) {
-            // A verdict of the user's own has no time.
-            (None, Verdict::Expired(_)) => Some(Duration::ZERO),
-            (served_for, _) => served_for,
-        };
-        let until = served_for.map_or(u64::MAX, |time| (now + time).boot_nanos);
-        self.served_until.store(until, Ordering::Relaxed);
-        let wait = self.policy.wait(facts, now);
-        let due_in = match wait.is_zero() {
-            true => self.policy.due_in(facts, now),
-            false => Some(wait),
-        };
-        let mut tally = lock(&self.tally);
-        (tally.built, tally.due_in) = (Some(facts.built), due_in);
     }
 
     fn refresh_now(&self, work: &mut Work, turns: Turns) -> CacheReport {
@@ -317,15 +239,32 @@ impl<T: Content> Slot<T> {
     }
 
     fn rebuild(&self, work: &mut Work, reason: Reason, note: Option<String>) -> CacheReport {
-        let Reason { why, kind, due } = reason;
-        let started = self.shared.clock.now();
+        let Reason {
+            why,
+            kind,
+            touched,
+            checked,
+        } = reason;
+        // Taken once: what is said from here on is for the next build.
         let taken = std::mem::take(&mut *lock(&self.invalid));
+        let due = touched.filter(|_| !taken.everything).map(|touched| Due {
+            touched,
+            hashes: taken.hashes.clone(),
+        });
+        let started = self.shared.clock.now();
         let current = self.current.load_full();
         let generation = current.as_ref().map_or(0, |it| it.generation());
+        let generation = generation.max(work.told);
+        // What is carried over was neither built nor, it may be, checked.
+        let (since, checked) = match due {
+            None => (Some(started), Some(started)),
+            Some(_) => (work.built, checked.or(work.checked)),
+        };
         let job = Job {
             label: Label {
                 name: self.name.clone(),
                 generation: generation.saturating_add(1),
+                built: since.filter(|_| due.is_some()),
             },
             earlier: current.as_deref(),
             sets: &work.sets,
@@ -333,11 +272,15 @@ impl<T: Content> Slot<T> {
             policy: &self.policy,
             clock: &self.shared.clock,
             values: &self.shared.values,
+            saves: self.shared.directory.is_some(),
         };
-        match self.build.build(&job) {
+        // A closure may also panic where keys are compared.
+        let built = catch(|| self.build.build(&job));
+        match built.unwrap_or_else(|message| Err(self.panicked(message))) {
             Ok(built) => {
                 *lock(&self.tally).reasons.entry(kind).or_default() += 1;
-                self.succeeded(work, started, why, built, note)
+                (work.built, work.checked) = (since, checked);
+                self.succeeded(work, why, built, note)
             }
             Err(error) => {
                 lock(&self.invalid).restore(taken);
@@ -349,21 +292,20 @@ impl<T: Content> Slot<T> {
     fn succeeded(
         &self,
         work: &mut Work,
-        started: Moment,
         why: String,
         built: Built<T>,
         mut note: Option<String>,
     ) -> CacheReport {
         work.sets = built.sets;
-        (work.built, work.checked) = (Some(started), Some(started));
         (work.failures, work.last_failure, work.draw) = (0, None, draw());
+        work.revoked = false;
         let outcome = match built.frozen {
             None => Outcome::Unchanged,
             Some(frozen) => {
                 if let Some(directory) = &self.shared.directory {
                     // What could not be saved is published all the same.
                     let saved = directory.save(&frozen);
-                    note = saved.err().map(|error| error.to_string());
+                    note = saved.err().map(|error| error.to_string()).or(note);
                     work.saved = directory.identity(&self.name);
                 }
                 self.publish(frozen);
@@ -371,8 +313,9 @@ impl<T: Content> Slot<T> {
             }
         };
         let current = self.current.load_full();
-        let facts = self.facts(work, current.as_deref(), started);
-        self.note_deadlines(&facts, &Verdict::Fresh, started);
+        let now = self.shared.clock.now();
+        let facts = self.facts(work, current.as_deref(), work.built.unwrap_or(now));
+        self.note_deadlines(work, &facts, now);
         let mut tally = lock(&self.tally);
         tally.published += u64::from(outcome == Outcome::Published);
         tally.unchanged += u64::from(outcome == Outcome::Unchanged);
@@ -392,7 +335,7 @@ impl<T: Content> Slot<T> {
         drop(tally);
         if let (Some(current), Some(built)) = (self.current.load_full(), work.built) {
             let facts = self.facts(work, Some(&current), built);
-            self.note_deadlines(&facts, &Verdict::Fresh, now);
+            self.note_deadlines(work, &facts, now);
         }
         self.report(Outcome::Failed, Some(why), None, Some(message))
     }
@@ -419,13 +362,12 @@ impl<T: Content> Slot<T> {
         self.following.hand_over(&newest, standing)
     }
 
-    fn panicked(&self, work: &mut Work, message: String) -> CacheReport {
-        let error = Error::BuildPanicked {
+    fn panicked(&self, message: String) -> Error {
+        Error::BuildPanicked {
             name: self.name.clone(),
             key: None,
             message,
-        };
-        self.failed(work, "it was judged or built".to_owned(), error)
+        }
     }
 
     fn report(
@@ -479,10 +421,13 @@ impl<T: Content> AnySlot for Slot<T> {
             },
         };
         let report = match work {
-            // A closure may also panic where keys are compared or a verdict is asked for.
+            // A closure may also panic where a verdict is asked for.
             Ok(mut work) => match catch(|| self.refresh_now(&mut work, turns)) {
                 Ok(report) => report,
-                Err(message) => self.panicked(&mut work, message),
+                Err(message) => {
+                    let why = "it was judged".to_owned();
+                    self.failed(&mut work, why, self.panicked(message))
+                }
             },
             Err(()) => self.report(Outcome::Busy, None, None, None),
         };
@@ -562,15 +507,6 @@ impl Invalidated {
 /// The named value by which builds depend on another cache.
 pub(super) fn value_name(cache: &str) -> String {
     format!("cache {cache}")
-}
-
-/// What changed first, and how much more did.
-fn summary(changed: &Changed) -> Option<String> {
-    let first = changed.changes.first()?;
-    Some(match changed.changes.len() - 1 {
-        0 => first.to_string(),
-        more => format!("{first}, and {more} more"),
-    })
 }
 
 /// A panic while a lock was held changed nothing that the next holder relies on.

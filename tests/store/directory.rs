@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use floe::store::Outcome;
 use floe::{Error, Policy, Store};
 
-use crate::fixture::{Sources, contents, pairs, refresh};
+use crate::fixture::{Sources, contents, names, pairs, refresh};
 
 #[test]
 fn a_restart_builds_what_changed_meanwhile() {
@@ -36,10 +36,15 @@ fn a_restart_builds_what_changed_meanwhile() {
     sources.write("b.txt", "B2");
     let store = Store::open(&directory).unwrap();
     let (cache, built) = contents(&store, &sources, Policy::new().inputs());
+    refresh(&store);
+    let created = cache.get().unwrap().created();
+    sources.write("b.txt", "B3");
     let report = refresh(&store);
-    assert_eq!((report.outcome, report.generation), (Outcome::Published, 2));
+    assert_eq!((report.outcome, report.generation), (Outcome::Published, 3));
     assert_eq!(built.take(), ["b.txt"]);
-    assert_eq!(pairs(&cache)[1].1, "B2");
+    // What was carried over has not become younger.
+    assert_eq!(cache.get().unwrap().created(), created);
+    assert_eq!(pairs(&cache)[1].1, "B3");
 }
 
 #[test]
@@ -77,7 +82,9 @@ fn what_does_not_fit_is_built_again() {
         fs::write(&file, damaged).unwrap();
         let store = Store::open(&directory).unwrap();
         let cache = store.cache("value", Policy::new(), |_| Ok(2_u32)).unwrap();
-        assert_eq!(refresh(&store).outcome, Outcome::Published);
+        let report = refresh(&store);
+        assert_eq!(report.outcome, Outcome::Published);
+        assert!(report.error.unwrap().contains("value.floe"));
         assert_eq!(*cache.get().unwrap(), 2);
     }
     // Another type of the same name.
@@ -87,6 +94,71 @@ fn what_does_not_fit_is_built_again() {
         .unwrap();
     assert_eq!(refresh(&store).outcome, Outcome::Published);
     assert_eq!(cache.get().unwrap().as_str(), "text");
+}
+
+#[test]
+fn what_is_made_from_a_cache_is_built_anew_when_that_begins_again() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("caches");
+    let build = |text: &'static str| {
+        let store = Store::open(&directory).unwrap();
+        let first = store.cache("first", Policy::new(), move |_| Ok(text.to_owned()));
+        let first = first.unwrap();
+        let second = store.cache("second", Policy::new().inputs(), move |inputs| {
+            Ok(inputs.cache(&first)?.to_string())
+        });
+        let report = store.refresh().unwrap();
+        (
+            report.caches[0].generation,
+            report.caches[1].outcome,
+            second.unwrap().get().unwrap().to_string(),
+        )
+    };
+    let text = |text: &str| text.to_owned();
+    assert_eq!(build("one"), (1, Outcome::Published, text("one")));
+    let file = directory.join("first.floe");
+    let whole = fs::read(&file).unwrap();
+    // Nothing is known of the number.
+    fs::write(&file, "text").unwrap();
+    assert_eq!(build("two"), (1, Outcome::Published, text("two")));
+    // The header still tells it.
+    fs::write(&file, &whole[..whole.len() - 1]).unwrap();
+    assert_eq!(build("two"), (2, Outcome::Loaded, text("two")));
+}
+
+#[test]
+fn a_build_that_changed_nothing_is_not_repeated_after_a_restart() {
+    let sources = Sources::new(&[("a.txt", "A 1"), ("b.txt", "B 1")]);
+    let home = tempfile::tempdir().unwrap();
+    let outcomes = || {
+        let store = Store::open(home.path().join("caches")).unwrap();
+        let (folder, path) = (sources.folder.path().to_owned(), sources.path("a.txt"));
+        let first_word = |text: Option<String>| text.unwrap().split(' ').next().unwrap().to_owned();
+        let whole = store.cache("whole", Policy::new().inputs(), move |inputs| {
+            Ok(first_word(inputs.read_to_string(&path)?))
+        });
+        whole.unwrap();
+        let list = folder.clone();
+        let keyed = store.keyed(
+            "keyed",
+            Policy::new().inputs(),
+            move |inputs| names(&list, inputs),
+            move |name: &String, inputs| Ok(first_word(inputs.read_to_string(folder.join(name))?)),
+        );
+        let report = store.refresh().unwrap();
+        let keyed = keyed.unwrap().get().unwrap();
+        assert_eq!(keyed["b.txt"].as_str(), "B");
+        let caches = report.caches.into_iter();
+        caches
+            .map(|it| (it.outcome, it.generation))
+            .collect::<Vec<_>>()
+    };
+    let both = |outcome, generation| vec![(outcome, generation); 2];
+    assert_eq!(outcomes(), both(Outcome::Published, 1));
+    assert_eq!(outcomes(), both(Outcome::Loaded, 1));
+    sources.write("a.txt", "A and more");
+    assert_eq!(outcomes(), both(Outcome::Published, 2));
+    assert_eq!(outcomes(), both(Outcome::Loaded, 2));
 }
 
 #[test]
@@ -128,10 +200,16 @@ fn what_a_killed_writer_left_is_swept() {
     let home = tempfile::tempdir().unwrap();
     let directory = home.path().join("caches");
     let store = Store::open(&directory).unwrap();
-    store.cache("value", Policy::new(), |_| Ok(1_u32)).unwrap();
+    // A cache may have a name that looks like theirs.
+    store
+        .cache(".floe-x", Policy::new(), |_| Ok(1_u32))
+        .unwrap();
     refresh(&store);
     fs::write(directory.join(".floe-killed"), "half").unwrap();
+    fs::create_dir(directory.join(".floe-folder")).unwrap();
     Store::open(&directory).unwrap();
     assert!(!directory.join(".floe-killed").exists());
-    assert!(directory.join("value.floe").exists());
+    for name in [".floe-x.floe", ".floe-x.lock", ".floe-folder"] {
+        assert!(directory.join(name).exists(), "{name}");
+    }
 }

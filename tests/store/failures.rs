@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use floe::store::Outcome;
-use floe::{Clock, Error, Moment, Policy, Store};
+use floe::{Clock, Error, Moment, Policy, Store, Verdict};
 
 use crate::fixture::{Sources, contents, pairs, refresh};
 
@@ -105,10 +105,48 @@ fn one_bad_entry_leaves_the_cache_and_its_neighbours() {
     );
     assert_eq!(pairs(&cache), before);
     assert_eq!(*other.get().unwrap(), 7);
+    // Nothing fails any more where the input is what it was.
+    sources.write("b.txt", "B");
+    let report = store.refresh().unwrap().caches.remove(0);
+    assert_eq!((report.outcome, report.error), (Outcome::Fresh, None));
+    assert_eq!(store.status().unwrap()[0].last_error, None);
     // The failure is not forgotten: the change is still there to be built.
+    sources.write("b.txt", "more than ten bytes");
+    assert!(store.refresh().unwrap().has_failures());
     sources.write("b.txt", "few");
     assert_eq!(store.refresh().unwrap().caches[0].rebuilt, 1);
     assert_eq!(pairs(&cache)[1].1, "few");
+}
+
+#[test]
+fn what_a_verdict_of_ones_own_revokes_is_not_served() {
+    let hour = Duration::from_secs(3600);
+    let backoff = Duration::from_nanos(1);
+    for policy in [
+        Policy::new(),
+        Policy::new().expire_after(hour).stale_if_error(hour),
+    ] {
+        let store = Store::new();
+        let revoked = Arc::new(AtomicU32::new(0));
+        let asked = Arc::clone(&revoked);
+        let policy = policy.backoff(backoff, backoff).custom(move |_, _| {
+            match asked.load(Ordering::Relaxed) {
+                0 => Verdict::Fresh,
+                _ => Verdict::Expired("it was revoked".to_owned()),
+            }
+        });
+        let (cache, mood) = moody(&store, policy);
+        refresh(&store);
+        revoked.store(1, Ordering::Relaxed);
+        for fails in [0, 1] {
+            mood.store(fails, Ordering::Relaxed);
+            assert_eq!(refresh(&store).outcome, Outcome::Failed);
+            assert!(matches!(cache.get(), Err(Error::Expired { .. })));
+        }
+        mood.store(9, Ordering::Relaxed);
+        assert_eq!(refresh(&store).outcome, Outcome::Published);
+        assert_eq!(*cache.get().unwrap(), 9);
+    }
 }
 
 #[test]

@@ -1,16 +1,15 @@
 //! A folder of files, and a cache with an entry for each of them that counts what it builds.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
 
 use floe::store::{BuildResult, CacheReport};
 use floe::{Cache, Inputs, Map, Policy, Store};
 use tempfile::TempDir;
 
-/// A folder of files, older than the settle time.
+/// A folder of files.
 pub struct Sources {
     pub folder: TempDir,
 }
@@ -30,21 +29,13 @@ impl Sources {
         self.folder.path().join(name)
     }
 
-    /// Writes a file and lets it look old, so that its stamp is trusted.
     pub fn write(&self, name: &str, content: &str) {
         fs::write(self.path(name), content).unwrap();
-        age(&self.path(name), Duration::from_secs(60));
     }
 
     pub fn remove(&self, name: &str) {
         fs::remove_file(self.path(name)).unwrap();
     }
-}
-
-/// Sets the time of the last change back.
-pub fn age(path: &Path, by: Duration) {
-    let file = File::options().read(true).open(path).unwrap();
-    file.set_modified(SystemTime::now() - by).unwrap();
 }
 
 /// The names of the entries that were built since the last look.

@@ -1,10 +1,10 @@
 //! A change costs what it touches.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use floe::store::Outcome;
-use floe::{Frozen, Intern, Map, Policy, Schema, Store};
+use floe::{Frozen, Intern, Map, Policy, Schema, Store, Verdict};
 use proptest::prelude::*;
 
 use crate::fixture::{Sources, contents, pairs, refresh};
@@ -97,6 +97,34 @@ fn an_unchanged_rebuild_publishes_nothing() {
 }
 
 #[test]
+fn what_is_invalidated_while_a_cache_is_judged_is_built() {
+    let store: Arc<OnceLock<Store>> = Arc::default();
+    let (judge, number) = (Arc::clone(&store), Arc::new(AtomicU64::new(1)));
+    let policy = Policy::new().custom(move |facts, _| {
+        if facts.invalidated {
+            let store = judge.get().unwrap();
+            store.invalidate("numbers").unwrap();
+        }
+        Verdict::Fresh
+    });
+    let read = Arc::clone(&number);
+    let store = store.get_or_init(Store::new);
+    let cache = store.keyed(
+        "numbers",
+        policy,
+        |_| Ok(vec![0, 1]),
+        move |_: &u64, _| Ok(read.load(Ordering::Relaxed)),
+    );
+    let cache = cache.unwrap();
+    refresh(store);
+    number.store(2, Ordering::Relaxed);
+    store.invalidate_key("numbers", &0_u64).unwrap();
+    assert_eq!(refresh(store).rebuilt, 2);
+    assert_eq!(cache.get().unwrap()[&1], 2);
+    assert_eq!(refresh(store).outcome, Outcome::Fresh);
+}
+
+#[test]
 fn a_touched_file_builds_nothing() {
     let sources = Sources::new(&[("a.txt", "A")]);
     let store = Store::new();
@@ -159,6 +187,44 @@ fn entries_that_point_into_dropped_ones_still_read() {
 }
 
 #[test]
+fn equal_bytes_that_point_elsewhere_are_another_value() {
+    let truth = Arc::new(Mutex::new(["old words"; 2].map(str::to_owned)));
+    for all in [true, false] {
+        *truth.lock().unwrap() = ["old words"; 2].map(str::to_owned);
+        let store = Store::new();
+        let read = Arc::clone(&truth);
+        let cache = store.keyed(
+            "shares",
+            Policy::new(),
+            |_| Ok(vec![0, 1]),
+            move |number: &u64, _| {
+                let words = vec![read.lock().unwrap()[*number as usize].clone()];
+                let number = *number;
+                Ok(Shares { words, number })
+            },
+        );
+        let cache = cache.unwrap();
+        refresh(&store);
+        // Now the second entry points into what the first one has left behind.
+        truth.lock().unwrap()[0] = "new words".to_owned();
+        store.invalidate_key("shares", &0_u64).unwrap();
+        refresh(&store);
+        truth.lock().unwrap()[1] = "new words".to_owned();
+        if all {
+            store.invalidate("shares").unwrap();
+        } else {
+            store.invalidate_key("shares", &0_u64).unwrap();
+            store.invalidate_key("shares", &1_u64).unwrap();
+        }
+        assert_eq!(refresh(&store).outcome, Outcome::Published);
+        let map = cache.get().unwrap();
+        for number in [0, 1] {
+            assert_eq!(map[&number].words[0].as_str(), "new words", "{number}");
+        }
+    }
+}
+
+#[test]
 fn keys_that_go_and_come_one_by_one_keep_the_index_valid() {
     // Texts, since numbers fill the lines of an index too evenly for any to overflow.
     let name = |number: u64| format!("recipe {number}");
@@ -201,7 +267,7 @@ proptest! {
     fn a_history_of_changes_ends_as_a_build_from_nothing(
         history in prop::collection::vec(prop::collection::btree_map(0_u32..200, 0_u64..4, 0..200), 1..8)
     ) {
-        let model = Arc::new(std::sync::Mutex::new(std::collections::BTreeMap::new()));
+        let model = Arc::new(Mutex::new(std::collections::BTreeMap::new()));
         let store = Store::new();
         let (listed, read) = (Arc::clone(&model), Arc::clone(&model));
         let cache = store.keyed(

@@ -84,6 +84,34 @@ fn inputs_are_checked_no_more_often_than_stated() {
 }
 
 #[test]
+fn building_one_entry_neither_checks_nor_rejuvenates_the_others() {
+    let sources = Sources::new(&[("a.txt", "A"), ("b.txt", "B")]);
+    let start = Moment::now();
+    let clock = Clock::manual(start);
+    let store = Store::new().with_clock(clock.clone());
+    let policy = Policy::new()
+        .inputs()
+        .revalidate_every(10 * SECOND)
+        .refresh_after(25 * SECOND);
+    let (_, built) = contents(&store, &sources, policy);
+    refresh(&store);
+    built.take();
+    sources.write("a.txt", "changed");
+    let expected: [&[&str]; 4] = [
+        &["b.txt"],
+        &["a.txt", "b.txt"],
+        &["b.txt"],
+        &["a.txt", "b.txt"],
+    ];
+    for (step, names) in (1..).zip(expected) {
+        clock.set(start + step * 7 * SECOND);
+        store.invalidate_key("contents", "b.txt").unwrap();
+        refresh(&store);
+        assert_eq!(built.take(), names, "after {} seconds", 7 * step);
+    }
+}
+
+#[test]
 fn verdicts_of_ones_own_count_beside_the_others() {
     let policy = Policy::new().custom(|facts, _| match facts.bytes > 100 {
         true => Verdict::RefreshDue("it is large".to_owned()),

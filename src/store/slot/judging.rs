@@ -1,0 +1,126 @@
+//! Judging the generation of a cache by its policy.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{Slot, Work, lock};
+use crate::clock::Moment;
+use crate::frozen::{Content, Frozen};
+use crate::inputs::{Changed, Touched};
+use crate::policy::{Facts, Verdict};
+
+/// A cache that is due, and why.
+pub(super) struct Reason {
+    pub(super) why: String,
+    pub(super) kind: &'static str,
+    /// What of it changes of inputs touch, if nothing calls for all of it but, it may be, somebody
+    /// who said that it is no longer valid.
+    pub(super) touched: Option<Touched>,
+    /// When the inputs were checked, if they were.
+    pub(super) checked: Option<Moment>,
+}
+
+impl<T: Content> Slot<T> {
+    pub(super) fn facts(&self, work: &Work, current: Option<&Frozen<T>>, built: Moment) -> Facts {
+        Facts {
+            same_key: work.sets.keyed_by() == self.policy.keyed_by,
+            invalidated: lock(&self.invalid).any(),
+            entries: current.map_or(0, |it| self.build.size(it).0),
+            bytes: current.map_or(0, Frozen::size),
+            failures: work.failures,
+            last_failure: work.last_failure,
+            draw: work.draw,
+            ..Facts::of(built)
+        }
+    }
+
+    /// Judges the current generation.
+    pub(super) fn judge(&self, work: &mut Work, now: Moment) -> Option<Reason> {
+        let current = self.current.load_full();
+        let (Some(current), Some(built)) = (current, work.built) else {
+            return Some(Reason {
+                why: "it was never built".to_owned(),
+                kind: "first build",
+                touched: None,
+                checked: None,
+            });
+        };
+        let mut facts = self.facts(work, Some(&current), built);
+        let mut touched = Touched::default();
+        let checks = self.policy.checks_inputs(work.checked, now);
+        if checks {
+            let (values, clock) = (&self.shared.values, &self.shared.clock);
+            let changed = work.sets.check(values, clock, self.policy.settle_time());
+            facts.changed = summary(&changed);
+            if facts.changed.is_some() {
+                touched = work.sets.touched(&changed);
+            } else {
+                work.checked = Some(now);
+            }
+        }
+        let verdict = self.policy.verdict(&facts, now);
+        work.revoked = self.policy.revokes(&facts, now);
+        if verdict == Verdict::Fresh && work.failures > 0 {
+            // What could not be built is no longer asked for.
+            (work.failures, work.last_failure) = (0, None);
+            (facts.failures, facts.last_failure) = (0, None);
+            lock(&self.tally).last_error = None;
+        }
+        self.note_deadlines(work, &facts, now);
+        let (Verdict::RefreshDue(why) | Verdict::Expired(why)) = verdict else {
+            return None;
+        };
+        // Only what changed is built, unless another statement calls for everything.
+        let partly = Facts {
+            changed: None,
+            invalidated: false,
+            ..facts.clone()
+        };
+        let partly = self.policy.verdict(&partly, now) == Verdict::Fresh;
+        let touched = partly.then_some(touched);
+        let kind = match facts {
+            Facts {
+                changed: Some(_), ..
+            } => "inputs",
+            Facts {
+                invalidated: true, ..
+            } => "invalidated",
+            Facts {
+                same_key: false, ..
+            } => "key",
+            _ => "age or custom",
+        };
+        Some(Reason {
+            why,
+            kind,
+            touched,
+            checked: checks.then_some(now),
+        })
+    }
+
+    /// Until when the generation is served, and when it is due.
+    pub(super) fn note_deadlines(&self, work: &Work, facts: &Facts, now: Moment) {
+        let served_for = match work.revoked {
+            true => Some(Duration::ZERO),
+            false => self.policy.served_for(facts, now),
+        };
+        let until = served_for.map_or(u64::MAX, |time| (now + time).boot_nanos);
+        self.served_until.store(until, Ordering::Relaxed);
+        let wait = self.policy.wait(facts, now);
+        let due_in = match wait.is_zero() {
+            true => self.policy.due_in(facts, now),
+            false => Some(wait),
+        };
+        let mut tally = lock(&self.tally);
+        (tally.built, tally.due_in) = (Some(facts.built), due_in);
+    }
+}
+
+/// What changed first, and how much more did.
+fn summary(changed: &Changed) -> Option<String> {
+    let first = changed.changes.first()?;
+    Some(match changed.changes.len() - 1 {
+        0 => first.to_string(),
+        more => format!("{first}, and {more} more"),
+    })
+}
