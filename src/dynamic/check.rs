@@ -6,6 +6,7 @@ use super::collections::{EntryLayout, Keyed};
 use super::described::Described;
 use super::fault::{Fault, Problem, Read};
 use super::sequences::Items;
+use super::serialize::Budget;
 use super::value::{Dynamic, View};
 use crate::archive::WORD;
 use crate::error::Result;
@@ -16,6 +17,9 @@ use crate::schema::{Shape, TypeIndex};
 /// Values for each byte of the archive, and beyond that, that a check visits.
 const VISITS_FACTOR: u64 = 64;
 const VISITS: u64 = 1 << 24;
+/// Values and bytes of text, beyond those for each byte of the archive, that all keys of a map may
+/// expand to: a key is expanded to compute its hash.
+const KEYS: u64 = 1 << 20;
 
 impl Described {
     /// Checks what opening leaves open: that every value is what the schema says, and that the
@@ -151,6 +155,13 @@ impl<'a> Slots<'a> {
     fn check(mut self, head: &IndexHead) -> Result<(), map::Problem> {
         let archive = self.described.archive();
         let (mut entries, mut garbage) = (0, 0);
+        let has_known_hash = self.described.has_known_hash(self.layout.types().0);
+        let most = VISITS_FACTOR
+            .saturating_mul(archive.length())
+            .saturating_add(KEYS);
+        let budget = Budget::new(most);
+        // All keys were read before, so nothing but the budget can fail.
+        let used_up = |_| map::Problem::Archive(Problem::Expansion { most }.to_string());
         for frame in Keyed::new(archive, self.layout, 0, archive.length()) {
             let frame = frame.map_err(|fault| map::Problem::Archive(fault.problem.to_string()))?;
             if frame.garbage {
@@ -167,8 +178,11 @@ impl<'a> Slots<'a> {
                 at: self.layout.pair(frame).key,
                 ..self.root
             };
-            if let Some(hash) = self.described.hash_of(&key) {
-                self.search.expect(hash, frame.at)?;
+            if has_known_hash {
+                let hash = self.described.hash_of(key, &budget).map_err(used_up)?;
+                if let Some(hash) = hash {
+                    self.search.expect(hash, frame.at)?;
+                }
             }
         }
         match self.offsets.get(entries) {

@@ -1,15 +1,21 @@
 //! Finding an entry by a key that is given as text.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::described::Described;
 use super::fault::Read;
 use super::sequences::Entries;
+use super::serialize::Budget;
 use super::value::{Dynamic, View};
 use crate::error::{Error, Result};
 use crate::format::SectionKind;
 use crate::map::{HEAD_LENGTH, Key, Line, home, mix, next, tag};
 use crate::schema::{Field, FieldStyle, Shape, TypeIndex};
+
+/// How deep a key is hashed: a value that lies deeper is not read either.
+const DEPTH_LIMIT: u16 = 384;
 
 impl Described {
     /// The value of a key, if the region holds a [`Map`](crate::Map) that has it.
@@ -48,14 +54,15 @@ impl Described {
     }
 
     fn find<'a>(&'a self, entries: &Entries<'a>, key: &str) -> Read<Option<Dynamic<'a>>> {
+        let has_known_hash = self.has_known_hash(entries.key_type());
         for wanted in Wanted::readings(self, entries.key_type(), key) {
             let hash = wanted.hash(self, entries.key_type());
-            if let Some(hash) = &hash
-                && let Some(value) = self.probe(entries, hash.value, &wanted)?
+            if let Some(hash) = hash
+                && let Some(value) = self.probe(entries, hash, &wanted)?
             {
                 return Ok(Some(value));
             }
-            if hash.is_some_and(|hash| hash.certain) {
+            if hash.is_some() && has_known_hash {
                 continue;
             }
             let mut all = entries.clone();
@@ -105,13 +112,6 @@ struct Wanted {
     value: Value,
 }
 
-/// The hash of a key.
-struct Hash {
-    value: u64,
-    /// Whether the key has no other hash: a type of a user may have its own.
-    certain: bool,
-}
-
 impl Wanted {
     /// What a text can mean as a key of a type.
     fn readings(described: &Described, key: TypeIndex, text: &str) -> Vec<Self> {
@@ -142,50 +142,94 @@ impl Wanted {
     }
 
     /// The hash that [`Key`] gives; `None` if such a value cannot be a key of the type.
-    fn hash(&self, described: &Described, key: TypeIndex) -> Option<Hash> {
+    fn hash(&self, described: &Described, key: TypeIndex) -> Option<u64> {
         let mut hasher = Hasher {
             described,
-            certain: true,
+            depth: 0,
         };
-        let value = match &self.value {
-            Value::Number(_) => hasher.number(key, &self.text)?,
-            value => hasher.hash(key, value)?,
-        };
-        Some(Hash {
-            value,
-            certain: hasher.certain,
-        })
+        match &self.value {
+            Value::Number(_) => hasher.number(key, &self.text),
+            value => hasher.hash(key, value),
+        }
     }
 }
 
 impl Described {
-    /// The hash of a key of the archive; `None` if its type may have a hash of its own.
-    pub(super) fn hash_of(&self, key: &Dynamic<'_>) -> Option<u64> {
-        let text = serde_json::to_string(key).ok()?;
-        let value = serde_json::from_str(&text).ok()?;
-        let hash = Wanted { text, value }.hash(self, key.type_index())?;
-        hash.certain.then_some(hash.value)
+    /// The hash of a key of the archive, whose type [has a known one](Self::has_known_hash); `None`
+    /// if its JSON does not tell.
+    pub(super) fn hash_of(
+        &self,
+        key: Dynamic<'_>,
+        budget: &Budget,
+    ) -> serde_json::Result<Option<u64>> {
+        let text = serde_json::to_string(&key.under(budget))?;
+        let value = serde_json::from_str(&text)?;
+        Ok(Wanted { text, value }.hash(self, key.type_index()))
     }
 
-    fn is_text(&self, index: TypeIndex) -> bool {
-        match self.archive().types.get(index).shape {
-            Shape::String | Shape::Str => true,
-            Shape::Box { target } | Shape::Interned { target } if target != index => {
-                self.is_text(target)
+    /// Whether keys of a type have the hash that follows from it: a type of a user may have its
+    /// own.
+    pub(super) fn has_known_hash(&self, key: TypeIndex) -> bool {
+        let (mut pending, mut visited) = (vec![key], HashSet::new());
+        while let Some(index) = pending.pop() {
+            if !visited.insert(index) {
+                continue;
             }
-            _ => false,
+            let described = self.archive().types.get(index);
+            match &described.shape {
+                Shape::Unit | Shape::Bool | Shape::Char | Shape::Unsigned | Shape::Signed => {}
+                Shape::String | Shape::Str => {}
+                Shape::Vec { item } | Shape::Slice { item } | Shape::Array { item, .. } => {
+                    pending.push(*item);
+                }
+                Shape::Box { target } | Shape::Interned { target } => pending.push(*target),
+                Shape::Option { some, .. } => pending.push(*some),
+                Shape::Struct { fields, .. } if described.name.starts_with('(') => {
+                    pending.extend(fields.iter().map(|field| field.type_index));
+                }
+                _ => return false,
+            }
         }
+        true
+    }
+
+    fn is_text(&self, mut index: TypeIndex) -> bool {
+        let types = self.archive().types;
+        // Pointers may lead around in a circle.
+        for _ in types.types() {
+            match types.get(index).shape {
+                Shape::String | Shape::Str => return true,
+                Shape::Box { target } | Shape::Interned { target } => index = target,
+                _ => return false,
+            }
+        }
+        false
     }
 }
 
 /// Computes the hash of a key from its type and its JSON, as `Key` and its derive do.
 struct Hasher<'a> {
     described: &'a Described,
-    certain: bool,
+    depth: u16,
 }
 
 impl Hasher<'_> {
     fn hash(&mut self, index: TypeIndex, json: &Value) -> Option<u64> {
+        self.deeper(|hasher| hasher.hash_here(index, json))
+    }
+
+    /// Pointers may lead around in a circle without any JSON between them.
+    fn deeper(&mut self, hash: impl FnOnce(&mut Self) -> Option<u64>) -> Option<u64> {
+        if self.depth == DEPTH_LIMIT {
+            return None;
+        }
+        self.depth += 1;
+        let hash = hash(self);
+        self.depth -= 1;
+        hash
+    }
+
+    fn hash_here(&mut self, index: TypeIndex, json: &Value) -> Option<u64> {
         let described = self.described;
         match &described.archive().types.get(index).shape {
             Shape::Unit => json.is_null().then_some(0),
@@ -201,11 +245,9 @@ impl Hasher<'_> {
             Shape::Option { some, .. } => Some(mix(self.hash(*some, json)?, 1)),
             Shape::Struct { style, fields } => {
                 let is_tuple = described.archive().types.get(index).name.starts_with('(');
-                self.certain &= is_tuple;
                 self.fields(0, *style, is_tuple, fields, json)
             }
             Shape::Enum { variants } => {
-                self.certain = false;
                 let (name, content) = match json {
                     Value::String(name) => (name, &Value::Null),
                     other => other.as_object()?.iter().next()?,
@@ -230,8 +272,13 @@ impl Hasher<'_> {
                 let number: i128 = text.parse().ok()?;
                 (number as u64, (number >> 64) as u64)
             }
-            Shape::Box { target } | Shape::Interned { target } => return self.number(target, text),
-            Shape::Option { some, .. } => return Some(mix(self.number(some, text)?, 1)),
+            Shape::Box { target } | Shape::Interned { target } => {
+                return self.deeper(|hasher| hasher.number(target, text));
+            }
+            Shape::Option { some, .. } => {
+                let hash = self.deeper(|hasher| hasher.number(some, text))?;
+                return Some(mix(hash, 1));
+            }
             _ => return self.hash(index, &serde_json::from_str(text).ok()?),
         };
         let is_wide = described.size == 16;

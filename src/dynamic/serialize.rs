@@ -21,21 +21,22 @@ impl Serialize for Dynamic<'_> {
         let most = EXPANSION_FACTOR
             .saturating_mul(self.archive.length())
             .saturating_add(EXPANSION_LIMIT);
-        let budget = Budget {
-            left: Cell::new(most),
-            most,
-        };
-        self.under(&budget).serialize(serializer)
+        self.under(&Budget::new(most)).serialize(serializer)
     }
 }
 
 /// What may still be expanded.
-struct Budget {
+pub(super) struct Budget {
     left: Cell<u64>,
     most: u64,
 }
 
 impl Budget {
+    pub(super) fn new(most: u64) -> Self {
+        let left = Cell::new(most);
+        Self { left, most }
+    }
+
     fn spend(&self, amount: u64, at: u64) -> Read<()> {
         let left = self.left.get().checked_sub(amount);
         let most = self.most;
@@ -46,7 +47,8 @@ impl Budget {
 }
 
 impl<'a> Dynamic<'a> {
-    fn under<'b>(self, budget: &'b Budget) -> Walk<'a, 'b> {
+    /// Serialises what the budget, which other values may share, has room for.
+    pub(super) fn under<'b>(self, budget: &'b Budget) -> Walk<'a, 'b> {
         Walk {
             value: self,
             budget,
@@ -60,7 +62,7 @@ impl<'a> Dynamic<'a> {
 }
 
 /// A value, and what its serialisation may still expand to.
-struct Walk<'a, 'b> {
+pub(super) struct Walk<'a, 'b> {
     value: Dynamic<'a>,
     budget: &'b Budget,
 }
@@ -276,10 +278,7 @@ mod tests {
         let frozen = Frozen::freeze_on_heap("texts", &vec!["four".to_owned(); 3]).unwrap();
         let described = Described::of(&frozen).unwrap();
         let root = described.root().unwrap();
-        let within = |most| {
-            let left = Cell::new(most);
-            serde_json::to_string(&root.under(&Budget { left, most }))
-        };
+        let within = |most| serde_json::to_string(&root.under(&Budget::new(most)));
         // A list, and three texts of four bytes.
         assert_eq!(within(1 + 3 * 5).unwrap(), r#"["four","four","four"]"#);
         let told = within(3 * 5).unwrap_err().to_string();

@@ -5,6 +5,11 @@ use std::fmt::Debug;
 use floe::dynamic::Described;
 use floe::{Frozen, Intern, Key, Map, MapBuilder, Schema};
 use serde::Serialize;
+use serde_json::json;
+
+use crate::announce::SCHEMA;
+use crate::forge::{ARCHIVE, point, put_u32};
+use crate::forged::forged;
 
 #[derive(
     Debug,
@@ -210,4 +215,78 @@ fn what_is_no_map_has_no_keys() {
     assert!(described.entries().is_none() && described.entry_count().is_none());
     let error = described.get("7").map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("no index section"), "{error}");
+}
+
+/// A map of one entry whose key is a list of lists, each of 16 times the same one: `levels` deep.
+fn lists_of_one_list(levels: usize) -> Vec<u8> {
+    let mut archive = vec![0; 24];
+    let mut below = 16;
+    for _ in 0..levels {
+        let items = archive.len();
+        archive.resize(items + 16 * 4 + 8, 0);
+        for number in 0..16 {
+            point(&mut archive, items + 4 * number, below);
+        }
+        let list = items + 16 * 4;
+        point(&mut archive, list, items as i64);
+        put_u32(&mut archive, list + 4, 16);
+        below = list as i64;
+    }
+    // The entry: its head, and the key that is the last list.
+    let units = archive.len() / 4;
+    put_u32(&mut archive, 0, units as u32);
+    point(&mut archive, 4, below - 16 * 4);
+    put_u32(&mut archive, 8, 16);
+    let schema = json!({"root": 0, "types": [
+        {"name": "Map", "size": 16, "align": 4, "shape":
+            {"map": {"key": 1, "value": 3, "key_offset": 4, "value_offset": 12}}},
+        {"name": "Vec", "size": 8, "align": 4, "shape": {"vec": {"item": 2}}},
+        {"name": "Interned", "size": 4, "align": 4, "shape": {"interned": {"target": 1}}},
+        {"name": "u32", "size": 4, "align": 4, "shape": "unsigned"},
+    ]});
+    let schema = schema.to_string().into_bytes();
+    let numbers = Map::freeze("lists", [(1_u32, 10_u32)]).unwrap();
+    forged(&numbers, |kind, bytes| match kind {
+        ARCHIVE => bytes.clone_from(&archive),
+        SCHEMA => bytes.clone_from(&schema),
+        _ => {}
+    })
+}
+
+/// A few hundred bytes can be a key of billions of values.
+#[test]
+fn keys_that_expand_too_far_are_refused() {
+    let refused = |levels| {
+        let described = Described::from_bytes(&lists_of_one_list(levels)).unwrap();
+        described.check().unwrap_err().to_string()
+    };
+    // The index was made for another key.
+    assert!(refused(2).contains("does not lead"), "{}", refused(2));
+    for levels in [5, 20] {
+        let refused = refused(levels);
+        assert!(refused.contains("expands to more than"), "{refused}");
+    }
+}
+
+/// Types may point to each other without a value in between.
+#[test]
+fn keys_of_types_that_point_in_a_circle_are_not_found() {
+    let schema = json!({"root": 0, "types": [
+        {"name": "Map", "size": 12, "align": 4, "shape":
+            {"map": {"key": 1, "value": 3, "key_offset": 4, "value_offset": 8}}},
+        {"name": "Box", "size": 4, "align": 4, "shape": {"box": {"target": 2}}},
+        {"name": "Box", "size": 4, "align": 4, "shape": {"box": {"target": 1}}},
+        {"name": "u32", "size": 4, "align": 4, "shape": "unsigned"},
+    ]});
+    let schema = schema.to_string().into_bytes();
+    let numbers = Map::freeze("circle", [(1_u32, 10_u32)]).unwrap();
+    let bytes = forged(&numbers, |kind, bytes| {
+        if kind == SCHEMA {
+            bytes.clone_from(&schema);
+        }
+    });
+    let described = Described::from_bytes(&bytes).unwrap();
+    for key in ["1", "text", "[1]", "null"] {
+        assert!(described.get(key).is_ok_and(|value| value.is_none()));
+    }
 }
