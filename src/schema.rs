@@ -68,6 +68,23 @@ pub use description::{
 /// floe::schema::Description::of::<rkyv::vec::ArchivedVec<u8>>();
 /// ```
 ///
+/// So is a type that is aligned to more than 16, as archives are:
+///
+/// ```compile_fail,E0080
+/// #[derive(rkyv::Archive, rkyv::Serialize)]
+/// #[rkyv(derive(floe::Schema), attr(repr(align(32))))]
+/// struct Wide(u8);
+///
+/// floe::schema::Description::of::<ArchivedWide>();
+/// ```
+/// ```
+/// #[derive(rkyv::Archive, rkyv::Serialize)]
+/// #[rkyv(derive(floe::Schema), attr(repr(align(16))))]
+/// struct Wide(u8);
+///
+/// floe::schema::Description::of::<ArchivedWide>();
+/// ```
+///
 /// Numbers have a `Schema` in rkyv's own byte order and alignment, as all fields of plain number
 /// types are archived, and hash tables with rkyv's own hasher.
 ///
@@ -93,6 +110,9 @@ pub unsafe trait Schema: rkyv::Portable + 'static {
     fn describe(types: &mut Types) -> TypeIndex;
 }
 
+/// What archives, and the buffers that they are written through, are aligned to.
+pub(crate) const ALIGNMENT_LIMIT: usize = 16;
+
 /// The list of types described so far.
 #[derive(Debug, Default)]
 pub struct Types {
@@ -109,6 +129,12 @@ impl Types {
         name: impl Into<String>,
         shape: impl FnOnce(&mut Self) -> Shape,
     ) -> TypeIndex {
+        const {
+            assert!(
+                align_of::<T>() <= ALIGNMENT_LIMIT,
+                "archived types may be aligned to 16 at most"
+            )
+        }
         self.insert::<T>(name.into(), size_of::<T>(), align_of::<T>(), shape)
     }
 

@@ -4,12 +4,12 @@
 //! value lies inside of it, and no value takes work without having bytes.
 
 use crate::archive::{NodeLayout, WORD};
-use crate::schema::{Description, Field, NoneMark, Shape, Type, TypeIndex, Variant};
+use crate::schema::{
+    ALIGNMENT_LIMIT, Description, Field, NoneMark, Shape, Type, TypeIndex, Variant,
+};
 
 /// Most that one value may take, and the highest offset in it.
 const SIZE_LIMIT: usize = crate::archive::VALUE_LIMIT as usize;
-/// The strictest alignment of values in a region.
-const ALIGNMENT_LIMIT: usize = 16;
 /// How deep types may lie in each other without a pointer between them.
 const NESTING_LIMIT: usize = 64;
 /// Values without bytes that may lie in one value.

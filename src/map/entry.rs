@@ -17,8 +17,6 @@ use rkyv::{Archive, Portable};
 use super::index::OFFSET_UNIT;
 use crate::schema::{Description, Schema, Shape, TypeIndex, Types};
 
-/// What the archive section itself and the buffers of builders are aligned to.
-const MOST_ALIGNMENT: usize = 16;
 /// Most bytes of one entry: with the way back to interned values it stays within a pointer.
 pub(crate) const ENTRY_LIMIT: u64 = 1 << 30;
 
@@ -58,13 +56,7 @@ where
 
 impl<K: Archive, V: Archive> Entry<K, V> {
     /// Bytes of head, key and value, without what they point to.
-    pub(crate) const SIZE: usize = {
-        assert!(
-            align_of::<Self>() <= MOST_ALIGNMENT,
-            "keys and values of maps may be aligned to 16 at most"
-        );
-        size_of::<Self>()
-    };
+    pub(crate) const SIZE: usize = size_of::<Self>();
 
     /// Writes the head of an entry of `length` bytes, whose key and value are not there yet.
     ///
