@@ -199,59 +199,62 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         Ok(())
     }
 
-    /// Adds all entries of another builder, behind the own ones, by copying its bytes.
+    /// Adds all entries of another builder, behind the own ones, by copying its bytes. `other` is
+    /// gone afterwards, also if entries of this builder are what is refused.
     ///
     /// # Errors
     /// [`Error::Write`], [`Error::MemoryFile`] and [`Error::NotOwner`]; what [`finish`](Self::finish)
-    /// says of entries, if those of either builder are refused.
+    /// says of entries, if those of either builder are refused. Refused entries stay, and with them
+    /// every later merge and `finish` fails.
     pub fn merge(&mut self, mut other: Self) -> Result<()> {
         other.check_all()?;
-        let shift = self.append_block(other.sink.unsealed.view()?.archive())?;
+        let view = other.sink.unsealed.view()?;
+        self.append_checked(view.archive(), other.records.iter().copied())?;
         self.garbage += other.garbage;
-        let shifted = |record: &Record| Record {
-            offset: record.offset + shift,
-            ..*record
-        };
-        self.add_checked(other.records.iter().map(shifted));
         Ok(())
     }
 
     /// Adds all entries of a frozen map, behind the own ones, by copying its bytes.
     ///
     /// # Errors
-    /// [`Error::Write`] and [`Error::NotOwner`]; what [`finish`](Self::finish) says of entries.
+    /// [`Error::Write`], [`Error::MemoryFile`] and [`Error::NotOwner`]; what
+    /// [`finish`](Self::finish) says of the own entries, as for [`merge`](Self::merge).
     pub fn append(&mut self, map: &Frozen<Map<K, V>>) -> Result<()> {
-        let shift = self.append_block(map.region().section(SectionKind::Archive)?)?;
-        self.garbage += map.garbage();
-        self.add_checked(map.offsets().map(|(offset, key)| Record {
+        let records = map.offsets().map(|(offset, key)| Record {
             hash: key.key_hash(),
-            offset: offset + shift,
-        }));
+            offset,
+        });
+        self.append_checked(map.region().section(SectionKind::Archive)?, records)?;
+        self.garbage += map.garbage();
         Ok(())
     }
 
-    /// Copies whole entries to the end, behind checked ones; returns the archive offset of the
-    /// first.
-    fn append_block(&mut self, entries: &[u8]) -> Result<u64> {
+    /// Copies an archive of entries that were checked elsewhere to the end, behind checked ones.
+    /// The records are those of that archive.
+    fn append_checked(
+        &mut self,
+        archive: &[u8],
+        records: impl Iterator<Item = Record>,
+    ) -> Result<()> {
         self.check_all()?;
-        self.append_bytes(entries)
+        let shift = self.append_bytes(archive)?;
+        let earlier = self.records.len();
+        self.records.extend(records.map(|record| Record {
+            offset: record.offset + shift,
+            ..record
+        }));
+        self.compared = self.records.len();
+        let starts = self.records[earlier..].iter().map(|record| record.offset);
+        self.check.skip_to(self.complete, &self.description, starts);
+        Ok(())
     }
 
-    /// The same without a check.
+    /// Copies whole entries to the end, without a check; returns the archive offset of the first.
     fn append_bytes(&mut self, entries: &[u8]) -> Result<u64> {
         let start = self.complete;
         self.sink.append(entries)?;
         self.complete = self.sink.offset();
         Ok(start)
-    }
-
-    /// Adds the records of entries at the end that were checked elsewhere.
-    fn add_checked(&mut self, records: impl Iterator<Item = Record>) {
-        let earlier = self.records.len();
-        self.records.extend(records);
-        self.compared = self.records.len();
-        let starts = self.records[earlier..].iter().map(|record| record.offset);
-        self.check.skip_to(self.complete, &self.description, starts);
     }
 
     /// Checks the entries, builds the index, seals the region and maps it.

@@ -141,7 +141,8 @@ impl EntryCheck {
     }
 
     /// Goes on behind entries that were checked elsewhere, up to the archive offset `end`; they
-    /// are those that start at `entries`, and garbage.
+    /// are those that start at `entries`, and garbage. The head of garbage changes no more, so that
+    /// values may lead to its bytes.
     pub(crate) fn skip_to(
         &mut self,
         end: u64,
