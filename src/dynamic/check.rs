@@ -156,8 +156,12 @@ impl<'a> Slots<'a> {
         let archive = self.described.archive();
         let (mut entries, mut garbage) = (0, 0);
         let has_known_hash = self.described.has_known_hash(self.layout.types().0);
-        let most = VISITS_FACTOR.saturating_mul(archive.length());
-        let budget = Budget::new(most.saturating_add(KEYS));
+        let most = VISITS_FACTOR
+            .saturating_mul(archive.length())
+            .saturating_add(KEYS);
+        let budget = Budget::new(most);
+        // All keys were read before, so nothing but the budget can fail.
+        let used_up = |_| map::Problem::Archive(Problem::Expansion { most }.to_string());
         for frame in Keyed::new(archive, self.layout, 0, archive.length()) {
             let frame = frame.map_err(|fault| map::Problem::Archive(fault.problem.to_string()))?;
             if frame.garbage {
@@ -175,8 +179,7 @@ impl<'a> Slots<'a> {
                 ..self.root
             };
             if has_known_hash {
-                let hash = self.described.hash_of(key, &budget);
-                let hash = hash.map_err(|reason| map::Problem::Archive(reason.to_string()))?;
+                let hash = self.described.hash_of(key, &budget).map_err(used_up)?;
                 if let Some(hash) = hash {
                     self.search.expect(hash, frame.at)?;
                 }

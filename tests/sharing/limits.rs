@@ -45,13 +45,13 @@ fn assert_refused(errors: [String; 2], variant: &str, source: i32) {
 
 pub(crate) fn want_of_descriptors_leaves_nothing() {
     let errors = poor(libc::RLIMIT_NOFILE, || next_descriptor() as u64);
-    assert_refused(errors, "Create", libc::EMFILE);
+    assert_refused(errors, "MemoryFile", libc::EMFILE);
 }
 
 /// There is room for the buffers of a freeze, not for the map of its result.
 pub(crate) fn want_of_addresses_leaves_nothing() {
     let most = || Memory::of_self().unwrap().vss + 16 * MIB as u64;
-    assert_refused(poor(libc::RLIMIT_AS, most), "Map", libc::ENOMEM);
+    assert_refused(poor(libc::RLIMIT_AS, most), "MemoryFile", libc::ENOMEM);
 }
 
 /// Writes beyond a limit of the length of files are errors meanwhile, and kill nobody.
