@@ -417,7 +417,7 @@ impl<K: StoreKey, V: Value> Fresh<K, V> {
 /// What an entry points to in another one it knows by the distance. So where entries point to each
 /// other, equal bytes are equal values only if all entries stand equally far from the earlier ones:
 /// then what they point to is among what was compared.
-fn all_stand_in<'a, K: StoreKey, V: Value>(
+pub(super) fn all_stand_in<'a, K: StoreKey, V: Value>(
     earlier: &Frozen<Map<K, V>>,
     mut entries: impl Iterator<Item = (u64, u64, &'a K::Archived, &'a [u8])>,
 ) -> bool {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use floe::store::Outcome;
 use floe::{Cache, Map, Policy, Store};
 
 use crate::fixture::refresh;
@@ -87,6 +88,34 @@ fn the_least_recently_asked_for_are_evicted_first() {
         numbers.ask(&[10, 11, 12, 13, 14]),
         (vec![10, 11, 12, 13], 5)
     );
+}
+
+#[test]
+fn evicting_what_was_evicted_before_publishes_nothing() {
+    let store = Store::new();
+    let policy = Policy::new().inputs().max_entries(2);
+    let cache = store.keyed(
+        "numbers",
+        policy,
+        |_| Ok(vec![1, 2, 3]),
+        |number: &u64, inputs| {
+            inputs.value(&number.to_string(), "");
+            Ok(*number)
+        },
+    );
+    let cache = cache.unwrap();
+    assert_eq!(
+        (refresh(&store).entries, cache.get().unwrap().len()),
+        (2, 2)
+    );
+    store.invalidate("numbers").unwrap();
+    let report = refresh(&store);
+    assert_eq!((report.outcome, report.evicted), (Outcome::Unchanged, 1));
+    // The inputs are those of the entries that stayed.
+    store.set_value("3", "another").unwrap();
+    assert_eq!(refresh(&store).outcome, Outcome::Fresh);
+    store.set_value("2", "another").unwrap();
+    assert_eq!(refresh(&store).rebuilt, 1);
 }
 
 #[test]
