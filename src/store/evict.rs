@@ -24,7 +24,7 @@ pub(super) fn evict<K: StoreKey, V: Value>(
     if victims.is_empty() {
         return Ok(built);
     }
-    built.counts.evicted = victims.len() as u64;
+    built.counts.evicted += victims.len() as u64;
     let name = job.label.name.as_str();
     let keep = |place: &dyn Fn(u64) -> Option<u64>| {
         let stays = |offset: u64| {
