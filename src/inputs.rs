@@ -48,7 +48,8 @@ pub(crate) const READ_LIMIT: u64 = 1 << 30;
 ///
 /// Every method gives what is there and records it. What is not there is an answer as well, and
 /// is recorded: `read` gives `None`, `glob` nothing. When any of it is different later, what was
-/// built from it is built again.
+/// built from it is built again. An error records nothing: a build that goes on in spite of one is
+/// not built again when that can be read.
 ///
 /// A file is recorded by device, inode, size and times, and a digest of its content. The content
 /// is compared only when a stamp differs, or was younger than the *settle* time of two seconds when
@@ -196,7 +197,8 @@ impl Inputs {
 
     /// Records a named value by a digest of it, such as the version of a parser: it is changed
     /// when the [`Store`](crate::Store) is told another value of that name, or a build records
-    /// one. A process that starts with saved caches tells the values that count before it refreshes
+    /// one. The names are those of the whole store: entries that record different values need
+    /// different names, or each makes the others due. A process that starts with saved caches tells the values that count before it refreshes
     /// them.
     pub fn value(&mut self, name: &str, fingerprint: impl AsRef<[u8]>) {
         let digest = xxh3_128(fingerprint.as_ref());

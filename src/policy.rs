@@ -168,7 +168,8 @@ impl Policy {
 
     /// Keeps entries of a map that a build no longer asks for, until they were not asked for in
     /// more generations than this. For caches keyed by content, which come back. Without this
-    /// statement such entries go at once.
+    /// statement such entries go at once; a build of all entries, by age or because the cache was
+    /// invalidated, lets them go as well.
     #[must_use]
     pub fn max_idle_generations(self, generations: u64) -> Self {
         let max_idle_generations = Some(generations);

@@ -206,6 +206,13 @@ fn a_settled_stamp_is_trusted_and_a_young_one_is_not() {
         (500, false),
     ] {
         assert_eq!(stamp.is_unsettled(now * second, settle), unsettled, "{now}");
+        // Of a file whose time was set back after an edit.
+        let copied = Stamp {
+            modified: 1,
+            changed: stamp.modified,
+            ..stamp
+        };
+        assert_eq!(copied.is_unsettled(now * second, settle), unsettled);
     }
 }
 

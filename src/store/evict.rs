@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::build::{Built, Job};
-use super::keyed::{StoreKey, entry};
+use super::keyed::{StoreKey, all_stand_in, entry};
 use crate::archive::Value;
 use crate::error::Result;
 use crate::frozen::{Content, Frozen};
 use crate::inputs::{Sets, SetsBuilder, encode};
-use crate::map::{Map, MapBuilder, Moved, entries_are_independent, offset_of_unit, unit};
+use crate::map::{Key, Map, MapBuilder, Moved, entries_are_independent, offset_of_unit, unit};
 use crate::region::Backing;
 
 /// Lets entries go until a new generation keeps within the bounds of its policy: those first that
@@ -24,13 +24,12 @@ pub(super) fn evict<K: StoreKey, V: Value>(
     if victims.is_empty() {
         return Ok(built);
     }
-    let builder = MapBuilder::next_generation(job.label.clone(), Backing::Memfd)?;
+    built.counts.evicted += victims.len() as u64;
     let name = job.label.name.as_str();
-    let mut sets = Sets::default();
-    let inputs = |moved: &Moved| {
+    let keep = |place: &dyn Fn(u64) -> Option<u64>| {
         let stays = |offset: u64| {
             (!victims.contains(&offset))
-                .then(|| moved.of(offset))
+                .then(|| place(offset))
                 .flatten()
         };
         let moved = |it: u32| unit(name, stays(offset_of_unit(it))?).ok();
@@ -41,9 +40,23 @@ pub(super) fn evict<K: StoreKey, V: Value>(
                 kept.idle_since(unit, *generation);
             }
         }
-        sets = kept
-            .finish(whole, frozen.len() - victims.len())
-            .with_keyed_by(built.sets.keyed_by());
+        kept.finish(whole, frozen.len() - victims.len())
+            .with_keyed_by(built.sets.keyed_by())
+    };
+    if let Some(earlier) = job.earlier
+        && what_stays_is_earlier(earlier, frozen, &victims)
+    {
+        built.sets = keep(&|offset| {
+            let key = frozen.key_at(offset);
+            earlier.find_offset(key.key_hash(), key)
+        });
+        built.frozen = None;
+        return Ok(built);
+    }
+    let builder = MapBuilder::next_generation(job.label.clone(), Backing::Memfd)?;
+    let mut sets = Sets::default();
+    let inputs = |moved: &Moved| {
+        sets = keep(&|offset| moved.of(offset));
         encode(&sets)
     };
     // Nothing but the victims is garbage where each entry can be copied for itself.
@@ -51,10 +64,25 @@ pub(super) fn evict<K: StoreKey, V: Value>(
         true => builder.compact(frozen, &victims, inputs)?,
         false => builder.carry(frozen, &victims, inputs)?,
     };
-    built.counts.evicted = victims.len() as u64;
     built.frozen = Some(smaller);
     built.sets = sets;
     Ok(built)
+}
+
+/// Whether the entries that stay are those of the earlier generation. Unknown, and so no, where
+/// they may point into the others.
+fn what_stays_is_earlier<K: StoreKey, V: Value>(
+    earlier: &Frozen<Map<K, V>>,
+    frozen: &Frozen<Map<K, V>>,
+    victims: &HashSet<u64>,
+) -> bool {
+    let stays = frozen
+        .offsets()
+        .filter(|(offset, _)| !victims.contains(offset))
+        .map(|(offset, key)| (key.key_hash(), offset, key, entry(frozen, offset)));
+    entries_are_independent(&Map::<K, V>::describe())
+        && earlier.len() == frozen.len() - victims.len()
+        && all_stand_in(earlier, stays)
 }
 
 /// Offsets of the entries that go.

@@ -118,7 +118,12 @@ impl<K: StoreKey, V: Value + Send> Build<Map<K, V>> for Keyed<K, V> {
 impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
     /// Builds every entry.
     fn build_all(&self, job: &Job<'_, Map<K, V>>) -> Result<Built<Map<K, V>>> {
-        let (keys, list) = self.list(job)?;
+        let (mut keys, list) = self.list(job)?;
+        // All are asked for now, so those that would be evicted are the last. Where entries point
+        // to each other, they would stay as garbage, and call for the next build of everything.
+        let most = job.policy.max_entries.unwrap_or(u64::MAX);
+        let evicted = (keys.len() as u64).saturating_sub(most);
+        keys.truncate(keys.len() - evicted as usize);
         let Fresh {
             builder,
             entries,
@@ -149,6 +154,7 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
         let counts = Counts {
             rebuilt: entries.len() as u64,
             dropped: vanished as u64,
+            evicted,
             ..Counts::default()
         };
         let Some(earlier) = job.earlier.filter(same) else {
@@ -417,7 +423,7 @@ impl<K: StoreKey, V: Value> Fresh<K, V> {
 /// What an entry points to in another one it knows by the distance. So where entries point to each
 /// other, equal bytes are equal values only if all entries stand equally far from the earlier ones:
 /// then what they point to is among what was compared.
-fn all_stand_in<'a, K: StoreKey, V: Value>(
+pub(super) fn all_stand_in<'a, K: StoreKey, V: Value>(
     earlier: &Frozen<Map<K, V>>,
     mut entries: impl Iterator<Item = (u64, u64, &'a K::Archived, &'a [u8])>,
 ) -> bool {
