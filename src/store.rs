@@ -117,7 +117,8 @@ impl Store {
     /// A store that saves every generation in a directory, and begins with those that are there: a
     /// cache is judged by the inputs that it was saved with, and nothing is built that is still
     /// true to them. Processes that share a directory build one at a time, and take over what
-    /// another has built.
+    /// another has built. A child that was forked while a cache was built keeps the turn if its parent is
+    /// killed then: the others wait until it ends.
     ///
     /// The directory is made with mode 0700. Each published generation is written and synced. A
     /// build that gives what there was, from other inputs, is published as well here, so that it is
