@@ -6,11 +6,11 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use floe::Policy;
 use floe::store::Outcome;
-use floe::{Policy, Store};
 use nix::libc;
 
-use crate::layer_files::age;
+use crate::layer_files::store_of_old_files;
 use crate::machine::{ReadBytes, best};
 
 const ROUNDS: usize = 7;
@@ -31,9 +31,8 @@ pub(crate) fn measure(files: usize) -> Check {
     for path in &paths {
         fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
         fs::write(path, path.as_os_str().as_bytes()).expect("a file");
-        age(path);
     }
-    let store = Store::new();
+    let store = store_of_old_files();
     let listed = paths.clone();
     let keys = move |_: &mut floe::Inputs| Ok((0..listed.len() as u64).collect());
     let read = paths.clone();

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use floe::Store;
 use floe::store::Report;
+use floe::{Clock, Moment, Store};
 use tempfile::TempDir;
 
 use crate::layer::discovery::{self, is_metadata};
@@ -33,12 +33,9 @@ pub(crate) fn measure(layer: Option<&Path>, recipes: usize) -> Layer {
     };
     let root = tree.path();
     let paths = discovery::files(root).expect("a layer").paths;
-    // Old enough for their stamps to be trusted, as the files of a layer are.
-    paths.iter().for_each(|path| age(&root.join(path)));
-    folders(root).iter().for_each(|path| age(path));
 
     let build = || {
-        let store = Store::new();
+        let store = store_of_old_files();
         let statements = cached::statements(&store, root).expect("a cache");
         cached::recipes(&store, root, &statements).expect("a cache");
         cached::code(&store, &statements).expect("caches");
@@ -61,7 +58,6 @@ pub(crate) fn measure(layer: Option<&Path>, recipes: usize) -> Layer {
     let text = fs::read_to_string(root.join(edited)).expect("a recipe");
     for round in 0..ROUNDS {
         fs::write(root.join(edited), format!("{text}\nROUND = \"{round}\"\n")).expect("an edit");
-        age(&root.join(edited));
         let start = Instant::now();
         let report = refresh(&store);
         layer.one_seconds = layer.one_seconds.min(start.elapsed().as_secs_f64());
@@ -78,6 +74,11 @@ pub(crate) fn measure(layer: Option<&Path>, recipes: usize) -> Layer {
     layer
 }
 
+/// A store to which all files are old enough for their stamps to be trusted, as those of a layer are.
+pub(crate) fn store_of_old_files() -> Store {
+    Store::new().with_clock(Clock::manual(Moment::now() + Duration::from_secs(60)))
+}
+
 fn refresh(store: &Store) -> Report {
     let report = store.refresh().expect("the owner refreshes");
     assert!(!report.has_failures(), "{report}");
@@ -92,25 +93,4 @@ fn copy(layer: &Path) -> TempDir {
         fs::copy(layer.join(&path), to).expect("a copy");
     }
     tree
-}
-
-fn folders(root: &Path) -> Vec<std::path::PathBuf> {
-    let mut found = vec![root.to_owned()];
-    let mut next = 0;
-    while let Some(folder) = found.get(next).cloned() {
-        next += 1;
-        for entry in fs::read_dir(folder).expect("a folder").flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                found.push(entry.path());
-            }
-        }
-    }
-    found
-}
-
-/// Sets the time of the last change back by a minute.
-pub(crate) fn age(path: &Path) {
-    let file = fs::File::open(path).expect("a file");
-    let before = SystemTime::now() - Duration::from_secs(60);
-    file.set_modified(before).expect("a time");
 }
