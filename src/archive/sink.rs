@@ -123,11 +123,11 @@ impl Sink {
                 most: self.most,
             }));
         }
-        if self.buffer.len() + bytes.len() >= BUFFER_LENGTH && !self.hold {
-            return self.append(bytes).map_err(|error| self.fail(error));
+        if self.hold {
+            self.buffer.extend_from_slice(bytes);
+            return Ok(());
         }
-        self.buffer.extend_from_slice(bytes);
-        Ok(())
+        self.append(bytes).map_err(|error| self.fail(error))
     }
 
     fn fail<E: Source>(&mut self, error: Error) -> E {
@@ -152,8 +152,12 @@ impl Sink {
         Ok(())
     }
 
-    /// Writes bytes behind what is buffered, without copying them into the buffer.
+    /// Appends bytes, through the buffer if they are few.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.buffer.len() + bytes.len() < BUFFER_LENGTH {
+            self.buffer.extend_from_slice(bytes);
+            return Ok(());
+        }
         self.flush()?;
         self.unsealed.append(bytes)?;
         self.flushed += bytes.len() as u64;

@@ -22,7 +22,7 @@
 //!
 //! Numbers without a size are LEB128: seven bits a byte, lowest first, the high bit set in all but
 //! the last. Digests are xxh3-128, little-endian. The unit of an entry is its archive offset in
-//! units of 16 bytes. Inputs are sorted and distinct, as are units.
+//! units of 4 bytes. Inputs are sorted and distinct, as are units.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use super::heap::HeapFile;
 use super::mapping::Mapping;
@@ -54,7 +54,6 @@ pub enum Backing {
 /// Bytes that only their maker can write, until [`seal`](Unsealed::seal).
 ///
 /// In a forked child of its maker it refuses to write.
-#[derive(Debug)]
 pub struct Unsealed {
     storage: Storage,
     label: Label,
@@ -62,9 +61,16 @@ pub struct Unsealed {
     end: u64,
     /// Bytes that the storage has: the header's, from the start.
     written: NonZeroUsize,
-    /// Sections that are closed, without their digests; the last one may be open.
+    /// The last section is open, and has no digest yet.
     sections: Vec<Section>,
+    /// What was appended to the open section.
+    hasher: Xxh3Default,
+    /// The digest of the archive section no longer holds.
+    is_patched: bool,
 }
+
+/// Bytes that are digested and written together: they stay in the processor's caches in between.
+const PIECE: usize = 1 << 18;
 
 #[derive(Debug)]
 enum Storage {
@@ -100,6 +106,8 @@ impl Unsealed {
             end: 0,
             written: NonZeroUsize::MIN,
             sections: Vec::new(),
+            hasher: Xxh3Default::new(),
+            is_patched: false,
         };
         unsealed.write_at(&[0; HEADER_LENGTH], 0)?;
         unsealed.begin(SectionKind::Archive);
@@ -117,6 +125,7 @@ impl Unsealed {
 
     /// Closes the open section and opens the next.
     pub fn begin(&mut self, kind: SectionKind) {
+        self.close();
         let start = format::align_section(self.end.max(HEADER_LENGTH as u64));
         self.sections.push(Section {
             kind,
@@ -127,10 +136,26 @@ impl Unsealed {
         self.end = start;
     }
 
-    /// Writes at the end of the open section.
+    /// Gives the open section its digest.
+    fn close(&mut self) {
+        if let Some(section) = self.sections.last_mut() {
+            section.digest = self.hasher.digest128();
+            self.hasher.reset();
+        }
+    }
+
+    /// Writes at the end of the open section: all of the bytes or, after an error, none.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.check_owner()?;
-        self.write_at(bytes, self.end)?;
+        let (hasher, written) = (self.hasher.clone(), self.written);
+        for (piece, offset) in bytes.chunks(PIECE).zip((self.end..).step_by(PIECE)) {
+            self.hasher.update(piece);
+            if let Err(error) = self.write_at(piece, offset) {
+                self.hasher = hasher;
+                self.cut(written);
+                return Err(error);
+            }
+        }
         self.end += bytes.len() as u64;
         if let Some(section) = self.sections.last_mut() {
             section.length += bytes.len() as u64;
@@ -138,9 +163,22 @@ impl Unsealed {
         Ok(())
     }
 
+    /// Drops what stands behind the first bytes: a seal would find it.
+    fn cut(&mut self, written: NonZeroUsize) {
+        self.written = written;
+        match &mut self.storage {
+            Storage::Heap(heap) => heap.bytes.resize(written.get(), 0),
+            // That a memory file cannot be cut before its seal does not happen.
+            Storage::Memfd(file) => {
+                let _ = file.set_len(written.get() as u64);
+            }
+        }
+    }
+
     /// Overwrites bytes of the archive section that were written before.
     pub fn patch_archive(&mut self, bytes: &[u8], offset: u64) -> Result<()> {
         self.check_owner()?;
+        self.is_patched = true;
         let start = self.sections[0].offset + offset;
         debug_assert!(start + bytes.len() as u64 <= self.end);
         self.write_at(bytes, start)
@@ -159,10 +197,14 @@ impl Unsealed {
         Ok(View { bytes, archive })
     }
 
-    /// Digests the sections, writes the header, seals and maps.
+    /// Writes the header, seals and maps.
     pub fn seal(mut self, fingerprint: Fingerprint) -> Result<Region> {
         self.check_owner()?;
-        let header = self.header(fingerprint)?;
+        self.close();
+        if self.is_patched {
+            self.sections[0].digest = xxh3_128(self.view()?.archive());
+        }
+        let header = self.header(fingerprint);
         self.write_at(&header.encode(), 0)?;
         let name = self.label.name;
         let bytes = match self.storage {
@@ -179,35 +221,21 @@ impl Unsealed {
         Ok(Region::trusted(bytes, header))
     }
 
-    fn header(&mut self, fingerprint: Fingerprint) -> Result<Header> {
-        let view = self.view()?;
-        let bytes = view.region();
-        let sections = self
-            .sections
-            .iter()
-            .map(|section| Section {
-                digest: xxh3_128(&bytes[section.range()]),
-                ..*section
-            })
-            .collect();
-        Ok(Header {
+    fn header(&mut self, fingerprint: Fingerprint) -> Header {
+        Header {
             name: self.label.name.clone(),
             generation: self.label.generation,
             fingerprint,
             created: self.label.built.unwrap_or_else(Moment::now),
             producer: format::producer(),
             length: self.end,
-            sections,
-        })
+            sections: std::mem::take(&mut self.sections),
+        }
     }
 
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> Result<()> {
         let written = match &mut self.storage {
-            Storage::Memfd(file) => file.write_all_at(bytes, offset).inspect_err(|_| {
-                // A part of the bytes may stand behind the end by now, where a seal would find it.
-                // That a memory file cannot be cut before its seal does not happen.
-                let _ = file.set_len(self.written.get() as u64);
-            }),
+            Storage::Memfd(file) => file.write_all_at(bytes, offset),
             Storage::Heap(heap) => heap.write_at(bytes, offset),
         };
         written.map_err(|source| Error::Write {

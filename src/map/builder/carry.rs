@@ -103,8 +103,9 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         let label = self.sink.unsealed.label().clone();
         let fresh = self.inserted()?.view;
         let mut next = Self::next_generation(label, Backing::Memfd)?;
-        next.append_bytes(earlier.region().section(SectionKind::Archive)?)?;
+        next.append_earlier(earlier, going)?;
         let shift = next.append_bytes(fresh.archive())?;
+        next.sink.flush()?;
         let records = self.records.iter().map(|record| Record {
             offset: record.offset + shift,
             ..*record
@@ -115,11 +116,6 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
             shift,
             compacted: None,
         });
-        for offset in going {
-            let length = earlier.entry(*offset).length() as u64;
-            let head = garbage_head(length);
-            next.sink.unsealed.patch_archive(&head, *offset)?;
-        }
         next.seal_carried(&head, &lines, &inputs)
     }
 
@@ -148,15 +144,23 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         next.with_inputs(inputs(&moved)).finish()
     }
 
+    /// Copies the archive of an earlier generation, with the entries that go as garbage.
+    fn append_earlier(&mut self, earlier: &Frozen<Map<K, V>>, going: &HashSet<u64>) -> Result<()> {
+        let archive = earlier.region().section(SectionKind::Archive)?;
+        let mut going: Vec<u64> = going.iter().copied().collect();
+        going.sort_unstable();
+        for offset in going {
+            self.append_bytes(&archive[self.complete as usize..offset as usize])?;
+            self.append_bytes(&garbage_head(earlier.entry(offset).length() as u64))?;
+        }
+        self.append_bytes(&archive[self.complete as usize..])?;
+        Ok(())
+    }
+
     /// Adds an entry that was serialised before.
     fn copy_entry(&mut self, hash: u64, entry: &[u8]) -> Result<()> {
-        self.sink.buffer.extend_from_slice(entry);
-        self.sink.release()?;
-        self.records.push(Record {
-            hash,
-            offset: self.complete,
-        });
-        self.complete = self.sink.offset();
+        let offset = self.append_bytes(entry)?;
+        self.records.push(Record { hash, offset });
         Ok(())
     }
 
