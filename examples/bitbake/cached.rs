@@ -1,22 +1,35 @@
 //! The caches of a layer in a store: each entry is built from its own files, and built anew when one
 //! of them changes.
 
-use std::collections::{BTreeSet, HashMap};
+mod bodies;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use floe::inputs::EntryKind;
 use floe::store::BuildResult;
 use floe::{Cache, Frozen, Inputs, Map, Policy, Result, Store};
 use rkyv::rancor::BoxedError;
 
-use crate::code::{self, CodeHash, PythonCode, ShellCode, python, shell};
+use crate::code::{CodeHash, PythonCode, ShellCode, python, shell};
 use crate::layer::{discovery, layer_roots};
 use crate::recipes::{self, Files, Recipe};
-use crate::statements::{ArchivedKind, ArchivedLanguage, Kind, Statement, inline_python, parse};
+use crate::statements::{Kind, Statement, parse};
+use bodies::{Bodies, PYTHON, SHELL};
 
-/// The statements of each file, by its path in the tree.
-pub(crate) type Statements = Cache<Map<String, Vec<Statement>>>;
+/// What is known of each file, by its path in the tree.
+pub(crate) type Statements = Cache<Map<String, File>>;
+
+/// A file of a layer.
+#[derive(Debug, rkyv::Archive, rkyv::Serialize)]
+#[rkyv(derive(floe::Schema))]
+pub(crate) struct File {
+    pub(crate) statements: Vec<Statement>,
+    /// Hashes of the shell functions, so that the list of all code is made without reading it.
+    shell: Vec<CodeHash>,
+    /// Hashes of the Python functions, and of what stands in values.
+    python: Vec<CodeHash>,
+}
 
 /// For how many generations code is kept that no file has any more: an edit is often undone.
 const IDLE_GENERATIONS: u64 = 8;
@@ -30,13 +43,13 @@ pub(crate) fn statements(store: &Store, root: &Path) -> Result<Statements> {
         move |inputs| files(&folder, inputs),
         move |path: &String, inputs| {
             let text = inputs.read_to_string(root.join(path))?.unwrap_or_default();
-            Ok(match discovery::is_metadata(path) {
+            Ok(File::new(match discovery::is_metadata(path) {
                 true => parse(path, &text, discovery::rules_of(path)).statements,
                 false => vec![Statement {
                     line: 1,
                     kind: Kind::Payload { text },
                 }],
-            })
+            }))
         },
     )
 }
@@ -78,14 +91,14 @@ pub(crate) fn code(store: &Store, statements: &Statements) -> Result<()> {
             .inputs()
             .max_idle_generations(IDLE_GENERATIONS)
     };
-    let (listed, found) = twice(Bodies::new(statements, shell_bodies));
+    let (listed, found) = twice(Bodies::new(statements, SHELL));
     store.keyed(
         "shell",
         policy(),
         move |inputs| listed.hashes(inputs),
         move |hash: &CodeHash, _| -> BuildResult<ShellCode> { found.parse(hash, shell::parse) },
     )?;
-    let (listed, found) = twice(Bodies::new(statements, python_bodies));
+    let (listed, found) = twice(Bodies::new(statements, PYTHON));
     store.keyed(
         "python",
         policy(),
@@ -126,7 +139,7 @@ fn files(root: &Path, inputs: &mut Inputs) -> BuildResult<Vec<String>> {
 /// A recipe, and the paths of the files that it was read from.
 fn with_includes(
     path: &str,
-    statements: &Frozen<Map<String, Vec<Statement>>>,
+    statements: &Frozen<Map<String, File>>,
 ) -> Result<(Recipe, BTreeSet<String>), BoxedError> {
     let exists = |path: &str| statements.contains_key(path);
     let roots = layer_roots(statements.keys().map(|path| path.as_str()));
@@ -136,7 +149,7 @@ fn with_includes(
     loop {
         for path in pending {
             if let Some(archived) = statements.get(path.as_str()) {
-                let thawed = rkyv::deserialize::<Vec<Statement>, BoxedError>(archived)?;
+                let thawed = rkyv::deserialize::<Vec<Statement>, BoxedError>(&archived.statements)?;
                 files.insert(path.clone(), thawed);
                 read.insert(path);
             }
@@ -153,79 +166,6 @@ fn with_includes(
     }
 }
 
-/// Finds bodies of code by their hash, in the statements that their list was made from.
-struct Bodies {
-    statements: Statements,
-    of: fn(&ArchivedKind) -> Vec<&str>,
-    /// The bodies of a generation, gathered when one of them is to be parsed.
-    gathered: Mutex<(u64, HashMap<CodeHash, String>)>,
-}
-
-impl Bodies {
-    fn new(statements: &Statements, of: fn(&ArchivedKind) -> Vec<&str>) -> Arc<Self> {
-        Arc::new(Self {
-            statements: statements.clone(),
-            of,
-            gathered: Mutex::default(),
-        })
-    }
-
-    /// The hashes of all bodies.
-    fn hashes(&self, inputs: &mut Inputs) -> BuildResult<Vec<CodeHash>> {
-        let statements = inputs.cache(&self.statements)?;
-        Ok(self.bodies(&statements).map(code::hash).collect())
-    }
-
-    fn bodies<'s>(
-        &self,
-        statements: &'s Frozen<Map<String, Vec<Statement>>>,
-    ) -> impl Iterator<Item = &'s str> {
-        let statements = statements.values().flat_map(|file| file.iter());
-        let of = self.of;
-        statements.flat_map(move |statement| of(&statement.kind))
-    }
-
-    fn parse<R>(&self, hash: &CodeHash, parse: impl Fn(&str) -> R) -> BuildResult<R> {
-        let statements = self.statements.get()?;
-        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        if gathered.0 != statements.generation() {
-            let bodies = self.bodies(&statements);
-            let bodies = bodies.map(|body| (code::hash(body), body.to_owned()));
-            *gathered = (statements.generation(), bodies.collect());
-        }
-        let body = gathered
-            .1
-            .get(hash)
-            .cloned()
-            .ok_or("no file has this code")?;
-        drop(gathered);
-        Ok(parse(&body))
-    }
-}
-
 fn twice<T: Clone>(value: T) -> (T, T) {
     (value.clone(), value)
-}
-
-fn shell_bodies(kind: &ArchivedKind) -> Vec<&str> {
-    match kind {
-        ArchivedKind::Function {
-            language: ArchivedLanguage::Shell,
-            body,
-            ..
-        } => vec![body],
-        _ => vec![],
-    }
-}
-
-fn python_bodies(kind: &ArchivedKind) -> Vec<&str> {
-    match kind {
-        ArchivedKind::Function {
-            language: ArchivedLanguage::Python | ArchivedLanguage::Definition,
-            body,
-            ..
-        } => vec![body],
-        ArchivedKind::Assign { value, .. } => inline_python(value).collect(),
-        _ => vec![],
-    }
 }
