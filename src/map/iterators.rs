@@ -4,7 +4,7 @@ use std::iter::FusedIterator;
 
 use rkyv::Archive;
 
-use super::archived::ArchivedMap;
+use super::archived::{ArchivedMap, CACHE_LINE};
 use super::entry::Entry;
 use super::key::Key;
 
@@ -25,6 +25,12 @@ impl<'a, K: Archive, V: Archive> Iter<'a, K, V> {
     }
 }
 
+/// How many bytes ahead of the entry that it gives a walk asks for memory, so that it comes in time:
+/// each entry tells only where the next one is.
+const AHEAD: u64 = 2048;
+/// Most lines that it asks for at each step.
+const MOST_AHEAD: u64 = 8;
+
 impl<'a, K: Archive, V: Archive> Iter<'a, K, V> {
     /// The next live entry and its archive offset.
     #[inline]
@@ -32,7 +38,11 @@ impl<'a, K: Archive, V: Archive> Iter<'a, K, V> {
         while self.offset < self.map.archive_length() {
             let offset = self.offset;
             let entry = self.map.entry(offset);
-            self.offset += entry.length() as u64;
+            let length = entry.length() as u64;
+            self.offset += length;
+            let ahead = self.offset.max(offset + AHEAD);
+            self.map
+                .prefetch(ahead, length.div_ceil(CACHE_LINE).min(MOST_AHEAD));
             if !entry.is_garbage() {
                 self.left -= 1;
                 return Some((offset, entry));
