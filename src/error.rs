@@ -409,7 +409,7 @@ pub enum Error {
     },
     /// The newest generation was announced, but is not in the mailbox.
     #[error(
-        "cannot take generation {generation} of cache {name:?} out of its mailbox: {source}; it is being published, or another process has disturbed the mailbox, which the next publication mends"
+        "cannot take generation {generation} of cache {name:?} out of its mailbox: {source}; it is being published, or another process has disturbed the mailbox: those who subscribe after the next publication get a sound one"
     )]
     Mailbox {
         /// The cache.

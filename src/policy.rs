@@ -190,7 +190,8 @@ impl Policy {
     }
 
     /// After a failure a rebuild waits for the first time, after each further one twice as long,
-    /// but no longer than the second: a second and five minutes unless stated otherwise.
+    /// but no longer than the second: a second and five minutes unless stated otherwise. When
+    /// something changes that the closure had read before it failed, a rebuild waits no longer.
     #[must_use]
     pub fn backoff(self, first: Duration, most: Duration) -> Self {
         Self {

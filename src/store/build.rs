@@ -1,12 +1,13 @@
 //! Building a generation: what a cache asks for, and what it gets.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
-use crate::inputs::{Inputs, Sets, Touched, Values, encode};
+use crate::inputs::{Input, Inputs, Sets, Touched, Values, encode};
 use crate::panics::catch;
 use crate::policy::Policy;
 use crate::region::Label;
@@ -40,6 +41,8 @@ pub(super) struct Job<'a, T: Content> {
     pub(super) values: &'a Values,
     /// Whether generations are saved.
     pub(super) saves: bool,
+    /// What closures that failed had read until then.
+    pub(super) failed: Mutex<BTreeSet<Input>>,
 }
 
 /// The part of a generation that is due.
@@ -78,6 +81,11 @@ impl<T: Content> Job<'_, T> {
         self.saves && self.earlier.is_some_and(|earlier| !saved(earlier))
     }
 
+    /// The inputs of the closures that failed, as those of one build.
+    pub(super) fn into_failed(self) -> Sets {
+        Sets::of_whole(self.failed.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Runs a build closure on fresh inputs. What goes wrong in it is told with the key.
     pub(super) fn run<R>(
         &self,
@@ -91,18 +99,21 @@ impl<T: Content> Job<'_, T> {
             self.policy.read_limit,
         );
         let name = || self.label.name.clone();
-        match catch(|| closure(&mut inputs)) {
-            Ok(Ok(built)) => Ok((built, inputs)),
-            Ok(Err(source)) => Err(Error::Build {
+        let error = match catch(|| closure(&mut inputs)) {
+            Ok(Ok(built)) => return Ok((built, inputs)),
+            Ok(Err(source)) => Error::Build {
                 name: name(),
                 key: key(),
                 source,
-            }),
-            Err(message) => Err(Error::BuildPanicked {
+            },
+            Err(message) => Error::BuildPanicked {
                 name: name(),
                 key: key(),
                 message,
-            }),
-        }
+            },
+        };
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.extend(inputs.into_found());
+        Err(error)
     }
 }

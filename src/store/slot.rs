@@ -72,6 +72,8 @@ struct Work {
     checked: Option<Moment>,
     failures: u32,
     last_failure: Option<Moment>,
+    /// What the closures read that failed last.
+    failed: Sets,
     draw: f64,
     /// Whether a verdict of the user's own has ended the serving of the current generation.
     revoked: bool,
@@ -121,6 +123,7 @@ impl<T: Content> Slot<T> {
                 checked: None,
                 failures: 0,
                 last_failure: None,
+                failed: Sets::default(),
                 draw: draw(),
                 revoked: false,
                 saved: None,
@@ -215,7 +218,8 @@ impl<T: Content> Slot<T> {
             return self.report(outcome, None, None, note);
         };
         let facts = self.facts(work, None, work.built.unwrap_or(now));
-        if !self.policy.wait(&facts, now).is_zero() && !lock(&self.invalid).any() {
+        let waits = !self.policy.wait(&facts, now).is_zero();
+        if waits && !lock(&self.invalid).any() && !self.is_mended(work) {
             let error = lock(&self.tally).last_error.clone();
             return self.report(Outcome::Waiting, Some(reason.why), None, error);
         }
@@ -273,9 +277,11 @@ impl<T: Content> Slot<T> {
             clock: &self.shared.clock,
             values: &self.shared.values,
             saves: self.shared.directory.is_some(),
+            failed: Mutex::default(),
         };
         // A closure may also panic where keys are compared.
         let built = catch(|| self.build.build(&job));
+        let failed = job.into_failed();
         match built.unwrap_or_else(|message| Err(self.panicked(message))) {
             Ok(built) => {
                 *lock(&self.tally).reasons.entry(kind).or_default() += 1;
@@ -284,6 +290,7 @@ impl<T: Content> Slot<T> {
             }
             Err(error) => {
                 lock(&self.invalid).restore(taken);
+                work.failed = failed;
                 self.failed(work, why, error)
             }
         }
@@ -298,6 +305,7 @@ impl<T: Content> Slot<T> {
     ) -> CacheReport {
         work.sets = built.sets;
         (work.failures, work.last_failure, work.draw) = (0, None, draw());
+        work.failed = Sets::default();
         work.revoked = false;
         let outcome = match built.frozen {
             None => Outcome::Unchanged,

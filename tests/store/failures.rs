@@ -160,3 +160,36 @@ fn a_verdict_that_panics_is_a_failure_too() {
     assert!(report.error.unwrap().contains("no verdict"));
     assert_eq!(*cache.get().unwrap(), 1);
 }
+
+#[test]
+fn what_was_mended_is_built_without_waiting() {
+    let sources = Sources::new(&[("a.txt", "bad"), ("b.txt", "bad")]);
+    let store = Store::new().with_clock(Clock::manual(Moment::now()));
+    let (a, b) = (sources.path("a.txt"), sources.path("b.txt"));
+    let build = move |inputs: &mut floe::Inputs| {
+        let mut text = inputs.read_to_string(&a)?.unwrap_or_default();
+        if text == "see b" {
+            text = inputs.read_to_string(&b)?.unwrap_or_default();
+        }
+        match text.as_str() {
+            "bad" => Err("it is bad".into()),
+            _ => Ok(text),
+        }
+    };
+    let cache = store.cache("text", Policy::new().inputs(), build).unwrap();
+    // The clock stands still: whatever waits waits for ever.
+    let outcomes = |count| -> Vec<Outcome> {
+        std::iter::repeat_with(|| refresh(&store).outcome)
+            .take(count)
+            .collect()
+    };
+    assert_eq!(outcomes(2), [Outcome::Failed, Outcome::Waiting]);
+    sources.write("a.txt", "good");
+    assert_eq!(outcomes(2), [Outcome::Published, Outcome::Fresh]);
+    // Of what the generation was built from only the first file is known.
+    sources.write("a.txt", "see b");
+    assert_eq!(outcomes(2), [Outcome::Failed, Outcome::Waiting]);
+    sources.write("b.txt", "better");
+    assert_eq!(outcomes(2), [Outcome::Published, Outcome::Fresh]);
+    assert_eq!(&**cache.get().unwrap(), "better");
+}

@@ -98,6 +98,14 @@ impl<T: Content> Slot<T> {
         })
     }
 
+    /// Whether what the last build failed on has changed since, so that there is no need to wait.
+    pub(super) fn is_mended(&self, work: &mut Work) -> bool {
+        let (values, clock) = (&self.shared.values, &self.shared.clock);
+        let settle = self.policy.settle_time();
+        let changed = work.failed.check(values, clock, settle);
+        !changed.changes.is_empty()
+    }
+
     /// Until when the generation is served, and when it is due.
     pub(super) fn note_deadlines(&self, work: &Work, facts: &Facts, now: Moment) {
         let served_for = match work.revoked {
