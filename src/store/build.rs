@@ -83,7 +83,11 @@ impl<T: Content> Job<'_, T> {
 
     /// The inputs of the closures that failed, as those of one build.
     pub(super) fn into_failed(self) -> Sets {
-        Sets::of_whole(self.failed.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Sets::of_whole(
+            self.failed
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// Runs a build closure on fresh inputs. What goes wrong in it is told with the key.
