@@ -13,14 +13,19 @@ pub struct Iter<'a, K: Archive, V: Archive> {
     map: &'a ArchivedMap<K, V>,
     offset: u64,
     left: usize,
+    /// Lines of memory that are asked for at each step: as many as the mean entry has, since a
+    /// number that changed would be a branch that is not predicted.
+    ahead: u64,
 }
 
 impl<'a, K: Archive, V: Archive> Iter<'a, K, V> {
     pub(super) fn new(map: &'a ArchivedMap<K, V>) -> Self {
+        let mean_length = map.archive_length() / (map.len() as u64).max(1);
         Self {
             map,
             offset: 0,
             left: map.len(),
+            ahead: (mean_length / CACHE_LINE + 1).min(MOST_AHEAD),
         }
     }
 }
@@ -38,11 +43,9 @@ impl<'a, K: Archive, V: Archive> Iter<'a, K, V> {
         while self.offset < self.map.archive_length() {
             let offset = self.offset;
             let entry = self.map.entry(offset);
-            let length = entry.length() as u64;
-            self.offset += length;
+            self.offset += entry.length() as u64;
             let ahead = self.offset.max(offset + AHEAD);
-            self.map
-                .prefetch(ahead, length.div_ceil(CACHE_LINE).min(MOST_AHEAD));
+            self.map.prefetch(ahead, self.ahead);
             if !entry.is_garbage() {
                 self.left -= 1;
                 return Some((offset, entry));
