@@ -164,24 +164,49 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
         Q: ?Sized,
         K::Archived: PartialEq<Q>,
     {
-        let mut number = home(hash, self.head.lines);
+        let home = home(hash, self.head.lines);
+        let line = self.line(home);
+        match self.find_in(line, hash, key) {
+            None if line.overflows() => self.find_beyond(home, hash, key),
+            found => found,
+        }
+    }
+
+    #[inline]
+    fn find_in<Q>(&self, line: &Line, hash: u64, key: &Q) -> Option<&Entry<K, V>>
+    where
+        Q: ?Sized,
+        K::Archived: PartialEq<Q>,
+    {
+        for slot in line.candidates(tag(hash)) {
+            let offset = line.offset(slot);
+            // Such a key reaches into the next line as a rule, and would be waited for twice.
+            if Entry::<K, V>::SIZE as u64 > CACHE_LINE / 2 {
+                self.prefetch(offset + CACHE_LINE, 1);
+            }
+            let entry = self.entry(offset);
+            if entry.key == *key {
+                return Some(entry);
+            }
+        }
+        None
+    }
+
+    /// Goes on behind a line that overflows; apart, so that what is usual is small.
+    #[inline(never)]
+    fn find_beyond<Q>(&self, home: u64, hash: u64, key: &Q) -> Option<&Entry<K, V>>
+    where
+        Q: ?Sized,
+        K::Archived: PartialEq<Q>,
+    {
+        let mut number = home;
         loop {
-            let line = self.line(number);
-            for slot in line.candidates(tag(hash)) {
-                let offset = line.offset(slot);
-                // Such a key reaches into the next line as a rule, and would be waited for twice.
-                if Entry::<K, V>::SIZE as u64 > CACHE_LINE / 2 {
-                    self.prefetch(offset + CACHE_LINE, 1);
-                }
-                let entry = self.entry(offset);
-                if entry.key == *key {
-                    return Some(entry);
-                }
-            }
-            if !line.overflows() {
-                return None;
-            }
             number = next(number, self.head.lines);
+            let line = self.line(number);
+            let found = self.find_in(line, hash, key);
+            if found.is_some() || !line.overflows() {
+                return found;
+            }
         }
     }
 
