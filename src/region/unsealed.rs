@@ -221,7 +221,7 @@ impl Unsealed {
         Ok(Region::trusted(bytes, header))
     }
 
-    fn header(&mut self, fingerprint: Fingerprint) -> Header {
+    fn header(&self, fingerprint: Fingerprint) -> Header {
         Header {
             name: self.label.name.clone(),
             generation: self.label.generation,
@@ -229,7 +229,7 @@ impl Unsealed {
             created: self.label.built.unwrap_or_else(Moment::now),
             producer: format::producer(),
             length: self.end,
-            sections: std::mem::take(&mut self.sections),
+            sections: self.sections.clone(),
         }
     }
 
@@ -269,15 +269,12 @@ enum ViewBytes<'a> {
 }
 
 impl View<'_> {
-    fn region(&self) -> &[u8] {
-        match &self.bytes {
-            ViewBytes::Heap(bytes) => bytes,
-            ViewBytes::Map(map) => map,
-        }
-    }
-
     /// The bytes of the archive section.
     pub fn archive(&self) -> &[u8] {
-        &self.region()[self.archive.clone()]
+        let region: &[u8] = match &self.bytes {
+            ViewBytes::Heap(bytes) => bytes,
+            ViewBytes::Map(map) => map,
+        };
+        &region[self.archive.clone()]
     }
 }

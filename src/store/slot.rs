@@ -290,8 +290,9 @@ impl<T: Content> Slot<T> {
             }
             Err(error) => {
                 lock(&self.invalid).restore(taken);
+                let report = self.failed(work, why, error);
                 work.failed = failed;
-                self.failed(work, why, error)
+                report
             }
         }
     }
@@ -336,6 +337,7 @@ impl<T: Content> Slot<T> {
         let now = self.shared.clock.now();
         work.failures = work.failures.saturating_add(1);
         work.last_failure = Some(now);
+        work.failed = Sets::default();
         let message = error.to_string();
         let mut tally = lock(&self.tally);
         tally.failures += 1;
