@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 use std::{
+    env,
     fs::{self, File},
     io::{self, PipeReader, PipeWriter, Read, Write},
     os::{
@@ -25,6 +26,50 @@ macro_rules! trials {
     };
 }
 pub(crate) use trials;
+
+/// Trials that need something of the machine: `trials_needing![Need::Root; a::test, b::test]`.
+#[allow(unused_macros)]
+macro_rules! trials_needing {
+    ($need:expr; $($test:path),* $(,)?) => {
+        $crate::forking::needing($need, $crate::forking::trials![$($test),*])
+    };
+}
+#[allow(unused_imports)]
+pub(crate) use trials_needing;
+
+/// What some trials need of the machine.
+#[allow(dead_code)]
+#[derive(Debug, Clone, Copy)]
+pub enum Need {
+    /// Another user to become, mounts, namespaces.
+    Root,
+    /// A program in one of the folders of `PATH`.
+    Program(&'static str),
+}
+
+impl Need {
+    fn is_met(self) -> bool {
+        match self {
+            Self::Root => is_root(),
+            Self::Program(name) => env::var_os("PATH")
+                .is_some_and(|path| env::split_paths(&path).any(|it| it.join(name).is_file())),
+        }
+    }
+
+    fn label(self) -> String {
+        match self {
+            Self::Root => "needs root".to_owned(),
+            Self::Program(name) => format!("needs {name}"),
+        }
+    }
+}
+
+/// Labels trials with what they need; where the machine lacks it, they are counted as ignored.
+pub fn needing(need: Need, trials: Vec<Trial>) -> Vec<Trial> {
+    let met = need.is_met();
+    let labelled = |trial: Trial| trial.with_kind(need.label()).with_ignored_flag(!met);
+    trials.into_iter().map(labelled).collect()
+}
 
 /// Runs the tests on the main thread of a process that has no other.
 pub fn run(trials: Vec<Trial>) -> ExitCode {

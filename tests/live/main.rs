@@ -22,14 +22,14 @@ mod stores;
 
 use std::{env, process::ExitCode};
 
-use forking::trials;
+use forking::{Need, trials, trials_needing};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     if let Some(code) = programs::run(&arguments) {
         return code;
     }
-    forking::run(trials![
+    let mut trials = trials![
         following::workers_see_every_generation_whole,
         following::a_handle_moves_only_when_it_is_read,
         following::waiting_ends_with_the_next_generation,
@@ -55,7 +55,6 @@ fn main() -> ExitCode {
         programs::a_program_follows_what_it_was_passed,
         programs::nothing_is_passed_to_others,
         programs::a_program_is_told_what_is_wrong,
-        programs::a_program_with_more_rights_than_its_parent_inherits_nothing,
         brokers::a_client_follows_without_the_broker,
         brokers::a_broker_lists_its_caches,
         brokers::no_name_adds_a_line_to_the_page,
@@ -65,7 +64,6 @@ fn main() -> ExitCode {
         sockets::only_a_dead_socket_is_replaced,
         sockets::a_socket_of_a_dead_process_is_replaced,
         sockets::of_two_brokers_that_start_at_once_one_serves,
-        sockets::another_user_is_refused,
         hostile_clients::nonsense_gets_no_answer,
         hostile_clients::ten_thousand_silent_clients_hold_up_nobody,
         hostile_clients::want_of_descriptors_passes,
@@ -77,5 +75,10 @@ fn main() -> ExitCode {
         hostile_brokers::lies_of_a_broker_are_errors,
         hostile_brokers::lies_of_an_owner_are_errors,
         hostile_brokers::a_lying_owner_cannot_take_back,
-    ])
+    ];
+    trials.extend(trials_needing![Need::Root;
+        programs::a_program_with_more_rights_than_its_parent_inherits_nothing,
+        sockets::another_user_is_refused,
+    ]);
+    forking::run(trials)
 }

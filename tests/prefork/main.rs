@@ -12,7 +12,7 @@ mod sigterm;
 
 use std::{fs, process::ExitCode};
 
-use forking::trials;
+use forking::{Need, trials, trials_needing};
 use nix::{
     errno::Errno,
     libc,
@@ -23,7 +23,7 @@ use nix::{
 };
 
 fn main() -> ExitCode {
-    forking::run(trials![
+    let mut trials = trials![
         results::results_are_typed_and_in_order,
         results::results_are_in_order_whoever_ends_first,
         results::no_workers_is_an_empty_result,
@@ -58,8 +58,11 @@ fn main() -> ExitCode {
         limits::no_descriptor_stays,
         limits::want_of_descriptors_leaves_nothing,
         limits::want_of_processes_leaves_nothing,
+    ];
+    trials.extend(trials_needing![Need::Root;
         limits::another_users_memory_is_refused,
-    ])
+    ]);
+    forking::run(trials)
 }
 
 fn set_sigterm(handler: SigHandler) {

@@ -11,20 +11,23 @@ mod sharing;
 
 use std::process::ExitCode;
 
-use forking::trials;
+use forking::{Need, trials, trials_needing};
 
 fn main() -> ExitCode {
-    forking::run(trials![
+    let mut trials = trials![
         owners::a_child_cannot_change_a_store_but_reads_it,
         owners::a_refresh_leaves_no_thread,
         owners::a_fork_in_the_middle_of_refreshes_reads,
         owners::rebuilds_leave_nothing_behind,
         owners::nothing_is_published_without_memory,
-        owners::what_may_not_be_read_is_named,
         sharing::one_process_builds_and_the_others_take_it_over,
         sharing::a_lock_that_a_child_inherited_blocks_nobody,
         sharing::a_killed_builder_leaves_the_turn_and_the_generation,
         sharing::modes_do_not_depend_on_the_umask,
         background::a_thread_refreshes_until_it_is_dropped,
-    ])
+    ];
+    trials.extend(trials_needing![Need::Root;
+        owners::what_may_not_be_read_is_named,
+    ]);
+    forking::run(trials)
 }

@@ -22,14 +22,14 @@ mod threads;
 
 use std::{env, process::ExitCode};
 
-use forking::trials;
+use forking::{Need, trials, trials_needing};
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
     if arguments.next().as_deref() == Some(handover::DIGEST) {
         return handover::digest_of_descriptor(&arguments.next().unwrap());
     }
-    forking::run(trials![
+    let mut trials = trials![
         reading::workers_share_every_page,
         reading::reading_grows_no_worker,
         lifetime::dropping_handles_gives_memory_back,
@@ -46,11 +46,14 @@ fn main() -> ExitCode {
         handover::exec_inherits_no_descriptor,
         handover::exec_opens_a_descriptor_that_was_handed_over,
         handover::a_socket_carries_a_descriptor,
-        handover::another_user_only_reads_what_it_inherited,
         threads::a_fork_beside_freezing_threads_reads,
         limits::want_of_descriptors_leaves_nothing,
         limits::want_of_addresses_leaves_nothing,
         limits::a_file_size_limit_leaves_nothing,
         limits::a_builder_goes_on_after_a_block_that_was_refused,
-    ])
+    ];
+    trials.extend(trials_needing![Need::Root;
+        handover::another_user_only_reads_what_it_inherited,
+    ]);
+    forking::run(trials)
 }
