@@ -3,6 +3,7 @@
 //! Small entries cost most, since each value is visited: `small` has a million entries of a text
 //! and a number, `recipes` fewer and larger ones.
 
+use floe_testkit::{mode, record as recipe};
 use std::num::NonZero;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
@@ -12,12 +13,6 @@ use floe::{MapBuilder, Schema, Value};
 
 use mode::is_test;
 use recipe::{recipe, write_key};
-
-#[path = "common/mode.rs"]
-mod mode;
-#[allow(dead_code)]
-#[path = "common/recipe.rs"]
-mod recipe;
 
 /// What a cache of stamps holds.
 #[derive(rkyv::Archive, rkyv::Serialize)]

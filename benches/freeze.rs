@@ -1,5 +1,6 @@
 //! How fast recipes become a frozen map: on one thread and on two, with and without interning.
 
+use floe_testkit::{digests, mode, record as recipe};
 use std::hint::black_box;
 use std::ops::Range;
 use std::thread;
@@ -11,12 +12,6 @@ use rkyv::{Archive, Serialize, with};
 
 use mode::is_test;
 use recipe::{Package, recipe, write_key};
-
-#[path = "common/mode.rs"]
-mod mode;
-#[macro_use]
-#[path = "common/recipe.rs"]
-mod recipe;
 
 /// A recipe that shares what recipes have in common.
 #[derive(Archive, Serialize)]

@@ -3,6 +3,7 @@
 //! `load` and `from_fd` are the library's own. `copy` and `checksum` do those two of its steps
 //! alone, on the same bytes; `validation` is what is left of `from_fd` without `checksum`.
 
+use floe_testkit::{mode, record as recipe};
 use std::fs::File;
 use std::hint::black_box;
 use std::io;
@@ -15,11 +16,6 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use mode::is_test;
 use recipe::{Recipe, recipe, write_key};
-
-#[path = "common/mode.rs"]
-mod mode;
-#[path = "common/recipe.rs"]
-mod recipe;
 
 type Recipes = Frozen<Map<String, Recipe>>;
 

@@ -2,6 +2,7 @@
 //!
 //! Sizes for which there is no memory are left out, and a line on stderr says so.
 
+use floe_testkit::{mode, record as recipe};
 use std::cell::LazyCell;
 use std::hint::black_box;
 use std::time::Duration;
@@ -13,11 +14,6 @@ use procfs::{Current, Meminfo};
 
 use mode::is_test;
 use recipe::{Recipe, recipe, write_key};
-
-#[path = "common/mode.rs"]
-mod mode;
-#[path = "common/recipe.rs"]
-mod recipe;
 
 /// A prime: its multiples visit all numbers below a size that it does not divide, in an order
 /// that no prefetcher guesses.

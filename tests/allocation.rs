@@ -1,7 +1,7 @@
 //! Reading allocates nothing.
 #![allow(unsafe_code)]
 
-mod zoo;
+use floe_testkit::zoo;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

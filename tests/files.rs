@@ -1,8 +1,6 @@
 //! Saving and loading: what a file is like afterwards, whatever goes wrong.
 
-#[path = "hostile/alone.rs"]
-mod alone;
-
+use floe_testkit::alone;
 use std::error::Error as _;
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};

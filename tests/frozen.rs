@@ -1,7 +1,7 @@
 //! The contract of `Frozen` over every backing: what is frozen reads back, travels, and is refused
 //! where it does not fit.
 
-mod zoo;
+use floe_testkit::zoo;
 
 use std::fs::File;
 use std::os::fd::OwnedFd;

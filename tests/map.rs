@@ -1,6 +1,6 @@
 //! Frozen maps against `std::collections::HashMap` as the oracle.
 
-mod zoo;
+use floe_testkit::zoo;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;

@@ -11,11 +11,10 @@ mod owner;
 mod page;
 mod picture;
 mod plot;
-#[path = "../common/recipe.rs"]
-mod recipe;
 mod row;
 mod table;
 
+use floe_testkit::record as recipe;
 use std::error::Error as StdError;
 use std::io::{self, BufRead, BufReader, Write};
 use std::num::NonZeroUsize;

@@ -1,8 +1,5 @@
 //! The owner of one cache: forks workers over it, and measures them from outside.
 
-#[path = "../../examples/bitbake/comparison/gate.rs"]
-mod gate;
-
 use std::io::{self, Write};
 use std::process;
 use std::time::{Duration, Instant};
@@ -15,7 +12,7 @@ use procfs::{Current, Meminfo, ProcError};
 use crate::cache::{self, Cache};
 use crate::recipe::{recipe, write_key};
 use crate::row::{Kind, Measured, Row};
-use gate::{Gate, WorkerGate};
+use floe_testkit::gate::{Gate, WorkerGate};
 
 /// Percent of the available memory that a row may be expected to take.
 const SHARE: u64 = 70;

@@ -1,15 +1,12 @@
-//! What it costs to follow a cache and to publish its generations, and that nothing is lost in it.
+//! What it costs to publish the generations of a cache, and that nothing is lost in it.
 //!
 //! The results are `target/floe/publish.json`. `--test` makes a run short, with the same checks.
 
 mod endurance;
-#[path = "../common/mode.rs"]
-mod mode;
 mod readers;
-mod reads;
-mod rival;
 mod visibility;
 
+use floe_testkit::mode;
 use std::error::Error as StdError;
 use std::fs;
 use std::path::Path;
@@ -19,7 +16,6 @@ use serde::Serialize;
 
 use endurance::Endurance;
 use mode::is_test;
-use reads::Reads;
 use visibility::Visibility;
 
 /// What ends a run: an answer that is wrong, or a step that fails.
@@ -31,8 +27,6 @@ type Numbers = Vec<u64>;
 /// The fields of the file.
 #[derive(Serialize)]
 struct Results {
-    #[serde(flatten)]
-    reads: Reads,
     #[serde(flatten)]
     visibility: Visibility,
     #[serde(flatten)]
@@ -51,7 +45,6 @@ fn main() -> ExitCode {
 
 fn run(is_test: bool) -> Result<(), Error> {
     let results = Results {
-        reads: reads::measure(if is_test { 1_000 } else { 20_000_000 })?,
         visibility: visibility::measure(if is_test { 20 } else { 500 })?,
         endurance: endurance::run(if is_test { 300 } else { 20_000 })?,
     };

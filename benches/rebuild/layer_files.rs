@@ -4,12 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bitbake::LayerCaches;
 use floe::store::Report;
 use floe::{Clock, Moment, Store};
 use tempfile::TempDir;
-
-use crate::layer::discovery::{self, is_metadata};
-use crate::{cached, generate};
 
 const ROUNDS: u32 = 7;
 
@@ -27,27 +25,23 @@ pub(crate) fn measure(layer: Option<&Path>, recipes: usize) -> Layer {
         Some(layer) => copy(layer),
         None => {
             let tree = tempfile::tempdir().expect("a folder");
-            generate::generate(tree.path(), recipes).expect("a generated layer");
+            bitbake::generate(tree.path(), recipes).expect("a generated layer");
             tree
         }
     };
     let root = tree.path();
-    let paths = discovery::files(root).expect("a layer").paths;
+    let paths = bitbake::layer_files(root).expect("a layer");
 
     let build = || {
         let store = store_of_old_files();
-        let statements = cached::statements(&store, root).expect("a cache");
-        cached::recipes(&store, root, &statements).expect("a cache");
-        cached::code(&store, &statements).expect("caches");
+        let caches = LayerCaches::add(&store, root).expect("caches");
         let report = refresh(&store);
-        (store, statements, report)
+        (store, caches, report)
     };
-    let (full_seconds, (store, statements, report)) = crate::machine::best(3, build);
+    let (full_seconds, (store, caches, report)) = crate::machine::best(3, build);
     assert_eq!(report.caches[0].rebuilt, paths.len() as u64);
 
-    let edited = paths
-        .iter()
-        .filter(|path| is_metadata(path) && path.ends_with(".bb"));
+    let edited = paths.iter().filter(|path| path.ends_with(".bb"));
     let edited = edited.clone().nth(edited.count() / 2).expect("a recipe");
     let mut layer = Layer {
         files: paths.len(),
@@ -64,14 +58,11 @@ pub(crate) fn measure(layer: Option<&Path>, recipes: usize) -> Layer {
         layer.files_parsed = layer.files_parsed.max(report.caches[0].rebuilt);
         // What a build from nothing gives.
         let (fresh, expected, _) = build();
-        let (map, expected) = (
-            statements.get().expect("a map"),
-            expected.get().expect("a map"),
-        );
-        assert!(
-            map.len() == expected.len()
-                && map[edited].statements.len() == expected[edited].statements.len()
-        );
+        let seen = |caches: &LayerCaches| {
+            let statements = caches.statements_of(edited).expect("a map");
+            (caches.files().expect("a map"), statements)
+        };
+        assert!(seen(&caches) == seen(&expected) && seen(&caches).1.is_some());
         drop(fresh);
     }
     layer
@@ -90,7 +81,7 @@ fn refresh(store: &Store) -> Report {
 
 fn copy(layer: &Path) -> TempDir {
     let tree = tempfile::tempdir().expect("a folder");
-    for path in discovery::files(layer).expect("a layer").paths {
+    for path in bitbake::layer_files(layer).expect("a layer") {
         let to = tree.path().join(&path);
         fs::create_dir_all(to.parent().expect("a parent")).expect("folders");
         fs::copy(layer.join(&path), to).expect("a copy");

@@ -10,30 +10,12 @@ mod layer_files;
 mod machine;
 mod page;
 
-#[path = "../common/mode.rs"]
-mod mode;
-
-/// The parser and the caches of the example; what it does not use here it uses there, and there are
-/// its tests.
-#[allow(dead_code, unused_imports)]
-#[path = "../../examples/bitbake"]
-mod bitbake {
-    pub(crate) mod cached;
-    pub(crate) mod code;
-    pub(crate) mod generate;
-    pub(crate) mod layer;
-    pub(crate) mod patterns;
-    pub(crate) mod recipes;
-    pub(crate) mod statements;
-    pub(crate) mod walk;
-}
-
 use std::path::PathBuf;
 
 use clap::Parser;
 use serde::Serialize;
 
-use bitbake::{cached, code, generate, layer, patterns, recipes, statements, walk};
+use floe_testkit::mode;
 
 /// Measures what rebuilds cost.
 #[derive(Parser)]

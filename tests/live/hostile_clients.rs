@@ -3,13 +3,13 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use floe::{Broker, Live};
-use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::socket::{MsgFlags, recv};
 use std::os::fd::AsFd;
 
 use crate::fixture::{Numbers, Socket, channel, read, send};
 use crate::forking::{next_descriptor, set_limit};
+use floe_testkit::forking::Resource;
 
 /// Whether the broker closes a connection without an answer.
 fn is_dismissed(client: &OwnedFd) -> bool {
@@ -86,10 +86,10 @@ pub(crate) fn want_of_descriptors_passes() {
     let socket = Socket::new();
     let _broker = Broker::serve(&socket.path, [&publisher]).unwrap();
     assert_serves(&socket);
-    let lifted = set_limit(libc::RLIMIT_NOFILE, next_descriptor() as u64 + 1);
+    let lifted = set_limit(Resource::RLIMIT_NOFILE, next_descriptor() as u64 + 1);
     let client = socket.connect();
     let asked = send(&client, b"\x89floebr1\x01", &[]);
-    set_limit(libc::RLIMIT_NOFILE, lifted);
+    set_limit(Resource::RLIMIT_NOFILE, lifted);
     asked.unwrap();
     let mut polled = [PollFd::new(client.as_fd(), PollFlags::POLLIN)];
     assert_eq!(poll(&mut polled, 60_000_u16), Ok(1), "it has not recovered");

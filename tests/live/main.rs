@@ -4,9 +4,6 @@
 
 #[path = "../attacks/mod.rs"]
 mod attacks;
-#[allow(dead_code)]
-#[path = "../forking/mod.rs"]
-mod forking;
 
 mod brokers;
 mod endings;
@@ -20,6 +17,7 @@ mod reading;
 mod sockets;
 mod stores;
 
+use floe_testkit::forking;
 use std::{env, process::ExitCode};
 
 use forking::{Need, trials, trials_needing};

@@ -10,6 +10,7 @@ use nix::unistd::{ForkResult, fork, getpid};
 
 use crate::fixture::{Socket, channel, publish_next, read};
 use crate::forking::{next_descriptor, set_limit};
+use floe_testkit::forking::Resource;
 
 pub(crate) fn a_get_that_finds_nothing_new_makes_no_system_call() {
     let (_publisher, mut live) = channel();
@@ -36,11 +37,11 @@ pub(crate) fn a_get_that_finds_nothing_new_makes_no_system_call() {
 /// Moving to the next generation takes a descriptor, which it keeps, and addresses.
 pub(crate) fn want_of_resources_keeps_the_generation() {
     let (publisher, live) = channel();
-    for resource in [libc::RLIMIT_NOFILE, libc::RLIMIT_AS] {
+    for resource in [Resource::RLIMIT_NOFILE, Resource::RLIMIT_AS] {
         let mut live = live.clone();
         let last = publish_next(&publisher);
         let most = match resource {
-            libc::RLIMIT_NOFILE => next_descriptor() as u64,
+            Resource::RLIMIT_NOFILE => next_descriptor() as u64,
             _ => 1 << 20,
         };
         let lifted = set_limit(resource, most);

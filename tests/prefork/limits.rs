@@ -17,7 +17,7 @@ use nix::libc;
 
 use crate::{
     assert_no_children,
-    forking::{forever, is_root, next_descriptor, set_limit},
+    forking::{Resource, forever, is_root, next_descriptor, set_limit},
     sigterm_is_in,
 };
 
@@ -125,7 +125,7 @@ fn poor(impoverish: impl FnOnce()) -> String {
 
 pub(crate) fn want_of_descriptors_leaves_nothing() {
     let error = poor(|| {
-        set_limit(libc::RLIMIT_NOFILE, next_descriptor() as u64 + 3);
+        set_limit(Resource::RLIMIT_NOFILE, next_descriptor() as u64 + 3);
     });
     assert!(
         error.starts_with("Fork { source: AnswerMemory { worker: 3, source: Os { code: 24"),
@@ -143,7 +143,7 @@ pub(crate) fn want_of_processes_leaves_nothing() {
     let error = poor(|| {
         // Root is above the limit.
         become_somebody();
-        set_limit(libc::RLIMIT_NPROC, 3);
+        set_limit(Resource::RLIMIT_NPROC, 3);
     });
     let (started, rest) = error
         .strip_prefix("Fork { source: Kernel { worker: ")

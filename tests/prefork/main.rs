@@ -2,14 +2,12 @@
 //! no other.
 #![allow(unsafe_code)]
 
-#[path = "../forking/mod.rs"]
-mod forking;
-
 mod endings;
 mod limits;
 mod results;
 mod sigterm;
 
+use floe_testkit::forking;
 use std::{fs, process::ExitCode};
 
 use forking::{Need, trials, trials_needing};

@@ -2,13 +2,11 @@
 //! run on the main thread of a process that has no other.
 #![allow(unsafe_code)]
 
-#[path = "../forking/mod.rs"]
-mod forking;
-
 mod background;
 mod owners;
 mod sharing;
 
+use floe_testkit::forking;
 use std::process::ExitCode;
 
 use forking::{Need, trials, trials_needing};

@@ -12,6 +12,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, alarm, fork};
 
 use crate::forking::{next_descriptor, set_limit};
+use floe_testkit::forking::Resource;
 
 /// A cache of a number of entries that all have the value of a counter.
 pub fn counted(store: &Store, entries: u64) -> (Cache<Map<u64, u64>>, Arc<AtomicU64>) {
@@ -125,8 +126,8 @@ pub fn nothing_is_published_without_memory() {
     // SAFETY: ignoring a signal runs no code.
     let handler = unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     let limits = [
-        (libc::RLIMIT_FSIZE, 100_000),
-        (libc::RLIMIT_NOFILE, before as u64),
+        (Resource::RLIMIT_FSIZE, 100_000),
+        (Resource::RLIMIT_NOFILE, before as u64),
     ];
     for (resource, most) in limits {
         value.fetch_add(1, Ordering::Relaxed);

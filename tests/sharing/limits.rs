@@ -8,12 +8,12 @@ use nix::{
 
 use crate::{
     fixture::{MIB, regions_held, try_large_map},
-    forking::{next_descriptor, set_limit},
+    forking::{Resource, next_descriptor, set_limit},
 };
 
 /// Freezes in a worker that has less of a resource than it takes, then lifts the limit. Returns
 /// what the errors of a value and of a map were, if nothing was left behind.
-fn poor(resource: libc::__rlimit_resource_t, most: fn() -> u64) -> [String; 2] {
+fn poor(resource: Resource, most: fn() -> u64) -> [String; 2] {
     let value = vec![7_u8; 32 * MIB];
     let worker = prefork::spawn(1, |_| {
         let freeze_both = || {
@@ -44,14 +44,14 @@ fn assert_refused(errors: [String; 2], variant: &str, source: i32) {
 }
 
 pub(crate) fn want_of_descriptors_leaves_nothing() {
-    let errors = poor(libc::RLIMIT_NOFILE, || next_descriptor() as u64);
+    let errors = poor(Resource::RLIMIT_NOFILE, || next_descriptor() as u64);
     assert_refused(errors, "MemoryFile", libc::EMFILE);
 }
 
 /// There is room for the buffers of a freeze, not for the map of its result.
 pub(crate) fn want_of_addresses_leaves_nothing() {
     let most = || Memory::of_self().unwrap().vss + 16 * MIB as u64;
-    assert_refused(poor(libc::RLIMIT_AS, most), "MemoryFile", libc::ENOMEM);
+    assert_refused(poor(Resource::RLIMIT_AS, most), "MemoryFile", libc::ENOMEM);
 }
 
 /// Writes beyond a limit of the length of files are errors meanwhile, and kill nobody.
@@ -66,7 +66,7 @@ fn ignoring_sigxfsz<R>(run: impl FnOnce() -> R) -> R {
 }
 
 pub(crate) fn a_file_size_limit_leaves_nothing() {
-    let errors = ignoring_sigxfsz(|| poor(libc::RLIMIT_FSIZE, || 5 * MIB as u64));
+    let errors = ignoring_sigxfsz(|| poor(Resource::RLIMIT_FSIZE, || 5 * MIB as u64));
     assert_refused(errors, "Write", libc::EFBIG);
 }
 
@@ -77,9 +77,9 @@ pub(crate) fn a_builder_goes_on_after_a_block_that_was_refused() {
     let mut builder = MapBuilder::<u32, Vec<u8>>::new("blocks").unwrap();
     builder.insert(&2, &vec![7; MIB]).unwrap();
     let appended = ignoring_sigxfsz(|| {
-        let lifted = set_limit(libc::RLIMIT_FSIZE, 5 * MIB as u64);
+        let lifted = set_limit(Resource::RLIMIT_FSIZE, 5 * MIB as u64);
         let appended = builder.append(&block);
-        set_limit(libc::RLIMIT_FSIZE, lifted);
+        set_limit(Resource::RLIMIT_FSIZE, lifted);
         appended
     });
     assert!(matches!(appended, Err(Error::Write { .. })));

@@ -4,10 +4,6 @@
 
 #[path = "../attacks/mod.rs"]
 mod attacks;
-#[path = "../forking/mod.rs"]
-mod forking;
-#[path = "../zoo/mod.rs"]
-mod zoo;
 
 mod builders;
 mod fixture;
@@ -20,6 +16,7 @@ mod refusals;
 mod rights;
 mod threads;
 
+use floe_testkit::{forking, zoo};
 use std::{env, process::ExitCode};
 
 use forking::{Need, trials, trials_needing};

@@ -4,6 +4,7 @@ mod allocator;
 mod contenders;
 mod data;
 mod failure;
+mod follow;
 mod keys;
 mod lookup;
 mod machine;
@@ -32,6 +33,8 @@ enum Verb {
     Lookup(lookup::Options),
     /// From a file to the first answer and to all of them.
     Start(start::Options),
+    /// What a read costs that follows generations, and what it costs to publish one.
+    Follow(follow::Options),
     /// What forked children take for the same caches: floe, the heap, CPython.
     Memory(memory::Options),
     /// How the cost of floe grows with entries and workers, and what building takes.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
         Verb::Lookup(options) => lookup::run(&options),
         Verb::Start(options) => start::run(&options),
+        Verb::Follow(options) => follow::run(&options),
         Verb::Memory(options) => memory::run(&options),
         Verb::Scale(options) => scale::run(&options),
         Verb::BuildLimited(limited) => scale::build_limited(&limited),

@@ -1,8 +1,5 @@
 //! More and more workers that read one map.
 
-#[path = "../../../../examples/bitbake/comparison/gate.rs"]
-mod gate;
-
 use std::error::Error;
 use std::hint::black_box;
 use std::io;
@@ -23,7 +20,7 @@ use crate::keys::Key;
 use crate::machine;
 use crate::statistics::{nanoseconds_each, timed};
 use crate::table::{Table, count, nanoseconds};
-use gate::{Gate, WorkerGate};
+use floe_testkit::gate::{Gate, WorkerGate};
 
 const ENTRIES: u64 = 1_000_000;
 /// Lookups of a worker in each of its two passes.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// A tree that could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the layer tree at `{}`: {source}", path.display())]
-pub(crate) struct GenerateError {
+pub struct GenerateError {
     path: PathBuf,
     source: io::Error,
 }
@@ -24,7 +24,7 @@ pub(crate) struct GenerateError {
 ///
 /// # Errors
 /// If something cannot be written, or `directory` holds anything already: nothing is overwritten.
-pub(crate) fn generate(directory: &Path, recipes: usize) -> Result<(), GenerateError> {
+pub fn generate(directory: &Path, recipes: usize) -> Result<(), GenerateError> {
     let failed = |source| GenerateError {
         path: directory.into(),
         source,

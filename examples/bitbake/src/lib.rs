@@ -28,13 +28,60 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use floe::Store;
 
 use arguments::Arguments;
 use caches::{Cache, Form};
 use report::{CacheSize, Report};
 use source::Source;
 
-fn main() -> ExitCode {
+pub use generate::{GenerateError, generate};
+
+/// The caches of a layer tree that a store keeps fresh.
+pub struct LayerCaches {
+    statements: cached::Statements,
+}
+
+impl LayerCaches {
+    /// Adds the caches of the layer tree at `root` to a store, which builds them when it is refreshed.
+    ///
+    /// # Errors
+    /// Those of [`Store::keyed`].
+    pub fn add(store: &Store, root: &Path) -> floe::Result<Self> {
+        let statements = cached::statements(store, root)?;
+        cached::recipes(store, root, &statements)?;
+        cached::code(store, &statements)?;
+        Ok(Self { statements })
+    }
+
+    /// How many files the tree has.
+    ///
+    /// # Errors
+    /// Those of [`floe::Cache::get`].
+    pub fn files(&self) -> floe::Result<usize> {
+        Ok(self.statements.get()?.len())
+    }
+
+    /// How many statements a file has; `None` if there is no such file.
+    ///
+    /// # Errors
+    /// As [`files`](Self::files).
+    pub fn statements_of(&self, path: &str) -> floe::Result<Option<usize>> {
+        let statements = self.statements.get()?;
+        Ok(statements.get(path).map(|file| file.statements.len()))
+    }
+}
+
+/// The files of a layer tree that the caches are made from, relative to its root.
+///
+/// # Errors
+/// If a folder cannot be listed.
+pub fn layer_files(root: &Path) -> io::Result<Vec<String>> {
+    Ok(layer::discovery::files(root)?.paths)
+}
+
+/// Does what the command line says.
+pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match (&arguments.layer, arguments.watch) {
         (Some(layer), true) => watch::watch(layer, arguments.looks),

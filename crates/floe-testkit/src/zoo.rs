@@ -1,6 +1,4 @@
 //! Types that the tests freeze.
-#![allow(missing_docs)]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use floe::{Intern, Schema};

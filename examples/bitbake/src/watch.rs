@@ -8,7 +8,7 @@ use std::time::Duration;
 use floe::Store;
 use floe::store::{Outcome, Report};
 
-use crate::cached;
+use crate::LayerCaches;
 
 /// How often the layer is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -16,9 +16,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Watches a layer until the output is closed, or for a number of looks at it.
 pub(crate) fn watch(root: &Path, most: Option<u64>) -> Result<(), Box<dyn Error>> {
     let store = Store::new();
-    let statements = cached::statements(&store, root)?;
-    cached::recipes(&store, root, &statements)?;
-    cached::code(&store, &statements)?;
+    LayerCaches::add(&store, root)?;
     for look in 0.. {
         if most.is_some_and(|most| look >= most) {
             break;

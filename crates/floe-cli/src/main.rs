@@ -1,4 +1,6 @@
-//! The command line: one module for each verb, and what they share.
+//! The tool `floe`: looks into frozen regions, and into the memory of the processes that map them.
+//!
+//! One module for each verb, and what they share.
 
 mod census;
 mod dump;
@@ -134,7 +136,7 @@ impl Failure {
 }
 
 /// Does what the command line says; wrong usage ends the process with code 2.
-pub(crate) fn run() -> ExitCode {
+fn main() -> ExitCode {
     let verb = Arguments::parse().verb;
     let mut output = Output::new();
     let done = match &verb {

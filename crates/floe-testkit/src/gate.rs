@@ -3,19 +3,19 @@
 use std::io::{self, PipeReader, PipeWriter, Read, Write, pipe};
 
 /// The owner's side. If the worker dies, waiting for it is an error, not a hang.
-pub(super) struct Gate {
+pub struct Gate {
     arrivals: PipeReader,
     openings: PipeWriter,
 }
 
 /// The worker's side.
-pub(super) struct WorkerGate {
+pub struct WorkerGate {
     arrivals: PipeWriter,
     openings: PipeReader,
 }
 
 impl Gate {
-    pub(super) fn pair() -> io::Result<(Self, WorkerGate)> {
+    pub fn pair() -> io::Result<(Self, WorkerGate)> {
         let (arrived, arrivals) = pipe()?;
         let (openings, open) = pipe()?;
         Ok((
@@ -28,19 +28,19 @@ impl Gate {
     }
 
     /// Waits until the worker stands at the gate.
-    pub(super) fn await_arrival(&mut self) -> io::Result<()> {
+    pub fn await_arrival(&mut self) -> io::Result<()> {
         self.arrivals.read_exact(&mut [0])
     }
 
     /// Lets the worker go on.
-    pub(super) fn open(&mut self) -> io::Result<()> {
+    pub fn open(&mut self) -> io::Result<()> {
         self.openings.write_all(&[0])
     }
 }
 
 impl WorkerGate {
     /// Tells the owner that this worker is here, and waits until it may go on.
-    pub(super) fn pass(&mut self) -> io::Result<()> {
+    pub fn pass(&mut self) -> io::Result<()> {
         self.arrivals.write_all(&[0])?;
         self.openings.read_exact(&mut [0])
     }

@@ -12,7 +12,8 @@ use mmap_sync::synchronizer::Synchronizer;
 use rkyv_07::{Archive, Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::{Error, Numbers};
+use super::Numbers;
+use crate::contenders::Problem;
 
 /// How long a writer waits for readers. There are none while it writes.
 const GRACE: Duration = Duration::from_secs(1);
@@ -25,15 +26,15 @@ struct Twin {
 }
 
 /// Its files lie in memory too, where there is a file system for that.
-pub(crate) struct Rival {
+pub struct Rival {
     writer: Synchronizer,
     folder: TempDir,
 }
 
-pub(crate) struct Reader(Synchronizer);
+pub struct Reader(Synchronizer);
 
 impl Rival {
-    pub(crate) fn create(value: &Numbers) -> Result<Self, Error> {
+    pub fn create(value: &Numbers) -> Result<Self, Problem> {
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
         let mut rival = Self {
             writer: Synchronizer::new(folder.path().join("rival").as_os_str()),
@@ -44,7 +45,7 @@ impl Rival {
     }
 
     /// For a worker.
-    pub(crate) fn reader(&self) -> Reader {
+    pub fn reader(&self) -> Reader {
         Reader(Synchronizer::new(self.prefix().as_os_str()))
     }
 
@@ -52,7 +53,7 @@ impl Rival {
         self.folder.path().join("rival")
     }
 
-    pub(crate) fn write(&mut self, value: &Numbers) -> Result<(), Error> {
+    pub fn write(&mut self, value: &Numbers) -> Result<(), Problem> {
         let twin = Twin {
             numbers: value.clone(),
         };
@@ -65,7 +66,7 @@ impl Reader {
     /// Each read takes a guard of its own, as the crate is meant to be used: a guard must not outlive
     /// the writer's patience.
     #[inline]
-    pub(crate) fn read(&mut self, place: usize) -> Result<u64, Error> {
+    pub fn read(&mut self, place: usize) -> Result<u64, Problem> {
         // SAFETY: `write` is the only writer of these files, and writes such a value.
         let twin = unsafe { self.0.read::<Twin>(false)? };
         Ok(twin.numbers[place])

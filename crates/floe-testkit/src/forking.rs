@@ -1,6 +1,4 @@
 //! What the targets share that fork: a runner of one thread, and ways to wait for each other.
-#![allow(missing_docs)]
-
 use std::{
     env,
     fs::{self, File},
@@ -14,31 +12,32 @@ use std::{
 
 use floe::prefork::Pool;
 use libtest_mimic::{Arguments, Trial};
+pub use nix::sys::resource::Resource;
 use nix::{
-    libc,
     poll::{PollFd, PollFlags, poll},
+    sys::resource::{getrlimit, setrlimit},
     unistd::{Pid, pause},
 };
 
+/// Tests by their paths: `trials![a::test, b::test]`.
+#[macro_export]
 macro_rules! trials {
     ($($test:path),* $(,)?) => {
-        vec![$(libtest_mimic::Trial::test(stringify!($test), || { $test(); Ok(()) })),*]
+        vec![$($crate::forking::trial(stringify!($test), || $test())),*]
     };
 }
-pub(crate) use trials;
+pub use trials;
 
 /// Trials that need something of the machine: `trials_needing![Need::Root; a::test, b::test]`.
-#[allow(unused_macros)]
+#[macro_export]
 macro_rules! trials_needing {
     ($need:expr; $($test:path),* $(,)?) => {
         $crate::forking::needing($need, $crate::forking::trials![$($test),*])
     };
 }
-#[allow(unused_imports)]
-pub(crate) use trials_needing;
+pub use trials_needing;
 
 /// What some trials need of the machine.
-#[allow(dead_code)]
 #[derive(Debug, Clone, Copy)]
 pub enum Need {
     /// Another user to become, mounts, namespaces.
@@ -64,6 +63,15 @@ impl Need {
     }
 }
 
+/// A test by its name.
+pub fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
+    let test = || {
+        test();
+        Ok(())
+    };
+    Trial::test(name, test)
+}
+
 /// Labels trials with what they need; where the machine lacks it, they are counted as ignored.
 pub fn needing(need: Need, trials: Vec<Trial>) -> Vec<Trial> {
     let met = need.is_met();
@@ -83,6 +91,12 @@ pub fn run(trials: Vec<Trial>) -> ExitCode {
 pub struct Gate {
     pub reader: PipeReader,
     pub writer: PipeWriter,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Gate {
@@ -127,16 +141,8 @@ pub fn is_root() -> bool {
 }
 
 /// Sets the soft limit of this process, and returns what it was.
-pub fn set_limit(resource: libc::__rlimit_resource_t, most: u64) -> u64 {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: both pointers are to a limit on the stack.
-    unsafe {
-        assert_eq!(libc::getrlimit(resource, &mut limit), 0);
-        let before = std::mem::replace(&mut limit.rlim_cur, most);
-        assert_eq!(libc::setrlimit(resource, &limit), 0);
-        before
-    }
+pub fn set_limit(resource: Resource, most: u64) -> u64 {
+    let (soft, hard) = getrlimit(resource).unwrap();
+    setrlimit(resource, most, hard).unwrap();
+    soft
 }

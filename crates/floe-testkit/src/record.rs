@@ -109,6 +109,7 @@ impl Choices {
 }
 
 /// Gives a recipe and its archived twins one digest over every byte of their content.
+#[macro_export]
 macro_rules! digests {
     ($($recipe:ty),*) => {$(
         impl $recipe {

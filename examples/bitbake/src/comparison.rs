@@ -1,7 +1,5 @@
 //! Forks workers over caches in one form, and measures what that costs.
 
-mod gate;
-
 use std::cell::RefCell;
 use std::io;
 use std::process;
@@ -12,7 +10,7 @@ use floe::prefork::{self, Pool};
 use serde::Serialize;
 
 use crate::caches::{Cache, Form};
-use gate::{Gate, WorkerGate};
+use floe_testkit::gate::{Gate, WorkerGate};
 
 /// The caches of the owner. A worker takes its own copy of them out of the cell to drop it.
 pub(crate) type Caches = RefCell<Vec<Box<dyn Cache>>>;

@@ -1,23 +1,16 @@
 //! The tool, driven as its users drive it: arguments in, streams and an exit code out.
 
-#[path = "../dynamic/announce.rs"]
-mod announce;
 mod bad_input;
 mod brokers;
 mod census;
 mod dump;
-#[path = "../hostile/forge.rs"]
-mod forge;
 mod inspect;
 mod mem;
-#[path = "../hostile/sign.rs"]
-mod sign;
 mod streams;
 mod verify;
 mod watch;
-#[path = "../zoo/mod.rs"]
-mod zoo;
 
+use floe_testkit::{announce, forge, zoo};
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
