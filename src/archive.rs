@@ -2,8 +2,10 @@
 
 mod collections;
 mod freezer;
+pub mod intern;
 mod layout;
 mod sink;
+mod sorted;
 mod validator;
 
 use rkyv::bytecheck::CheckBytes;
@@ -16,6 +18,7 @@ pub(crate) use collections::{Collections, Seen};
 pub use freezer::{Freezer, Interning};
 pub(crate) use layout::{GROUP, NodeLayout, WORD, Word};
 pub(crate) use sink::{Scratch, Sink};
+pub use sorted::Sorted;
 pub use validator::Validator;
 
 /// Most that one whole value may take: relative pointers have 32 bits.

@@ -28,17 +28,23 @@
 //! are undone by whoever finds nothing. Where a mailbox is shut down, or still does not hold what was
 //! sent, it gets replaced, for those who come later.
 
+mod broker;
 mod control;
+mod counters;
 mod handover;
 mod identity;
+mod live;
 mod mailbox;
 mod options;
 mod publisher;
 mod status;
 mod subscription;
 
+pub use broker::{Broker, fetch, list};
 pub(crate) use control::{Announcement, ControlPage, Freshness};
+pub use counters::{Counter, Counters};
 pub(crate) use handover::Inherited;
+pub use live::{Live, Watch};
 pub use publisher::Publisher;
 pub use status::{ChannelStatus, prometheus};
 pub(crate) use subscription::{RETRY, Subscription, is_passing};

@@ -1,14 +1,24 @@
 //! What can go wrong: one variant for each step that can fail.
 
+mod advice;
+mod bytes;
+mod failure;
+mod fingerprint;
+mod part;
+mod refusal;
+mod unreadable;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::format::{Part, SectionKind};
-use crate::memory::Unreadable;
-use crate::prefork::{Failure, Refusal};
-use crate::region::Advice;
-use crate::schema::Fingerprint;
+pub use advice::Advice;
+pub use bytes::bytes;
+pub use failure::Failure;
+pub use fingerprint::Fingerprint;
+pub use part::{Part, SectionKind};
+pub use refusal::Refusal;
+pub use unreadable::Unreadable;
 
 /// Result with the [`Error`] of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

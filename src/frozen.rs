@@ -17,10 +17,12 @@ use rkyv::rancor::{BoxedError, Strategy};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::archive::{Collections, Freezer, Scratch, Sink, VALUE_LIMIT, Validator, Value};
+use crate::error::Advice;
+use crate::error::Fingerprint;
 use crate::error::{Error, Result};
-use crate::format::SectionKind;
-use crate::region::{self, Advice, Backing, Label, Region, Unsealed};
-use crate::schema::{Description, Fingerprint};
+use crate::region::format::SectionKind;
+use crate::region::{self, Backing, Label, Region, Unsealed};
+use crate::schema::Description;
 
 /// A typed handle on one frozen generation of a cache; derefs to the archived value.
 ///
@@ -87,11 +89,12 @@ pub trait Content: Sized + sealed::Sealed + 'static {
     unsafe fn archived(view: &Self::View) -> &Self::Archived;
 }
 
-mod sealed {
+/// Keeps [`Content`] to the types of this crate that are made for it.
+pub(crate) mod sealed {
     pub trait Sealed {}
-    impl<T: crate::archive::Value> Sealed for T {}
-    impl<K, V> Sealed for crate::map::Map<K, V> {}
 }
+
+impl<T: Value> sealed::Sealed for T {}
 
 impl<T: Value> Frozen<T> {
     /// Serialises a value into a new memory file named `floe:NAME.1`, seals it and maps it.

@@ -63,50 +63,35 @@
 // The derive macros name the crate by its path, inside of it too.
 extern crate self as floe;
 
-pub mod census;
-pub mod dynamic;
-pub mod format;
-pub mod inputs;
-pub mod intern;
+pub mod error;
 pub mod map;
-pub mod memory;
-pub mod policy;
 pub mod prefork;
 pub mod schema;
 pub mod store;
 
 mod archive;
-mod broker;
 mod channel;
-mod clock;
-mod counters;
-mod error;
 mod frozen;
-mod live;
-mod message;
-mod owner;
-mod panics;
-mod parallel;
+mod inspect;
 mod region;
-mod sorted;
+mod sys;
 
-pub use archive::{CheckStrategy, FreezeStrategy, Freezer, Interning, Validator, Value};
-pub use broker::{Broker, fetch, list};
-pub use channel::{ChannelStatus, Publisher, prometheus};
-pub use clock::{Clock, Moment};
-pub use counters::{Counter, Counters};
-pub use error::{Error, Result};
+pub use archive::intern::{self, Intern, Interned};
+pub use archive::{CheckStrategy, FreezeStrategy, Freezer, Interning, Sorted, Validator, Value};
+pub use channel::{
+    Broker, ChannelStatus, Counter, Counters, Live, Publisher, Watch, fetch, list, prometheus,
+};
+pub use error::{Advice, Error, Result};
 pub use floe_derive::{Key, Schema};
 pub use frozen::{Content, Frozen};
-pub use inputs::Inputs;
-pub use intern::{Intern, Interned};
-pub use live::{Live, Watch};
+pub use inspect::{census, dynamic, usage as memory};
 pub use map::{Key, Map, MapBuilder};
-pub use policy::{Facts, Policy, Verdict};
-pub use region::Advice;
+pub use region::format;
 pub use schema::Schema;
-pub use sorted::Sorted;
+pub use store::inputs::{self, Inputs};
+pub use store::policy::{self, Facts, Policy, Verdict};
 pub use store::{Cache, Store};
+pub use sys::clock::{Clock, Moment};
 
 /// The program of the README is run like the examples of the documentation.
 #[cfg(doctest)]

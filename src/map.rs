@@ -17,9 +17,9 @@ use rkyv::Archive;
 
 use crate::archive::Value;
 use crate::error::{Error, Result};
-use crate::format::SectionKind;
-use crate::frozen::{Content, Frozen};
+use crate::frozen::{Content, Frozen, sealed};
 use crate::region::Region;
+use crate::region::format::SectionKind;
 use crate::schema::Description;
 
 pub use archived::ArchivedMap;
@@ -113,6 +113,8 @@ impl<K, V> Pair<K, V> for (&K, &V) {
         self.1
     }
 }
+
+impl<K, V> sealed::Sealed for Map<K, V> {}
 
 impl<K: MapKey, V: Value> Content for Map<K, V> {
     type Archived = ArchivedMap<K, V>;

@@ -23,18 +23,15 @@
 //! workers to the pool; otherwise a worker that gave no result is reported as [`Failure::Lost`].
 
 mod answer;
-mod failure;
 mod pool;
 mod process;
-mod refusal;
 mod relay;
 mod threads;
 
+pub use crate::error::{Failure, Refusal};
 pub use answer::Answer;
-pub use failure::Failure;
 pub use pool::{Exit, GRACE, Pool};
 pub use process::{spawn, spawn_multithreaded};
-pub use refusal::Refusal;
 pub use relay::MOST_WORKERS;
 
 /// What a worker knows of itself.

@@ -4,25 +4,24 @@
 //! again. Readers never know whether a sealed memfd or a heap buffer holds it.
 
 mod file;
+pub mod format;
 mod heap;
-mod mapping;
-mod memfd;
 mod unsealed;
 
+use std::fs::File;
 use std::io;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rkyv::util::AlignedVec;
 
-use crate::error::{Error, Result};
-use crate::format::{HEADER_LENGTH, Header, Part, SectionKind};
-
-use mapping::Mapping;
+use crate::error::{Advice, Error, Part, Result, SectionKind};
+use crate::sys::mapping::Mapping;
+use crate::sys::memfd;
+use format::{HEADER_LENGTH, Header};
 
 pub(crate) use file::{TEMPORARY, generation_told, load, load_opened, open, save};
-pub use mapping::Advice;
-pub(crate) use memfd::{all_seals, create as memory_file, seal, sealed_length};
 pub(crate) use unsealed::{Backing, Label, Unsealed, View};
 
 /// Bytes that nobody can change: a memory file with all four seals, or a private heap buffer.
@@ -39,6 +38,22 @@ enum Bytes {
 }
 
 impl Bytes {
+    /// Maps a descriptor from anywhere, if it can no longer change.
+    fn open(fd: OwnedFd) -> Result<Self> {
+        let length = memfd::sealed_length(&fd, memfd::all_seals())?;
+        let Some(length) = NonZeroUsize::new(length as usize) else {
+            let expected = HEADER_LENGTH as u64;
+            return Err(Error::Length { expected, got: 0 });
+        };
+        let file = File::from(fd);
+        let map =
+            memfd::map_sealed(&file, length).map_err(|source| Error::Descriptor { source })?;
+        Ok(Self::Memfd {
+            map,
+            fd: OwnedFd::from(file),
+        })
+    }
+
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Memfd { map, .. } => map,
@@ -57,7 +72,7 @@ impl Region {
     /// Maps a memory file of unknown origin: first the seals, then header, lengths, padding and
     /// every digest. What the sections mean is for the reader of their type to check.
     pub fn from_fd(fd: OwnedFd) -> Result<Self> {
-        Self::checked(memfd::open(fd)?)
+        Self::checked(Bytes::open(fd)?)
     }
 
     /// The same for a copy of bytes on the heap.
@@ -70,7 +85,7 @@ impl Region {
     /// Maps a memory file that its owner vouches for: the seals are checked, and the header is
     /// read; its digests and what the sections mean were checked when it was frozen.
     pub fn vouched(fd: OwnedFd) -> Result<Self> {
-        let bytes = memfd::open(fd)?;
+        let bytes = Bytes::open(fd)?;
         let header = Header::decode(bytes.as_slice())?;
         check_length(header.length, bytes.as_slice().len() as u64)?;
         Ok(Self::trusted(bytes, header))

@@ -17,9 +17,8 @@ mod tests;
 
 use std::{any::TypeId, collections::HashMap};
 
-pub use description::{
-    Description, Field, FieldStyle, Fingerprint, NoneMark, Shape, Type, TypeIndex, Variant,
-};
+pub use crate::error::Fingerprint;
+pub use description::{Description, Field, FieldStyle, NoneMark, Shape, Type, TypeIndex, Variant};
 
 /// An archived type that can describe itself.
 ///

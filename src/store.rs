@@ -5,7 +5,9 @@ mod build;
 mod directory;
 mod evict;
 mod following;
+pub mod inputs;
 mod keyed;
+pub mod policy;
 mod report;
 mod slot;
 #[cfg(feature = "watch")]
@@ -19,16 +21,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::archive::Value;
-use crate::broker::Broker;
+use crate::channel::Broker;
+use crate::channel::Live;
 use crate::channel::Publisher;
-use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
-use crate::inputs::{Inputs, Values};
-use crate::live::Live;
 use crate::map::{Key, Map};
-use crate::owner::Owner;
-use crate::policy::Policy;
+use crate::store::inputs::{Inputs, Values};
+use crate::store::policy::Policy;
+use crate::sys::clock::Clock;
+use crate::sys::owner::Owner;
 
 pub use background::Background;
 pub use build::BuildResult;
@@ -204,7 +206,7 @@ impl Store {
         build: impl build::Build<T> + 'static,
     ) -> Result<Cache<T>> {
         self.check_owner()?;
-        crate::format::check_name(name)?;
+        crate::region::format::check_name(name)?;
         policy.check(name)?;
         let mut slots = self.lock_slots();
         if slots.iter().any(|slot| slot.name() == name) {

@@ -12,8 +12,8 @@ use rkyv::ser::sharing::{Share, Sharing, SharingState};
 use rkyv::ser::{Positional, Writer, WriterExt};
 
 use super::sink::{Scratch, Sink};
+use crate::archive::intern::{Interner, Recorder};
 use crate::error::Result;
-use crate::intern::{Interner, Recorder};
 
 /// The serialiser that values are frozen with. Users meet it only in bounds.
 pub struct Freezer<'a> {

@@ -2,7 +2,7 @@
 
 use rkyv::primitive::{ArchivedUsize, FixedIsize, FixedUsize};
 
-use crate::format::{BIG_ENDIAN, byte_order};
+use crate::region::format::{BIG_ENDIAN, byte_order};
 use crate::schema::Type;
 
 /// Bytes of a length or of a relative pointer.

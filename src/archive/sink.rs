@@ -4,8 +4,8 @@ use rkyv::rancor::{BoxedError, Source};
 use rkyv::ser::allocator::Arena;
 use rkyv::util::AlignedVec;
 
+use crate::archive::intern::Interner;
 use crate::error::{Error, Result};
-use crate::intern::Interner;
 use crate::region::Unsealed;
 
 /// Bytes that are collected before they are written.

@@ -19,8 +19,8 @@ use rustix::thread::futex;
 
 use super::identity::Identity;
 use crate::error::{Error, Result};
-use crate::owner::Owner;
-use crate::region;
+use crate::sys::memfd;
+use crate::sys::owner::Owner;
 
 // Read-only memory may be loaded from atomically up to the width of a pointer.
 const _: () = assert!(size_of::<usize>() == 8, "channels need a 64-bit system");
@@ -106,7 +106,7 @@ impl ControlWriter {
     /// Makes a page, and the reader's half of it. From then on nobody else can get a writable map
     /// of it.
     pub(crate) fn create(label: &str) -> io::Result<(Self, ControlPage)> {
-        let file = region::memory_file(label)?;
+        let file = memfd::create(label)?;
         file.set_len(LENGTH.get() as u64)?;
         let writer = Self {
             page: map(&file, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE)?,
@@ -184,7 +184,7 @@ impl ControlPage {
     /// # Errors
     /// [`Error::Unsealed`], [`Error::Sparse`], [`Error::Descriptor`], [`Error::NotControlPage`].
     pub(crate) fn open(fd: OwnedFd) -> Result<Self> {
-        let length = region::sealed_length(&fd, seals())?;
+        let length = memfd::sealed_length(&fd, seals())?;
         if length != LENGTH.get() as u64 {
             return Err(Error::NotControlPage);
         }

@@ -13,7 +13,7 @@ use rustix::net::{
 };
 
 use super::options::restore;
-use crate::message::{Received, receive, send};
+use crate::sys::message::{Received, receive, send};
 
 /// A message is the number of a generation.
 const MESSAGE: usize = 8;

@@ -14,14 +14,14 @@ use super::status::ChannelStatus;
 use super::subscription::Subscription;
 use super::{handover, mailbox};
 use crate::archive::Value;
-use crate::clock::{self, Clock};
-use crate::counters::Counters;
+use crate::channel::counters::Counters;
+use crate::channel::live::Live;
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
-use crate::live::Live;
 use crate::map::{self, MapBuilder, MapKey};
-use crate::owner::Owner;
 use crate::region::{Backing, Label, Region, Unsealed};
+use crate::sys::clock::{self, Clock};
+use crate::sys::owner::Owner;
 
 /// The owner's end of a channel: publishes the generations of one cache to all who follow it.
 ///

@@ -16,8 +16,8 @@ use super::table::{Record, Table};
 use super::{Map, MapKey};
 use crate::archive::{Freezer, Scratch, Sink, Value};
 use crate::error::{Error, Result};
-use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
+use crate::region::format::SectionKind;
 use crate::region::{Backing, Label, Unsealed};
 use crate::schema::Description;
 

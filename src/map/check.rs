@@ -11,7 +11,7 @@ use super::index::{HEAD_LENGTH, IndexHead, Line, home, most_steps, next, tag};
 use super::key::Key;
 use crate::archive::{CheckStrategy, Collections, Seen, Validator};
 use crate::error::Error;
-use crate::format::SectionKind;
+use crate::region::format::SectionKind;
 use crate::schema::{Description, Shape};
 
 /// Why a map is not valid, and in which of its sections.

@@ -11,7 +11,7 @@ use rkyv::string::ArchivedString;
 use rkyv::traits::ArchivePointee;
 use rkyv::vec::ArchivedVec;
 
-use crate::intern::Interned;
+use crate::archive::intern::Interned;
 
 /// A hash that is the same on every machine, in every process, and for a value and its archived
 /// twin.

@@ -24,7 +24,7 @@ use rkyv::{
 };
 
 use super::Failure;
-use crate::region;
+use crate::sys::memfd;
 
 const HEADER: u64 = 16;
 
@@ -75,7 +75,7 @@ pub(super) struct Letter(File);
 
 impl Letter {
     pub(super) fn create() -> io::Result<Self> {
-        region::memory_file("floe-answer").map(Self)
+        memfd::create("floe-answer").map(Self)
     }
 
     /// Called in the worker, once it has its result or a panic's message instead.

@@ -20,7 +20,7 @@ use super::{
     process::{End, Look, end_of, watch},
     relay::{Places, dismiss},
 };
-use crate::Error;
+use crate::error::Error;
 
 /// How long workers have between `SIGTERM` and `SIGKILL` when their pool ends them.
 pub const GRACE: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ use nix::{
 };
 
 use super::{Answer, Pool, Refusal, Worker, answer::Letter, relay::Fork, threads};
-use crate::{Error, panics::catch};
+use crate::{error::Error, sys::panics::catch};
 
 /// Forks `count` workers; each runs its own copy of `work` and hands back what it returns.
 ///

@@ -20,7 +20,7 @@ use nix::{
 };
 
 use super::Refusal;
-use crate::{Error, owner::Owner};
+use crate::{error::Error, sys::owner::Owner};
 
 /// The most workers that one process can have at a time, in all its pools together.
 pub const MOST_WORKERS: usize = 1024;

@@ -6,9 +6,10 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::unsealed::Label;
-use super::{Region, Unsealed, check_length, failed, memfd};
+use super::{Region, Unsealed, check_length, failed};
 use crate::error::{Error, Result};
-use crate::format::{HEADER_LENGTH, Header};
+use crate::region::format::{HEADER_LENGTH, Header};
+use crate::sys::memfd;
 
 /// How the names of files begin that are being written.
 pub(crate) const TEMPORARY: &str = ".floe-";

@@ -1,5 +1,5 @@
 use super::*;
-use crate::schema::Fingerprint;
+use crate::error::Fingerprint;
 
 const FINGERPRINT: Fingerprint = Fingerprint::from_le_bytes([7; 16]);
 

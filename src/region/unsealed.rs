@@ -10,13 +10,14 @@ use std::os::unix::fs::FileExt;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use super::heap::HeapFile;
-use super::mapping::Mapping;
-use super::{Bytes, Region, failed, memfd};
-use crate::clock::Moment;
+use super::{Bytes, Region, failed};
+use crate::error::Fingerprint;
 use crate::error::{Error, Result};
-use crate::format::{self, HEADER_LENGTH, Header, Section, SectionKind};
-use crate::owner::Owner;
-use crate::schema::Fingerprint;
+use crate::region::format::{self, HEADER_LENGTH, Header, Section, SectionKind};
+use crate::sys::clock::Moment;
+use crate::sys::mapping::Mapping;
+use crate::sys::memfd;
+use crate::sys::owner::Owner;
 
 /// What a region is called and which version of its cache it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What a [`Description`] is made of. It is data only: any process can read it back from JSON and
 //! walk an archive whose Rust types it does not have.
 
-use std::fmt;
+use crate::error::Fingerprint;
 
 use serde::{Deserialize, Serialize};
 
@@ -266,41 +266,4 @@ pub enum NoneMark {
     Zero,
     /// The relative pointer at offset 0 points nowhere.
     Nowhere,
-}
-
-/// 128 bits that tell two descriptions apart. Shown as 32 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(u128);
-
-impl Fingerprint {
-    /// The fingerprint of a description in the JSON form that [`Description::to_json`] gives: its
-    /// XXH3-128.
-    #[must_use]
-    pub fn of_json(json: &[u8]) -> Self {
-        Self(xxhash_rust::xxh3::xxh3_128(json))
-    }
-
-    /// The bytes to store, lowest first.
-    #[must_use]
-    pub const fn to_le_bytes(self) -> [u8; 16] {
-        self.0.to_le_bytes()
-    }
-
-    /// Reads what [`to_le_bytes`](Self::to_le_bytes) gave.
-    #[must_use]
-    pub const fn from_le_bytes(bytes: [u8; 16]) -> Self {
-        Self(u128::from_le_bytes(bytes))
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fingerprint({self})")
-    }
 }

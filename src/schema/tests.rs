@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use super::{Description, Fingerprint, Shape, TypeIndex};
 use crate::Schema;
-use crate::dynamic::{Checked, Dynamic};
+use crate::inspect::dynamic::{Checked, Dynamic};
 
 /// Archives `value` and reads it back by the description alone.
 fn walked<T>(value: &T) -> Value
@@ -40,7 +40,7 @@ where
 {
     let bytes = rkyv::to_bytes::<Panic>(value).unwrap();
     let types = Checked::new("walked", Description::of::<T::Archived>()).unwrap();
-    let root = Dynamic::root(crate::dynamic::Archive::in_memory(&bytes, &types)).unwrap();
+    let root = Dynamic::root(crate::inspect::dynamic::Archive::in_memory(&bytes, &types)).unwrap();
     serde_json::to_value(root).unwrap()
 }
 

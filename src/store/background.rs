@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::slot::AnySlot;
 use super::{Turns, refresh};
 use crate::error::{Error, Result};
-use crate::owner::Owner;
+use crate::sys::owner::Owner;
 
 /// The thread that refreshes a store; dropping this ends it, after the refresh that it is at.
 ///

@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
-use crate::inputs::{Input, Inputs, Sets, Touched, Values, encode};
-use crate::panics::catch;
-use crate::policy::Policy;
 use crate::region::Label;
+use crate::region::format::SectionKind;
+use crate::store::inputs::{Input, Inputs, Sets, Touched, Values, encode};
+use crate::store::policy::Policy;
+use crate::sys::clock::Clock;
+use crate::sys::panics::catch;
 
 /// What a build closure gives: a value, or any error.
 pub type BuildResult<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -13,8 +13,8 @@ use nix::libc;
 
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
-use crate::owner::Owner;
 use crate::region::TEMPORARY;
+use crate::sys::owner::Owner;
 
 /// The file that those lock who write into the directory. Files of caches have an ending.
 const WRITERS: &str = "writers";

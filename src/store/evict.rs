@@ -7,9 +7,9 @@ use super::keyed::{StoreKey, all_stand_in, entry};
 use crate::archive::Value;
 use crate::error::Result;
 use crate::frozen::{Content, Frozen};
-use crate::inputs::{Sets, SetsBuilder, encode};
 use crate::map::{Key, Map, MapBuilder, Moved, entries_are_independent, offset_of_unit, unit};
 use crate::region::Backing;
+use crate::store::inputs::{Sets, SetsBuilder, encode};
 
 /// Lets entries go until a new generation keeps within the bounds of its policy: those first that
 /// were not asked for the longest, and of those of one generation the last by key.

@@ -11,14 +11,14 @@ use super::build::{Build, BuildResult, Built, Counts, Due, Job};
 use super::evict::evict;
 use crate::archive::Value;
 use crate::error::{Error, Result};
-use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
-use crate::inputs::{Input, Inputs, Sets, SetsBuilder, encode};
 use crate::map::{
     Key, Map, MapBuilder, MapKey, Moved, entries_are_independent, offset_of_unit, unit,
 };
-use crate::parallel;
 use crate::region::Backing;
+use crate::region::format::SectionKind;
+use crate::store::inputs::{Input, Inputs, Sets, SetsBuilder, encode};
+use crate::sys::threads;
 
 /// Entries that are built before they are serialised: the heap holds that many values.
 const BATCH: usize = 1024;
@@ -252,7 +252,7 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
                 let named = || Some(format!("{key:?}"));
                 job.run(named, |inputs| (self.build)(key, inputs))
             };
-            let built = parallel::map(batch, build)?;
+            let built = threads::map(batch, build)?;
             for (key, (value, inputs)) in batch.iter().zip(built) {
                 let offset = fresh.builder.next_offset();
                 fresh.builder.insert(key, &value)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::memory::bytes;
+use crate::error::bytes;
 
 /// What a refresh of a store did, cache by cache; prints as one line for each.
 #[derive(Debug, Clone, PartialEq, Serialize)]

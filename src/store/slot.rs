@@ -16,14 +16,14 @@ use super::following::{Following, Standing};
 use super::report::{CacheReport, Outcome, Status};
 use super::{Shared, Turns};
 use crate::channel::Publisher;
-use crate::clock::Moment;
 use crate::error::{Error, Result};
-use crate::format::SectionKind;
 use crate::frozen::{Content, Frozen};
-use crate::inputs::{Sets, decode};
-use crate::panics::catch;
-use crate::policy::Policy;
+use crate::region::format::SectionKind;
 use crate::region::{Label, generation_told};
+use crate::store::inputs::{Sets, decode};
+use crate::store::policy::Policy;
+use crate::sys::clock::Moment;
+use crate::sys::panics::catch;
 use judging::Reason;
 
 /// A cache of a store, whatever its type is.

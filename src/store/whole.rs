@@ -3,9 +3,9 @@
 use super::build::{Build, BuildResult, Built, Counts, Job};
 use crate::archive::Value;
 use crate::error::Result;
-use crate::format::SectionKind;
 use crate::frozen::Frozen;
-use crate::inputs::{Inputs, Sets, encode};
+use crate::region::format::SectionKind;
+use crate::store::inputs::{Inputs, Sets, encode};
 
 /// Builds a whole value by a closure.
 pub(super) struct Whole<F>(pub(super) F);

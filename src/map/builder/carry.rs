@@ -13,8 +13,8 @@ use super::super::{ArchivedMap, Map, MapKey};
 use super::MapBuilder;
 use crate::archive::Value;
 use crate::error::{Error, Result};
-use crate::format::SectionKind;
 use crate::frozen::Frozen;
+use crate::region::format::SectionKind;
 use crate::region::{Backing, Label, Unsealed, View};
 
 /// An index that takes new keys may have this many of the ten slots of a line taken, on average,

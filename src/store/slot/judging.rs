@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Slot, Work, lock};
-use crate::clock::Moment;
 use crate::frozen::{Content, Frozen};
-use crate::inputs::{Changed, Touched};
-use crate::policy::{Facts, Verdict};
+use crate::store::inputs::{Changed, Touched};
+use crate::store::policy::{Facts, Verdict};
+use crate::sys::clock::Moment;
 
 /// A cache that is due, and why.
 pub(super) struct Reason {

@@ -1,0 +1,353 @@
+//! Handles that follow the newest generation of a cache.
+#![allow(unsafe_code)]
+
+mod watch;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::channel::broker;
+use crate::channel::{Announcement, Freshness, Inherited, RETRY, Subscription, is_passing};
+use crate::error::{Error, Result};
+use crate::frozen::{Content, Frozen};
+use crate::region::Region;
+use crate::sys::clock;
+
+pub use watch::Watch;
+
+/// A handle on a cache that follows its newest generation.
+///
+/// [`get`](Self::get) costs one load more than a plain [`Frozen`] while nothing is new. When
+/// something is, it maps the new generation and lets go of the old one. That takes `&mut self`: what
+/// was read from the old one is borrowed from the handle, so the compiler sees to it that nobody
+/// still looks at it. For what shall stay, there is [`pin`](Self::pin).
+///
+/// A handle never writes to shared memory, takes no lock, and registers nowhere. Each thread has a
+/// clone of its own. A generation that cannot be taken (see [`last_error`](Self::last_error))
+/// leaves the handle with the one that it has.
+///
+/// | made by | in |
+/// |---|---|
+/// | [`Publisher::subscribe`](crate::Publisher::subscribe) | the owner, before it forks workers |
+/// | [`Live::inherited`] | a program that the owner has started |
+/// | [`Live::connect`] | any other process of the same user, by the owner's [`Broker`](crate::Broker) |
+///
+/// ```
+/// use floe::{Map, Publisher};
+///
+/// let first = Map::freeze("versions", [("zlib".to_owned(), "1.3".to_owned())])?;
+/// let publisher = Publisher::new(&first, None)?;
+/// let mut live = publisher.subscribe::<Map<String, String>>()?;
+/// assert_eq!(live.get()["zlib"].as_str(), "1.3");
+///
+/// let mut next = publisher.builder::<String, String>()?;
+/// next.insert(&"zlib".into(), &"1.3.1".into())?;
+/// publisher.publish(&next.finish()?, None)?;
+/// assert_eq!(live.get()["zlib"].as_str(), "1.3.1");
+/// assert_eq!(live.generation(), 2);
+/// # Ok::<(), floe::Error>(())
+/// ```
+///
+/// What was read does not outlive a move to the next generation:
+/// ```compile_fail,E0499
+/// # use floe::{Frozen, Publisher};
+/// # let publisher = Publisher::new(&Frozen::freeze("text", &String::new())?, None)?;
+/// let mut live = publisher.subscribe::<String>()?;
+/// let old = live.get();
+/// let new = live.get();
+/// assert_eq!(old, new);
+/// # Ok::<(), floe::Error>(())
+/// ```
+pub struct Live<T: Content> {
+    current: Frozen<T>,
+    generation: u64,
+    /// As announced when the generation was taken.
+    freshness: Freshness,
+    subscription: Arc<Subscription>,
+    origin: Origin,
+    missed: Option<Missed>,
+}
+
+/// Who put the regions into the channel.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    /// The process that made this handle, or the one that this process was forked from.
+    Owner,
+    /// Anybody.
+    Elsewhere,
+}
+
+/// A generation that could not be taken.
+struct Missed {
+    generation: u64,
+    error: Error,
+    /// On the boot clock; never for what will not get better.
+    retry_at: Option<Duration>,
+}
+
+impl<T: Content> Live<T> {
+    /// Follows a cache that the parent of this program has passed to it, by
+    /// [`Publisher::pass_to`](crate::Publisher::pass_to). May be called again for the same cache.
+    ///
+    /// The first generation, and each one that follows, is checked like [`Frozen::from_fd`] does: a
+    /// program need not trust its parent. The descriptors are kept from the children of this
+    /// program.
+    ///
+    /// # Errors
+    /// [`Error::NotInherited`], also in a program that has more rights than its parent
+    /// (set-user-ID); [`Error::UnknownCache`]; [`Error::Descriptor`], [`Error::Unsealed`] and
+    /// [`Error::NotControlPage`] for descriptors that are something else by now; and those of
+    /// [`Frozen::from_fd`].
+    pub fn inherited(name: &str) -> Result<Self> {
+        let Inherited {
+            subscription,
+            numbers,
+        } = Inherited::find(name)?;
+        let live = Self::from_elsewhere(subscription)?;
+        Inherited::close_on_exec(numbers);
+        Ok(live)
+    }
+
+    /// Follows a cache of an owner that has a [`Broker`](crate::Broker) on a socket. The broker is
+    /// needed no more afterwards.
+    ///
+    /// The first generation, and each one that follows, is checked like [`Frozen::from_fd`] does.
+    ///
+    /// # Errors
+    /// Those of [`list`](crate::list()); [`Error::UnknownCache`]; and those of
+    /// [`Frozen::from_fd`], as [`Error::SchemaMismatch`] for another type.
+    pub fn connect(path: impl AsRef<Path>, name: &str) -> Result<Self> {
+        Self::from_elsewhere(broker::subscribe(path.as_ref(), name)?)
+    }
+
+    /// Over a channel of another process, with the generation that is the newest.
+    fn from_elsewhere(subscription: Subscription) -> Result<Self> {
+        let origin = Origin::Elsewhere;
+        let attempt = |subscription: &Subscription| take(subscription, origin);
+        let (announcement, current) = subscription.patiently(attempt)?;
+        Ok(Self {
+            generation: announcement.generation,
+            current,
+            freshness: announcement.freshness,
+            subscription: Arc::new(subscription),
+            origin,
+            missed: None,
+        })
+    }
+
+    /// Over a channel of this process, in which there are regions of a `T` only.
+    pub(crate) fn of_owner(current: Frozen<T>, subscription: Arc<Subscription>) -> Self {
+        Self {
+            generation: current.generation(),
+            current,
+            freshness: subscription.control.freshness(),
+            subscription,
+            origin: Origin::Owner,
+            missed: None,
+        }
+    }
+
+    /// The value in the newest generation.
+    ///
+    /// One load while nothing is new. Otherwise about six system calls; handles from elsewhere also
+    /// check the whole region once.
+    #[inline]
+    pub fn get(&mut self) -> &T::Archived {
+        self.refresh();
+        &self.current
+    }
+
+    /// As [`get`](Self::get), unless it has expired. Reads the clock, without a system call.
+    ///
+    /// # Errors
+    /// [`Error::Expired`].
+    pub fn try_get(&mut self) -> Result<&T::Archived> {
+        self.refresh();
+        if self.is_expired() {
+            return Err(Error::Expired {
+                name: self.name().to_owned(),
+                generation: self.generation,
+                age: self.age(),
+            });
+        }
+        Ok(&self.current)
+    }
+
+    /// A handle on the newest generation that stays with it.
+    pub fn pin(&mut self) -> Frozen<T> {
+        self.refresh();
+        self.current.clone()
+    }
+
+    /// Waits until the handle has moved to a newer generation, for `timeout` at most. `false` if
+    /// there is none by then, or none that can be taken.
+    ///
+    /// It sleeps in the kernel. What was published since the last [`get`](Self::get) counts.
+    pub fn wait_newer(&mut self, timeout: Duration) -> bool {
+        let began = Instant::now();
+        let before = self.generation;
+        loop {
+            let seen = self.subscription.control.publications();
+            self.refresh();
+            if self.generation > before {
+                return true;
+            }
+            let mut left = timeout.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            if self.missed.as_ref().is_some_and(|it| it.retry_at.is_some()) {
+                left = left.min(RETRY);
+            }
+            self.subscription.control.wait(seen, left);
+        }
+    }
+
+    /// A descriptor for `poll` and the like, by which an event loop learns of new generations.
+    ///
+    /// It is a value of its own, and the handle no [`AsFd`](std::os::fd::AsFd): an event loop keeps it
+    /// borrowed while `get` needs `&mut self`, and the handle may be older than the fork, which the
+    /// descriptor must not be.
+    ///
+    /// # Errors
+    /// [`Error::Channel`].
+    pub fn watch(&self) -> Result<Watch> {
+        Watch::on(self.subscription.mailbox()).map_err(|source| Error::Channel {
+            name: self.name().to_owned(),
+            step: "be watched",
+            source,
+        })
+    }
+
+    /// The name of the cache.
+    pub fn name(&self) -> &str {
+        &self.subscription.name
+    }
+
+    /// The number of the generation that the handle has; it looks for no newer one.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// How long ago the generation was frozen, or last found to be up to date by its owner.
+    pub fn age(&self) -> Duration {
+        self.freshness().age(clock::boot_now())
+    }
+
+    /// Whether the generation has come to the age at which its owner lets it expire.
+    pub fn is_expired(&self) -> bool {
+        self.expires_in().is_some_and(|left| left.is_zero())
+    }
+
+    /// How long the generation may still be read, zero from the moment when it expires; `None` if it
+    /// never does.
+    pub fn expires_in(&self) -> Option<Duration> {
+        self.freshness().expires_in(clock::boot_now())
+    }
+
+    /// Why the handle is not on the newest generation; `None` if it is, as far as it has looked.
+    pub fn last_error(&self) -> Option<&Error> {
+        self.missed.as_ref().map(|missed| &missed.error)
+    }
+
+    /// Moves to the newest generation, if there is a newer one that can be taken.
+    #[inline]
+    fn refresh(&mut self) {
+        let newest = self.subscription.control.generation();
+        if newest > self.generation {
+            self.follow(newest);
+        }
+    }
+
+    #[cold]
+    fn follow(&mut self, newest: u64) {
+        if self.missed.as_ref().is_some_and(|it| it.stands(newest)) {
+            return;
+        }
+        match take(&self.subscription, self.origin) {
+            Ok((announcement, next)) if announcement.generation > self.generation => {
+                self.generation = announcement.generation;
+                self.freshness = announcement.freshness;
+                self.current = next;
+                self.missed = None;
+            }
+            // An owner that takes back what it has announced is not honest.
+            Ok((announcement, _)) => {
+                self.miss(newest, self.subscription.disturbed(announcement.generation));
+            }
+            Err(error) => self.miss(newest, error),
+        }
+    }
+
+    fn miss(&mut self, generation: u64, error: Error) {
+        self.missed = Some(Missed {
+            generation,
+            retry_at: is_passing(&error).then(|| clock::boot_now() + RETRY),
+            error,
+        });
+    }
+
+    /// As the owner says now of the newest generation; as it said when this one was taken, if there
+    /// is a newer one.
+    fn freshness(&self) -> Freshness {
+        let control = &self.subscription.control;
+        if control.generation() == self.generation {
+            control.freshness()
+        } else {
+            self.freshness
+        }
+    }
+}
+
+/// Opens the generation that is announced.
+fn take<T: Content>(
+    subscription: &Subscription,
+    origin: Origin,
+) -> Result<(Announcement, Frozen<T>)> {
+    let (announcement, fd) = subscription.fetch()?;
+    let frozen = match origin {
+        // SAFETY: `fetch` has compared this memory file with the control page, which only the
+        // owner's `Publisher` can write: no other process has a writable map of it, since children
+        // do not inherit the owner's, and the seal FUTURE_WRITE refuses any other. The publisher
+        // announces nothing but regions of a `Frozen` of the type that `subscribe` found there,
+        // which is `T`, and whose `check` accepted them. No other file has the same identity.
+        Origin::Owner => unsafe { Frozen::over(Region::vouched(fd)?)? },
+        Origin::Elsewhere => Frozen::<T>::from_fd(fd)?,
+    };
+    if frozen.generation() != announcement.generation || frozen.name() != subscription.name {
+        return Err(subscription.disturbed(announcement.generation));
+    }
+    Ok((announcement, frozen))
+}
+
+impl Missed {
+    /// Whether it is not yet time for another attempt.
+    fn stands(&self, newest: u64) -> bool {
+        self.generation == newest && self.retry_at.is_none_or(|at| clock::boot_now() < at)
+    }
+}
+
+impl<T: Content> Clone for Live<T> {
+    fn clone(&self) -> Self {
+        Self {
+            current: self.current.clone(),
+            generation: self.generation,
+            freshness: self.freshness,
+            subscription: Arc::clone(&self.subscription),
+            origin: self.origin,
+            missed: None,
+        }
+    }
+}
+
+impl<T: Content> fmt::Debug for Live<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live")
+            .field("name", &self.name())
+            .field("generation", &self.generation)
+            .field("last_error", &self.last_error())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,16 @@
+//! Hints to the kernel.
+
+/// What the kernel is told about a region: a hint, that changes no byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Put the region into pages of 2 MiB (`MADV_COLLAPSE`, Linux 6.1): random reads of regions
+    /// larger than the processor's caches get faster, for all who map it. The kernel copies the
+    /// bytes into new frames once. Regions under 2 MiB have none.
+    HugePages,
+    /// The region will be read soon (`MADV_WILLNEED`).
+    WillNeed,
+    /// Map all pages now (`MADV_POPULATE_READ`, Linux 5.14), so that reading takes no faults in this
+    /// process. Children inherit no mapped pages of shared memory: each populates for itself.
+    Populate,
+}

@@ -1,0 +1,63 @@
+//! Why workers are not forked.
+
+use std::io;
+
+/// Why a process could not fork the workers that it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The process has more threads than one, so that a safe fork is impossible.
+    #[error(
+        "expected 1 thread in this process, got {threads}; join thread pools and stop ticking \
+         progress bars first (rayon's global pool never ends: use a scoped one), or use the unsafe \
+         prefork::spawn_multithreaded"
+    )]
+    Multithreaded {
+        /// Threads counted in `/proc/self/task`.
+        threads: usize,
+    },
+    /// The threads of the process could not be counted.
+    #[error("cannot count the threads of this process in /proc/self/task: {0}; is /proc mounted?")]
+    CountThreads(#[source] io::Error),
+    /// More workers were asked for than there are places left in the process.
+    #[error(
+        "{asked} were asked for, but this process has room for {most} more; wait for other pools \
+         first, or ask for fewer"
+    )]
+    TooMany {
+        /// Workers asked for.
+        asked: usize,
+        /// Workers for which there is room now.
+        most: usize,
+    },
+    /// The disposition of `SIGTERM` could not be read, set or blocked.
+    #[error("cannot prepare the handling of SIGTERM: {0}")]
+    Disposition(#[source] io::Error),
+    /// The memory in which a worker hands back its result could not be made.
+    #[error(
+        "cannot create the memfd for the result of worker {worker}: {source}; check the limit on \
+         open files (ulimit -n)"
+    )]
+    AnswerMemory {
+        /// The worker, which is also how many were started before it.
+        worker: usize,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel forked no more.
+    #[error(
+        "worker {worker}: {source}; check the limits on processes (ulimit -u, pids.max) and on memory"
+    )]
+    Kernel {
+        /// The worker, which is also how many were started before it.
+        worker: usize,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl From<Refusal> for super::Error {
+    fn from(source: Refusal) -> Self {
+        Self::Fork { source }
+    }
+}

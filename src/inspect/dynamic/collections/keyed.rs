@@ -1,0 +1,131 @@
+//! The walk over the entries of a keyed map.
+
+use super::Pair;
+use crate::inspect::dynamic::archive::Archive;
+use crate::inspect::dynamic::fault::{Fault, Problem, Read};
+use crate::map::{entry_alignment, head_is_garbage, head_length};
+use crate::schema::{Description, Shape, TypeIndex};
+
+/// The entries of a keyed map, garbage included, in the order of insertion.
+#[derive(Debug, Clone)]
+pub(crate) struct Keyed<'a> {
+    archive: Archive<'a>,
+    layout: EntryLayout,
+    next: u64,
+    end: u64,
+}
+
+/// Where key and value lie in an entry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EntryLayout {
+    /// Bytes of head, key and value.
+    least: u64,
+    alignment: u64,
+    key: TypeIndex,
+    value: TypeIndex,
+    key_offset: u64,
+    value_offset: u64,
+}
+
+/// An entry of a keyed map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) at: u64,
+    pub(crate) length: u64,
+    pub(crate) garbage: bool,
+}
+
+impl EntryLayout {
+    /// The layout of the entries of a region, if its root is a keyed map.
+    pub(crate) fn new(description: &Description) -> Option<Self> {
+        let described = description.get(description.root)?;
+        let Shape::Map {
+            key,
+            value,
+            key_offset,
+            value_offset,
+        } = described.shape
+        else {
+            return None;
+        };
+        Some(Self {
+            least: described.size as u64,
+            alignment: entry_alignment(description),
+            key,
+            value,
+            key_offset: key_offset as u64,
+            value_offset: value_offset as u64,
+        })
+    }
+
+    pub(crate) fn types(&self) -> (TypeIndex, TypeIndex) {
+        (self.key, self.value)
+    }
+
+    /// The entry at an offset.
+    pub(crate) fn frame(&self, archive: Archive<'_>, at: u64) -> Read<Frame> {
+        let align = self.alignment as usize;
+        let unaligned = |at| Fault::new(at, Problem::Unaligned { align });
+        if !at.is_multiple_of(self.alignment) {
+            return Err(unaligned(at));
+        }
+        let head = u32::from_le_bytes(archive.array(at)?);
+        let (length, least, most) = (head_length(head), self.least, archive.length() - at);
+        if length < least || length > most {
+            let fault = Problem::Frame {
+                length,
+                least,
+                most,
+            };
+            return Err(Fault::new(at, fault));
+        }
+        if !length.is_multiple_of(self.alignment) {
+            return Err(unaligned(at + length));
+        }
+        Ok(Frame {
+            at,
+            length,
+            garbage: head_is_garbage(head),
+        })
+    }
+
+    /// Where key and value of an entry lie.
+    pub(crate) fn pair(&self, frame: Frame) -> Pair {
+        Pair {
+            key: frame.at + self.key_offset,
+            value: frame.at + self.value_offset,
+        }
+    }
+}
+
+impl<'a> Keyed<'a> {
+    /// The entries from an offset to another.
+    pub(crate) fn new(archive: Archive<'a>, layout: EntryLayout, next: u64, end: u64) -> Self {
+        Self {
+            archive,
+            layout,
+            next,
+            end,
+        }
+    }
+
+    pub(crate) fn layout(&self) -> EntryLayout {
+        self.layout
+    }
+}
+
+impl Iterator for Keyed<'_> {
+    type Item = Read<Frame>;
+
+    fn next(&mut self) -> Option<Read<Frame>> {
+        if self.next >= self.end {
+            return None;
+        }
+        let frame = self.layout.frame(self.archive, self.next);
+        self.next = match &frame {
+            Ok(frame) => frame.at + frame.length,
+            Err(_) => self.end,
+        };
+        Some(frame)
+    }
+}

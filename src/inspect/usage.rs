@@ -1,0 +1,130 @@
+//! What memory a process uses, as the kernel counts it, and what of it is shared.
+//!
+//! # Which number proves what
+//! * *RSS* counts each page in full in every process that maps it: adding it up over workers counts
+//!   shared pages many times.
+//! * *PSS* divides each page by the number of its mappers: adding it up gives what all use together.
+//! * *USS* counts the pages that no other process maps: what would come back if this one ended.
+//! * USS and `private_dirty` are no proof that shared memory was copied: the sole mapper of a memfd
+//!   shows all its pages as private. **`anonymous` is the proof**: a page of a shared mapping is
+//!   anonymous only once it has been copied.
+
+mod frames;
+mod mappings;
+mod regions;
+mod table;
+
+use std::{
+    iter::Sum,
+    ops::{AddAssign, Range},
+    process,
+};
+
+use serde::Serialize;
+
+pub use crate::error::{Unreadable, bytes};
+pub use frames::frames;
+pub use regions::MappedRegion;
+pub use table::{Row, Table};
+
+use crate::error::Error;
+
+/// Memory of a process or of some of its mappings, in bytes, but for the number of mappings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Memory {
+    /// Unique set size: pages that no other process maps, `private_clean + private_dirty`.
+    pub uss: u64,
+    /// Proportional set size: each page divided by the number of its mappers.
+    pub pss: u64,
+    /// Resident set size: all pages present, shared or not.
+    pub rss: u64,
+    /// Virtual set size: all addresses mapped, present or not.
+    pub vss: u64,
+    /// Swapped out.
+    pub swap: u64,
+    /// Present and belonging to no file: heap, stack, and copies of pages of private mappings.
+    pub anonymous: u64,
+    /// Mapped by other processes too, and equal to what is on disk.
+    pub shared_clean: u64,
+    /// Mapped by other processes too, and written since it was read, as all memory of a memfd is.
+    pub shared_dirty: u64,
+    /// Mapped by this process alone, and equal to what is on disk.
+    pub private_clean: u64,
+    /// Mapped by this process alone, and written since it was read.
+    pub private_dirty: u64,
+    /// How many mappings were counted.
+    pub mappings: u64,
+}
+
+impl Memory {
+    /// The memory of this process.
+    ///
+    /// # Errors
+    /// As [`Memory::of`].
+    pub fn of_self() -> Result<Self, Error> {
+        Self::of(process::id())
+    }
+
+    /// The memory of process `pid`, all mappings together.
+    ///
+    /// The kernel visits every page that is present, so it costs more the larger the process is.
+    /// A process that has ended but was not reaped has no memory.
+    ///
+    /// # Errors
+    /// [`Error::ReadProcess`]: the process is gone or somebody else's, or `/proc` is missing or
+    /// unlike what is known.
+    pub fn of(pid: u32) -> Result<Self, Error> {
+        mappings::sum(pid, |_| true)
+    }
+
+    /// The memory of those mappings of process `pid` of which at least one byte lies in
+    /// `addresses`. They count in full: mappings are whole pages.
+    ///
+    /// # Errors
+    /// As [`Memory::of`].
+    pub fn of_mapping(pid: u32, addresses: Range<usize>) -> Result<Self, Error> {
+        let (start, end) = (addresses.start as u64, addresses.end as u64);
+        mappings::sum(pid, |mapping| {
+            start < end && mapping.address.0 < end && start < mapping.address.1
+        })
+    }
+
+    /// The memory of those mappings of process `pid` which show a memfd of this name, or of this
+    /// name and a dot and more: frozen caches are named `floe:NAME.GENERATION`, so `floe:recipes`
+    /// means all generations of one cache.
+    ///
+    /// # Errors
+    /// As [`Memory::of`].
+    pub fn of_named(pid: u32, name: &str) -> Result<Self, Error> {
+        mappings::sum(pid, |mapping| {
+            let rest = mappings::memfd(mapping).and_then(|shown| shown.strip_prefix(name));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
+}
+
+impl AddAssign for Memory {
+    fn add_assign(&mut self, other: Self) {
+        self.uss += other.uss;
+        self.pss += other.pss;
+        self.rss += other.rss;
+        self.vss += other.vss;
+        self.swap += other.swap;
+        self.anonymous += other.anonymous;
+        self.shared_clean += other.shared_clean;
+        self.shared_dirty += other.shared_dirty;
+        self.private_clean += other.private_clean;
+        self.private_dirty += other.private_dirty;
+        self.mappings += other.mappings;
+    }
+}
+
+impl Sum for Memory {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self::default(), |mut sum, part| {
+            sum += part;
+            sum
+        })
+    }
+}

@@ -1,0 +1,77 @@
+//! The frozen regions that a process maps.
+
+use super::{Memory, mappings};
+use crate::error::Error;
+
+/// A frozen region that a process maps, known by the name of its memory file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MappedRegion {
+    /// The name of the cache.
+    pub name: String,
+    /// Which version of the cache it is.
+    pub generation: u64,
+    /// What the process has of it.
+    pub memory: Memory,
+}
+
+impl Memory {
+    /// The memory of process `pid`, and of each frozen region that it maps, from one reading.
+    ///
+    /// Regions come in the order of their addresses. Several mappings of one memory file are one
+    /// region; two files of one name are two. A process names its memory files as it likes, so
+    /// the names are hints.
+    ///
+    /// # Errors
+    /// As [`Memory::of`].
+    pub fn with_regions(pid: u32) -> Result<(Self, Vec<MappedRegion>), Error> {
+        let (mut all, mut files) = (Self::default(), Vec::new());
+        let mut regions: Vec<MappedRegion> = Vec::new();
+        for mapping in mappings::of(pid)?.iter() {
+            let memory = mappings::memory(mapping);
+            all += memory;
+            let Some((name, generation)) = mappings::memfd(mapping).and_then(parse) else {
+                continue;
+            };
+            let file = (mapping.dev, mapping.inode);
+            if let Some(position) = files.iter().position(|known| *known == file) {
+                regions[position].memory += memory;
+                continue;
+            }
+            files.push(file);
+            regions.push(MappedRegion {
+                name: name.to_owned(),
+                generation,
+                memory,
+            });
+        }
+        Ok((all, regions))
+    }
+}
+
+/// The cache and generation in the name of a memory file, as the kernel shows it.
+fn parse(memfd: &str) -> Option<(&str, u64)> {
+    let name = memfd.strip_suffix(" (deleted)")?.strip_prefix("floe:")?;
+    let (name, generation) = name.rsplit_once('.')?;
+    Some((name, generation.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn names_are_those_that_freezing_gives() {
+        assert_eq!(parse("floe:recipes.1 (deleted)"), Some(("recipes", 1)));
+        assert_eq!(parse("floe:a b.c.12 (deleted)"), Some(("a b.c", 12)));
+        for other in [
+            "floe:recipes (deleted)",
+            "recipes.1 (deleted)",
+            "floe:a.b (deleted)",
+            "",
+            "floe:recipes.1",
+        ] {
+            assert_eq!(parse(other), None, "{other}");
+        }
+    }
+}

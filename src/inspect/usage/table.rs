@@ -1,0 +1,102 @@
+//! The table that people know from `smem`.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{Memory, bytes, mappings};
+use crate::error::Error;
+
+/// The memory of several processes, a row for each.
+///
+/// `Display` shows it aligned, in human units, with a line of totals. Totals of USS and PSS are
+/// what the processes use together; the total of RSS counts a shared page once for each process
+/// that maps it, and so says mainly how much sharing saves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Table {
+    /// The rows, in the order in which they are shown.
+    pub rows: Vec<Row>,
+}
+
+/// The memory of one process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// The process.
+    pub pid: u32,
+    /// What to call it; [`Row::of`] takes the name of its command.
+    pub name: String,
+    /// Its memory; the fields stand beside `pid` and `name` when the row is serialised.
+    #[serde(flatten)]
+    pub memory: Memory,
+}
+
+impl Table {
+    /// The memory of the processes `pids`, one after the other: not a picture of one moment.
+    ///
+    /// # Errors
+    /// As [`Memory::of`], for the first process that cannot be read.
+    pub fn of(pids: impl IntoIterator<Item = u32>) -> Result<Self, Error> {
+        let rows = pids.into_iter().map(Row::of).collect::<Result<_, _>>()?;
+        Ok(Self { rows })
+    }
+
+    /// All rows added up.
+    pub fn total(&self) -> Memory {
+        self.rows.iter().map(|row| row.memory).sum()
+    }
+}
+
+impl Row {
+    /// The memory of process `pid`, under the name of its command, up to 15 bytes of it.
+    ///
+    /// # Errors
+    /// As [`Memory::of`].
+    pub fn of(pid: u32) -> Result<Self, Error> {
+        let command = mappings::read(pid, "comm")?;
+        Ok(Self {
+            pid,
+            name: String::from_utf8_lossy(command.trim_ascii_end()).into_owned(),
+            memory: Memory::of(pid)?,
+        })
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.rows.iter().map(|row| row.name.chars().count());
+        let width = width.fold("total".len(), usize::max);
+        let titles = ["USS", "PSS", "RSS", "VSS", "ANONYMOUS", "SWAP"];
+        write!(f, "{:>7}  {:width$}", "PID", "NAME")?;
+        titles
+            .iter()
+            .try_for_each(|title| write!(f, "  {title:>10}"))?;
+        writeln!(f)?;
+        for row in &self.rows {
+            write!(f, "{:>7}  {:width$}", row.pid, printable(&row.name))?;
+            columns(f, &row.memory)?;
+        }
+        write!(f, "{:>7}  {:width$}", "", "total")?;
+        columns(f, &self.total())
+    }
+}
+
+fn columns(f: &mut fmt::Formatter<'_>, memory: &Memory) -> fmt::Result {
+    let shown = [
+        memory.uss,
+        memory.pss,
+        memory.rss,
+        memory.vss,
+        memory.anonymous,
+        memory.swap,
+    ];
+    for count in shown {
+        write!(f, "  {:>10}", bytes(count))?;
+    }
+    writeln!(f)
+}
+
+/// A process chooses its name, and a terminal obeys control characters.
+fn printable(name: &str) -> String {
+    name.replace(char::is_control, "?")
+}

@@ -1,0 +1,298 @@
+//! When a generation is due for a refresh, when it has expired, what is evicted, and what happens
+//! when a rebuild fails.
+//!
+//! Nothing here reads a clock or a file: a verdict follows from a policy, facts and a moment.
+
+mod verdict;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::{Error, Result};
+use crate::store::inputs::{READ_LIMIT, SETTLE};
+use crate::sys::clock::Moment;
+
+pub use verdict::{Facts, Verdict};
+
+/// When a cache is built again, and what it may hold.
+///
+/// A policy is put together from statements; several combine, and the strictest verdict counts. A
+/// policy without statements builds a cache once.
+///
+/// ```
+/// use std::time::Duration;
+/// use floe::Policy;
+///
+/// let policy = Policy::new()
+///     .inputs()
+///     .refresh_after(Duration::from_secs(3600))
+///     .expire_after(Duration::from_secs(24 * 3600))
+///     .stale_if_error(Duration::from_secs(600))
+///     .jitter(0.1);
+/// assert!(policy.check("recipes").is_ok());
+/// assert!(policy.refresh_after(Duration::from_secs(48 * 3600)).check("recipes").is_err());
+/// ```
+#[derive(Clone)]
+pub struct Policy {
+    refresh_after: Option<Duration>,
+    expire_after: Option<Duration>,
+    pub(crate) inputs: bool,
+    revalidate_every: Option<Duration>,
+    settle: Option<Duration>,
+    pub(crate) read_limit: u64,
+    pub(crate) keyed_by: u128,
+    pub(crate) max_entries: Option<u64>,
+    pub(crate) max_bytes: Option<u64>,
+    pub(crate) max_idle_generations: Option<u64>,
+    stale_if_error: Option<Duration>,
+    backoff: (Duration, Duration),
+    jitter: f64,
+    custom: Option<Custom>,
+}
+
+type Custom = Arc<dyn Fn(&Facts, Moment) -> Verdict + Send + Sync>;
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Policy {
+    /// Builds once, and never again.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            refresh_after: None,
+            expire_after: None,
+            inputs: false,
+            revalidate_every: None,
+            settle: None,
+            read_limit: READ_LIMIT,
+            keyed_by: 0,
+            max_entries: None,
+            max_bytes: None,
+            max_idle_generations: None,
+            stale_if_error: None,
+            backoff: (Duration::from_secs(1), Duration::from_secs(300)),
+            jitter: 0.0,
+            custom: None,
+        }
+    }
+
+    /// Builds anew at this age, and serves the old generation meanwhile.
+    #[must_use]
+    pub fn refresh_after(self, age: Duration) -> Self {
+        let refresh_after = Some(age);
+        Self {
+            refresh_after,
+            ..self
+        }
+    }
+
+    /// Serves no generation of this age.
+    #[must_use]
+    pub fn expire_after(self, age: Duration) -> Self {
+        let expire_after = Some(age);
+        Self {
+            expire_after,
+            ..self
+        }
+    }
+
+    /// Builds anew what was built from inputs that have changed.
+    #[must_use]
+    pub fn inputs(self) -> Self {
+        Self {
+            inputs: true,
+            ..self
+        }
+    }
+
+    /// Checks the inputs at most once in this time; otherwise at each refresh of the store.
+    #[must_use]
+    pub fn revalidate_every(self, time: Duration) -> Self {
+        let revalidate_every = Some(time);
+        Self {
+            revalidate_every,
+            ..self
+        }
+    }
+
+    /// For how long after its last change a file's stamp alone is not trusted: two seconds unless
+    /// stated otherwise. It must be longer than a tick of the file system's time stamps.
+    #[must_use]
+    pub fn settle(self, time: Duration) -> Self {
+        let settle = Some(time);
+        Self { settle, ..self }
+    }
+
+    /// Most bytes that a build may read from one file: 1 GiB unless stated otherwise.
+    #[must_use]
+    pub fn read_limit(self, bytes: u64) -> Self {
+        Self {
+            read_limit: bytes,
+            ..self
+        }
+    }
+
+    /// A generation built under another value, such as another configuration, has expired.
+    #[must_use]
+    pub fn keyed_by(self, value: impl AsRef<[u8]>) -> Self {
+        Self {
+            keyed_by: xxh3_128(value.as_ref()),
+            ..self
+        }
+    }
+
+    /// Most entries of a map. Those that were not asked for the longest are evicted first, and of
+    /// those of one generation the last by key.
+    #[must_use]
+    pub fn max_entries(self, entries: u64) -> Self {
+        let max_entries = Some(entries);
+        Self {
+            max_entries,
+            ..self
+        }
+    }
+
+    /// Most bytes of the entries of a map; evicts as [`max_entries`](Self::max_entries) does.
+    #[must_use]
+    pub fn max_bytes(self, bytes: u64) -> Self {
+        let max_bytes = Some(bytes);
+        Self { max_bytes, ..self }
+    }
+
+    /// Keeps entries of a map that a build no longer asks for, until they were not asked for in
+    /// more generations than this. For caches keyed by content, which come back. Without this
+    /// statement such entries go at once; a build of all entries, by age or because the cache was
+    /// invalidated, lets them go as well.
+    #[must_use]
+    pub fn max_idle_generations(self, generations: u64) -> Self {
+        let max_idle_generations = Some(generations);
+        Self {
+            max_idle_generations,
+            ..self
+        }
+    }
+
+    /// Serves an expired generation for this much longer while rebuilds fail.
+    #[must_use]
+    pub fn stale_if_error(self, time: Duration) -> Self {
+        let stale_if_error = Some(time);
+        Self {
+            stale_if_error,
+            ..self
+        }
+    }
+
+    /// After a failure a rebuild waits for the first time, after each further one twice as long,
+    /// but no longer than the second: a second and five minutes unless stated otherwise. When
+    /// something changes that the closure had read before it failed, a rebuild waits no longer.
+    #[must_use]
+    pub fn backoff(self, first: Duration, most: Duration) -> Self {
+        Self {
+            backoff: (first, most),
+            ..self
+        }
+    }
+
+    /// Shortens each `refresh_after` and each wait after a failure by up to this share, so that
+    /// caches and processes that began together do not build together for ever.
+    #[must_use]
+    pub fn jitter(self, share: f64) -> Self {
+        Self {
+            jitter: share,
+            ..self
+        }
+    }
+
+    /// A verdict of your own, beside the others. A generation that it says has expired is served
+    /// no longer, whatever else is stated, until there is a newer one or it says otherwise.
+    #[must_use]
+    pub fn custom(
+        self,
+        verdict: impl Fn(&Facts, Moment) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            custom: Some(Arc::new(verdict)),
+            ..self
+        }
+    }
+
+    /// Refuses statements that contradict each other. A store does this before it takes a cache.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] with the first contradiction.
+    pub fn check(&self, name: &str) -> Result<()> {
+        let problem = match self {
+            Self {
+                refresh_after: Some(refresh),
+                expire_after: Some(expire),
+                ..
+            } if expire < refresh => "expire_after is shorter than refresh_after",
+            Self {
+                inputs: false,
+                revalidate_every: Some(_),
+                ..
+            } => "revalidate_every is stated without inputs",
+            Self {
+                inputs: false,
+                settle: Some(_),
+                ..
+            } => "settle is stated without inputs",
+            Self {
+                expire_after: None,
+                stale_if_error: Some(_),
+                ..
+            } => "stale_if_error is stated without expire_after",
+            Self { jitter, .. } if !(0.0..=1.0).contains(jitter) => {
+                "jitter is not a share between 0 and 1"
+            }
+            Self { backoff, .. } if backoff.0 > backoff.1 || backoff.0.is_zero() => {
+                "backoff waits for no time, or for longer than its most"
+            }
+            Self {
+                max_entries: Some(0),
+                ..
+            }
+            | Self {
+                max_bytes: Some(0), ..
+            } => "max_entries or max_bytes leaves room for nothing",
+            _ => return Ok(()),
+        };
+        Err(Error::Policy {
+            name: name.to_owned(),
+            problem,
+        })
+    }
+
+    /// Whether entries are bounded or kept for later, which needs a map.
+    pub(crate) fn evicts(&self) -> bool {
+        self.max_entries.is_some()
+            || self.max_bytes.is_some()
+            || self.max_idle_generations.is_some()
+    }
+
+    pub(crate) fn settle_time(&self) -> Duration {
+        self.settle.unwrap_or(SETTLE)
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("refresh_after", &self.refresh_after)
+            .field("expire_after", &self.expire_after)
+            .field("inputs", &self.inputs)
+            .field("revalidate_every", &self.revalidate_every)
+            .field("max_entries", &self.max_entries)
+            .field("max_bytes", &self.max_bytes)
+            .field("max_idle_generations", &self.max_idle_generations)
+            .field("stale_if_error", &self.stale_if_error)
+            .finish_non_exhaustive()
+    }
+}
