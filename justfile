@@ -1,0 +1,37 @@
+# What is done to this repository, by name: `just`, `just test`, `just bench rebuild`.
+
+default: lint test
+
+# Form, lints and documentation, as they must be before anything lands.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features --locked
+
+# All tests; `just test store` those of one target.
+test *target:
+    cargo test --workspace --all-features --locked {{ if target == "" { "" } else { "--test " + target } }}
+
+# The example: the caches of a layer, frozen beside inherited. `just example DIR` reads a real layer.
+example *arguments:
+    cargo run --release --locked -p bitbake -- {{ arguments }}
+
+# One bench, or all of them: `just bench rebuild`.
+bench *name:
+    cargo bench --locked {{ if name == "" { "" } else { "--bench " + name } }}
+
+# The rivals: `just rivals lookup`.
+rivals *arguments:
+    cargo run --release --locked --manifest-path benches/rivals/Cargo.toml -- {{ arguments }}
+
+# Measures anew and writes pages of benches/record.
+record *pages:
+    benches/record/run {{ pages }}
+
+# A fuzz target for so many seconds; needs cargo-fuzz and a nightly toolchain.
+fuzz target seconds="60":
+    cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}
+
+# Licences, advisories and sources of all dependencies; needs cargo-deny.
+deny:
+    cargo deny check
