@@ -140,3 +140,15 @@ fn files_are_one_concept() {
         .collect();
     assert!(long.is_empty(), "{long:#?}");
 }
+
+#[test]
+fn no_module_is_included_by_path() {
+    let attribute = ["#[", "path"].concat();
+    let folders = ["src", "crates", "examples", "benches", "tests"];
+    let included = sources(&folders);
+    let included = included
+        .iter()
+        .filter(|source| source.code().contains(&attribute));
+    let included: Vec<&str> = included.map(|source| source.path.as_str()).collect();
+    assert!(included.is_empty(), "{included:#?}");
+}

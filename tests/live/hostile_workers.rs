@@ -1,57 +1,15 @@
 //! A worker that means harm reaches nobody's data.
 
 use std::ffi::c_int;
-use std::fs;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::process;
-use std::ptr::NonNull;
 
 use floe::{Error, Frozen, Live, prefork};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 
-use crate::attacks::{ATTACKS, Target, attacked};
-use crate::fixture::{Numbers, channel, descriptors, mailbox, numbers, publish_next, read, send};
+use crate::fixture::{Numbers, channel, mailbox, numbers, publish_next, read, send};
 use crate::forking::next_descriptor;
-
-/// Where the control page is mapped, and how; a writable map comes first.
-fn control_maps() -> Vec<(String, u64)> {
-    let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    let mut found = Vec::new();
-    for line in maps.lines().filter(|line| line.contains("floe-control:")) {
-        let (range, rest) = line.split_once(' ').unwrap();
-        let start = u64::from_str_radix(range.split_once('-').unwrap().0, 16).unwrap();
-        found.push((rest[..4].to_owned(), start));
-    }
-    found.sort_by(|left, right| right.cmp(left));
-    found
-}
-
-pub(crate) fn no_attack_changes_the_control_page() {
-    let (publisher, mut live) = channel();
-    let maps = control_maps();
-    assert_eq!((&*maps[0].0, &*maps[1].0), ("rw-s", "r--s"));
-    let inherited = prefork::spawn(1, |_| control_maps()).unwrap();
-    assert_eq!(inherited.join().unwrap(), [&maps[1..]]);
-
-    let fds = descriptors("floe-control:");
-    assert_eq!(fds.len(), 1);
-    let target = Target {
-        // SAFETY: the publisher keeps it open.
-        fd: unsafe { BorrowedFd::borrow_raw(fds[0]) },
-        address: NonNull::new(maps[1].1 as *mut _).unwrap(),
-        length: 4096,
-        owner: process::id(),
-    };
-    for (name, refusals, attack) in ATTACKS {
-        let got = Errno::from_raw(attacked(&target, attack));
-        assert!(refusals.contains(&got), "{name}: {got}");
-        assert_eq!(read(&mut live), 1, "{name}");
-    }
-    assert_eq!(publish_next(&publisher), 2);
-    assert_eq!(read(&mut live), 2);
-}
 
 /// Lets a worker do something to the mailbox.
 fn disturb(act: impl FnOnce([BorrowedFd<'static>; 2])) {

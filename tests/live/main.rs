@@ -2,9 +2,6 @@
 //! on the main thread of a process that has no other.
 #![allow(unsafe_code)]
 
-#[path = "../attacks/mod.rs"]
-mod attacks;
-
 mod brokers;
 mod endings;
 mod fixture;
@@ -42,7 +39,6 @@ fn main() -> ExitCode {
         endings::a_thousand_workers_leave_nothing,
         endings::the_owner_may_be_killed_at_any_moment,
         endings::a_fork_beside_publishing_threads_reads,
-        hostile_workers::no_attack_changes_the_control_page,
         hostile_workers::a_drained_mailbox_is_filled_again,
         hostile_workers::readers_can_send_nothing_to_the_owner,
         hostile_workers::a_flooded_mailbox_is_cleared,

@@ -2,9 +2,6 @@
 //! thread of a process that has no other.
 #![allow(unsafe_code)]
 
-#[path = "../attacks/mod.rs"]
-mod attacks;
-
 mod builders;
 mod fixture;
 mod handover;
@@ -33,8 +30,6 @@ fn main() -> ExitCode {
         lifetime::the_owners_death_leaves_the_readers_reading,
         lifetime::a_thousand_freezes_leave_the_first_one_alone,
         refusals::a_worker_that_writes_dies_alone,
-        refusals::the_attacks_succeed_on_unsealed_memory,
-        refusals::no_attack_changes_a_region,
         builders::a_child_cannot_finish_a_builder_of_its_parent,
         builders::a_child_that_drops_a_builder_does_no_harm,
         parts::forked_parsers_build_one_map,
