@@ -1,9 +1,9 @@
 //! Sources on file systems whose stamps do not follow their content.
 
 use std::cell::RefCell;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -125,6 +125,89 @@ fn apart(run: impl FnOnce(&Path)) {
         (run.take().unwrap())(folder.path());
     });
     pool.unwrap().join().unwrap();
+}
+
+/// Does something as a user who is not root.
+fn as_nobody<R>(run: impl FnOnce() -> R) -> R {
+    nix::unistd::seteuid(65_534.into()).unwrap();
+    let result = run();
+    nix::unistd::seteuid(0.into()).unwrap();
+    result
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+pub fn what_a_user_may_not_read_hides_nothing_else_and_is_an_input() {
+    apart(|folder| {
+        set_mode(folder, 0o755);
+        let secret = folder.join("lost+found");
+        fs::create_dir(&secret).unwrap();
+        for path in [folder.join("a.conf"), secret.join("b.conf")] {
+            fs::write(path, "").unwrap();
+        }
+        let odd = secret.join("[x]");
+        fs::create_dir(&odd).unwrap();
+        let odd = Path::new(&Inputs::escape_pattern(odd)).join("*");
+        let patterns = ["**/*.conf", "*/*.conf", "*/b.conf", "lost+found/*.conf"];
+        let asked = patterns.map(|pattern| folder.join(pattern));
+        // Not to be listed, not to be entered, neither.
+        for mode in [0o711, 0o744, 0o700] {
+            set_mode(&secret, mode);
+            let found = as_nobody(|| {
+                asked.each_ref().map(|pattern| {
+                    let mut inputs = Inputs::new();
+                    (inputs.glob(pattern).ok().map(|it| it.len()), inputs)
+                })
+            });
+            let counts = found.each_ref().map(|(count, _)| *count);
+            let (expected, passed_over) = match mode {
+                0o711 => ([Some(1), Some(0), Some(1), None], [1, 1, 0, 1]),
+                0o744 => ([Some(2), Some(1), Some(0), Some(1)], [1, 0, 1, 0]),
+                _ => ([Some(1), Some(0), Some(0), None], [1; 4]),
+            };
+            assert_eq!(counts, expected, "{mode:o}");
+            // What is escaped is a name, for which nobody looks into the folder that it is in.
+            let odd = as_nobody(|| Inputs::new().glob(&odd).is_ok());
+            assert_eq!(odd, mode == 0o711);
+            let changes = |found: &[(Option<usize>, Inputs)]| {
+                let changes = found.iter().map(|(_, inputs)| inputs.changed().len());
+                as_nobody(|| changes.collect::<Vec<_>>())
+            };
+            assert_eq!(changes(&found), [0; 4], "{mode:o}");
+            set_mode(&secret, 0o755);
+            let hidden = found
+                .each_ref()
+                .map(|(_, inputs)| inputs.unreadable().count());
+            assert_eq!(hidden, passed_over, "{mode:o}");
+            assert_eq!(changes(&found), passed_over, "{mode:o}");
+        }
+    });
+}
+
+pub fn what_may_be_read_again_is_built_without_waiting() {
+    apart(|folder| {
+        set_mode(folder, 0o755);
+        let path = folder.join("secret");
+        fs::write(&path, "text").unwrap();
+        set_mode(&path, 0o600);
+        let store = later();
+        let cache = store
+            .cache("read", Policy::new().inputs(), read(&path))
+            .unwrap();
+        // The clock stands still: whatever waits waits for ever.
+        let refresh = || as_nobody(|| store.refresh().unwrap().caches.remove(0).outcome);
+        assert_eq!([refresh(), refresh()], [Outcome::Failed, Outcome::Waiting]);
+        set_mode(&path, 0o644);
+        assert_eq!([refresh(), refresh()], [Outcome::Published, Outcome::Fresh]);
+        assert_eq!(cache.get().unwrap().as_str(), "text");
+        // The folder that it is in.
+        set_mode(folder, 0o700);
+        assert_eq!([refresh(), refresh()], [Outcome::Failed, Outcome::Waiting]);
+        set_mode(folder, 0o755);
+        assert_eq!(refresh(), Outcome::Fresh);
+    });
 }
 
 fn mount_new(kind: &str, at: &Path) {

@@ -32,6 +32,8 @@ fn main() -> ExitCode {
     trials.extend(trials_needing![Need::Root;
         owners::what_may_not_be_read_is_named,
         filesystems::names_mounts_and_groups_of_the_machine_are_inputs,
+        filesystems::what_a_user_may_not_read_hides_nothing_else_and_is_an_input,
+        filesystems::what_may_be_read_again_is_built_without_waiting,
     ]);
     trials.extend(trials_needing![Need::RootWith("ip");
         filesystems::new_network_interfaces_are_seen,

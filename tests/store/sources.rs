@@ -114,7 +114,7 @@ fn directories_are_known_by_the_names_in_them() {
     let mut nothing = Inputs::new();
     assert!(
         nothing
-            .glob(&format!("{}/none/*.bb", folder.display()))
+            .glob(format!("{}/none/*.bb", folder.display()))
             .unwrap()
             .is_empty()
     );
