@@ -50,7 +50,7 @@ const WORTH_A_THREAD: usize = 512;
 impl Sets {
     /// Compares every input with what is there now: one system call for each path, on all
     /// processors if there are many. What proved equal in spite of another stamp, or a young one,
-    /// is remembered under its stamp of now.
+    /// is remembered under its stamp of now; what no stamp proves is read every time.
     pub(crate) fn check(&mut self, values: &Values, clock: &Clock, settle: Duration) -> Changed {
         let check = Check {
             values,

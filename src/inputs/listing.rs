@@ -29,7 +29,7 @@ pub enum EntryKind {
     File,
     /// A symbolic link, wherever it leads.
     Symlink,
-    /// A pipe, a socket or a device.
+    /// A pipe, a socket or a device, or what the file system does not tell this user.
     Other,
 }
 

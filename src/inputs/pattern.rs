@@ -231,7 +231,7 @@ fn is_there(inputs: &mut Inputs, path: &Path, named: bool) -> Result<bool> {
 
 /// Nothing in place of an error that says that this user has no way there, for paths that nobody
 /// has named. Errors that may pass are errors: for want of a descriptor nothing may be missed.
-fn passed_over<T>(result: Result<T>, named: bool) -> Result<Option<T>> {
+pub(super) fn passed_over<T>(result: Result<T>, named: bool) -> Result<Option<T>> {
     match result {
         Err(Error::ReadFile { source, .. }) if !named && is_no_way(&source) => Ok(None),
         result => result.map(Some),

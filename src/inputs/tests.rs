@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::libc;
+
 use super::input::{Attempt, Input, Seen, Subject};
 use super::proof::{Proof, Times, Trust};
 use super::stamp::Stamp;
@@ -433,4 +435,31 @@ fn a_section_of_an_earlier_version_is_built_anew_and_no_number_is_given_twice() 
     assert_eq!((loaded.generation(), loaded.as_str()), (8, "after"));
     // What was read before is still there.
     assert_eq!(saved.as_str(), "before");
+}
+
+#[test]
+fn a_walk_passes_over_what_is_closed_to_the_user_and_not_over_what_fails() {
+    let passed = |number, named| {
+        let failed = unreadable(
+            Path::new("/lost+found"),
+            io::Error::from_raw_os_error(number),
+        );
+        pattern::passed_over::<()>(Err(failed), named)
+    };
+    for number in [libc::EACCES, libc::EPERM, libc::ELOOP, libc::ENAMETOOLONG] {
+        assert!(matches!(passed(number, false), Ok(None)), "{number}");
+        assert!(passed(number, true).is_err(), "{number}");
+    }
+    for number in [
+        libc::EIO,
+        libc::ESTALE,
+        libc::EMFILE,
+        libc::ENFILE,
+        libc::ENOMEM,
+        libc::ENOTCONN,
+        libc::ETIMEDOUT,
+        libc::EINTR,
+    ] {
+        assert!(passed(number, false).is_err(), "{number}");
+    }
 }

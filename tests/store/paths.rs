@@ -34,6 +34,8 @@ fn a_pattern_finds_only_what_is_there() {
     fs::create_dir_all(sources.path("folder/sub")).unwrap();
     symlink("folder", sources.path("link")).unwrap();
     symlink("file", sources.path("other")).unwrap();
+    // As a folder that goes while its parent is walked through.
+    symlink("nowhere", sources.path("dangling")).unwrap();
     for nothing in [
         "nothing/**",
         "nothing/*",
@@ -47,6 +49,8 @@ fn a_pattern_finds_only_what_is_there() {
         "folder/**/*.conf",
         "*/*.conf",
         "folder/../nothing",
+        "dangling/*",
+        "*/x",
     ] {
         assert_eq!(glob(&sources, nothing), paths([]), "{nothing}");
     }
