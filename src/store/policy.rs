@@ -42,6 +42,7 @@ pub struct Policy {
     pub(crate) inputs: bool,
     revalidate_every: Option<Duration>,
     settle: Option<Duration>,
+    compare_content: bool,
     pub(crate) read_limit: u64,
     pub(crate) keyed_by: u128,
     pub(crate) max_entries: Option<u64>,
@@ -71,6 +72,7 @@ impl Policy {
             inputs: false,
             revalidate_every: None,
             settle: None,
+            compare_content: false,
             read_limit: READ_LIMIT,
             keyed_by: 0,
             max_entries: None,
@@ -124,10 +126,28 @@ impl Policy {
 
     /// For how long after its last change a file's stamp alone is not trusted: two seconds unless
     /// stated otherwise. It must be longer than a tick of the file system's time stamps.
+    ///
+    /// Stamps of a network file system are those of the server's clock. Where the clock of this
+    /// machine is ahead of that, a file that was changed a moment ago seems to be older by the
+    /// difference: then an edit that follows in the same tick may be missed. Let a time service keep
+    /// the clocks together, and state a time here that is longer than their difference and a tick.
     #[must_use]
     pub fn settle(self, time: Duration) -> Self {
         let settle = Some(time);
         Self { settle, ..self }
+    }
+
+    /// Trusts no stamp: every check reads all files and lists all directories again, and compares.
+    ///
+    /// For sources that change without a trace in size and times: through shared maps, on file
+    /// systems whose times are set by hand, under clocks that cannot be kept together. A check costs
+    /// what reading costs, instead of one system call for each path.
+    #[must_use]
+    pub fn compare_content(self) -> Self {
+        Self {
+            compare_content: true,
+            ..self
+        }
     }
 
     /// Most bytes that a build may read from one file: 1 GiB unless stated otherwise.
@@ -191,7 +211,7 @@ impl Policy {
 
     /// After a failure a rebuild waits for the first time, after each further one twice as long,
     /// but no longer than the second: a second and five minutes unless stated otherwise. When
-    /// something changes that the closure had read before it failed, a rebuild waits no longer.
+    /// something changes that the closure had read, or could not read, a rebuild waits no longer.
     #[must_use]
     pub fn backoff(self, first: Duration, most: Duration) -> Self {
         Self {
@@ -245,6 +265,11 @@ impl Policy {
                 ..
             } => "settle is stated without inputs",
             Self {
+                inputs: false,
+                compare_content: true,
+                ..
+            } => "compare_content is stated without inputs",
+            Self {
                 expire_after: None,
                 stale_if_error: Some(_),
                 ..
@@ -277,8 +302,12 @@ impl Policy {
             || self.max_idle_generations.is_some()
     }
 
+    /// For ever, if no stamp is to be trusted.
     pub(crate) fn settle_time(&self) -> Duration {
-        self.settle.unwrap_or(SETTLE)
+        match self.compare_content {
+            true => Duration::MAX,
+            false => self.settle.unwrap_or(SETTLE),
+        }
     }
 }
 

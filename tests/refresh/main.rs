@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 mod background;
+mod filesystems;
 mod owners;
 mod sharing;
 
@@ -23,9 +24,21 @@ fn main() -> ExitCode {
         sharing::a_killed_builder_leaves_the_turn_and_the_generation,
         sharing::modes_do_not_depend_on_the_umask,
         background::a_thread_refreshes_until_it_is_dropped,
+        filesystems::what_the_kernel_makes_up_is_compared_by_content,
+        filesystems::stores_through_a_shared_map_are_seen_where_that_is_demanded,
     ];
     trials.extend(trials_needing![Need::Root;
         owners::what_may_not_be_read_is_named,
+        filesystems::names_mounts_and_groups_of_the_machine_are_inputs,
+        filesystems::what_a_user_may_not_read_hides_nothing_else_and_is_an_input,
+        filesystems::what_may_be_read_again_is_built_without_waiting,
+    ]);
+    trials.extend(trials_needing![Need::RootWith("ip");
+        filesystems::new_network_interfaces_are_seen,
+    ]);
+    trials.extend(trials_needing![Need::Images;
+        filesystems::images_with_the_same_stamps_are_told_apart,
+        filesystems::layers_over_images_with_the_same_stamps_are_told_apart,
     ]);
     forking::run(trials)
 }

@@ -193,3 +193,31 @@ fn what_was_mended_is_built_without_waiting() {
     assert_eq!(outcomes(2), [Outcome::Published, Outcome::Fresh]);
     assert_eq!(&**cache.get().unwrap(), "better");
 }
+
+#[test]
+fn what_can_be_read_again_is_built_without_waiting() {
+    let sources = Sources::new(&[]);
+    let (path, fine) = (sources.path("text"), sources.path("fine"));
+    std::fs::create_dir(&path).unwrap();
+    let store = Store::new().with_clock(Clock::manual(Moment::now()));
+    let read = path.clone();
+    let build = move |inputs: &mut floe::Inputs| {
+        inputs.read(&fine)?;
+        Ok(inputs.read_to_string(&read)?.unwrap_or_default())
+    };
+    let policy = Policy::new().inputs().read_limit(9);
+    let cache = store.cache("text", policy, build).unwrap();
+    // The clock stands still: whatever waits waits for ever.
+    let outcomes = || [refresh(&store).outcome, refresh(&store).outcome];
+    assert_eq!(outcomes(), [Outcome::Failed, Outcome::Waiting]);
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::write(&path, [0xff]).unwrap();
+    assert_eq!(outcomes(), [Outcome::Failed, Outcome::Waiting]);
+    sources.write("text", "0123456789");
+    assert_eq!(outcomes(), [Outcome::Failed, Outcome::Waiting]);
+    sources.write("text", "01234567890");
+    assert_eq!(outcomes(), [Outcome::Waiting; 2]);
+    sources.write("text", "mended");
+    assert_eq!(outcomes(), [Outcome::Published, Outcome::Fresh]);
+    assert_eq!(cache.get().unwrap().as_str(), "mended");
+}

@@ -77,7 +77,7 @@ pub fn contents(store: &Store, sources: &Sources, policy: Policy) -> (Contents, 
 }
 
 pub fn names(folder: &Path, inputs: &mut Inputs) -> BuildResult<Vec<String>> {
-    let paths = inputs.glob(&format!("{}/*.txt", folder.display()))?;
+    let paths = inputs.glob(format!("{}/*.txt", folder.display()))?;
     let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
     Ok(paths.iter().map(name).collect())
 }

@@ -6,6 +6,7 @@ mod eviction;
 mod failures;
 mod fixture;
 mod keyed;
+mod paths;
 mod sources;
 mod timing;
 #[cfg(feature = "watch")]

@@ -114,7 +114,7 @@ fn directories_are_known_by_the_names_in_them() {
     let mut nothing = Inputs::new();
     assert!(
         nothing
-            .glob(&format!("{}/none/*.bb", folder.display()))
+            .glob(format!("{}/none/*.bb", folder.display()))
             .unwrap()
             .is_empty()
     );
@@ -163,17 +163,10 @@ fn metadata_and_values_are_compared() {
 fn what_cannot_be_read_is_named() {
     let sources = Sources::new(&[("large", "123456789")]);
     fs::create_dir(sources.path("sub")).unwrap();
-    let fifo = sources.path("fifo");
-    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
     let mut inputs = Inputs::new();
-    for (path, reason) in [
-        (sources.path("sub"), "is a directory"),
-        (fifo, "not a regular file"),
-    ] {
-        let error = inputs.read(&path).unwrap_err();
-        assert!(matches!(&error, Error::ReadFile { path: named, .. } if *named == path));
-        assert!(error.to_string().contains(reason), "{error}");
-    }
+    let error = inputs.read(sources.path("sub")).unwrap_err();
+    assert!(matches!(&error, Error::ReadFile { path, .. } if *path == sources.path("sub")));
+    assert!(error.to_string().contains("Is a directory"), "{error}");
     let error = inputs.read_dir(sources.path("large")).unwrap_err();
     assert!(error.to_string().contains("large"), "{error}");
     assert!(matches!(

@@ -44,12 +44,22 @@ pub enum Need {
     Root,
     /// A program in one of the folders of `PATH`.
     Program(&'static str),
+    /// Both.
+    RootWith(&'static str),
+    /// Mounts of squashfs images.
+    Images,
 }
 
 impl Need {
     fn is_met(self) -> bool {
         match self {
             Self::Root => is_root(),
+            Self::RootWith(name) => is_root() && Self::Program(name).is_met(),
+            Self::Images => {
+                let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+                let control = fs::metadata("/dev/loop-control");
+                Self::RootWith("mount").is_met() && known.contains("squashfs") && control.is_ok()
+            }
             Self::Program(name) => env::var_os("PATH")
                 .is_some_and(|path| env::split_paths(&path).any(|it| it.join(name).is_file())),
         }
@@ -59,6 +69,8 @@ impl Need {
         match self {
             Self::Root => "needs root".to_owned(),
             Self::Program(name) => format!("needs {name}"),
+            Self::RootWith(name) => format!("needs root and {name}"),
+            Self::Images => "needs root, mount, loop devices and squashfs".to_owned(),
         }
     }
 }

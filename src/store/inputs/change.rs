@@ -35,6 +35,8 @@ pub enum Difference {
         /// Names that are no longer there.
         lost: Vec<String>,
     },
+    /// What could not be read can be read.
+    Readable,
     /// It cannot be compared, for this reason.
     Unreadable(String),
     /// An environment variable, or a named value, is another.
@@ -83,6 +85,7 @@ impl fmt::Display for Difference {
                     write!(f, "directory gained {}, lost {}", few(gained), few(lost))
                 }
             },
+            Self::Readable => f.write_str("can be read now"),
             Self::Unreadable(reason) => write!(f, "cannot be compared: {reason}"),
             Self::Value => f.write_str("changed"),
         }

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use xxhash_rust::xxh3::Xxh3Default;
-
 use super::change::{self, Change, Difference};
-use super::input::{Input, Seen, Subject};
-use super::stamp::{self, Stamp, existing};
-use super::{Sets, listing, open, text_digest};
+use super::input::{Attempt, Input, Seen, Subject};
+use super::proof::{Proof, Trust};
+use super::reading::{self, failure};
+use super::stamp::{Found, Stamp, existing};
+use super::{READ_LIMIT, Sets, listing, text_digest};
 use crate::sys::clock::Clock;
 use crate::sys::threads;
 
@@ -50,12 +50,11 @@ const WORTH_A_THREAD: usize = 512;
 impl Sets {
     /// Compares every input with what is there now: one system call for each path, on all
     /// processors if there are many. What proved equal in spite of another stamp, or a young one,
-    /// is remembered under its stamp of now.
+    /// is remembered under its stamp of now; what no stamp proves is read every time.
     pub(crate) fn check(&mut self, values: &Values, clock: &Clock, settle: Duration) -> Changed {
         let check = Check {
             values,
-            now: clock.now().wall_nanos,
-            settle: settle.as_nanos() as u64,
+            trust: Trust::new(clock.now(), settle),
         };
         let shares: Vec<_> = shares(&mut self.inputs)
             .into_iter()
@@ -87,12 +86,10 @@ fn shares(mut inputs: &mut [Arc<Input>]) -> Vec<&mut [Arc<Input>]> {
     shares
 }
 
-/// What inputs are compared with: the named values, and in nanoseconds the moment of the check and
-/// the age from which on a stamp is trusted.
+/// What inputs are compared with: the named values, and which stamps are trusted now.
 struct Check<'a> {
     values: &'a Values,
-    now: u64,
-    settle: u64,
+    trust: Trust,
 }
 
 impl Check<'_> {
@@ -101,10 +98,9 @@ impl Check<'_> {
         for group in inputs.chunk_by_mut(|one, other| one.subject == other.subject) {
             let subject = group[0].subject.clone();
             let found = match &subject {
-                Subject::Path(path) => Some(stamp::metadata(Path::new(path))),
+                Subject::Path(path) => Some(existing(Found::at(Path::new(path)))),
                 _ => None,
             };
-            let found = found.map(|found| found.map(|it| it.as_ref().map(Stamp::of)));
             for input in group {
                 let difference = self.compare(&subject, found.as_ref(), input);
                 changed.note(&subject, difference);
@@ -117,7 +113,7 @@ impl Check<'_> {
     fn compare(
         &self,
         subject: &Subject,
-        found: Option<&io::Result<Option<Stamp>>>,
+        found: Option<&io::Result<Option<Found>>>,
         input: &mut Arc<Input>,
     ) -> Option<Difference> {
         let now = match (subject, found) {
@@ -133,12 +129,20 @@ impl Check<'_> {
     fn compare_path(
         &self,
         path: &Path,
-        found: &io::Result<Option<Stamp>>,
+        found: &io::Result<Option<Found>>,
         input: &mut Arc<Input>,
     ) -> Option<Difference> {
-        let found = match found {
-            Ok(found) => *found,
-            Err(error) => return Some(Difference::Unreadable(error.to_string())),
+        let found = match (found, &input.seen) {
+            (Ok(found), _) => found.as_ref(),
+            (
+                Err(error),
+                Seen::Failed {
+                    failure: before, ..
+                },
+            ) if failure(error) == *before => {
+                return None;
+            }
+            (Err(error), _) => return Some(Difference::Unreadable(error.to_string())),
         };
         let Some(found) = found else {
             return (input.seen != Seen::Absent).then_some(Difference::Gone);
@@ -146,13 +150,27 @@ impl Check<'_> {
         match &input.seen {
             Seen::Absent => Some(Difference::Appeared),
             Seen::Present | Seen::Digest(_) => None,
-            Seen::Metadata(stamp) => (*stamp != found).then_some(Difference::Metadata),
-            Seen::Content {
-                stamp, unsettled, ..
+            Seen::Metadata { stamp, digest } => {
+                let now = (found.stamp, found.metadata_digest());
+                ((*stamp, *digest) != now).then_some(Difference::Metadata)
             }
-            | Seen::Listing {
-                stamp, unsettled, ..
-            } if *stamp == found && !*unsettled => None,
+            Seen::TooLarge { stamp, most } => {
+                let fits = found.stamp.size <= *most && found.stamp != *stamp;
+                fits.then_some(Difference::Readable)
+            }
+            Seen::Failed {
+                attempt,
+                failure: before,
+            } => match try_again(path, attempt) {
+                Err(error) if failure(&error) == *before => None,
+                Err(error) => Some(Difference::Unreadable(error.to_string())),
+                Ok(()) => Some(Difference::Readable),
+            },
+            Seen::Content { stamp, proof, .. } | Seen::Listing { stamp, proof, .. }
+                if self.trust.proves(*proof, stamp, found) =>
+            {
+                None
+            }
             Seen::Content { .. } | Seen::Listing { .. } => {
                 let compared = self.compare_content(path, found, &mut Arc::make_mut(input).seen);
                 compared.unwrap_or_else(|error| Some(Difference::Unreadable(error.to_string())))
@@ -160,39 +178,73 @@ impl Check<'_> {
         }
     }
 
-    /// Compares content or names, and keeps the stamp of what is equal.
+    /// Compares content or names. What is equal is recorded under its stamp of now, if that proves
+    /// something: what has to be compared every time keeps the record that it has.
     fn compare_content(
         &self,
         path: &Path,
-        found: Stamp,
+        found: &Found,
         seen: &mut Seen,
     ) -> io::Result<Option<Difference>> {
-        let (read, stamp, unsettled) = match seen {
-            Seen::Content { stamp, .. } if stamp.size != found.size => {
-                return Ok(Some(Difference::Content));
-            }
+        let (read, now, stamp, proof) = match seen {
             Seen::Content {
                 stamp,
-                unsettled,
+                proof,
+                length,
                 digest,
-            } => match content(path)? {
-                Some((read, now)) if now == *digest => (read, stamp, unsettled),
-                _ => return Ok(Some(Difference::Content)),
-            },
+            } => {
+                let is_size = |stamp: &Stamp| stamp.size == *length;
+                if is_size(stamp) && !is_size(&found.stamp) {
+                    return Ok(Some(Difference::Content));
+                }
+                let Some(opened) = existing(reading::open(path))? else {
+                    return Ok(Some(Difference::Gone));
+                };
+                let (read, times) = (opened.found, opened.times);
+                if opened.digest(*length)? != Some(*digest) {
+                    return Ok(Some(Difference::Content));
+                }
+                (
+                    read.stamp,
+                    self.trust.proof_of_content(&read, times, *length),
+                    stamp,
+                    proof,
+                )
+            }
             Seen::Listing {
                 stamp,
-                unsettled,
+                proof,
                 filter,
                 names,
-            } => match existing(listing::list(path, filter.as_deref()))? {
-                Some(now) if now == *names => (found, stamp, unsettled),
-                Some(now) => return Ok(Some(change::names(names, &now))),
-                None => return Ok(Some(Difference::Gone)),
-            },
+            } => {
+                let Some(now) = existing(listing::list(path, filter.as_deref()))? else {
+                    return Ok(Some(Difference::Gone));
+                };
+                if now.names != *names {
+                    return Ok(Some(change::names(names, &now.names)));
+                }
+                (
+                    now.found.stamp,
+                    self.trust.proof(&now.found, now.times),
+                    stamp,
+                    proof,
+                )
+            }
             _ => return Ok(None),
         };
-        (*stamp, *unsettled) = (read, read.is_unsettled(self.now, self.settle));
+        if now != Proof::Nothing {
+            (*stamp, *proof) = (read, now);
+        }
         Ok(None)
+    }
+}
+
+/// Tries what failed. A file is read to its end, since that may be where it fails.
+fn try_again(path: &Path, attempt: &Attempt) -> io::Result<()> {
+    match attempt {
+        Attempt::Find => Ok(()),
+        Attempt::Read => reading::open(path)?.digest(READ_LIMIT).map(drop),
+        Attempt::List(filter) => listing::list(path, filter.as_deref()).map(drop),
     }
 }
 
@@ -223,18 +275,4 @@ impl Changed {
 pub(super) fn variable(name: &OsStr) -> Seen {
     let value = std::env::var_os(name);
     value.map_or(Seen::Absent, |value| Seen::Digest(text_digest(&value)))
-}
-
-/// Stamp and digest of a file's content; `None` if there is no file.
-fn content(path: &Path) -> io::Result<Option<(Stamp, u128)>> {
-    let Some((mut file, metadata)) = existing(open(path))? else {
-        return Ok(None);
-    };
-    let (mut hasher, mut buffer) = (Xxh3Default::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(Some((Stamp::of(&metadata), hasher.digest128()))),
-            length => hasher.update(&buffer[..length]),
-        }
-    }
 }

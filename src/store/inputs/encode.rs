@@ -7,10 +7,13 @@
 //! input   = subject (0 path, 1 environment variable, 2 named value)
 //!         | shared (u8: how many bytes the name begins with that the name before begins with too)
 //!         | text (the rest of the name) | seen
-//! seen    = 0 (absent) | 1 (present) | 2 stamp (metadata) | 3 stamp flag digest (content)
-//!         | 4 stamp flag filter names (listing) | 5 digest
+//! seen    = 0 (absent) | 1 (present) | 2 stamp digest (metadata) | 3 stamp proof length digest (content)
+//!         | 4 stamp proof filter names (listing) | 5 digest | 6 stamp most (too large)
+//!         | 7 attempt failure (a number of the kernel, or one of our own)
 //! stamp   = device | inode | size | modified | changed     (times in nanoseconds since 1970, i64)
-//! flag    = 1 if an equal stamp does not prove equal content, else 0
+//! proof   = what an equal stamp proves: 0 nothing | 1 equal content
+//!         | 2 equal content on the same mount (8 bytes: xxh3-64 of boot id and mount id)
+//! attempt = 0 (find) | 1 (read) | 2 filter (list)
 //! filter  = 0 (none) | 1 text
 //! text    = length | bytes
 //! set     = list of inputs, each as the distance from the one before, the first from 0
@@ -28,11 +31,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
 
-use super::input::{Input, Seen, Subject};
+use super::input::{Attempt, Input, Seen, Subject};
+use super::proof::Proof;
 use super::sets::Sets;
 use super::stamp::Stamp;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The sets as bytes.
 pub(crate) fn encode(sets: &Sets) -> Vec<u8> {
@@ -147,39 +151,78 @@ impl Writer {
         match seen {
             Seen::Absent => self.0.push(0),
             Seen::Present => self.0.push(1),
-            Seen::Metadata(stamp) => {
+            Seen::Metadata { stamp, digest } => {
                 self.0.push(2);
                 self.stamp(stamp);
+                self.digest(*digest);
             }
             Seen::Content {
                 stamp,
-                unsettled,
+                proof,
+                length,
                 digest,
             } => {
                 self.0.push(3);
                 self.stamp(stamp);
-                self.0.push(u8::from(*unsettled));
+                self.proof(*proof);
+                self.number(*length);
                 self.digest(*digest);
             }
             Seen::Listing {
                 stamp,
-                unsettled,
+                proof,
                 filter,
                 names,
             } => {
                 self.0.push(4);
                 self.stamp(stamp);
-                self.0
-                    .extend_from_slice(&[u8::from(*unsettled), u8::from(filter.is_some())]);
-                if let Some(filter) = filter {
-                    self.text(filter.as_bytes());
-                }
+                self.proof(*proof);
+                self.filter(filter.as_deref());
                 self.text(names);
             }
             Seen::Digest(digest) => {
                 self.0.push(5);
                 self.digest(*digest);
             }
+            Seen::TooLarge { stamp, most } => {
+                self.0.push(6);
+                self.stamp(stamp);
+                self.number(*most);
+            }
+            Seen::Failed { attempt, failure } => {
+                self.0.push(7);
+                self.attempt(attempt);
+                self.number(u64::from(*failure));
+            }
+        }
+    }
+
+    fn proof(&mut self, proof: Proof) {
+        match proof {
+            Proof::Nothing => self.0.push(0),
+            Proof::Equal => self.0.push(1),
+            Proof::SameMount(mount) => {
+                self.0.push(2);
+                self.0.extend_from_slice(&mount.to_le_bytes());
+            }
+        }
+    }
+
+    fn attempt(&mut self, attempt: &Attempt) {
+        match attempt {
+            Attempt::Find => self.0.push(0),
+            Attempt::Read => self.0.push(1),
+            Attempt::List(filter) => {
+                self.0.push(2);
+                self.filter(filter.as_deref());
+            }
+        }
+    }
+
+    fn filter(&mut self, filter: Option<&str>) {
+        self.0.push(u8::from(filter.is_some()));
+        if let Some(filter) = filter {
+            self.text(filter.as_bytes());
         }
     }
 
@@ -274,21 +317,52 @@ impl<'a> Reader<'a> {
         Ok(match self.byte()? {
             0 => Seen::Absent,
             1 => Seen::Present,
-            2 => Seen::Metadata(self.stamp()?),
+            2 => Seen::Metadata {
+                stamp: self.stamp()?,
+                digest: self.digest()?,
+            },
             3 => Seen::Content {
                 stamp: self.stamp()?,
-                unsettled: self.flag()?,
+                proof: self.proof()?,
+                length: self.number()?,
                 digest: self.digest()?,
             },
             4 => Seen::Listing {
                 stamp: self.stamp()?,
-                unsettled: self.flag()?,
+                proof: self.proof()?,
                 filter: self.filter()?,
                 names: self.text()?.to_vec(),
             },
             5 => Seen::Digest(self.digest()?),
+            6 => Seen::TooLarge {
+                stamp: self.stamp()?,
+                most: self.number()?,
+            },
+            7 => Seen::Failed {
+                attempt: self.attempt()?,
+                failure: u32::try_from(self.number()?)
+                    .map_err(|_| "the number of a failure has more than 32 bits")?,
+            },
             _ => return Err("what was seen of an input is of an unknown kind"),
         })
+    }
+
+    fn proof(&mut self) -> Result<Proof, &'static str> {
+        match self.byte()? {
+            0 => Ok(Proof::Nothing),
+            1 => Ok(Proof::Equal),
+            2 => Ok(Proof::SameMount(u64::from_le_bytes(self.array()?))),
+            _ => Err("what a stamp proves is unknown"),
+        }
+    }
+
+    fn attempt(&mut self) -> Result<Attempt, &'static str> {
+        match self.byte()? {
+            0 => Ok(Attempt::Find),
+            1 => Ok(Attempt::Read),
+            2 => Ok(Attempt::List(self.filter()?)),
+            _ => Err("what failed is unknown"),
+        }
     }
 
     fn filter(&mut self) -> Result<Option<String>, &'static str> {

@@ -1,15 +1,15 @@
-//! Names in directories, and patterns of paths.
+//! Names in directories.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::FileType;
+use std::ffi::{CStr, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
-use glob::{MatchOptions, Pattern};
+use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags, statat};
 
-use super::Inputs;
-use crate::error::{Error, Result};
+use super::pattern::Filter;
+use super::proof::Times;
+use super::stamp::Found;
 
 /// An entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,7 +29,7 @@ pub enum EntryKind {
     File,
     /// A symbolic link, wherever it leads.
     Symlink,
-    /// A pipe, a socket or a device.
+    /// A pipe, a socket or a device, or what the file system does not tell this user.
     Other,
 }
 
@@ -43,9 +43,9 @@ impl EntryKind {
 
     fn of(kind: FileType) -> Self {
         match kind {
-            kind if kind.is_dir() => Self::Directory,
-            kind if kind.is_file() => Self::File,
-            kind if kind.is_symlink() => Self::Symlink,
+            FileType::Directory => Self::Directory,
+            FileType::RegularFile => Self::File,
+            FileType::Symlink => Self::Symlink,
             _ => Self::Other,
         }
     }
@@ -58,26 +58,64 @@ impl EntryKind {
     }
 }
 
-/// The entries of a directory that a filter lets pass, as one byte string: for each, in the order
-/// of their bytes, a letter for the kind, the name and a zero byte.
-///
-/// A filter is a pattern for names; with a slash at its end only directories and links pass.
-pub(super) fn list(directory: &Path, filter: Option<&str>) -> io::Result<Vec<u8>> {
+/// What a directory holds, and what it was like before it was listed, so that a change meanwhile
+/// shows.
+pub(super) struct Listed {
+    pub(super) found: Found,
+    pub(super) times: Times,
+    /// As [`list`] writes them.
+    pub(super) names: Vec<u8>,
+}
+
+/// Lists the entries of a directory that a filter lets pass, as one byte string: for each, in the
+/// order of their bytes, a letter for the kind, the name and a zero byte.
+pub(super) fn list(directory: &Path, filter: Option<&str>) -> io::Result<Listed> {
     let filter = filter.map(Filter::new).transpose()?;
-    let mut lines = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(directory, flags, Mode::empty())?;
+    let (found, times) = (Found::of(&opened)?, Times::of(&opened));
+    let (mut directory, mut lines) = (Dir::new(opened)?, Vec::new());
+    while let Some(entry) = directory.read() {
         let entry = entry?;
-        let kind = EntryKind::of(entry.file_type()?);
         let name = entry.file_name();
-        if filter.as_ref().is_none_or(|it| it.passes(&name, kind)) {
-            let mut line = vec![kind.letter()];
-            line.extend_from_slice(name.as_bytes());
-            line.push(0);
-            lines.push(line);
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let Some(kind) = kind(&directory, &entry)? else {
+            continue;
+        };
+        let passes = |it: &Filter| it.passes(OsStr::from_bytes(name.to_bytes()), kind);
+        if filter.as_ref().is_none_or(passes) {
+            lines.push([&[kind.letter()], name.to_bytes_with_nul()].concat());
         }
     }
     lines.sort_unstable();
-    Ok(lines.concat())
+    let names = lines.concat();
+    Ok(Listed {
+        found,
+        times,
+        names,
+    })
+}
+
+/// What an entry stands for; nothing if it has gone meanwhile. Some file systems do not tell in the
+/// listing, and do not tell anybody who may list a directory but not enter it.
+fn kind(directory: &Dir, entry: &DirEntry) -> io::Result<Option<EntryKind>> {
+    let kind = match entry.file_type() {
+        FileType::Unknown => kind_at(directory, entry.file_name()),
+        kind => Ok(kind),
+    };
+    match kind {
+        Ok(kind) => Ok(Some(EntryKind::of(kind))),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(rustix::io::Errno::ACCESS) => Ok(Some(EntryKind::Other)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn kind_at(directory: &Dir, name: &CStr) -> rustix::io::Result<FileType> {
+    let found = statat(directory.fd()?, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(FileType::from_raw_mode(found.st_mode))
 }
 
 /// The entries that [`list`] wrote.
@@ -92,112 +130,4 @@ pub(super) fn entries(names: &[u8]) -> Vec<DirectoryEntry> {
     };
     let lines = names.split(|byte| *byte == 0);
     lines.filter_map(entry).collect()
-}
-
-struct Filter {
-    pattern: Pattern,
-    directories: bool,
-}
-
-impl Filter {
-    fn new(filter: &str) -> io::Result<Self> {
-        let (pattern, directories) = match filter.strip_suffix('/') {
-            Some(pattern) => (pattern, true),
-            None => (filter, false),
-        };
-        let pattern = Pattern::new(pattern).map_err(|error| invalid(error.msg))?;
-        Ok(Self {
-            pattern,
-            directories,
-        })
-    }
-
-    /// Like shells, a pattern passes over hidden names unless it begins with a dot itself.
-    fn passes(&self, name: &OsStr, kind: EntryKind) -> bool {
-        const OPTIONS: MatchOptions = MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-        };
-        let leads_on = matches!(kind, EntryKind::Directory | EntryKind::Symlink);
-        let passes = |name| self.pattern.matches_with(name, OPTIONS);
-        (leads_on || !self.directories) && name.to_str().is_some_and(passes)
-    }
-}
-
-fn invalid(reason: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, reason)
-}
-
-/// The paths that match a pattern, sorted. Each directory looked into is recorded with the names
-/// that matched there, and each path without a pattern by its presence.
-pub(super) fn expand(inputs: &mut Inputs, pattern: &str) -> Result<Vec<PathBuf>> {
-    for part in pattern.split('/') {
-        Filter::new(part).map_err(|source| Error::Pattern {
-            pattern: pattern.to_owned(),
-            reason: source.to_string(),
-        })?;
-    }
-    let mut found = vec![PathBuf::new()];
-    let components: Vec<_> = Path::new(pattern).components().collect();
-    for (number, component) in components.iter().enumerate() {
-        let last = number + 1 == components.len();
-        found = step(inputs, found, *component, last)?;
-    }
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
-}
-
-/// Goes from paths to those that a component of a pattern leads to.
-fn step(
-    inputs: &mut Inputs,
-    from: Vec<PathBuf>,
-    component: Component<'_>,
-    last: bool,
-) -> Result<Vec<PathBuf>> {
-    let name = component.as_os_str();
-    let text = name.to_str().unwrap_or_default();
-    let mut found = Vec::new();
-    for base in from {
-        if text == "**" {
-            descend(inputs, base, &mut found)?;
-        } else if !text.contains(['*', '?', '[']) {
-            let path = base.join(name);
-            if !last || !inputs.absent(&path)? {
-                found.push(path);
-            }
-        } else {
-            let filter = if last {
-                text.to_owned()
-            } else {
-                format!("{text}/")
-            };
-            let entries = inputs.listing(directory(&base), Some(filter))?;
-            let entries = entries.unwrap_or_default();
-            found.extend(entries.into_iter().map(|entry| base.join(entry.name)));
-        }
-    }
-    Ok(found)
-}
-
-/// The directory that a path before a pattern names: nothing is the working directory.
-fn directory(base: &Path) -> &Path {
-    match base.as_os_str().is_empty() {
-        true => Path::new("."),
-        false => base,
-    }
-}
-
-/// Adds a directory and all directories below it; links are not followed.
-fn descend(inputs: &mut Inputs, base: PathBuf, found: &mut Vec<PathBuf>) -> Result<()> {
-    let mut pending = vec![base];
-    while let Some(base) = pending.pop() {
-        let entries = inputs.listing(directory(&base), Some("*/".to_owned()))?;
-        let below = entries.unwrap_or_default().into_iter();
-        let below = below.filter(|entry| entry.kind == EntryKind::Directory);
-        pending.extend(below.map(|entry| base.join(entry.name)));
-        found.push(base);
-    }
-    Ok(())
 }

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::input::{Input, Seen, Subject};
+use nix::libc;
+
+use super::input::{Attempt, Input, Seen, Subject};
+use super::proof::{Proof, Times, Trust};
 use super::stamp::Stamp;
 use super::*;
 use crate::sys::clock::Moment;
@@ -27,7 +30,8 @@ fn every_kind() -> Sets {
         "/layer/conf/machine.conf",
         Seen::Content {
             stamp: stamp(6),
-            unsettled: true,
+            proof: Proof::Nothing,
+            length: 200,
             digest: 1 << 120,
         },
     );
@@ -35,14 +39,29 @@ fn every_kind() -> Sets {
         "/layer/conf",
         Seen::Listing {
             stamp: stamp(-1),
-            unsettled: false,
+            proof: Proof::SameMount(3),
             filter: Some("*.conf".to_owned()),
             names: b"fmachine.conf\0".to_vec(),
         },
     );
     let absent = path("/layer/local.conf", Seen::Absent);
     let present = path("/layer/local.conf", Seen::Present);
-    let metadata = path("/layer/conf", Seen::Metadata(stamp(8)));
+    let seen = Seen::Metadata {
+        stamp: stamp(8),
+        digest: 12,
+    };
+    let metadata = path("/layer/conf", seen);
+    let seen = Seen::TooLarge {
+        stamp: stamp(6),
+        most: 4,
+    };
+    let too_large = path("/layer/core", seen);
+    let failed = |attempt| {
+        let failure = 13;
+        path("/layer/lost+found", Seen::Failed { attempt, failure })
+    };
+    let filter = Some("*/".to_owned());
+    let failures = [Attempt::Find, Attempt::Read, Attempt::List(filter)].map(failed);
     let variable = Input {
         subject: Subject::Environment("MACHINE".into()),
         seen: Seen::Digest(9),
@@ -52,9 +71,9 @@ fn every_kind() -> Sets {
         seen: Seen::Digest(10),
     };
     let mut builder = SetsBuilder::default();
-    let whole = builder.add([listing, variable.clone()]);
+    let whole = builder.add([listing, variable.clone()].into_iter().chain(failures));
     let common = builder.add([content.clone(), absent]);
-    let other = builder.add([content, present, metadata, value, variable]);
+    let other = builder.add([content, present, metadata, value, variable, too_large]);
     for (unit, set) in [(0, common), (4, other), (300, common)] {
         builder.set_of(unit, set);
     }
@@ -69,32 +88,47 @@ fn the_section_has_the_bytes_that_are_written_down() {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let expected = concat!(
-        "01000000",
+        "02000000",
         "0b000000000000000000000000000000",
-        "07",
+        "0b",
         // /layer/conf, its metadata and its listing
         "00000b2f6c617965722f636f6e66",
         "02",
         "01ac02050800000000000000",
         "0700000000000000",
+        "0c000000000000000000000000000000",
         "000b00",
         "04",
         "01ac0205ffffffffffffffff",
         "0700000000000000",
-        "0001062a2e636f6e66",
+        "020300000000000000",
+        "01062a2e636f6e66",
         "0e666d616368696e652e636f6e6600",
         // /layer/conf/machine.conf, its content
         "000b0d2f6d616368696e652e636f6e66",
         "03",
         "01ac02050600000000000000",
         "0700000000000000",
-        "01",
+        "00c801",
         "00000000000000000000000000000001",
+        // /layer/core, too large
+        "0009027265",
+        "06",
+        "01ac02050600000000000000",
+        "0700000000000000",
+        "04",
         // /layer/local.conf, absent and present
         "00070a6c6f63616c2e636f6e66",
         "00",
         "001100",
         "01",
+        // /layer/lost+found, what failed of it
+        "00090873742b666f756e64",
+        "07000d",
+        "001100",
+        "07010d",
+        "001100",
+        "070201022a2f0d",
         // the variable and the value
         "0100074d414348494e45",
         "05",
@@ -104,9 +138,9 @@ fn the_section_has_the_bytes_that_are_written_down() {
         "0a000000000000000000000000000000",
         // three sets: the others, the list, the common one
         "03",
-        "050002020101",
-        "020104",
-        "020201",
+        "06000201020401",
+        "050105010101",
+        "020202",
         // the list's, the common one, one entry, one idle entry
         "01",
         "02",
@@ -226,33 +260,26 @@ fn an_equal_file_under_another_stamp_is_remembered() {
     file.as_file().set_modified(old).unwrap();
     let before = Arc::clone(&sets.inputs[0]);
     let later = Clock::manual(Moment::now() + Duration::from_secs(60));
-    let check = |sets: &mut Sets| sets.check(&Values::default(), &later, SETTLE);
-    assert!(check(&mut sets).changes.is_empty());
-    assert!(matches!(
-        before.seen,
-        Seen::Content {
-            unsettled: true,
-            ..
-        }
-    ));
-    assert!(matches!(
-        sets.inputs[0].seen,
-        Seen::Content {
-            unsettled: false,
-            ..
-        }
-    ));
+    let proof = |input: &Input| match input.seen {
+        Seen::Content { proof, .. } => proof,
+        _ => panic!("it is a file"),
+    };
+    let changed = sets.check(&Values::default(), &later, SETTLE);
+    assert!(changed.changes.is_empty());
+    assert_eq!(proof(&before), Proof::Nothing);
+    assert_ne!(proof(&sets.inputs[0]), Proof::Nothing);
 }
 
 #[test]
 fn inputs_that_have_become_equal_are_one() {
-    let file = tempfile::NamedTempFile::new().unwrap();
+    let (file, _, clock) = an_old_file();
     let seen = |modified| Seen::Content {
         stamp: Stamp {
             size: 0,
             ..stamp(modified)
         },
-        unsettled: false,
+        proof: Proof::Equal,
+        length: 0,
         digest: xxh3_128(b""),
     };
     let at = |modified| path(file.path().to_str().unwrap(), seen(modified));
@@ -267,7 +294,7 @@ fn inputs_that_have_become_equal_are_one() {
     }
     let mut sets = builder.finish(one, 4);
     assert_eq!((sets.inputs.len(), sets.sets.len()), (2, 3));
-    let changed = sets.check(&Values::default(), &Clock::system(), SETTLE);
+    let changed = sets.check(&Values::default(), &clock, SETTLE);
     assert!(changed.changes.is_empty());
     let mut next = SetsBuilder::after(&sets);
     let whole = next.carry(&sets, Some);
@@ -276,19 +303,163 @@ fn inputs_that_have_become_equal_are_one() {
     assert_eq!(decode(&encode(&next)), Ok(next));
 }
 
-#[test]
-fn an_unsettled_stamp_is_proved_by_the_content_and_a_settled_one_is_not() {
+/// What a file in a temporary folder is found like, an hour after it was written.
+fn an_old_file() -> (tempfile::NamedTempFile, Found, Clock) {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let metadata = file.as_file().metadata().unwrap();
-    for (unsettled, changes) in [(true, 1), (false, 0)] {
+    let found = Found::at(file.path()).unwrap();
+    let later = Moment::now() + Duration::from_secs(3600);
+    (file, found, Clock::manual(later))
+}
+
+#[test]
+fn a_stamp_that_proves_something_is_trusted_and_another_is_not() {
+    let (file, found, clock) = an_old_file();
+    let mount = match Trust::new(clock.now(), SETTLE).proof(&found, Times::Image) {
+        Proof::SameMount(mount) => mount,
+        // Before Linux 6.8.
+        proof => return assert_eq!(proof, Proof::Nothing),
+    };
+    for (proof, settle, changes) in [
+        (Proof::Nothing, SETTLE, 1),
+        (Proof::SameMount(mount), SETTLE, 0),
+        (Proof::SameMount(mount ^ 1), SETTLE, 1),
+        (Proof::Equal, SETTLE, 0),
+        (Proof::Equal, Duration::MAX, 1),
+        (Proof::SameMount(mount), Duration::MAX, 1),
+    ] {
         // As if the file had been written again without a trace in its stamp.
         let seen = Seen::Content {
-            stamp: Stamp::of(&metadata),
-            unsettled,
+            stamp: found.stamp,
+            proof,
+            length: 0,
             digest: 1,
         };
         let mut sets = Sets::of_whole([path(file.path().to_str().unwrap(), seen)]);
-        let changed = sets.check(&Values::default(), &Clock::system(), SETTLE);
-        assert_eq!(changed.changes.len(), changes);
+        let changed = sets.check(&Values::default(), &clock, settle);
+        assert_eq!(changed.changes.len(), changes, "{proof:?} {settle:?}");
+    }
+}
+
+#[test]
+fn what_a_stamp_proves_depends_on_who_sets_the_times() {
+    let (_file, found, clock) = an_old_file();
+    let now = clock.now();
+    let whole = Stamp {
+        changed: found.stamp.changed / 1_000_000_000 * 1_000_000_000,
+        ..found.stamp
+    };
+    let part = Stamp {
+        changed: whole.changed + 1,
+        ..whole
+    };
+    let proof = |stamp, mount, boot_id, times| {
+        let mut found = found;
+        (found.stamp, found.mount) = (stamp, mount);
+        Trust::new(Moment { boot_id, ..now }, SETTLE).proof(&found, times)
+    };
+    let (nothing, equal) = (Proof::Nothing, Proof::Equal);
+    let on_mount = proof(part, Some(7), [1; 16], Times::Image);
+    assert!(matches!(on_mount, Proof::SameMount(_)));
+    // Another mount, or that of another boot, is another.
+    assert_ne!(on_mount, proof(part, Some(8), [1; 16], Times::Image));
+    assert_ne!(on_mount, proof(part, Some(7), [2; 16], Times::Image));
+    for (times, with_part, with_whole) in [
+        (Times::Kernel, equal, on_mount),
+        (Times::Server, equal, nothing),
+        (Times::Image, on_mount, on_mount),
+        (Times::Program, on_mount, nothing),
+        (Times::Unknown, nothing, nothing),
+    ] {
+        let of = |stamp| proof(stamp, Some(7), [1; 16], times);
+        assert_eq!((of(part), of(whole)), (with_part, with_whole), "{times:?}");
+        // Where mounts are not told apart, or boots are not.
+        for (mount, boot_id) in [(None, [1; 16]), (Some(7), [0; 16])] {
+            let of = |stamp| proof(stamp, mount, boot_id, times);
+            let without = |proof| if proof == on_mount { nothing } else { proof };
+            let expected = (without(with_part), without(with_whole));
+            assert_eq!((of(part), of(whole)), expected, "{times:?}");
+        }
+    }
+}
+
+#[test]
+fn file_systems_are_known_by_their_type() {
+    let times = |path: &str| Times::of(std::fs::File::open(path).unwrap());
+    assert_eq!(times("/proc/self/status"), Times::Unknown);
+    assert_eq!(times("/sys"), Times::Unknown);
+    let memory = rustix::fs::memfd_create("floe:test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    assert_eq!(Times::of(&memory), Times::Kernel);
+}
+
+#[test]
+fn different_names_are_different_texts() {
+    let text = pattern::text;
+    assert_eq!(text("grün".as_bytes()), "grün");
+    let names: [&[u8]; 6] = [
+        b"a\xff",
+        b"a\xfe",
+        b"a",
+        "a\u{10ffff}".as_bytes(),
+        b"\x80",
+        "\u{10ff80}".as_bytes(),
+    ];
+    let texts: BTreeSet<_> = names.iter().map(|name| text(name)).collect();
+    assert_eq!(texts.len(), names.len());
+    assert_eq!(text(b"a\xff").chars().count(), 2);
+}
+
+#[test]
+fn a_section_of_an_earlier_version_is_built_anew_and_no_number_is_given_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let label = crate::region::Label {
+        name: "text".to_owned(),
+        generation: 7,
+        built: None,
+    };
+    let mut section = encode(&Sets::of_whole([]));
+    section[..4].copy_from_slice(&1_u32.to_le_bytes());
+    let before = "before".to_owned();
+    let saved = crate::Frozen::freeze_generation(label, &before, &section).unwrap();
+    let folder = folder.path().join("caches");
+    let store = crate::Store::open(&folder).unwrap();
+    let path = folder.join("text.floe");
+    saved.save(&path).unwrap();
+    let policy = crate::Policy::new().inputs();
+    let cache = store.cache("text", policy, |_| Ok("after".to_owned()));
+    let cache = cache.unwrap();
+    let report = store.refresh().unwrap().caches.remove(0);
+    assert!(report.error.unwrap().contains("its version is unknown"));
+    assert_eq!(report.generation, 8);
+    assert_eq!(cache.get().unwrap().as_str(), "after");
+    let loaded = crate::Frozen::<String>::load(&path).unwrap();
+    assert_eq!((loaded.generation(), loaded.as_str()), (8, "after"));
+    // What was read before is still there.
+    assert_eq!(saved.as_str(), "before");
+}
+
+#[test]
+fn a_walk_passes_over_what_is_closed_to_the_user_and_not_over_what_fails() {
+    let passed = |number, named| {
+        let failed = unreadable(
+            Path::new("/lost+found"),
+            io::Error::from_raw_os_error(number),
+        );
+        pattern::passed_over::<()>(Err(failed), named)
+    };
+    for number in [libc::EACCES, libc::EPERM, libc::ELOOP, libc::ENAMETOOLONG] {
+        assert!(matches!(passed(number, false), Ok(None)), "{number}");
+        assert!(passed(number, true).is_err(), "{number}");
+    }
+    for number in [
+        libc::EIO,
+        libc::ESTALE,
+        libc::EMFILE,
+        libc::ENFILE,
+        libc::ENOMEM,
+        libc::ENOTCONN,
+        libc::ETIMEDOUT,
+        libc::EINTR,
+    ] {
+        assert!(passed(number, false).is_err(), "{number}");
     }
 }

@@ -196,6 +196,7 @@ mod tests {
             ),
             (policy().revalidate_every(SECOND), "revalidate_every"),
             (policy().settle(SECOND), "settle"),
+            (policy().compare_content(), "compare_content"),
             (policy().stale_if_error(SECOND), "stale_if_error"),
             (policy().jitter(1.5), "jitter"),
             (policy().jitter(f64::NAN), "jitter"),
