@@ -20,7 +20,7 @@ use crate::format::{HEADER_LENGTH, Header, Part, SectionKind};
 
 use mapping::Mapping;
 
-pub(crate) use file::{TEMPORARY, generation_told, load, load_opened, open, save};
+pub(crate) use file::{TEMPORARY, generation_told, load, load_opened, open, save, where_known};
 pub use mapping::Advice;
 pub(crate) use memfd::{all_seals, create as memory_file, seal, sealed_length};
 pub(crate) use unsealed::{Backing, Label, Unsealed, View};
