@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub(crate) struct Changed {
     pub(crate) changes: Vec<Change>,
     /// For each input by its number, whether it changed.
     pub(crate) flags: Vec<bool>,
+    /// Whether something proved equal under another stamp, which is what the inputs have now.
+    pub(crate) renewed: bool,
 }
 
 /// Inputs that are worth a thread.
@@ -56,6 +59,7 @@ impl Sets {
             values,
             now: clock.now().wall_nanos,
             settle: settle.as_nanos() as u64,
+            renewed: AtomicBool::new(false),
         };
         let shares: Vec<_> = shares(&mut self.inputs)
             .into_iter()
@@ -66,9 +70,12 @@ impl Sets {
             Ok::<_, Infallible>(check.inputs(&mut share))
         });
         let Ok(checked) = checked;
-        checked
-            .into_iter()
-            .fold(Changed::default(), Changed::joined)
+        let renewed = check.renewed.into_inner();
+        let changed = Changed {
+            renewed,
+            ..Changed::default()
+        };
+        checked.into_iter().fold(changed, Changed::joined)
     }
 }
 
@@ -93,6 +100,7 @@ struct Check<'a> {
     values: &'a Values,
     now: u64,
     settle: u64,
+    renewed: AtomicBool,
 }
 
 impl Check<'_> {
@@ -191,7 +199,11 @@ impl Check<'_> {
             },
             _ => return Ok(None),
         };
-        (*stamp, *unsettled) = (read, read.is_unsettled(self.now, self.settle));
+        let now = (read, read.is_unsettled(self.now, self.settle));
+        if (*stamp, *unsettled) != now {
+            (*stamp, *unsettled) = now;
+            self.renewed.store(true, Ordering::Relaxed);
+        }
         Ok(None)
     }
 }

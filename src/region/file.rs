@@ -36,15 +36,21 @@ pub(crate) fn save(region: &Region, path: &Path) -> Result<()> {
         .custom_flags(nix::libc::O_DIRECTORY)
         .open(directory)
         .map_err(failed("open the directory"))?;
+    // Opened here, so that what goes wrong is told without a name that is another one each time.
+    let create = |path: &Path| {
+        let mut options = File::options();
+        options.write(true).create_new(true).mode(0o600).open(path)
+    };
     let mut temporary = tempfile::Builder::new()
         .prefix(TEMPORARY)
-        .tempfile_in(directory)
+        .make_in(directory, create)
         .map_err(failed("create a temporary file"))?;
     let mode = temporary
         .as_file()
         .set_permissions(Permissions::from_mode(0o600));
     where_known(mode).map_err(failed("set the mode"))?;
     temporary
+        .as_file_mut()
         .write_all(region.bytes())
         .map_err(failed("write"))?;
     where_known(temporary.as_file().sync_all()).map_err(failed("fsync"))?;

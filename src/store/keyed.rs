@@ -85,15 +85,7 @@ impl<K: StoreKey, V: Value + Send> Build<Map<K, V>> for Keyed<K, V> {
             (Some(earlier), Some(due)) => self.build_due(job, earlier, due)?,
             _ => self.build_all(job)?,
         };
-        let mut built = evict(job, built)?;
-        if let (Some(earlier), None) = (job.earlier, &built.frozen)
-            && job.saves_inputs(&built.sets)
-        {
-            let builder = MapBuilder::next_generation(job.label.clone(), Backing::Memfd)?;
-            let carried = builder.carry(earlier, &HashSet::new(), |_| encode(&built.sets))?;
-            built.frozen = Some(carried);
-        }
-        Ok(built)
+        evict(job, built)
     }
 
     fn check_sets(&self, frozen: &Frozen<Map<K, V>>, sets: &Sets) -> Result<(), &'static str> {

@@ -6,6 +6,8 @@
 mod forking;
 
 mod background;
+mod directories;
+mod faults;
 mod owners;
 mod sharing;
 
@@ -14,6 +16,9 @@ use std::process::ExitCode;
 use forking::{Need, trials, trials_needing};
 
 fn main() -> ExitCode {
+    if let Some(code) = faults::work() {
+        return code;
+    }
     let mut trials = trials![
         owners::a_child_cannot_change_a_store_but_reads_it,
         owners::a_refresh_leaves_no_thread,
@@ -28,6 +33,13 @@ fn main() -> ExitCode {
     ];
     trials.extend(trials_needing![Need::Root;
         owners::what_may_not_be_read_is_named,
+        directories::a_read_only_directory_is_read_and_builds_go_on_in_memory,
+        directories::a_full_disk_is_told_once_and_builds_go_on_in_memory,
+    ]);
+    trials.extend(trials_needing![Need::Program("strace");
+        faults::a_start_overwrites_no_good_file,
+        faults::a_file_that_cannot_be_read_is_left_as_it_is,
+        faults::what_a_file_system_lacks_is_done_without,
     ]);
     forking::run(trials)
 }

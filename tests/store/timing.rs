@@ -103,6 +103,27 @@ fn generations_age_from_their_last_rebuild() {
 }
 
 #[test]
+fn what_is_served_expires_by_either_clock_before_the_next_refresh() {
+    let start = Moment::new(100 * SECOND, 5000 * SECOND, [1; 16]);
+    let clock = Clock::manual(start);
+    let store = Store::new().with_clock(clock.clone());
+    let policy = Policy::new().expire_after(60 * SECOND);
+    let cache = store.cache("one", policy, |_| Ok(1_u32)).unwrap();
+    refresh(&store);
+    for (since_boot, since_1970, served) in [
+        (159, 5059, true),
+        (160, 5000, false),
+        // A snapshot was restored.
+        (101, 9000, false),
+        (101, 4000, true),
+    ] {
+        let now = Moment::new(since_boot * SECOND, since_1970 * SECOND, [1; 16]);
+        clock.set(now);
+        assert_eq!(cache.get().is_ok(), served, "{since_boot} {since_1970}");
+    }
+}
+
+#[test]
 fn inputs_are_checked_no_more_often_than_stated() {
     let sources = Sources::new(&[("a.txt", "A")]);
     let start = Moment::now();
