@@ -542,6 +542,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether an error of loading a file says something of what the file holds, rather than of
+    /// memory, descriptors, a signal or the disk.
+    pub(crate) fn tells_of_content(&self) -> bool {
+        match self {
+            Self::Load { source, .. } => source.tells_of_content(),
+            Self::ReadFile { .. }
+            | Self::MemoryFile { .. }
+            | Self::Write { .. }
+            | Self::Descriptor { .. }
+            | Self::Directory { .. } => false,
+            _ => true,
+        }
+    }
+
     /// Adds the file that was refused.
     pub(crate) fn of_file(self, path: &Path) -> Self {
         match self {

@@ -208,7 +208,11 @@ impl<T: Content> Frozen<T> {
     }
 
     /// Writes the region to a file, atomically: a crash or power loss at any moment leaves the
-    /// old file or the new one. The file has mode 0600.
+    /// old file or the new one. The file has mode 0600, where the file system knows modes; without
+    /// an fsync of directories (some network and FUSE file systems) a power loss may undo it.
+    ///
+    /// Only a regular file is replaced. A device, a named pipe, a socket, a directory and a
+    /// symbolic link, wherever it leads, are refused.
     ///
     /// # Errors
     /// [`Error::Save`]: the old file is still there. [`Error::PublishedNotDurable`]: the new one

@@ -21,7 +21,7 @@ use crate::sys::mapping::Mapping;
 use crate::sys::memfd;
 use format::{HEADER_LENGTH, Header};
 
-pub(crate) use file::{TEMPORARY, generation_told, load, load_opened, open, save};
+pub(crate) use file::{TEMPORARY, generation_told, load, load_opened, open, save, where_known};
 pub(crate) use unsealed::{Backing, Label, Unsealed, View};
 
 /// Bytes that nobody can change: a memory file with all four seals, or a private heap buffer.

@@ -2,6 +2,7 @@
 
 mod background;
 mod build;
+mod cache;
 mod directory;
 mod evict;
 mod following;
@@ -25,7 +26,7 @@ use crate::channel::Broker;
 use crate::channel::Live;
 use crate::channel::Publisher;
 use crate::error::{Error, Result};
-use crate::frozen::{Content, Frozen};
+use crate::frozen::Content;
 use crate::map::{Key, Map};
 use crate::store::inputs::{Inputs, Values};
 use crate::store::policy::Policy;
@@ -34,12 +35,13 @@ use crate::sys::owner::Owner;
 
 pub use background::Background;
 pub use build::BuildResult;
+pub use cache::Cache;
 pub use keyed::StoreKey;
 pub use report::{CacheReport, Outcome, Report, Status};
 
-use directory::Directory;
+use directory::{Directory, Patience};
 use keyed::Keyed;
-use slot::{AnySlot, Invalid, Slot, value_name};
+use slot::{AnySlot, Invalid, Slot};
 use whole::Whole;
 
 /// The owner's set of named caches.
@@ -54,7 +56,9 @@ use whole::Whole;
 /// again, ever more rarely.
 ///
 /// A store belongs to the process that made it. In a forked child every call that changes it is
-/// [`Error::NotOwner`], and dropping it there does nothing; [`Cache::get`] works there as well.
+/// [`Error::NotOwner`], and dropping it there does nothing; [`Cache::get`] works there as well. A
+/// program that goes into the background by `daemon()` or a fork of its own is such a child: it
+/// makes its store after that, with [`open`](Self::open) from what was saved before.
 ///
 /// ```
 /// use floe::{Policy, Store};
@@ -94,13 +98,32 @@ struct Shared {
     clock: Clock,
     values: Values,
     directory: Option<Directory>,
+    /// How long the turn of another process is waited for.
+    lock_timeout: Duration,
 }
 
+/// How long the turn of another process is waited for, unless stated otherwise.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// What a refresh does about a cache that somebody else is building, in this process or another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turns {
-    Wait,
-    Skip,
+struct Turns<'a> {
+    /// Whether it waits where there is a generation already.
+    waits: bool,
+    /// Pauses for some time, or less; true if the refresh is to end.
+    pause: &'a dyn Fn(Duration) -> bool,
+}
+
+impl Turns<'_> {
+    fn patience(&self, most: Duration) -> Patience<'_> {
+        Patience {
+            most,
+            pause: self.pause,
+        }
+    }
+
+    fn end(&self) -> bool {
+        (self.pause)(Duration::ZERO)
+    }
 }
 
 impl Default for Store {
@@ -113,24 +136,39 @@ impl Store {
     /// A store without caches, which keeps them in memory alone.
     #[must_use]
     pub fn new() -> Self {
-        Self::over(None, Clock::system())
+        Self::over(None, Clock::system(), LOCK_TIMEOUT)
     }
 
     /// A store that saves every generation in a directory, and begins with those that are there: a
     /// cache is judged by the inputs that it was saved with, and nothing is built that is still
     /// true to them. Processes that share a directory build one at a time, and take over what
     /// another has built. A child that was forked while a cache was built keeps the turn if its parent is
-    /// killed then: the others wait until it ends.
+    /// killed then: the others wait until it ends, or for the [time](Self::with_lock_timeout) that
+    /// is stated.
     ///
-    /// The directory is made with mode 0700. Each published generation is written and synced. A
-    /// build that gives what there was, from other inputs, is published as well here, so that it is
-    /// not repeated by every process that begins with the one before.
+    /// The directory is made with mode 0700, and made again if it is removed. Each published
+    /// generation is written and synced, once. What is learnt of it later is saved beside it, and
+    /// disturbs no reader: that its inputs were touched and are equal all the same, or that a build
+    /// gave what there was, from other inputs or because of its age. So no later start reads those
+    /// files again, or repeats that build.
+    ///
+    /// What the directory does not do keeps no cache from being built: on a read-only file system,
+    /// without space, without a lock that can be had, generations are published in memory, which
+    /// the report of a refresh tells once and the [status](Status::directory) as long as it lasts,
+    /// and saving is tried again as [`Policy::backoff`] states. Locks, modes and syncs that a file
+    /// system does not know are done without.
+    ///
+    /// A file that cannot be read, for want of memory, descriptors or a sound disk, says nothing of
+    /// what it holds: the cache is built in memory, and the file is left as it is. No generation
+    /// gets a number that another one had, as long as the directory can be written and is not
+    /// removed; numbers may be skipped.
     ///
     /// # Errors
-    /// [`Error::Directory`]: it cannot be made, is a link, or is not this user's alone.
+    /// [`Error::Directory`]: it cannot be made, is a link (with a slash at its end as well), or is
+    /// not this user's alone.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
         let directory = Directory::open(directory.as_ref())?;
-        Ok(Self::over(Some(directory), Clock::system()))
+        Ok(Self::over(Some(directory), Clock::system(), LOCK_TIMEOUT))
     }
 
     /// The same store by another clock.
@@ -139,18 +177,35 @@ impl Store {
     /// If the store has caches already.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
-        let shared = Arc::into_inner(self.shared);
-        let shared = shared.expect("a clock is chosen before there are caches");
-        Self::over(shared.directory, clock)
+        let shared = self.into_shared();
+        Self::over(shared.directory, clock, shared.lock_timeout)
     }
 
-    fn over(directory: Option<Directory>, clock: Clock) -> Self {
+    /// How long a refresh waits for another process that builds the same cache in the same
+    /// directory: five minutes unless stated otherwise. Then it builds as well, and saves what it
+    /// built when the other one is done: a process that is stopped holds up nobody for ever.
+    ///
+    /// # Panics
+    /// If the store has caches already.
+    #[must_use]
+    pub fn with_lock_timeout(self, time: Duration) -> Self {
+        let shared = self.into_shared();
+        Self::over(shared.directory, shared.clock, time)
+    }
+
+    fn into_shared(self) -> Shared {
+        let shared = Arc::into_inner(self.shared);
+        shared.expect("clock and timeout are chosen before there are caches")
+    }
+
+    fn over(directory: Option<Directory>, clock: Clock, lock_timeout: Duration) -> Self {
         Self {
             shared: Arc::new(Shared {
                 owner: Owner::here(),
                 clock,
                 values: Values::default(),
                 directory,
+                lock_timeout,
             }),
             slots: Arc::default(),
         }
@@ -179,7 +234,9 @@ impl Store {
 
     /// Adds a cache of entries: one closure lists the keys, the other builds the value of a key.
     ///
-    /// Values are built on all processors. What the closures read is recorded for the list of keys
+    /// Values are built on all processors, and serialised in the order of the keys. Meanwhile the heap
+    /// holds one value for each processor, or up to 1,024 as long as they have about 16 MiB
+    /// together, by the largest of those serialised last. What the closures read is recorded for the list of keys
     /// and for each entry by itself; a change builds what was made from it anew, and no more. The
     /// list is sorted, and each key is built once.
     ///
@@ -215,7 +272,7 @@ impl Store {
         }
         let slot = Arc::new(Slot::new(name, Arc::clone(&self.shared), policy, build));
         slots.push(Arc::clone(&slot) as Arc<dyn AnySlot>);
-        Ok(Cache { slot })
+        Ok(Cache::of(slot))
     }
 
     /// Judges every cache by its policy, and builds what is due, one cache after the other in the
@@ -226,7 +283,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotOwner`]. What fails in a cache is told in the report.
     pub fn refresh(&self) -> Result<Report> {
-        self.refresh_as(Turns::Wait)
+        self.refresh_as(true)
     }
 
     /// The same, but leaves alone what somebody else is building, in this process or another: the
@@ -235,12 +292,20 @@ impl Store {
     /// # Errors
     /// As [`refresh`](Self::refresh).
     pub fn refresh_idle(&self) -> Result<Report> {
-        self.refresh_as(Turns::Skip)
+        self.refresh_as(false)
     }
 
-    fn refresh_as(&self, turns: Turns) -> Result<Report> {
+    fn refresh_as(&self, waits: bool) -> Result<Report> {
         self.check_owner()?;
-        Ok(refresh(&self.slots, turns))
+        let pause = |time| {
+            std::thread::sleep(time);
+            false
+        };
+        let turns = Turns {
+            waits,
+            pause: &pause,
+        };
+        Ok(refresh(&self.slots, &turns))
     }
 
     /// Refreshes on a thread of its own, now and whenever the interval has passed, until what this
@@ -396,11 +461,14 @@ impl Store {
 }
 
 /// Judges caches and builds what is due.
-fn refresh(slots: &Mutex<Vec<Arc<dyn AnySlot>>>, turns: Turns) -> Report {
+fn refresh(slots: &Mutex<Vec<Arc<dyn AnySlot>>>, turns: &Turns<'_>) -> Report {
     let start = Instant::now();
     let slots = slots.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Report {
-        caches: slots.iter().map(|slot| slot.refresh(turns)).collect(),
+        caches: slots
+            .iter()
+            .map_while(|slot| (!turns.end()).then(|| slot.refresh(turns)))
+            .collect(),
         seconds: start.elapsed().as_secs_f64(),
     }
 }
@@ -411,53 +479,5 @@ impl fmt::Debug for Store {
         f.debug_struct("Store")
             .field("directory", directory)
             .finish_non_exhaustive()
-    }
-}
-
-/// A cache of a [`Store`], by its type. Clones are the same cache.
-pub struct Cache<T: Content> {
-    slot: Arc<Slot<T>>,
-}
-
-impl<T: Content> Cache<T> {
-    /// The newest generation. Takes no lock and builds nothing.
-    ///
-    /// # Errors
-    /// [`Error::NotBuilt`] if there is none yet, [`Error::Expired`] if it may no longer be served.
-    pub fn get(&self) -> Result<Frozen<T>> {
-        self.slot.get()
-    }
-
-    /// The name of the cache.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.slot.name()
-    }
-}
-
-impl<T: Content> Clone for Cache<T> {
-    fn clone(&self) -> Self {
-        let slot = Arc::clone(&self.slot);
-        Self { slot }
-    }
-}
-
-impl<T: Content> fmt::Debug for Cache<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Cache").field(&self.name()).finish()
-    }
-}
-
-impl Inputs {
-    /// The newest generation of another cache of the same store, recorded by a digest of what it
-    /// holds: what was built from it is built anew when the newest one holds something else. Caches are refreshed in the order in
-    /// which they were added, so the other one comes first.
-    ///
-    /// # Errors
-    /// As [`Cache::get`].
-    pub fn cache<T: Content>(&mut self, cache: &Cache<T>) -> Result<Frozen<T>> {
-        let frozen = cache.get()?;
-        self.record_value(&value_name(cache.name()), frozen.content_digest());
-        Ok(frozen)
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use alone::{alone, under};
 use floe::{Error, Frozen};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, mknod};
 use tempfile::TempDir;
 
 type Texts = Vec<String>;
@@ -107,16 +107,36 @@ fn a_file_is_replaced_at_once() {
     assert_eq!(Frozen::<Texts>::load(&path).unwrap().len(), 2);
 }
 
-/// A link that stands where the file should is replaced; what it leads to is not touched.
+/// What is no regular file is not there to be replaced, even by root.
 #[test]
-fn saving_does_not_follow_a_link() {
+fn only_a_regular_file_is_replaced() {
     let (directory, path) = place();
-    let precious = directory.path().join("precious");
-    fs::write(&precious, "precious").unwrap();
-    symlink(&precious, &path).unwrap();
-    texts(1).save(&path).unwrap();
-    assert_eq!(fs::read(&precious).unwrap(), b"precious");
-    assert!(fs::symlink_metadata(&path).unwrap().is_file());
+    let place = |name: &str| directory.path().join(name);
+    fs::write(&path, "precious").unwrap();
+    symlink(&path, place("link")).unwrap();
+    symlink("nowhere", place("dangling")).unwrap();
+    nix::unistd::mkfifo(&place("pipe"), Mode::S_IRUSR).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(place("socket")).unwrap();
+    fs::create_dir(place("folder")).unwrap();
+    // The only device that anybody can make: whoever replaced a real one would do harm.
+    mknod(&place("device"), SFlag::S_IFCHR, Mode::S_IRUSR, 0).unwrap();
+    let kind = |path: &Path| fs::symlink_metadata(path).unwrap().file_type();
+    for (path, word) in [
+        (place("link"), "symbolic link to"),
+        (place("dangling"), "symbolic link to nowhere"),
+        (place("pipe"), "named pipe"),
+        (place("socket"), "socket"),
+        (place("folder"), "directory"),
+        (place("device"), "device"),
+    ] {
+        let before = kind(&path);
+        let error = texts(1).save(&path).unwrap_err();
+        assert_eq!(failed_step(&error, &path), "replace");
+        assert!(error.to_string().contains(word), "{error}");
+        assert_eq!(kind(&path), before);
+    }
+    assert_eq!(fs::read(&path).unwrap(), b"precious");
+    assert!(!place("nowhere").exists());
 }
 
 /// The step that failed, and that the path is told.
@@ -150,7 +170,7 @@ fn a_directory_in_the_place_of_the_file_is_an_error() {
     let (directory, path) = place();
     fs::create_dir(&path).unwrap();
     let error = texts(1).save(&path).unwrap_err();
-    assert_eq!(failed_step(&error, &path), "rename");
+    assert_eq!(failed_step(&error, &path), "replace");
     assert_eq!(names(directory.path()), ["texts.floe"]);
     assert_eq!(names(&path), [""; 0]);
 }

@@ -1,8 +1,8 @@
 //! Regions in files: written atomically, read back through a sealed copy in memory.
 
 use std::fs::{File, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::unsealed::Label;
@@ -16,6 +16,8 @@ pub(crate) const TEMPORARY: &str = ".floe-";
 
 /// Writes the bytes of a region to `path`, so that a crash at any moment leaves the old file or
 /// the new one: temporary file beside it, mode 0600, fsync, rename, fsync of the directory.
+///
+/// What a file system knows nothing of, modes and the fsync of a directory, is left out.
 pub(crate) fn save(region: &Region, path: &Path) -> Result<()> {
     let failed = |step| {
         move |source| Error::Save {
@@ -24,6 +26,7 @@ pub(crate) fn save(region: &Region, path: &Path) -> Result<()> {
             source,
         }
     };
+    check_replaceable(path).map_err(failed("replace"))?;
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -34,27 +37,78 @@ pub(crate) fn save(region: &Region, path: &Path) -> Result<()> {
         .custom_flags(nix::libc::O_DIRECTORY)
         .open(directory)
         .map_err(failed("open the directory"))?;
+    // Opened here, so that what goes wrong is told without a name that is another one each time.
+    let create = |path: &Path| {
+        let mut options = File::options();
+        options.write(true).create_new(true).mode(0o600).open(path)
+    };
     let mut temporary = tempfile::Builder::new()
         .prefix(TEMPORARY)
-        .tempfile_in(directory)
+        .make_in(directory, create)
         .map_err(failed("create a temporary file"))?;
-    temporary
+    let mode = temporary
         .as_file()
-        .set_permissions(Permissions::from_mode(0o600))
-        .map_err(failed("set the mode"))?;
+        .set_permissions(Permissions::from_mode(0o600));
+    where_known(mode).map_err(failed("set the mode"))?;
     temporary
+        .as_file_mut()
         .write_all(region.bytes())
         .map_err(failed("write"))?;
-    temporary.as_file().sync_all().map_err(failed("fsync"))?;
+    where_known(temporary.as_file().sync_all()).map_err(failed("fsync"))?;
     temporary
         .persist(path)
         .map_err(|error| failed("rename")(error.error))?;
-    directory_file
-        .sync_all()
-        .map_err(|source| Error::PublishedNotDurable {
-            path: path.to_owned(),
-            source,
-        })
+    where_known(directory_file.sync_all()).map_err(|source| Error::PublishedNotDurable {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Refuses to put a file in the place of anything but a file: a device, a pipe or a socket is not
+/// there to be replaced, and where a link leads is not for us to choose.
+fn check_replaceable(path: &Path) -> io::Result<()> {
+    let kind = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.file_type(),
+        Err(error) if is_absence(&error) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let what = match () {
+        () if kind.is_file() => return Ok(()),
+        () if kind.is_symlink() => {
+            let target = std::fs::read_link(path).unwrap_or_default();
+            let target = target.display();
+            return Err(io::Error::other(format!(
+                "it is a symbolic link to {target}; save there, or remove the link"
+            )));
+        }
+        () if kind.is_dir() => "a directory",
+        () if kind.is_fifo() => "a named pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    let reason = format!("it is {what}, and only a regular file is replaced");
+    Err(io::Error::other(reason))
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    let kind = error.kind();
+    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The outcome of a step that some file systems know nothing of; for them it is done.
+pub(crate) fn where_known(done: io::Result<()>) -> io::Result<()> {
+    use nix::libc::{EINVAL, ENOSYS, ENOTTY, EOPNOTSUPP, EPERM};
+    match done {
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(EINVAL | ENOSYS | ENOTTY | EOPNOTSUPP | EPERM)
+            ) =>
+        {
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 /// Copies a file into a sealed memory file and checks that; the file itself is never mapped, so
@@ -123,15 +177,27 @@ fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> 
         built: None,
     };
     let mut memory = Unsealed::memory_file(&label)?;
-    let copied = memory.write_all(start).and_then(|()| {
-        // The file may grow meanwhile; what was not announced is not copied.
-        let rest = header.length - start.len() as u64;
-        io::copy(&mut (&mut file).take(rest), &mut memory)
-    });
+    let copied = memory
+        .write_all(start)
+        .and_then(|()| copy_rest(&mut file, &mut memory, header.length));
     copied.map_err(|source| Error::Write {
         name: name.clone(),
         source,
     })?;
     memfd::seal(&memory).map_err(failed(name, "seal"))?;
     Region::from_fd(memory.into())
+}
+
+/// Copies a file from where a copy ends up to a length. It may grow meanwhile; what was not
+/// announced is not copied.
+fn copy_rest(file: &mut File, copy: &mut File, length: u64) -> io::Result<()> {
+    loop {
+        let copied = copy.seek(SeekFrom::End(0))?;
+        file.seek(SeekFrom::Start(copied))?;
+        let rest = length.saturating_sub(copied);
+        match io::copy(&mut (&mut *file).take(rest), copy) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done.map(drop),
+        }
+    }
 }

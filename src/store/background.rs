@@ -10,7 +10,8 @@ use super::{Turns, refresh};
 use crate::error::{Error, Result};
 use crate::sys::owner::Owner;
 
-/// The thread that refreshes a store; dropping this ends it, after the refresh that it is at.
+/// The thread that refreshes a store; dropping this ends it, after what it is building. What it
+/// waits for, the turn that another process has, is waited for no longer.
 ///
 /// In a forked child dropping it does nothing: the thread is the parent's.
 pub struct Background {
@@ -44,7 +45,12 @@ impl Background {
             #[cfg(feature = "watch")]
             let mut watch = super::watch::Watch::new(Arc::clone(&seen));
             loop {
-                refresh(&slots, Turns::Skip);
+                let pause = |time| seen.pause(time);
+                let turns = Turns {
+                    waits: false,
+                    pause: &pause,
+                };
+                refresh(&slots, &turns);
                 #[cfg(feature = "watch")]
                 watch.follow(&slots);
                 if seen.wait(interval) {
@@ -96,6 +102,14 @@ impl Signal {
             (wish, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
         wish.refresh = false;
+        wish.stop
+    }
+
+    /// Pauses for some time, or until it is wished to stop; true then.
+    fn pause(&self, time: Duration) -> bool {
+        let stops = |wish: &mut Wish| !wish.stop;
+        let waited = self.changed.wait_timeout_while(self.lock(), time, stops);
+        let (wish, _) = waited.unwrap_or_else(PoisonError::into_inner);
         wish.stop
     }
 

@@ -6,8 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::region::Label;
-use crate::region::format::SectionKind;
-use crate::store::inputs::{Input, Inputs, Sets, Touched, Values, encode};
+use crate::store::inputs::{Input, Inputs, Sets, Touched, Values};
 use crate::store::policy::Policy;
 use crate::sys::clock::Clock;
 use crate::sys::panics::catch;
@@ -39,8 +38,6 @@ pub(super) struct Job<'a, T: Content> {
     pub(super) policy: &'a Policy,
     pub(super) clock: &'a Clock,
     pub(super) values: &'a Values,
-    /// Whether generations are saved.
-    pub(super) saves: bool,
     /// What closures that failed had read until then.
     pub(super) failed: Mutex<BTreeSet<Input>>,
 }
@@ -71,16 +68,6 @@ pub(super) struct Counts {
 }
 
 impl<T: Content> Job<'_, T> {
-    /// Whether a build that changed nothing is a generation all the same, for the sake of its inputs:
-    /// a process that began with those of the saved one would build again.
-    pub(super) fn saves_inputs(&self, sets: &Sets) -> bool {
-        let saved = |earlier: &Frozen<T>| {
-            let section = earlier.region().section(SectionKind::Inputs);
-            section.is_ok_and(|section| section == encode(sets))
-        };
-        self.saves && self.earlier.is_some_and(|earlier| !saved(earlier))
-    }
-
     /// The inputs of the closures that failed, as those of one build.
     pub(super) fn into_failed(self) -> Sets {
         Sets::of_whole(

@@ -1,205 +1,162 @@
-//! The directory in which a store keeps its generations, and the locks by which processes that
-//! share it take turns.
+//! The directory in which a store keeps its generations.
 
-use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+mod files;
+mod lacks;
+mod turn;
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
 
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
-use crate::region::TEMPORARY;
-use crate::sys::owner::Owner;
+use crate::region::{TEMPORARY, where_known};
 
-/// The file that those lock who write into the directory. Files of caches have an ending.
-const WRITERS: &str = "writers";
+pub(super) use files::{Found, Identity, Kept};
+pub(super) use lacks::Lacks;
+pub(super) use turn::{Claim, Patience, Turn, TurnTaken};
 
 /// A directory that only this user can enter.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
+    lacks: Mutex<Lacks>,
 }
 
 impl Directory {
-    /// Makes the directory with mode 0700 if it is not there.
+    /// Makes the directory with mode 0700 if it is not there. Where it cannot be written, what is
+    /// in it can be read all the same.
     ///
     /// # Errors
     /// [`Error::Directory`]: it cannot be made, is a link, or others may enter it.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let failed = |step| failed(path, step);
-        let made = DirBuilder::new().mode(0o700).create(path);
-        match made {
-            // Whatever the umask is.
-            Ok(()) => std::fs::set_permissions(path, Permissions::from_mode(0o700))
-                .map_err(failed("set the mode"))?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed("create")(error)),
-        }
-        // Opened, so that what is checked is what the path leads to, and not a link.
-        let directory = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
-            .open(path)
-            .map_err(failed("open"))?;
-        let metadata = directory.metadata().map_err(failed("inspect"))?;
-        if metadata.uid() != nix::unistd::geteuid().as_raw() || metadata.mode() & 0o077 != 0 {
-            let reason = format!(
-                "expected mode 0700 of user {}, got mode {:04o} of user {}",
-                nix::unistd::geteuid(),
-                metadata.mode() & 0o7777,
-                metadata.uid()
-            );
-            return Err(failed("check")(io::Error::other(reason)));
-        }
-        let path = std::path::absolute(path).map_err(failed("find"))?;
-        let directory = Self { path };
-        directory.sweep()?;
+        // Without a slash or a dot at its end, which would lead through a link.
+        let own = path.components().as_path();
+        let absolute = std::path::absolute(own).map_err(failed(path, "find"))?;
+        let directory = Self {
+            path: absolute,
+            lacks: Mutex::default(),
+        };
+        directory.establish()?;
+        directory.sweep();
         Ok(directory)
     }
 
-    /// Saves a generation in place of the one before.
-    pub(super) fn save<T: Content>(&self, frozen: &Frozen<T>) -> Result<()> {
-        let _writing = self.lock_file(WRITERS, FlockArg::LockShared)?;
-        frozen.save(self.file(frozen.name()))
-    }
-
-    /// Removes what writers have left that were killed, unless somebody writes now.
-    fn sweep(&self) -> Result<()> {
-        let alone = self.lock_file(WRITERS, FlockArg::LockExclusiveNonblock)?;
-        if alone.is_none() {
+    /// Makes the directory if it is not there, or not any more, and checks whose it is.
+    fn establish(&self) -> Result<()> {
+        let failed = |step| failed(&self.path, step);
+        let directory = match open_directory(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make()?;
+                open_directory(&self.path)
+            }
+            opened => opened,
+        };
+        let directory = directory.map_err(failed("open"))?;
+        let metadata = directory.metadata().map_err(failed("inspect"))?;
+        let (user, mode) = (nix::unistd::geteuid(), metadata.mode() & 0o7777);
+        let own = metadata.uid() == user.as_raw();
+        if own && (mode & 0o077 == 0 || self.has_no_modes()) {
             return Ok(());
         }
-        let failed = |step| failed(&self.path, step);
-        for entry in std::fs::read_dir(&self.path).map_err(failed("list"))? {
-            let entry = entry.map_err(failed("list"))?;
+        let owner = metadata.uid();
+        let reason =
+            format!("expected mode 0700 of user {user}, got mode {mode:04o} of user {owner}");
+        Err(failed("check")(io::Error::other(reason)))
+    }
+
+    fn make(&self) -> Result<()> {
+        match DirBuilder::new().mode(0o700).create(&self.path) {
+            // Whatever the umask is.
+            Ok(()) => {
+                let set = std::fs::set_permissions(&self.path, Permissions::from_mode(0o700));
+                where_known(set).map_err(failed(&self.path, "set the mode"))
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(failed(&self.path, "create")(error)),
+        }
+    }
+
+    /// Whether the file system gives every file the same mode, so that nothing can be kept from
+    /// others by it: a new file of mode 0600 has another one.
+    fn has_no_modes(&self) -> bool {
+        let probe = tempfile::Builder::new()
+            .prefix(TEMPORARY)
+            .tempfile_in(&self.path);
+        let mode = probe.and_then(|probe| Ok(probe.as_file().metadata()?.mode()));
+        let has_none = mode.is_ok_and(|mode| mode & 0o077 != 0);
+        if has_none {
+            self.lack("its file system keeps no modes: others may read what is saved");
+        }
+        has_none
+    }
+
+    /// Removes what writers have left that were killed, unless somebody writes now. It lies in
+    /// nobody's way where that fails.
+    fn sweep(&self) {
+        let Some(_alone) = self.lock_writers(turn::How::Alone) else {
+            return;
+        };
+        for entry in std::fs::read_dir(&self.path).into_iter().flatten() {
+            let Ok(entry) = entry else { return };
             let name = entry.file_name();
             // Caches may be called so too, but their files have an ending.
             let temporary = name.as_bytes().starts_with(TEMPORARY.as_bytes())
                 && !name.as_bytes()[1..].contains(&b'.');
-            if temporary && entry.file_type().map_err(failed("list"))?.is_file() {
-                std::fs::remove_file(entry.path()).map_err(failed("sweep"))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Where the generation of a cache is kept.
-    fn file(&self, name: &str) -> PathBuf {
-        self.path.join(format!("{name}.floe"))
-    }
-
-    /// Opens the file of a cache, if there is one; never through a link.
-    pub(super) fn saved(&self, name: &str) -> Result<Option<Saved>> {
-        let path = self.file(name);
-        let opened = open_own(OpenOptions::new().read(true), &path);
-        match opened {
-            Ok((file, metadata)) => Ok(Some(Saved {
-                identity: identity(&metadata),
-                file,
-                path,
-            })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(&path, "open")(error)),
-        }
-    }
-
-    /// What tells one file of a cache from another without opening it.
-    pub(super) fn identity(&self, name: &str) -> Option<Identity> {
-        let metadata = std::fs::symlink_metadata(self.file(name)).ok()?;
-        Some(identity(&metadata))
-    }
-
-    /// Takes the turn to build a cache; `None` if another process has it and `wait` is false.
-    pub(super) fn lock(&self, name: &str, wait: bool) -> Result<Option<Turn>> {
-        let how = match wait {
-            true => FlockArg::LockExclusive,
-            false => FlockArg::LockExclusiveNonblock,
-        };
-        self.lock_file(&format!("{name}.lock"), how)
-    }
-
-    /// Locks a file of the directory; `None` if that would mean to wait and must not.
-    fn lock_file(&self, file: &str, how: FlockArg) -> Result<Option<Turn>> {
-        let path = self.path.join(file);
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        let (mut file, _) = open_own(&mut options, &path).map_err(failed(&path, "open"))?;
-        let mode = Permissions::from_mode(0o600);
-        file.set_permissions(mode)
-            .map_err(failed(&path, "set the mode"))?;
-        loop {
-            match Flock::lock(file, how) {
-                Ok(lock) => {
-                    return Ok(Some(Turn {
-                        lock: Some(lock),
-                        owner: Owner::here(),
-                    }));
-                }
-                Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
-                Err((again, Errno::EINTR)) => file = again,
-                Err((_, errno)) => return Err(failed(&path, "lock")(errno.into())),
+            if temporary && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                let _ = std::fs::remove_file(entry.path());
             }
         }
     }
+
+    /// Saves a file of a cache in place of the one before.
+    pub(super) fn save<T: Content>(&self, kept: Kept, frozen: &Frozen<T>) -> Result<()> {
+        self.establish()?;
+        // Without the lock a sweeper may remove what is being written: an error, which is retried.
+        let _writing = self.lock_writers(turn::How::Shared);
+        frozen.save(self.file(kept, frozen.name()))
+    }
+
+    /// Notes what the file system lacks.
+    fn lack(&self, what: &str) {
+        self.lacks().note(what);
+    }
+
+    pub(super) fn lacks(&self) -> MutexGuard<'_, Lacks> {
+        self.lacks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// The turn to build a cache. It is given back explicitly: a child that was forked meanwhile has
-/// the same lock, and would keep it.
-#[derive(Debug)]
-pub(super) struct Turn {
-    lock: Option<Flock<File>>,
-    owner: Owner,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        // Unlocking in a child would take the turn from its parent.
-        if self.owner.check("a turn").is_err() {
-            std::mem::forget(self.lock.take());
+/// Opens a directory, so that what is checked is what the path leads to, and not a link.
+fn open_directory(path: &Path) -> io::Result<File> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
+        .open(path);
+    let is_link = |path| std::fs::symlink_metadata(path).is_ok_and(|it| it.is_symlink());
+    match opened {
+        Err(error)
+            if matches!(error.raw_os_error(), Some(libc::ENOTDIR | libc::ELOOP))
+                && is_link(path) =>
+        {
+            let target = std::fs::read_link(path).unwrap_or_default();
+            let target = target.display();
+            Err(io::Error::other(format!(
+                "it is a symbolic link to {target}; give the path that it leads to"
+            )))
         }
+        opened => opened,
     }
 }
 
-/// An opened file of a cache.
-#[derive(Debug)]
-pub(super) struct Saved {
-    pub(super) file: File,
-    pub(super) path: PathBuf,
-    pub(super) identity: Identity,
-}
-
-/// Device, inode, size and time of a file.
-pub(super) type Identity = (u64, u64, u64, i64, i64);
-
-fn identity(metadata: &Metadata) -> Identity {
-    (
-        metadata.dev(),
-        metadata.ino(),
-        metadata.size(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-    )
-}
-
-/// Opens a file that is neither a link nor somebody else's, nor one that others may write.
-fn open_own(options: &mut OpenOptions, path: &Path) -> io::Result<(File, Metadata)> {
-    let file = options
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(path)?;
-    let metadata = file.metadata()?;
-    let own = metadata.uid() == nix::unistd::geteuid().as_raw();
-    if !metadata.is_file() || !own || metadata.mode() & 0o077 != 0 || metadata.nlink() != 1 {
-        return Err(io::Error::other(
-            "expected a file of mode 0600 of this user with one name; remove it",
-        ));
-    }
-    Ok((file, metadata))
-}
+/// How long a writer waits for a sweeper.
+const SWEEP: Duration = Duration::from_secs(1);
 
 fn failed(path: &Path, step: &'static str) -> impl Fn(io::Error) -> Error {
     move |source| Error::Directory {

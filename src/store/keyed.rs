@@ -20,8 +20,11 @@ use crate::region::format::SectionKind;
 use crate::store::inputs::{Input, Inputs, Sets, SetsBuilder, encode};
 use crate::sys::threads;
 
-/// Entries that are built before they are serialised: the heap holds that many values.
-const BATCH: usize = 1024;
+/// Values on the heap, being built or waiting until those of the keys before are serialised: as
+/// many as have about so many bytes, by those that were serialised before them,
+const BYTES_AHEAD: usize = 16 << 20;
+/// but no more than that, and at least one for each processor.
+const MOST_AHEAD: usize = 1024;
 /// Garbage below this is not worth building everything again, where that is the way to be rid of
 /// it.
 const LITTLE_GARBAGE: u64 = 1 << 20;
@@ -85,15 +88,7 @@ impl<K: StoreKey, V: Value + Send> Build<Map<K, V>> for Keyed<K, V> {
             (Some(earlier), Some(due)) => self.build_due(job, earlier, due)?,
             _ => self.build_all(job)?,
         };
-        let mut built = evict(job, built)?;
-        if let (Some(earlier), None) = (job.earlier, &built.frozen)
-            && job.saves_inputs(&built.sets)
-        {
-            let builder = MapBuilder::next_generation(job.label.clone(), Backing::Memfd)?;
-            let carried = builder.carry(earlier, &HashSet::new(), |_| encode(&built.sets))?;
-            built.frozen = Some(carried);
-        }
-        Ok(built)
+        evict(job, built)
     }
 
     fn check_sets(&self, frozen: &Frozen<Map<K, V>>, sets: &Sets) -> Result<(), &'static str> {
@@ -247,19 +242,21 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
             entries: Vec::with_capacity(keys.len()),
             sets,
         };
-        for batch in keys.chunks(BATCH) {
-            let build = |key: &K| {
-                let named = || Some(format!("{key:?}"));
-                job.run(named, |inputs| (self.build)(key, inputs))
-            };
-            let built = threads::map(batch, build)?;
-            for (key, (value, inputs)) in batch.iter().zip(built) {
-                let offset = fresh.builder.next_offset();
-                fresh.builder.insert(key, &value)?;
-                let set = fresh.sets.add(inputs.into_found());
-                fresh.entries.push((key.key_hash(), offset, set));
-            }
-        }
+        let build = |key: &K| {
+            let named = || Some(format!("{key:?}"));
+            job.run(named, |inputs| (self.build)(key, inputs))
+        };
+        let mut large = 0;
+        threads::in_order(keys, build, |key, (value, inputs)| {
+            let offset = fresh.builder.next_offset();
+            fresh.builder.insert(key, &value)?;
+            let set = fresh.sets.add(inputs.into_found());
+            fresh.entries.push((key.key_hash(), offset, set));
+            let length = (fresh.builder.next_offset() - offset) as usize;
+            // The largest of the last ones: one large value does not slow all others down.
+            large = length.max(large - large / 64);
+            Ok((BYTES_AHEAD / large.max(1)).min(MOST_AHEAD))
+        })?;
         Ok(fresh)
     }
 

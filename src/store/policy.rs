@@ -95,7 +95,8 @@ impl Policy {
         }
     }
 
-    /// Serves no generation of this age.
+    /// Serves no generation of this age. Ages are what [`Moment::since`] says: where the clocks
+    /// disagree, or nothing is known of the age, on the side of too old.
     #[must_use]
     pub fn expire_after(self, age: Duration) -> Self {
         let expire_after = Some(age);

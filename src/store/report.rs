@@ -55,7 +55,8 @@ pub struct CacheReport {
     pub garbage: u64,
     /// How long it took.
     pub seconds: f64,
-    /// What failed: building, or saving what was built.
+    /// What failed: building; otherwise what was found wrong with the directory and was not told
+    /// before.
     pub error: Option<String>,
 }
 
@@ -98,8 +99,13 @@ pub struct Status {
     pub garbage: u64,
     /// In how long it is due by its age, or may be tried again after a failure; none if neither.
     pub due_in: Option<Duration>,
-    /// The last failure, if none has succeeded since.
+    /// The last failure, if none has succeeded since: of a build, with the key of the entry that
+    /// failed, which keeps the whole cache on its last generation; otherwise of saving what was
+    /// built.
     pub last_error: Option<String>,
+    /// What is wrong with the directory of the store, if something is: why the cache is not saved,
+    /// and what the file system lacks that is done without.
+    pub directory: Option<String>,
     /// Refreshes that looked at it.
     pub refreshes: u64,
     /// Generations that were published.

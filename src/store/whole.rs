@@ -30,7 +30,7 @@ where
             let digest = |frozen| archive(frozen).map(|section| (section.length, section.digest));
             digest(earlier) == digest(&built)
         };
-        let unchanged = job.earlier.filter(same).is_some() && !job.saves_inputs(&sets);
+        let unchanged = job.earlier.filter(same).is_some();
         Ok(Built {
             frozen: (!unchanged).then_some(built),
             sets,

@@ -7,29 +7,37 @@ use nix::time::{ClockId, clock_gettime};
 
 /// A moment on both clocks.
 ///
-/// Ages within one boot are counted on the boot clock, which no administrator sets back and which
-/// goes on while the machine sleeps; the wall clock serves across boots.
+/// The boot clock is set back by no administrator and goes on while the machine sleeps, but it
+/// stands still in a snapshot, begins anew at each boot, and may have another beginning in each
+/// time namespace. The wall clock knows of all that, but is set. So an age is what either clock
+/// says, whichever says more: too old costs a rebuild, too young serves what has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
+    /// Since 1970; zero if the clock could not be read.
     pub(crate) wall_nanos: u64,
+    /// Since boot; zero if the clock could not be read.
     pub(crate) boot_nanos: u64,
+    /// Zeros if it is not known.
     pub(crate) boot_id: [u8; 16],
 }
 
+/// The name of a boot that is not known.
+const UNKNOWN: [u8; 16] = [0; 16];
+
 impl Moment {
-    /// Now. A clock that cannot be read counts as zero.
+    /// Now. A clock that cannot be read reads zero, and nothing is concluded from that.
     #[must_use]
     pub fn now() -> Self {
-        Self::on_boot(boot_id().unwrap_or_default())
+        Self::on_boot(boot_id().unwrap_or(UNKNOWN))
     }
 
     /// A moment of a boot, for clocks of tests: how long ago the system started, and how long ago
-    /// 1970 began.
+    /// 1970 began; zero for a clock that cannot be read, zeros for a boot that is not known.
     #[must_use]
     pub fn new(since_boot: Duration, since_1970: Duration, boot_id: [u8; 16]) -> Self {
         Self {
-            wall_nanos: since_1970.as_nanos() as u64,
-            boot_nanos: since_boot.as_nanos() as u64,
+            wall_nanos: saturated(since_1970),
+            boot_nanos: saturated(since_boot),
             boot_id,
         }
     }
@@ -40,17 +48,32 @@ impl Moment {
         UNIX_EPOCH + Duration::from_nanos(self.wall_nanos)
     }
 
-    /// The time from an earlier moment to this one: by the boot clock, or by the wall clock if the
-    /// system was started again meanwhile. `None` if the moment is not earlier: then a clock was
-    /// changed, and nothing is known of the age.
+    /// The time from an earlier moment to this one: the longest of what the clocks say. `None` if
+    /// nothing is known of it, since no clock that counts could be read, or the one that counts
+    /// was set back.
+    ///
+    /// - On one boot the boot clock counts, and the wall clock where it says more: the machine may
+    ///   have been restored from a snapshot, for which the boot clock stood still. So a wall clock
+    ///   that is set ahead makes older, and one that is set back changes nothing.
+    /// - On another boot the wall clock counts, and at least as much time has passed as since this
+    ///   boot.
+    /// - If a boot is not known (in a sandbox without its file in `/proc`), the wall clock counts,
+    ///   and the boot clock where it says more.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Option<Duration> {
-        let nanos = if self.boot_id == earlier.boot_id {
-            self.boot_nanos.checked_sub(earlier.boot_nanos)
-        } else {
-            self.wall_nanos.checked_sub(earlier.wall_nanos)
+        let known = self.boot_id != UNKNOWN && earlier.boot_id != UNKNOWN;
+        let boot = passed(self.boot_nanos, earlier.boot_nanos);
+        let wall = passed(self.wall_nanos, earlier.wall_nanos);
+        let nanos = match boot {
+            Passed::Unreadable => wall.forward()?,
+            _ if known && self.boot_id == earlier.boot_id => {
+                boot.forward()?.max(wall.forward().unwrap_or(0))
+            }
+            Passed::Forward(nanos) if !known => wall.forward()?.max(nanos),
+            // Another boot, on which the boot clock began at zero.
+            _ => wall.forward()?.max(self.boot_nanos),
         };
-        nanos.map(Duration::from_nanos)
+        Some(Duration::from_nanos(nanos))
     }
 
     fn on_boot(boot_id: [u8; 16]) -> Self {
@@ -87,7 +110,7 @@ impl Clock {
     #[must_use]
     pub fn system() -> Self {
         Self(Source::System {
-            boot_id: boot_id().unwrap_or_default(),
+            boot_id: boot_id().unwrap_or(UNKNOWN),
         })
     }
 
@@ -119,7 +142,7 @@ impl std::ops::Add<Duration> for Moment {
 
     /// The moment some time later, on both clocks.
     fn add(self, time: Duration) -> Self {
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = saturated(time);
         Self {
             wall_nanos: self.wall_nanos.saturating_add(nanos),
             boot_nanos: self.boot_nanos.saturating_add(nanos),
@@ -128,16 +151,47 @@ impl std::ops::Add<Duration> for Moment {
     }
 }
 
-/// Since boot, sleep included. A clock that cannot be read counts as zero.
+fn saturated(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Since boot, sleep included; zero if the clock cannot be read.
 pub(crate) fn boot_now() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
+}
+
+/// What one clock says of the time between two moments.
+#[derive(Clone, Copy)]
+enum Passed {
+    /// It could not be read at one of them.
+    Unreadable,
+    Forward(u64),
+    Back,
+}
+
+fn passed(now: u64, then: u64) -> Passed {
+    match now.checked_sub(then) {
+        _ if now == 0 || then == 0 => Passed::Unreadable,
+        Some(nanos) => Passed::Forward(nanos),
+        None => Passed::Back,
+    }
+}
+
+impl Passed {
+    fn forward(self) -> Option<u64> {
+        match self {
+            Self::Forward(nanos) => Some(nanos),
+            Self::Unreadable | Self::Back => None,
+        }
+    }
 }
 
 fn nanos(clock: ClockId) -> u64 {
     clock_gettime(clock).map_or(0, |time| Duration::from(time).as_nanos() as u64)
 }
 
-/// The kernel's random name of this boot: 32 hexadecimal digits and hyphens.
+/// The kernel's random name of this boot: 32 hexadecimal digits and hyphens. None where `/proc` is
+/// hidden, or has processes alone.
 fn boot_id() -> Option<[u8; 16]> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let digits = text.trim().replace('-', "");

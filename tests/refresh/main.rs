@@ -3,6 +3,8 @@
 #![allow(unsafe_code)]
 
 mod background;
+mod directories;
+mod faults;
 mod filesystems;
 mod owners;
 mod sharing;
@@ -13,6 +15,9 @@ use std::process::ExitCode;
 use forking::{Need, trials, trials_needing};
 
 fn main() -> ExitCode {
+    if let Some(code) = faults::work() {
+        return code;
+    }
     let mut trials = trials![
         owners::a_child_cannot_change_a_store_but_reads_it,
         owners::a_refresh_leaves_no_thread,
@@ -32,6 +37,8 @@ fn main() -> ExitCode {
         filesystems::names_mounts_and_groups_of_the_machine_are_inputs,
         filesystems::what_a_user_may_not_read_hides_nothing_else_and_is_an_input,
         filesystems::what_may_be_read_again_is_built_without_waiting,
+        directories::a_read_only_directory_is_read_and_builds_go_on_in_memory,
+        directories::a_full_disk_is_told_once_and_builds_go_on_in_memory,
     ]);
     trials.extend(trials_needing![Need::RootWith("ip");
         filesystems::new_network_interfaces_are_seen,
@@ -39,6 +46,11 @@ fn main() -> ExitCode {
     trials.extend(trials_needing![Need::Images;
         filesystems::images_with_the_same_stamps_are_told_apart,
         filesystems::layers_over_images_with_the_same_stamps_are_told_apart,
+    ]);
+    trials.extend(trials_needing![Need::Program("strace");
+        faults::a_start_overwrites_no_good_file,
+        faults::a_file_that_cannot_be_read_is_left_as_it_is,
+        faults::what_a_file_system_lacks_is_done_without,
     ]);
     forking::run(trials)
 }

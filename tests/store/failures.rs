@@ -105,6 +105,9 @@ fn one_bad_entry_leaves_the_cache_and_its_neighbours() {
     );
     assert_eq!(pairs(&cache), before);
     assert_eq!(*other.get().unwrap(), 7);
+    // Whoever wonders why nothing is new finds the entry.
+    let status = store.status().unwrap().remove(0);
+    assert!(status.last_error.unwrap().contains("the entry \"b.txt\""));
     // Nothing fails any more where the input is what it was.
     sources.write("b.txt", "B");
     let report = store.refresh().unwrap().caches.remove(0);

@@ -5,6 +5,7 @@ mod directory;
 mod eviction;
 mod failures;
 mod fixture;
+mod keeping;
 mod keyed;
 mod paths;
 mod sources;

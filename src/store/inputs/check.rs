@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub(crate) struct Changed {
     pub(crate) changes: Vec<Change>,
     /// For each input by its number, whether it changed.
     pub(crate) flags: Vec<bool>,
+    /// Whether something proved equal under another stamp, which is what the inputs have now.
+    pub(crate) renewed: bool,
 }
 
 /// Inputs that are worth a thread.
@@ -55,6 +58,7 @@ impl Sets {
         let check = Check {
             values,
             trust: Trust::new(clock.now(), settle),
+            renewed: AtomicBool::new(false),
         };
         let shares: Vec<_> = shares(&mut self.inputs)
             .into_iter()
@@ -65,9 +69,12 @@ impl Sets {
             Ok::<_, Infallible>(check.inputs(&mut share))
         });
         let Ok(checked) = checked;
-        checked
-            .into_iter()
-            .fold(Changed::default(), Changed::joined)
+        let renewed = check.renewed.into_inner();
+        let changed = Changed {
+            renewed,
+            ..Changed::default()
+        };
+        checked.into_iter().fold(changed, Changed::joined)
     }
 }
 
@@ -90,6 +97,7 @@ fn shares(mut inputs: &mut [Arc<Input>]) -> Vec<&mut [Arc<Input>]> {
 struct Check<'a> {
     values: &'a Values,
     trust: Trust,
+    renewed: AtomicBool,
 }
 
 impl Check<'_> {
@@ -232,8 +240,9 @@ impl Check<'_> {
             }
             _ => return Ok(None),
         };
-        if now != Proof::Nothing {
+        if now != Proof::Nothing && (*stamp, *proof) != (read, now) {
             (*stamp, *proof) = (read, now);
+            self.renewed.store(true, Ordering::Relaxed);
         }
         Ok(None)
     }

@@ -1,9 +1,9 @@
 //! Judging the generation of a cache by its policy.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Slot, Work, lock};
+use super::{Current, Known, Slot, Work, lock};
 use crate::frozen::{Content, Frozen};
 use crate::store::inputs::{Changed, Touched};
 use crate::store::policy::{Facts, Verdict};
@@ -21,23 +21,29 @@ pub(super) struct Reason {
 }
 
 impl<T: Content> Slot<T> {
-    pub(super) fn facts(&self, work: &Work, current: Option<&Frozen<T>>, built: Moment) -> Facts {
+    /// What is known of a generation; it was built now, if nothing is known of that.
+    pub(super) fn facts(
+        &self,
+        work: &Work,
+        known: &Known,
+        frozen: Option<&Frozen<T>>,
+        now: Moment,
+    ) -> Facts {
         Facts {
-            same_key: work.sets.keyed_by() == self.policy.keyed_by,
+            same_key: known.sets.keyed_by() == self.policy.keyed_by,
             invalidated: lock(&self.invalid).any(),
-            entries: current.map_or(0, |it| self.build.size(it).0),
-            bytes: current.map_or(0, Frozen::size),
-            failures: work.failures,
-            last_failure: work.last_failure,
+            entries: frozen.map_or(0, |it| self.build.size(it).0),
+            bytes: frozen.map_or(0, Frozen::size),
+            failures: work.attempts.failures,
+            last_failure: work.attempts.last_failure,
             draw: work.draw,
-            ..Facts::of(built)
+            ..Facts::of(known.built.unwrap_or(now))
         }
     }
 
     /// Judges the current generation.
     pub(super) fn judge(&self, work: &mut Work, now: Moment) -> Option<Reason> {
-        let current = self.current.load_full();
-        let (Some(current), Some(built)) = (current, work.built) else {
+        let Some(current) = self.current.load_full() else {
             return Some(Reason {
                 why: "it was never built".to_owned(),
                 kind: "first build",
@@ -45,26 +51,30 @@ impl<T: Content> Slot<T> {
                 checked: None,
             });
         };
-        let mut facts = self.facts(work, Some(&current), built);
+        let mut facts = self.facts(work, &work.known, Some(&current.frozen), now);
         let mut touched = Touched::default();
-        let checks = self.policy.checks_inputs(work.checked, now);
+        let checks = self.policy.checks_inputs(work.known.checked, now);
         if checks {
             let (values, clock) = (&self.shared.values, &self.shared.clock);
-            let changed = work.sets.check(values, clock, self.policy.settle_time());
+            let changed = work
+                .known
+                .sets
+                .check(values, clock, self.policy.settle_time());
+            work.keeping.owes_inputs |= changed.renewed;
             facts.changed = summary(&changed);
             if facts.changed.is_some() {
-                touched = work.sets.touched(&changed);
+                touched = work.known.sets.touched(&changed);
             } else {
-                work.checked = Some(now);
+                work.known.checked = Some(now);
             }
         }
         let verdict = self.policy.verdict(&facts, now);
         work.revoked = self.policy.revokes(&facts, now);
-        if verdict == Verdict::Fresh && work.failures > 0 {
+        if verdict == Verdict::Fresh && work.attempts.failures > 0 {
             // What could not be built is no longer asked for.
-            (work.failures, work.last_failure) = (0, None);
+            (work.attempts.failures, work.attempts.last_failure) = (0, None);
             (facts.failures, facts.last_failure) = (0, None);
-            lock(&self.tally).last_error = None;
+            lock(&self.tally).last_failure = None;
         }
         self.note_deadlines(work, &facts, now);
         let (Verdict::RefreshDue(why) | Verdict::Expired(why)) = verdict else {
@@ -102,18 +112,32 @@ impl<T: Content> Slot<T> {
     pub(super) fn is_mended(&self, work: &mut Work) -> bool {
         let (values, clock) = (&self.shared.values, &self.shared.clock);
         let settle = self.policy.settle_time();
-        let changed = work.failed.check(values, clock, settle);
+        let changed = work.attempts.failed.check(values, clock, settle);
         !changed.changes.is_empty()
     }
 
-    /// Until when the generation is served, and when it is due.
-    pub(super) fn note_deadlines(&self, work: &Work, facts: &Facts, now: Moment) {
+    /// Until when a generation is served; none for ever.
+    pub(super) fn served_until(&self, work: &Work, facts: &Facts, now: Moment) -> Option<Moment> {
         let served_for = match work.revoked {
             true => Some(Duration::ZERO),
             false => self.policy.served_for(facts, now),
         };
-        let until = served_for.map_or(u64::MAX, |time| (now + time).boot_nanos);
-        self.served_until.store(until, Ordering::Relaxed);
+        served_for.map(|time| now + time)
+    }
+
+    /// Notes until when the current generation is served, and when it is due.
+    pub(super) fn note_deadlines(&self, work: &Work, facts: &Facts, now: Moment) {
+        let served_until = self.served_until(work, facts, now);
+        if let Some(current) = self.current.load_full()
+            && current.served_until != served_until
+        {
+            let frozen = current.frozen.clone();
+            let current = Current {
+                frozen,
+                served_until,
+            };
+            self.current.store(Some(Arc::new(current)));
+        }
         let wait = self.policy.wait(facts, now);
         let due_in = match wait.is_zero() {
             true => self.policy.due_in(facts, now),

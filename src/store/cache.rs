@@ -1,0 +1,61 @@
+//! A cache of a store, as its readers and its dependents see it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::slot::{AnySlot, Slot, value_name};
+use crate::error::Result;
+use crate::frozen::{Content, Frozen};
+use crate::store::inputs::Inputs;
+
+/// A cache of a [`Store`], by its type. Clones are the same cache.
+pub struct Cache<T: Content> {
+    slot: Arc<Slot<T>>,
+}
+
+impl<T: Content> Cache<T> {
+    pub(super) fn of(slot: Arc<Slot<T>>) -> Self {
+        Self { slot }
+    }
+
+    /// The newest generation. Takes no lock and builds nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotBuilt`] if there is none yet, [`Error::Expired`] if it may no longer be served.
+    pub fn get(&self) -> Result<Frozen<T>> {
+        self.slot.get()
+    }
+
+    /// The name of the cache.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.slot.name()
+    }
+}
+
+impl<T: Content> Clone for Cache<T> {
+    fn clone(&self) -> Self {
+        let slot = Arc::clone(&self.slot);
+        Self { slot }
+    }
+}
+
+impl<T: Content> fmt::Debug for Cache<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cache").field(&self.name()).finish()
+    }
+}
+
+impl Inputs {
+    /// The newest generation of another cache of the same store, recorded by a digest of what it
+    /// holds: what was built from it is built anew when the newest one holds something else. Caches are refreshed in the order in
+    /// which they were added, so the other one comes first.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn cache<T: Content>(&mut self, cache: &Cache<T>) -> Result<Frozen<T>> {
+        let frozen = cache.get()?;
+        self.record_value(&value_name(cache.name()), frozen.content_digest());
+        Ok(frozen)
+    }
+}

@@ -1,0 +1,171 @@
+//! The files of caches in a directory.
+//!
+//! ```text
+//! NAME.floe    the newest generation that was saved
+//! NAME.inputs  what is known of its inputs since then: a region of the same name and number whose
+//!              value is the digest of the generation that it belongs to
+//! NAME.lock    locked by whoever builds; holds the highest number that was given to a generation
+//! writers      locked by whoever writes
+//! ```
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+
+use super::{Directory, failed};
+use crate::error::Error;
+use crate::frozen::{Content, Frozen};
+use crate::region::generation_told;
+
+/// How often a file is read that something else than its content keeps from being read.
+const ATTEMPTS: usize = 3;
+
+/// Which file of a cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Kept {
+    Generation,
+    Inputs,
+}
+
+/// What was found of a file.
+pub(in crate::store) enum Found<T: Content> {
+    Nothing,
+    /// The one that was known.
+    Known,
+    New(Frozen<T>, Identity),
+    /// What it is, or what it holds, cannot be used; its header may tell a number all the same.
+    Refused {
+        error: Error,
+        identity: Identity,
+        told: u64,
+    },
+    /// Nothing is known of what it holds.
+    Unread(Error),
+}
+
+/// Device, inode, size and time of a file.
+pub(in crate::store) type Identity = (u64, u64, u64, i64, i64);
+
+impl Directory {
+    pub(super) fn file(&self, kept: Kept, name: &str) -> PathBuf {
+        let ending = match kept {
+            Kept::Generation => "floe",
+            Kept::Inputs => "inputs",
+        };
+        self.path.join(format!("{name}.{ending}"))
+    }
+
+    /// What tells one file of a cache from another without opening it; none if there is none.
+    pub(in crate::store) fn identity(
+        &self,
+        kept: Kept,
+        name: &str,
+    ) -> io::Result<Option<Identity>> {
+        match std::fs::symlink_metadata(self.file(kept, name)) {
+            Ok(metadata) => Ok(Some(identity(&metadata))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Loads a file of a cache, unless it is the one that is known; never through a link. What
+    /// passes is tried again.
+    pub(in crate::store) fn load<T: Content>(
+        &self,
+        kept: Kept,
+        name: &str,
+        known: Option<Identity>,
+    ) -> Found<T> {
+        let mut attempts = std::iter::repeat_with(|| self.load_once(kept, name, known));
+        let mut attempts = attempts.by_ref().take(ATTEMPTS);
+        let mut last = None;
+        let read = attempts.find_map(|found| match found {
+            Found::Unread(error) => {
+                last = Some(error);
+                None
+            }
+            read => Some(read),
+        });
+        match (read, last) {
+            (Some(read), _) => read,
+            (None, Some(error)) => Found::Unread(error),
+            (None, None) => Found::Nothing,
+        }
+    }
+
+    fn load_once<T: Content>(&self, kept: Kept, name: &str, known: Option<Identity>) -> Found<T> {
+        let path = self.file(kept, name);
+        let found = match self.identity(kept, name) {
+            Ok(Some(found)) if Some(found) == known => return Found::Known,
+            Ok(Some(found)) => found,
+            Ok(None) => return Found::Nothing,
+            Err(error) => return Found::Unread(failed(&path, "inspect")(error)),
+        };
+        let refused = |error, identity, told| Found::Refused {
+            error,
+            identity,
+            told,
+        };
+        let (file, metadata) = match self.open_own(OpenOptions::new().read(true), &path) {
+            Ok(opened) => opened,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Nothing,
+            Err(error) if is_refusal(&error) => {
+                return refused(failed(&path, "open")(error), found, 0);
+            }
+            Err(error) => return Found::Unread(failed(&path, "open")(error)),
+        };
+        let found = identity(&metadata);
+        let told = generation_told(&file).unwrap_or(0);
+        match Frozen::<T>::load_opened(file, &path) {
+            Ok(frozen) if frozen.name() == name => Found::New(frozen, found),
+            Ok(frozen) => {
+                let got = frozen.name();
+                let reason = format!("expected a file of cache {name:?}, got one of {got:?}");
+                refused(failed(&path, "read")(io::Error::other(reason)), found, 0)
+            }
+            Err(error) if error.tells_of_content() => refused(error, found, told),
+            Err(error) => Found::Unread(error),
+        }
+    }
+
+    /// Opens a file that is neither a link nor somebody else's, nor one that others may write.
+    pub(super) fn open_own(
+        &self,
+        options: &mut OpenOptions,
+        path: &Path,
+    ) -> io::Result<(File, Metadata)> {
+        let file = options
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(path)?;
+        let metadata = file.metadata()?;
+        let own = metadata.uid() == nix::unistd::geteuid().as_raw();
+        let private = metadata.mode() & 0o077 == 0;
+        if metadata.is_file() && own && metadata.nlink() <= 1 && (private || self.has_no_modes()) {
+            return Ok((file, metadata));
+        }
+        Err(io::Error::other(
+            "expected a file of mode 0600 of this user with one name; remove it",
+        ))
+    }
+}
+
+/// Whether it is this crate, or the flag against links, that refused a file.
+fn is_refusal(error: &io::Error) -> bool {
+    match error.raw_os_error() {
+        None => error.kind() == io::ErrorKind::Other,
+        Some(errno) => matches!(errno, libc::ELOOP | libc::ENXIO),
+    }
+}
+
+pub(super) fn identity(metadata: &Metadata) -> Identity {
+    (
+        metadata.dev(),
+        metadata.ino(),
+        metadata.size(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+    )
+}

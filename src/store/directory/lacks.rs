@@ -1,0 +1,27 @@
+//! What the file system of a directory cannot do, and does not need to.
+
+use std::collections::BTreeMap;
+
+/// What a file system lacks, and whether that was told.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Lacks(BTreeMap<String, bool>);
+
+impl Lacks {
+    pub(super) fn note(&mut self, what: &str) {
+        self.0.entry(what.to_owned()).or_insert(false);
+    }
+
+    /// What was not told yet.
+    pub(in crate::store) fn tell(&mut self) -> Vec<String> {
+        let new = self.0.iter_mut().filter(|(_, told)| !**told);
+        let told = new.map(|(what, told)| {
+            *told = true;
+            what.clone()
+        });
+        told.collect()
+    }
+
+    pub(in crate::store) fn all(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+}
