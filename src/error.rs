@@ -498,7 +498,7 @@ pub enum Error {
     },
     /// Waiting for a worker failed.
     #[error(
-        "cannot wait for worker {worker} (process {pid}): {source}; check the limit on open files (ulimit -n)"
+        "cannot wait for worker {worker} (process {pid}): {source}; does a sandbox refuse waitid?"
     )]
     WaitWorker {
         /// The worker.

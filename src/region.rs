@@ -38,6 +38,17 @@ enum Bytes {
     Heap(AlignedVec<64>),
 }
 
+/// Maps a memory file from anywhere that has all four seals, no holes, and at least one byte.
+pub(crate) fn open_sealed(fd: OwnedFd) -> Result<impl AsRef<[u8]>> {
+    memfd::open(fd)
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
 impl Bytes {
     fn as_slice(&self) -> &[u8] {
         match self {

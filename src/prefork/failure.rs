@@ -30,6 +30,16 @@ pub enum Failure {
         /// Which step failed and why.
         reason: String,
     },
+    /// Its result is larger than the owner takes; see [`Pool::limit_answers`](super::Pool::limit_answers).
+    #[error(
+        "its result has {got} bytes, more than the {most} that are taken; see Pool::limit_answers"
+    )]
+    TooLarge {
+        /// The most that is taken, in bytes.
+        most: u64,
+        /// Bytes that there are.
+        got: u64,
+    },
     /// It is gone, and something else than the pool took note of how.
     #[error(
         "reaped by something else than its pool; do not ignore SIGCHLD, and wait for no process \

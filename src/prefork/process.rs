@@ -125,7 +125,7 @@ where
 }
 
 /// How the kernel says a process has ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// It exited with this code.
     Exited(i32),

@@ -9,6 +9,7 @@ use std::{
         fd::{AsFd, AsRawFd},
         unix::fs::MetadataExt,
     },
+    panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
 };
 
@@ -17,7 +18,8 @@ use libtest_mimic::{Arguments, Trial};
 use nix::{
     libc,
     poll::{PollFd, PollFlags, poll},
-    unistd::{Pid, pause},
+    sys::wait::{WaitStatus, waitpid},
+    unistd::{ForkResult, Pid, fork, pause},
 };
 
 macro_rules! trials {
@@ -104,6 +106,22 @@ impl Gate {
             "nobody opens the gate"
         );
         (&self.reader).read_exact(&mut [0]).unwrap();
+    }
+}
+
+/// Runs a closure in a process of its own, which ends with it; fails if it panics.
+#[allow(dead_code)]
+pub fn alone(run: impl FnOnce()) {
+    // SAFETY: the targets have one thread.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            let code = catch_unwind(AssertUnwindSafe(run)).is_err().into();
+            // SAFETY: the call ends the process at once; nothing relies on handlers at exit.
+            unsafe { libc::_exit(code) }
+        }
+        ForkResult::Parent { child } => {
+            assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
+        }
     }
 }
 
