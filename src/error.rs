@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use crate::format::{Part, SectionKind};
 use crate::memory::Unreadable;
 use crate::prefork::{Failure, Refusal};
@@ -27,8 +29,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The memory file of a region could not be created, sealed or mapped.
-    #[error("cannot {step} the memory file of cache {name:?}: {source}")]
+    /// The memory file of a region could not be created (`memfd_create`, `fchmod`), locked for one
+    /// builder or sealed (`fcntl`), or mapped (`mmap`).
+    #[error("cannot {step} the memory file of cache {name:?}: {source}{}", remedy(.source))]
     MemoryFile {
         /// The cache.
         name: String,
@@ -38,9 +41,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Writing into a region that is being frozen failed: memory or a file size limit is used up.
-    #[error(
-        "cannot write cache {name:?} into its memory file: {source}; is memory, or RLIMIT_FSIZE, used up?"
-    )]
+    #[error("cannot write cache {name:?} into its memory file: {source}{}", remedy(.source))]
     Write {
         /// The cache.
         name: String,
@@ -48,7 +49,10 @@ pub enum Error {
         source: io::Error,
     },
     /// The kernel did not take an advice. The region reads as before.
-    #[error("the kernel did not take the advice {advice:?} on cache {name:?}: {source}")]
+    #[error(
+        "the kernel did not take the advice {advice:?} (madvise) on cache {name:?}: {source}{}",
+        remedy(.source)
+    )]
     Advise {
         /// The cache.
         name: String,
@@ -131,8 +135,8 @@ pub enum Error {
         /// The seals that are not set.
         missing: String,
     },
-    /// A descriptor could not be asked for its seals or its size.
-    #[error("cannot inspect the descriptor: {source}")]
+    /// A descriptor could not be asked for its seals or its size (`fcntl`, `fstat`), or not be mapped.
+    #[error("cannot inspect the descriptor or map it (fcntl, fstat, mmap): {source}{}", remedy(.source))]
     Descriptor {
         /// The kernel's answer.
         source: io::Error,
@@ -376,9 +380,7 @@ pub enum Error {
     },
 
     /// The channel of a cache could not be opened, passed on, watched or published on.
-    #[error(
-        "the channel of cache {name:?} cannot {step}: {source}; check the limit on open files (ulimit -n)"
-    )]
+    #[error("the channel of cache {name:?} cannot {step}: {source}{}", remedy(.source))]
     Channel {
         /// The cache.
         name: String,
@@ -423,7 +425,7 @@ pub enum Error {
     #[error("the descriptor is not the control page of a cache")]
     NotControlPage,
     /// There is no memory for the counters of workers.
-    #[error("cannot make counters for {count} workers: {source}")]
+    #[error("cannot make counters for {count} workers (mmap): {source}{}", remedy(.source))]
     Counters {
         /// Workers asked for.
         count: usize,
@@ -497,9 +499,7 @@ pub enum Error {
         source: Refusal,
     },
     /// Waiting for a worker failed.
-    #[error(
-        "cannot wait for worker {worker} (process {pid}): {source}; does a sandbox refuse waitid?"
-    )]
+    #[error("cannot wait for worker {worker} (process {pid}, waitid): {source}{}", remedy(.source))]
     WaitWorker {
         /// The worker.
         worker: usize,
@@ -541,6 +541,22 @@ impl Error {
                 source: Box::new(refused),
             },
         }
+    }
+}
+
+/// What to do about a kernel that refuses, to stand behind what it said.
+pub(crate) fn remedy(refused: &io::Error) -> &'static str {
+    match refused.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EMFILE | Errno::ENFILE) => "; check the limit on open files (ulimit -n)",
+        Some(Errno::ENOMEM | Errno::ENOSPC | Errno::EDQUOT) => {
+            "; memory, or a limit of it, is used up (ulimit -v, memory.max, vm.max_map_count)"
+        }
+        Some(Errno::EFBIG) => "; check the limit on the size of files (ulimit -f)",
+        Some(Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EINVAL) => {
+            "; a sandbox refuses the call, or the kernel does not know it"
+        }
+        Some(Errno::EAGAIN) => "; check the limits on processes (ulimit -u, pids.max)",
+        _ => "",
     }
 }
 

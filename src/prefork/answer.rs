@@ -81,7 +81,8 @@ impl Letter {
     }
 
     /// Called in the worker, once it has its result or a panic's message instead.
-    pub(super) fn send<R: Answer>(&self, outcome: Result<R, String>) {
+    /// Whether the owner will learn what it was, or why it does not.
+    pub(super) fn send<R: Answer>(&self, outcome: Result<R, String>) -> bool {
         let sent = match outcome {
             Ok(result) => match rkyv::to_bytes::<rancor::Error>(&result) {
                 Ok(archive) => self.write(RESULT, &archive),
@@ -89,11 +90,12 @@ impl Letter {
             },
             Err(message) => self.write(PANIC, message.as_bytes()),
         };
-        if let Err(why) = sent {
-            // The reason goes where the first pages of the result went. If even those were refused,
-            // the worker leaves no answer, and its exit code alone is reported.
-            let _ = self.write(UNSENT, format!("cannot write it: {why}").as_bytes());
-        }
+        sent.or_else(|why| {
+            // The reason goes where the first pages of the result went.
+            self.write(UNSENT, format!("cannot write it: {why}").as_bytes())
+                .inspect_err(|_| eprintln!("floe: cannot hand back the result of a worker: {why}"))
+        })
+        .is_ok()
     }
 
     fn write(&self, tag: u64, payload: &[u8]) -> io::Result<()> {

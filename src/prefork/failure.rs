@@ -12,8 +12,9 @@ pub enum Failure {
         /// What the panic said; where it was is on the worker's stderr.
         message: String,
     },
-    /// It left no answer: something in its closure called `exit`.
-    #[error("exited with code {code} before its closure returned")]
+    /// It left no answer: something in its closure called `exit`; or, with code 102, it could write
+    /// none, and said why on its stderr.
+    #[error("exited with code {code} and left no result")]
     Exited {
         /// The code, 0 to 255.
         code: i32,
