@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::io::{Write, stdout};
 use std::panic::catch_unwind;
 use std::process::{Child, Command, Stdio};
 
@@ -33,7 +32,7 @@ pub fn run_paths(row: Option<usize>, errno: u32) {
             Ok(Err(error)) => format!("error: {error}"),
             Err(_) => "panicked".to_owned(),
         };
-        writeln!(stdout(), "{name}\t{}", outcome.escape_debug()).unwrap();
+        println!("{name}\t{}", outcome.escape_debug());
     }
 }
 

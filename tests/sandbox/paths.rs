@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::fs;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process;
 use std::time::Duration;
@@ -15,10 +14,12 @@ use floe::{
 };
 
 type Outcome = Result<(), Box<dyn Error>>;
+/// A path and what it is called.
+type Named = (&'static str, fn(&Path) -> Outcome);
 type Numbers = Map<String, u64>;
 
 /// Those that fork come before those that start threads. Each gets an empty folder of its own.
-pub const PATHS: [(&str, fn(&Path) -> Outcome); 14] = [
+pub const PATHS: [Named; 14] = [
     ("freeze", freeze),
     ("map", map),
     ("open", open),
@@ -194,8 +195,7 @@ fn broker(folder: &Path) -> Outcome {
     assert_eq!(floe::list(&path)?.len(), 1);
     let mut live = Live::<u64>::connect(&path, "number")?;
     assert_eq!(*live.try_get()?, 1);
-    let fetched: OwnedFd = floe::fetch(&path, "number")?.into();
-    drop(fetched);
+    drop(floe::fetch(&path, "number")?);
     broker.stop();
     Ok(())
 }
