@@ -9,6 +9,7 @@ mod sorted;
 mod validator;
 
 use rkyv::bytecheck::CheckBytes;
+use rkyv::primitive::FixedIsize;
 use rkyv::rancor::{BoxedError, Strategy};
 use rkyv::{Archive, Serialize};
 
@@ -16,13 +17,20 @@ use crate::schema::Schema;
 
 pub(crate) use collections::{Collections, Seen};
 pub use freezer::{Freezer, Interning};
-pub(crate) use layout::{GROUP, NodeLayout, WORD, Word};
+pub(crate) use layout::{GROUP, NodeLayout, WORD, Word, is_nan};
 pub(crate) use sink::{Scratch, Sink};
 pub use sorted::Sorted;
 pub use validator::Validator;
 
-/// Most that one whole value may take: relative pointers have 32 bits.
-pub(crate) const VALUE_LIMIT: u64 = (1 << 31) - 4096;
+/// Most that one whole value may take: relative pointers have 32 bits. Entries of a map, and interned
+/// values that they share, count on them.
+pub(crate) const VALUE_LIMIT: u64 = {
+    assert!(
+        FixedIsize::BITS >= 32,
+        "floe needs relative pointers of 32 bits: build it without rkyv's feature `pointer_width_16`"
+    );
+    (1 << 31) - 4096
+};
 
 /// The serialiser that values are frozen with.
 pub type FreezeStrategy<'a> = Strategy<Freezer<'a>, BoxedError>;

@@ -12,6 +12,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 pub use advice::Advice;
 pub use bytes::bytes;
 pub use failure::Failure;
@@ -37,8 +39,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The memory file of a region could not be created, sealed or mapped.
-    #[error("cannot {step} the memory file of cache {name:?}: {source}")]
+    /// The memory file of a region could not be created (`memfd_create`, `fchmod`), locked for one
+    /// builder or sealed (`fcntl`), or mapped (`mmap`).
+    #[error("cannot {step} the memory file of cache {name:?}: {source}{}", remedy(.source))]
     MemoryFile {
         /// The cache.
         name: String,
@@ -48,9 +51,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Writing into a region that is being frozen failed: memory or a file size limit is used up.
-    #[error(
-        "cannot write cache {name:?} into its memory file: {source}; is memory, or RLIMIT_FSIZE, used up?"
-    )]
+    #[error("cannot write cache {name:?} into its memory file: {source}{}", remedy(.source))]
     Write {
         /// The cache.
         name: String,
@@ -58,7 +59,10 @@ pub enum Error {
         source: io::Error,
     },
     /// The kernel did not take an advice. The region reads as before.
-    #[error("the kernel did not take the advice {advice:?} on cache {name:?}: {source}")]
+    #[error(
+        "the kernel did not take the advice {advice:?} (madvise) on cache {name:?}: {source}{}",
+        remedy(.source)
+    )]
     Advise {
         /// The cache.
         name: String,
@@ -141,8 +145,8 @@ pub enum Error {
         /// The seals that are not set.
         missing: String,
     },
-    /// A descriptor could not be asked for its seals or its size.
-    #[error("cannot inspect the descriptor: {source}")]
+    /// A descriptor could not be asked for its seals or its size (`fcntl`, `fstat`), or not be mapped.
+    #[error("cannot inspect the descriptor or map it (fcntl, fstat, mmap): {source}{}", remedy(.source))]
     Descriptor {
         /// The kernel's answer.
         source: io::Error,
@@ -386,9 +390,7 @@ pub enum Error {
     },
 
     /// The channel of a cache could not be opened, passed on, watched or published on.
-    #[error(
-        "the channel of cache {name:?} cannot {step}: {source}; check the limit on open files (ulimit -n)"
-    )]
+    #[error("the channel of cache {name:?} cannot {step}: {source}{}", remedy(.source))]
     Channel {
         /// The cache.
         name: String,
@@ -433,7 +435,7 @@ pub enum Error {
     #[error("the descriptor is not the control page of a cache")]
     NotControlPage,
     /// There is no memory for the counters of workers.
-    #[error("cannot make counters for {count} workers: {source}")]
+    #[error("cannot make counters for {count} workers (mmap): {source}{}", remedy(.source))]
     Counters {
         /// Workers asked for.
         count: usize,
@@ -507,9 +509,7 @@ pub enum Error {
         source: Refusal,
     },
     /// Waiting for a worker failed.
-    #[error(
-        "cannot wait for worker {worker} (process {pid}): {source}; check the limit on open files (ulimit -n)"
-    )]
+    #[error("cannot wait for worker {worker} (process {pid}, waitid): {source}{}", remedy(.source))]
     WaitWorker {
         /// The worker.
         worker: usize,
@@ -565,6 +565,22 @@ impl Error {
                 source: Box::new(refused),
             },
         }
+    }
+}
+
+/// What to do about a kernel that refuses, to stand behind what it said.
+pub(crate) fn remedy(refused: &io::Error) -> &'static str {
+    match refused.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EMFILE | Errno::ENFILE) => "; check the limit on open files (ulimit -n)",
+        Some(Errno::ENOMEM | Errno::ENOSPC | Errno::EDQUOT) => {
+            "; memory, or a limit of it, is used up (ulimit -v, memory.max, vm.max_map_count)"
+        }
+        Some(Errno::EFBIG) => "; check the limit on the size of files (ulimit -f)",
+        Some(Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EINVAL) => {
+            "; a sandbox refuses the call, or the kernel does not know it"
+        }
+        Some(Errno::EAGAIN) => "; check the limits on processes (ulimit -u, pids.max)",
+        _ => "",
     }
 }
 

@@ -19,8 +19,11 @@
 //! * The owner's death by anything else leaves the workers running: they read what they have.
 //!
 //! # Limits
-//! Results are only kept for an owner that does not ignore `SIGCHLD` and leaves the reaping of
-//! workers to the pool; otherwise a worker that gave no result is reported as [`Failure::Lost`].
+//! * An owner may ignore `SIGCHLD`, set `SA_NOCLDWAIT` or reap all children that there are: results
+//!   arrive all the same. Only how a worker ended that gave none is then not known: it is reported
+//!   as [`Failure::Lost`].
+//! * A worker decides what its answer says, and how long it is. Only memory that is really there is
+//!   read, up to a limit that [`Pool::limit_answers`] sets.
 
 mod answer;
 mod pool;
@@ -29,7 +32,7 @@ mod relay;
 mod threads;
 
 pub use crate::error::{Failure, Refusal};
-pub use answer::Answer;
+pub use answer::{Answer, MOST_ANSWER};
 pub use pool::{Exit, GRACE, Pool};
 pub use process::{spawn, spawn_multithreaded};
 pub use relay::MOST_WORKERS;

@@ -10,6 +10,9 @@
 mod collections;
 mod compounds;
 mod description;
+#[cfg(feature = "uuid-1")]
+mod external;
+mod niches;
 mod pointers;
 mod scalars;
 #[cfg(test)]
@@ -86,6 +89,13 @@ pub use description::{Description, Field, FieldStyle, NoneMark, Shape, Type, Typ
 ///
 /// Numbers have a `Schema` in rkyv's own byte order and alignment, as all fields of plain number
 /// types are archived, and hash tables with rkyv's own hasher.
+///
+/// Types of other crates that rkyv archives behind its features have a `Schema` too: what archives as
+/// a vector, a string or a shared pointer (`arrayvec-0_7`, `bytes-1`, `hashbrown-0_14` to `0_17`,
+/// `smallvec-1`, `smol_str-0_2` and `0_3`, `thin-vec-0_2`, `tinyvec-1`, `triomphe-0_1`), `IndexMap` and
+/// `IndexSet` (`indexmap-2`), and `Uuid` (`uuid-1`, a feature of this crate as well). Options under
+/// `NicheInto` and `DefaultNiche` have one for the niches that rkyv brings. Atomics have none: bytes
+/// that change cannot be shared.
 ///
 /// Generic types work. A field under rkyv's `omit_bounds` gets no bound here either, so types may
 /// contain themselves.

@@ -1,10 +1,12 @@
 //! What rkyv's own checks of hash tables and B-trees leave open.
 //!
-//! The lookups and iterators of rkyv 0.8.18 rely on three properties that its checks do not look
-//! at. Without them they read keys and values that nobody checked, which is undefined behaviour:
+//! The lookups and iterators of rkyv 0.8.18 rely on four properties that its checks do not look
+//! at. Without them they panic, or read keys and values that nobody checked, which is undefined
+//! behaviour:
 //!
 //! - the control bytes behind the capacity of a hash table repeat its first ones, so that they
 //!   lead to no empty slot;
+//! - the table of an index map holds positions below the number of its entries;
 //! - a leaf of a B-tree has an entry;
 //! - an inner node of a B-tree has a first child.
 //!
@@ -13,7 +15,7 @@
 
 use std::collections::HashSet;
 
-use super::layout::{GROUP, NodeLayout, WORD, Word};
+use super::layout::{GROUP, NodeLayout, WORD, Word, is_nan};
 use crate::schema::{Description, Field, NoneMark, Shape, Type, TypeIndex};
 
 /// Checks the collections in values that rkyv's checks have accepted.
@@ -34,6 +36,8 @@ pub(crate) type Seen = HashSet<(usize, TypeIndex)>;
 pub(crate) enum Refusal {
     #[error("the hash table at offset {at} has a control byte that leads to an empty slot")]
     Control { at: usize },
+    #[error("the index map at offset {at} has a position that leads to no entry")]
+    Position { at: usize },
     #[error("a B-tree has a leaf without entries, at offset {at}")]
     EmptyLeaf { at: usize },
     #[error("a B-tree has an inner node without a first child, at offset {at}")]
@@ -110,6 +114,11 @@ impl<'a> Collections<'a> {
                 self.node((*key, *value), &layout, self.target(at))
             }
             Shape::HashMap { entry } => self.table(*entry, at),
+            Shape::IndexMap { entry } => {
+                self.positions(at)?;
+                let entries = self.target(at + 3 * WORD);
+                self.items(*entry, entries, self.length(at + WORD))
+            }
             Shape::Map {
                 key,
                 value,
@@ -143,21 +152,42 @@ impl<'a> Collections<'a> {
     }
 
     fn table(&mut self, entry: TypeIndex, at: usize) -> Result<(), Refusal> {
-        let (length, capacity) = (self.length(at + WORD), self.length(at + 2 * WORD));
+        let size = self.type_of(entry).size;
+        self.slots(at, size)?
+            .try_for_each(|slot| self.value(entry, slot))
+    }
+
+    /// Checks that the table of an index map leads to entries only.
+    fn positions(&self, at: usize) -> Result<(), Refusal> {
+        let length = self.length(at + WORD);
+        match self.slots(at, WORD)?.all(|slot| self.length(slot) < length) {
+            true => Ok(()),
+            false => Err(Refusal::Position { at }),
+        }
+    }
+
+    /// Where the slots in use of a hash table are, whose control bytes are checked.
+    fn slots(
+        &self,
+        at: usize,
+        size: usize,
+    ) -> Result<impl Iterator<Item = usize> + use<'a>, Refusal> {
+        let (length, mut capacity) = (self.length(at + WORD), self.length(at + 2 * WORD));
         if length == 0 {
-            return Ok(());
+            capacity = 0;
         }
         let start = self.target(at);
-        let count = capacity.next_multiple_of(GROUP) + GROUP - 1;
+        let count = match capacity {
+            0 => 0,
+            _ => capacity.next_multiple_of(GROUP) + GROUP - 1,
+        };
         let archive = self.archive;
-        let is_full = |number: usize| archive[start + number] & 0x80 == 0;
+        let is_full = move |number: usize| archive[start + number] & 0x80 == 0;
         if (capacity..count).any(|number| is_full(number) && !is_full(number % capacity)) {
             return Err(Refusal::Control { at });
         }
-        let size = self.type_of(entry).size;
-        (0..capacity)
-            .filter(|slot| is_full(*slot))
-            .try_for_each(|slot| self.value(entry, start - (slot + 1) * size))
+        let full = (0..capacity).filter(move |slot| is_full(*slot));
+        Ok(full.map(move |slot| start - (slot + 1) * size))
     }
 
     fn node(
@@ -197,6 +227,8 @@ impl<'a> Collections<'a> {
             NoneMark::Tag => self.archive[at] == 0,
             NoneMark::Zero => self.archive[at..at + size].iter().all(|&byte| byte == 0),
             NoneMark::Nowhere => self.is_nowhere(at),
+            NoneMark::AboveOne => self.archive[at] > 1,
+            NoneMark::Nan => is_nan(&self.archive[at..at + size]),
         }
     }
 
@@ -242,7 +274,7 @@ fn leads_to_collection(shape: &Shape, concerned: &[bool]) -> bool {
     let leads = |index: &TypeIndex| concerned[index.0 as usize];
     let any = |fields: &[Field]| fields.iter().any(|field| leads(&field.type_index));
     match shape {
-        Shape::BTreeMap { .. } | Shape::HashMap { .. } => true,
+        Shape::BTreeMap { .. } | Shape::HashMap { .. } | Shape::IndexMap { .. } => true,
         Shape::Array { item, .. } | Shape::Slice { item } | Shape::Vec { item } => leads(item),
         Shape::Option { some, .. } => leads(some),
         Shape::Box { target } | Shape::Shared { target } | Shape::Interned { target } => {

@@ -55,6 +55,21 @@ impl Word {
     }
 }
 
+/// Whether the bytes of a number stand for none.
+pub(crate) fn is_nan(bytes: &[u8]) -> bool {
+    let mut number = [0; 8];
+    let number = &mut number[..bytes.len().min(8)];
+    number.copy_from_slice(&bytes[..number.len()]);
+    if byte_order() == BIG_ENDIAN {
+        number.reverse();
+    }
+    match *number {
+        [a, b, c, d] => f32::from_le_bytes([a, b, c, d]).is_nan(),
+        [a, b, c, d, e, f, g, h] => f64::from_le_bytes([a, b, c, d, e, f, g, h]).is_nan(),
+        _ => false,
+    }
+}
+
 /// The parts of a B-tree's node, as offsets from its start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NodeLayout {

@@ -10,6 +10,14 @@ pub enum Advice {
     HugePages,
     /// The region will be read soon (`MADV_WILLNEED`).
     WillNeed,
+    /// Leave the region out of core dumps of this process and of the children that it forks from now
+    /// on (`MADV_DONTDUMP`): cores then show neither its size nor its content. Unless advised so,
+    /// regions are in cores, as all shared memory without a name in the file system is where bit 1 of
+    /// `/proc/PID/coredump_filter` is set, which is the default: each core of each worker has a copy of
+    /// every region that it maps. Costs nothing.
+    NoDump,
+    /// Put the region into core dumps again (`MADV_DODUMP`).
+    Dump,
     /// Map all pages now (`MADV_POPULATE_READ`, Linux 5.14), so that reading takes no faults in this
     /// process. Children inherit no mapped pages of shared memory: each populates for itself.
     Populate,

@@ -12,8 +12,9 @@ pub enum Failure {
         /// What the panic said; where it was is on the worker's stderr.
         message: String,
     },
-    /// It left no answer: something in its closure called `exit`.
-    #[error("exited with code {code} before its closure returned")]
+    /// It left no answer: something in its closure called `exit`; or, with code 102, it could write
+    /// none, and said why on its stderr.
+    #[error("exited with code {code} and left no result")]
     Exited {
         /// The code, 0 to 255.
         code: i32,
@@ -29,6 +30,16 @@ pub enum Failure {
     Unreadable {
         /// Which step failed and why.
         reason: String,
+    },
+    /// Its result is larger than the owner takes; see [`Pool::limit_answers`](super::Pool::limit_answers).
+    #[error(
+        "its result has {got} bytes, more than the {most} that are taken; see Pool::limit_answers"
+    )]
+    TooLarge {
+        /// The most that is taken, in bytes.
+        most: u64,
+        /// Bytes that there are.
+        got: u64,
     },
     /// It is gone, and something else than the pool took note of how.
     #[error(

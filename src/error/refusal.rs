@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::error::remedy;
+
 /// Why a process could not fork the workers that it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -17,7 +19,10 @@ pub enum Refusal {
         threads: usize,
     },
     /// The threads of the process could not be counted.
-    #[error("cannot count the threads of this process in /proc/self/task: {0}; is /proc mounted?")]
+    #[error(
+        "cannot count the threads of this process in /proc/self/task: {0}; is /proc mounted, and may \
+         it be read (openat, getdents64)? The unsafe prefork::spawn_multithreaded does not count"
+    )]
     CountThreads(#[source] io::Error),
     /// More workers were asked for than there are places left in the process.
     #[error(
@@ -31,12 +36,14 @@ pub enum Refusal {
         most: usize,
     },
     /// The disposition of `SIGTERM` could not be read, set or blocked.
-    #[error("cannot prepare the handling of SIGTERM: {0}")]
+    #[error(
+        "cannot prepare the handling of SIGTERM (sigaction, sigprocmask): {0}; does a sandbox refuse it?"
+    )]
     Disposition(#[source] io::Error),
     /// The memory in which a worker hands back its result could not be made.
     #[error(
-        "cannot create the memfd for the result of worker {worker}: {source}; check the limit on \
-         open files (ulimit -n)"
+        "cannot create the memfd for the result of worker {worker} (memfd_create, fchmod): \
+         {source}{}", remedy(.source)
     )]
     AnswerMemory {
         /// The worker, which is also how many were started before it.
@@ -45,9 +52,7 @@ pub enum Refusal {
         source: io::Error,
     },
     /// The kernel forked no more.
-    #[error(
-        "worker {worker}: {source}; check the limits on processes (ulimit -u, pids.max) and on memory"
-    )]
+    #[error("worker {worker} (fork): {source}{}", remedy(.source))]
     Kernel {
         /// The worker, which is also how many were started before it.
         worker: usize,

@@ -76,7 +76,7 @@ impl Part {
     ///
     /// # Errors
     /// [`Error::PartTaken`] if another builder was made from this part, in any process;
-    /// [`Error::Write`].
+    /// [`Error::MemoryFile`], [`Error::Write`].
     pub fn builder<K: MapKey, V: Value>(&self) -> Result<MapBuilder<K, V>> {
         if self.taken.swap(true, Ordering::Relaxed) {
             return Err(self.taken_error());
@@ -92,8 +92,9 @@ impl Part {
     /// Makes this process the only writer. The lock keeps other processes out until the builder has
     /// written the space of the header; after that, the length of the file does.
     fn claim(&self) -> Result<File> {
-        let failed = |source: io::Error| Error::Write {
+        let failed = |source: io::Error| Error::MemoryFile {
             name: self.label.name.clone(),
+            step: "lock",
             source,
         };
         let lock = libc::flock {

@@ -3,12 +3,7 @@
 //! The worker writes the payload from byte 16 on, then the header `[tag u64][length u64]` in
 //! native byte order. A header that was never written reads as tag 0, or as nothing at all.
 
-use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    num::NonZeroUsize,
-    os::unix::fs::FileExt,
-};
+use std::{fmt, fs::File, io, num::NonZeroUsize, os::unix::fs::FileExt};
 
 use rkyv::{
     Archive, Deserialize, Serialize,
@@ -24,6 +19,7 @@ use rkyv::{
 };
 
 use super::Failure;
+use crate::region;
 use crate::sys::memfd;
 
 const HEADER: u64 = 16;
@@ -34,6 +30,13 @@ const RESULT: u64 = 1;
 const PANIC: u64 = 2;
 /// The payload tells why the result could not be sent.
 const UNSENT: u64 = 3;
+
+/// The most bytes of an archive in which relative pointers of 32 bits lead everywhere: what
+/// [`Pool::limit_answers`](super::Pool::limit_answers) allows at first.
+pub const MOST_ANSWER: u64 = 1 << 31;
+
+/// Longer messages are cut.
+const MOST_TEXT: usize = 64 << 10;
 
 /// Deeper nesting could overflow the stack of the process that reads the answer.
 const MOST_NESTED: NonZeroUsize = NonZeroUsize::new(128).unwrap();
@@ -79,7 +82,8 @@ impl Letter {
     }
 
     /// Called in the worker, once it has its result or a panic's message instead.
-    pub(super) fn send<R: Answer>(&self, outcome: Result<R, String>) {
+    /// Whether the owner will learn what it was, or why it does not.
+    pub(super) fn send<R: Answer>(&self, outcome: Result<R, String>) -> bool {
         let sent = match outcome {
             Ok(result) => match rkyv::to_bytes::<rancor::Error>(&result) {
                 Ok(archive) => self.write(RESULT, &archive),
@@ -87,11 +91,12 @@ impl Letter {
             },
             Err(message) => self.write(PANIC, message.as_bytes()),
         };
-        if let Err(why) = sent {
-            // The reason goes where the first pages of the result went. If even those were refused,
-            // the worker leaves no answer, and its exit code alone is reported.
-            let _ = self.write(UNSENT, format!("cannot write it: {why}").as_bytes());
-        }
+        sent.or_else(|why| {
+            // The reason goes where the first pages of the result went.
+            self.write(UNSENT, format!("cannot write it: {why}").as_bytes())
+                .inspect_err(|_| eprintln!("floe: cannot hand back the result of a worker: {why}"))
+        })
+        .is_ok()
     }
 
     fn write(&self, tag: u64, payload: &[u8]) -> io::Result<()> {
@@ -104,46 +109,57 @@ impl Letter {
 
     /// Called in the owner, once the worker is gone; `None` when it left no answer.
     ///
-    /// Processes that the worker has left behind may still hold this memory, so it is copied
-    /// before it is validated.
-    pub(super) fn read<R: Answer>(mut self) -> Option<Result<R, Failure>> {
-        let (tag, payload) = match self.copy() {
-            Ok(copied) => copied?,
-            Err(why) => {
-                let reason = format!("cannot read it: {why}");
-                return Some(Err(Failure::Unreadable { reason }));
-            }
+    /// Processes that the worker has left behind may still hold this memory, so it is sealed before
+    /// it is looked at. No number in it is believed: what is read are bytes that are there.
+    pub(super) fn read<R: Answer>(self, most: u64) -> Option<Result<R, Failure>> {
+        let sealed = match self.seal(most) {
+            Ok(sealed) => sealed?,
+            Err(failure) => return Some(Err(failure)),
         };
-        let text = || String::from_utf8_lossy(&payload).into_owned();
+        let (header, payload) = sealed.as_ref().split_at(HEADER as usize);
+        let (words, _) = header.as_chunks();
+        let [tag, length] = [words[0], words[1]].map(u64::from_ne_bytes);
+        let got = payload.len() as u64;
         Some(match tag {
-            RESULT => validate(&payload),
-            PANIC => Err(Failure::Panicked { message: text() }),
-            UNSENT => Err(Failure::Unreadable { reason: text() }),
-            _ => Err(Failure::Unreadable {
-                reason: format!("expected tag 1, 2 or 3, got {tag}"),
+            0 => return None,
+            _ if got < length => Err(unreadable(format!(
+                "expected {length} bytes, got {got}; it is cut short"
+            ))),
+            // Behind an answer may stand what an earlier, longer one has left.
+            RESULT => validate(&payload[..length as usize]),
+            PANIC => Err(Failure::Panicked {
+                message: text(payload, length),
             }),
+            UNSENT => Err(unreadable(text(payload, length))),
+            _ => Err(unreadable(format!("expected tag 1, 2 or 3, got {tag}"))),
         })
     }
 
-    fn copy(&mut self) -> io::Result<Option<(u64, AlignedVec)>> {
-        let written = self.0.metadata()?.len();
+    /// Maps the memory, with all seals; `None` if there is not so much as a header.
+    fn seal(self, most: u64) -> Result<Option<impl AsRef<[u8]>>, Failure> {
+        let cannot = |why: &dyn fmt::Display| unreadable(format!("cannot read it: {why}"));
+        let written = self.0.metadata().map_err(|why| cannot(&why))?.len();
         if written < HEADER {
             return Ok(None);
         }
-        let mut header = [[0; 8]; 2];
-        self.0.read_exact_at(header.as_flattened_mut(), 0)?;
-        let [tag, length] = header.map(u64::from_ne_bytes);
-        if tag == 0 {
-            return Ok(None);
+        // Where the worker has sealed it, this may be refused: what counts is what is there then.
+        let _ = memfd::seal(&self.0);
+        let sealed = region::open_sealed(self.0.into()).map_err(|why| cannot(&why))?;
+        match sealed.as_ref().len() as u64 - HEADER {
+            got if got > most => Err(Failure::TooLarge { most, got }),
+            _ => Ok(Some(sealed)),
         }
-        let mut payload = AlignedVec::new();
-        self.0.seek(SeekFrom::Start(HEADER))?;
-        payload.extend_from_reader(&mut self.0.by_ref().take(length))?;
-        if payload.len() as u64 != length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(Some((tag, payload)))
     }
+}
+
+fn unreadable(reason: String) -> Failure {
+    Failure::Unreadable { reason }
+}
+
+/// The start of a message of so many bytes.
+fn text(payload: &[u8], length: u64) -> String {
+    let length = payload.len().min(length as usize).min(MOST_TEXT);
+    String::from_utf8_lossy(&payload[..length]).into_owned()
 }
 
 fn validate<R: Answer>(archive: &[u8]) -> Result<R, Failure> {

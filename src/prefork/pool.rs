@@ -16,7 +16,7 @@ use nix::{
 
 use super::{
     Answer, Failure, Refusal,
-    answer::Letter,
+    answer::{Letter, MOST_ANSWER},
     process::{End, Look, end_of, watch},
     relay::{Places, dismiss},
 };
@@ -24,6 +24,9 @@ use crate::error::Error;
 
 /// How long workers have between `SIGTERM` and `SIGKILL` when their pool ends them.
 pub const GRACE: Duration = Duration::from_secs(1);
+
+/// How often workers are looked at that the kernel cannot watch.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Workers that run. Dropping it ends and reaps them all; see [`Pool::terminate`].
 ///
@@ -34,6 +37,8 @@ pub const GRACE: Duration = Duration::from_secs(1);
 pub struct Pool<R> {
     /// Those that have not been waited for, in order.
     workers: Vec<Running>,
+    /// Bytes that an answer may have.
+    most: u64,
     /// Dropped after the workers are gone, which is when `drop` returns.
     places: Places,
     result: PhantomData<fn() -> R>,
@@ -56,6 +61,15 @@ impl<R> Pool<R> {
     /// They stay theirs until then, also of a worker that has ended: none is reused meanwhile.
     pub fn pids(&self) -> Vec<u32> {
         self.workers.iter().map(Running::id).collect()
+    }
+
+    /// Takes no results larger than `most` bytes in archived form, instead of [`MOST_ANSWER`]: for
+    /// workers that are not trusted. What is read becomes memory of this process.
+    ///
+    /// A larger one is [`Failure::TooLarge`].
+    pub fn limit_answers(mut self, most: u64) -> Self {
+        self.most = most;
+        self
     }
 }
 
@@ -91,11 +105,12 @@ impl<R: Answer> Pool<R> {
 
     /// Waits for the next worker to end; `None` when all have been waited for.
     ///
-    /// Needs a descriptor for each worker that is left, while it waits.
+    /// Uses a descriptor for each worker that is left, while it waits. Where there are not so many,
+    /// or the kernel has no such descriptors (before Linux 5.3), it looks a hundred times a second.
     ///
     /// # Errors
     /// [`Error::NotOwner`] in another process than that which spawned the workers.
-    /// [`Error::WaitWorker`] should the kernel refuse, such as for want of descriptors.
+    /// [`Error::WaitWorker`] should the kernel refuse.
     pub fn wait_one(&mut self) -> Result<Option<Exit<R>>, Error> {
         self.places.check_owner()?;
         if self.workers.is_empty() {
@@ -127,7 +142,7 @@ impl<R: Answer> Pool<R> {
         Ok(Exit {
             worker: worker.index,
             pid: worker.id(),
-            result: worker.letter.read().unwrap_or(Err(match end {
+            result: worker.letter.read(self.most).unwrap_or(Err(match end {
                 Some(End::Exited(code)) => Failure::Exited { code },
                 Some(End::Killed(signal)) => Failure::Killed { signal },
                 None => Failure::Lost,
@@ -169,6 +184,7 @@ impl<R> Pool<R> {
         let places = Places::reserve(count)?;
         Ok(Self {
             workers: Vec::with_capacity(count),
+            most: MOST_ANSWER,
             places,
             result: PhantomData,
         })
@@ -190,11 +206,32 @@ impl<R> Pool<R> {
 
     /// The position of a worker that has ended, all of which go on at first.
     fn first_to_end(&self) -> Result<usize, Error> {
-        let watched = self
-            .workers
-            .iter()
-            .map(|worker| watch(worker.pid).map_err(|source| worker.refused(source)));
-        let watched: Vec<OwnedFd> = watched.collect::<Result<_, _>>()?;
+        if let Ok(ended) = self.watch() {
+            return Ok(ended);
+        }
+        loop {
+            for (position, worker) in self.workers.iter().enumerate() {
+                match end_of(worker.pid, Look::Now) {
+                    Ok(None) => {}
+                    Ok(Some(_)) | Err(Errno::ECHILD) => return Ok(position),
+                    Err(source) => return Err(worker.refused(source)),
+                }
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Sleeps until a worker has ended, if the kernel lets its processes be watched.
+    fn watch(&self) -> nix::Result<usize> {
+        let mut watched: Vec<OwnedFd> = Vec::with_capacity(self.workers.len());
+        for (position, worker) in self.workers.iter().enumerate() {
+            match watch(worker.pid) {
+                Ok(descriptor) => watched.push(descriptor),
+                // It has just ended, and the host lets nobody wait for it.
+                Err(Errno::ESRCH) => return Ok(position),
+                Err(errno) => return Err(errno),
+            }
+        }
         let mut polled: Vec<PollFd> = watched
             .iter()
             .map(|watched| PollFd::new(watched.as_fd(), PollFlags::POLLIN))
@@ -202,7 +239,7 @@ impl<R> Pool<R> {
         loop {
             match poll(&mut polled, PollTimeout::NONE) {
                 Ok(_) | Err(Errno::EINTR) => {}
-                Err(source) => return Err(self.workers[0].refused(source)),
+                Err(errno) => return Err(errno),
             }
             if let Some(ended) = polled.iter().position(|one| one.any() == Some(true)) {
                 return Ok(ended);
@@ -230,8 +267,13 @@ impl Running {
         self.pid.as_raw().unsigned_abs()
     }
 
+    /// Whether it has not ended, as far as the kernel tells: a worker is signalled rather in vain
+    /// than not at all.
     fn goes_on(&self) -> bool {
-        matches!(end_of(self.pid, Look::Now), Ok(None))
+        match end_of(self.pid, Look::Now) {
+            Ok(end) => end.is_none(),
+            Err(errno) => errno != Errno::ECHILD,
+        }
     }
 
     /// Waits for the worker and reaps it; `None` if somebody else has.

@@ -103,6 +103,9 @@ where
     Ok(pool)
 }
 
+/// The exit code of a worker whose result could not be written.
+const UNSENT: i32 = 102;
+
 /// The life of a worker. It never returns into the frames that it has inherited.
 fn run<F, R>(worker: Worker, work: F, letter: &Letter) -> !
 where
@@ -112,7 +115,8 @@ where
     // What a panic has left broken cannot be seen: this process ends, and all that leaves it is
     // the message.
     let code = match catch(|| letter.send(Ok(work(worker)))) {
-        Ok(()) => 0,
+        Ok(true) => 0,
+        Ok(false) => UNSENT,
         Err(message) => {
             letter.send::<R>(Err(message));
             101
@@ -125,7 +129,7 @@ where
 }
 
 /// How the kernel says a process has ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// It exited with this code.
     Exited(i32),

@@ -19,7 +19,10 @@ use nix::{
     unistd::{Pid, getpid},
 };
 
-use super::Refusal;
+use super::{
+    Refusal,
+    process::{Look, end_of},
+};
 use crate::{error::Error, sys::owner::Owner};
 
 /// The most workers that one process can have at a time, in all its pools together.
@@ -197,13 +200,20 @@ extern "C" fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         for place in &WORKERS {
             let worker = place.load(SeqCst);
             if worker > 0 {
-                let _ = kill(Pid::from_raw(worker), Signal::SIGTERM);
+                pass_to(Pid::from_raw(worker));
             }
         }
         WALKING.fetch_sub(1, SeqCst);
     }
     Errno::set_raw(errno);
     go_on(signal, info, context);
+}
+
+/// A host that reaps all children frees their numbers: who has one then is no child of this process.
+fn pass_to(worker: Pid) {
+    if end_of(worker, Look::Now) != Err(Errno::ECHILD) {
+        let _ = kill(worker, Signal::SIGTERM);
+    }
 }
 
 /// Does what the previous disposition says. It is not `SIG_IGN`: nothing is installed over that.
@@ -251,6 +261,6 @@ fn disposition() -> nix::Result<libc::sigaction> {
 /// `action` must be [`pass_on`] or a disposition that was in force in this process.
 fn set_disposition(action: &libc::sigaction) -> nix::Result<()> {
     // SAFETY: both callers keep to the rule above. `pass_on` calls only what is async-signal-safe
-    // (atomics, getpid, kill, raise, signal) and the handler before it.
+    // (atomics, getpid, waitid, kill, raise, signal) and the handler before it.
     Errno::result(unsafe { libc::sigaction(libc::SIGTERM, action, ptr::null_mut()) }).map(drop)
 }

@@ -7,7 +7,7 @@ use rkyv::{
     collections::{
         btree_map::ArchivedBTreeMap,
         btree_set::ArchivedBTreeSet,
-        swiss_table::{ArchivedHashMap, ArchivedHashSet},
+        swiss_table::{ArchivedHashMap, ArchivedHashSet, ArchivedIndexMap, ArchivedIndexSet},
         util::Entry,
     },
     vec::ArchivedVec,
@@ -89,6 +89,26 @@ unsafe impl<K: Schema> Schema for ArchivedHashSet<K> {
         let entry = Entry::<K, ()>::describe(types);
         let arguments = [K::describe(types)];
         types.define_generic::<Self>("HashSet", &arguments, Shape::HashMap { entry })
+    }
+}
+
+// SAFETY: rkyv makes this repr(C): a table of positions, then a relative pointer to the entries; a
+// test reads such bytes by the shape alone. `Entry` keeps the contract for keys and values. Only
+// rkyv's own hasher is accepted.
+unsafe impl<K: Schema, V: Schema> Schema for ArchivedIndexMap<K, V> {
+    fn describe(types: &mut Types) -> TypeIndex {
+        let entry = Entry::<K, V>::describe(types);
+        let arguments = [K::describe(types), V::describe(types)];
+        types.define_generic::<Self>("IndexMap", &arguments, Shape::IndexMap { entry })
+    }
+}
+
+// SAFETY: as for the map from `K` to `()`, of which this is a transparent wrapper.
+unsafe impl<K: Schema> Schema for ArchivedIndexSet<K> {
+    fn describe(types: &mut Types) -> TypeIndex {
+        let entry = Entry::<K, ()>::describe(types);
+        let arguments = [K::describe(types)];
+        types.define_generic::<Self>("IndexSet", &arguments, Shape::IndexMap { entry })
     }
 }
 

@@ -194,6 +194,12 @@ pub enum Shape {
         /// The type of a slot: a struct of `key` and `value`; the value is `()` in sets.
         entry: TypeIndex,
     },
+    /// As [`Shape::HashMap`], with slots that are the positions of entries as numbers as wide as a
+    /// pointer; behind it, a relative pointer to the entries, one after the other, in their order.
+    IndexMap {
+        /// The type of an entry: a struct of `key` and `value`; the value is `()` in sets.
+        entry: TypeIndex,
+    },
     /// This library's frozen keyed map. Its root holds no entries: they are found through the index
     /// section.
     Map {
@@ -266,4 +272,8 @@ pub enum NoneMark {
     Zero,
     /// The relative pointer at offset 0 points nowhere.
     Nowhere,
+    /// The byte at offset 0, which is 0 or 1 in a value, is above 1.
+    AboveOne,
+    /// The number is none: an IEEE 754 NaN.
+    Nan,
 }

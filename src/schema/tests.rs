@@ -1,6 +1,9 @@
 //! Each test names the promise it holds.
 
+#[cfg(feature = "uuid-1")]
+mod external;
 mod fingerprints;
+mod niches;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},

@@ -39,15 +39,11 @@ impl Mapping {
     /// # Safety
     /// Nobody changes or truncates these bytes while the mapping lives.
     pub(crate) unsafe fn shared(file: &File, length: NonZeroUsize) -> io::Result<Self> {
-        let map = if length.get() < HUGE_PAGE {
-            map
-        } else {
-            map_aligned
+        let map = |flags| match map_aligned(file, length, flags) {
+            Err(_) => map(file, length, flags),
+            aligned => aligned,
         };
-        let start = match map(file, length, MapFlags::MAP_SHARED) {
-            Err(Errno::EPERM) => map(file, length, MapFlags::MAP_PRIVATE)?,
-            other => other?,
-        };
+        let start = map(MapFlags::MAP_SHARED).or_else(|_| map(MapFlags::MAP_PRIVATE))?;
         Ok(Self { start, length })
     }
 
@@ -63,6 +59,8 @@ impl Mapping {
     pub(crate) fn advise(&self, advice: Advice) -> io::Result<()> {
         let (number, length) = match advice {
             Advice::WillNeed => (libc::MADV_WILLNEED, self.length.get()),
+            Advice::NoDump => (libc::MADV_DONTDUMP, self.length.get()),
+            Advice::Dump => (libc::MADV_DODUMP, self.length.get()),
             Advice::Populate => (libc::MADV_POPULATE_READ, self.length.get()),
             // Not in `libc` yet; the number is that of Linux's `asm-generic/mman-common.h`.
             Advice::HugePages => (25, self.length.get() / HUGE_PAGE * HUGE_PAGE),
@@ -88,9 +86,9 @@ impl Deref for Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the range is that of this mapping; references into it borrow `self`.
-        let unmapped = unsafe { munmap(self.start.cast(), self.length.get()) };
-        debug_assert!(unmapped.is_ok());
+        // SAFETY: the range is that of this mapping; references into it borrow `self`. Refused, as at
+        // the most mappings that a process may have, it stays mapped: the addresses are lost, no more.
+        let _ = unsafe { munmap(self.start.cast(), self.length.get()) };
     }
 }
 
@@ -101,9 +99,12 @@ fn map(file: &File, length: NonZeroUsize, flags: MapFlags) -> Result<NonNull<u8>
     Ok(start.cast())
 }
 
-/// Maps a file at a multiple of the huge page size: into a reservation that is longer by one huge
-/// page, of which the ends are given back.
+/// Maps a file, if it has so much, at a multiple of the huge page size: into a reservation that is
+/// longer by one huge page, of which the ends are given back.
 fn map_aligned(file: &File, length: NonZeroUsize, flags: MapFlags) -> Result<NonNull<u8>, Errno> {
+    if length.get() < HUGE_PAGE {
+        return map(file, length, flags);
+    }
     let pages = length.get().next_multiple_of(procfs::page_size() as usize);
     let reserved = NonZeroUsize::new(pages + HUGE_PAGE).ok_or(Errno::ENOMEM)?;
     let none = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
@@ -138,8 +139,8 @@ fn map_aligned(file: &File, length: NonZeroUsize, flags: MapFlags) -> Result<Non
 /// Gives back a part of a reservation that holds nothing.
 fn unmap(start: NonNull<c_void>, length: usize) {
     if length > 0 {
-        // SAFETY: `map_aligned` passes parts of its own reservation, which nothing refers to.
-        let unmapped = unsafe { munmap(start, length) };
-        debug_assert!(unmapped.is_ok());
+        // SAFETY: `map_aligned` passes parts of its own reservation, which nothing refers to. Refused,
+        // the addresses are lost, no more.
+        let _ = unsafe { munmap(start, length) };
     }
 }

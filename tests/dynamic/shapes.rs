@@ -14,6 +14,7 @@ use std::time::Duration;
 use floe::census::{Census, Options};
 use floe::dynamic::Described;
 use floe::{Frozen, Intern, Map, Schema, Sorted, Value};
+use indexmap::{IndexMap, IndexSet};
 use proptest::collection::{btree_map, btree_set, hash_map, hash_set, vec};
 use proptest::prelude::*;
 use rkyv::with::{Map as Each, MapKV, Niche};
@@ -341,6 +342,10 @@ shapes! {
     tree_map_of_newtypes: btree_map(any::<u32>().prop_map(Number), any::<()>(), 0..9);
     tree_set: btree_set(text(), 0..80);
     tree_set_of_tuples: btree_set(any::<(u8, i64)>(), 0..40);
+    index_maps: btree_map(text(), any::<Vec<u16>>(), 0..80)
+        .prop_map(|pairs| pairs.into_iter().rev().collect::<IndexMap<_, _>>());
+    index_sets: btree_set(any::<u64>(), 0..80)
+        .prop_map(|numbers| numbers.into_iter().rev().collect::<IndexSet<_>>());
     c_text: any::<CString>();
     addresses: any::<(Ipv4Addr, Ipv6Addr, Vec<IpAddr>, Vec<SocketAddr>)>();
     ranges: any::<(u8, u64)>().prop_map(|(start, end)| (start..9, Range { start: 1, end }));

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use floe::{Content, Frozen, Intern, Map, Schema, Value};
 
+use indexmap::IndexMap;
+
 use crate::forge::{Forgery, point, put_u32, u32_at};
 use crate::refusal::assert_invalid_archive;
 
@@ -46,6 +48,29 @@ fn control_bytes_behind_the_capacity_lead_to_no_empty_slot() {
             forged.archive()[start + capacity + slot] = 0x11;
             assert_invalid_archive::<Table>(&forged.bytes());
         }
+    }
+}
+
+/// rkyv's check lets the positions of an index map be anything: a lookup would panic.
+#[test]
+fn positions_of_an_index_map_lead_to_entries() {
+    let map: IndexMap<String, u64> = (0..20).map(|n| (format!("key {n}"), n)).collect();
+    let (honest, archive) = forgery_and_archive(&map);
+    Frozen::<IndexMap<String, u64>>::from_bytes(&honest.bytes()).unwrap();
+    let root = archive.len() - 16;
+    let start = root
+        .checked_add_signed(u32_at(&archive, root) as i32 as isize)
+        .unwrap();
+    let capacity = u32_at(&archive, root + 8) as usize;
+    for slot in (0..capacity).filter(|slot| archive[start + slot] & 0x80 == 0) {
+        let mut forged = honest.clone();
+        put_u32(forged.archive(), start - (slot + 1) * 4, 20);
+        assert_invalid_archive::<IndexMap<String, u64>>(&forged.bytes());
+    }
+    for (slot, seen) in (0..capacity).map(|slot| (slot, archive[start + slot])) {
+        let mut forged = honest.clone();
+        forged.archive()[start + slot] = seen ^ 0x80;
+        assert_invalid_archive::<IndexMap<String, u64>>(&forged.bytes());
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 mod endings;
+mod hosts;
 mod limits;
 mod results;
 mod sigterm;
@@ -28,6 +29,9 @@ fn main() -> ExitCode {
         results::a_large_result_arrives,
         results::a_deeply_nested_result_is_refused,
         results::a_forged_answer_is_refused,
+        results::an_answer_of_holes_costs_its_owner_nothing,
+        results::answers_are_taken_up_to_a_limit,
+        results::nobody_writes_to_an_answer_that_is_read,
         results::text_in_the_buffer_is_printed_once,
         results::the_owners_copy_is_dropped_once,
         results::workers_have_workers,
@@ -47,6 +51,10 @@ fn main() -> ExitCode {
         sigterm::the_disposition_comes_back,
         sigterm::a_later_handler_is_left_alone,
         sigterm::a_foreign_fork_signals_no_worker,
+        hosts::a_host_may_ignore_sigchld,
+        hosts::a_host_may_want_no_zombies,
+        hosts::a_host_may_reap_all_children,
+        hosts::want_of_descriptors_delays_no_result_for_ever,
         limits::the_harness_has_one_thread,
         limits::several_threads_are_refused,
         limits::several_threads_can_be_vouched_for,
@@ -58,6 +66,7 @@ fn main() -> ExitCode {
         limits::want_of_processes_leaves_nothing,
     ];
     trials.extend(trials_needing![Need::Root;
+        hosts::a_signal_reaches_nobody_who_has_a_workers_number,
         limits::another_users_memory_is_refused,
     ]);
     forking::run(trials)

@@ -10,14 +10,21 @@ use std::{
 
 use floe::{
     Error,
+    memory::Memory,
     prefork::{self, Failure, Pool, Worker},
 };
+use floe_testkit::forking::Resource;
 use nix::{
+    libc,
     sys::signal::kill,
-    unistd::{Pid, dup2_stdout},
+    unistd::{ForkResult, Pid, dup2_stdout, fork},
 };
 
-use crate::{assert_no_children, forking::Gate, sigterm_is_in};
+use crate::{
+    assert_no_children,
+    forking::{Gate, alone, set_limit},
+    sigterm_is_in,
+};
 
 pub(crate) fn results_are_typed_and_in_order() {
     let pool = prefork::spawn(3, |worker: Worker| {
@@ -147,6 +154,70 @@ pub(crate) fn a_forged_answer_is_refused() {
     });
     let exit = garbled.unwrap().wait().unwrap().remove(0);
     assert_eq!(exit.result, Err(Failure::Exited { code: 5 }));
+}
+
+/// A worker that makes its answer so long, says so, and has written next to nothing of it.
+fn liar(file_length: u64, said: u64) -> Failure {
+    let pool: Pool<Vec<u8>> = prefork::spawn(1, |_| {
+        let answer = answer();
+        answer.set_len(file_length).unwrap();
+        let header = [1_u64.to_ne_bytes(), said.to_ne_bytes()].concat();
+        answer.write_all_at(&header, 0).unwrap();
+        process::exit(0)
+    })
+    .unwrap();
+    pool.wait().unwrap().remove(0).result.unwrap_err()
+}
+
+/// The owner has 1 GiB of addresses more than it uses, so to take the answer at its word would end
+/// the process.
+pub(crate) fn an_answer_of_holes_costs_its_owner_nothing() {
+    const HOLE: u64 = 64 << 30;
+    alone(|| {
+        let used = Memory::of_self().unwrap().vss;
+        set_limit(Resource::RLIMIT_AS, used + (1 << 30));
+        for (length, said) in [(HOLE, HOLE - 16), (HOLE, 8), (1 << 20, HOLE)] {
+            let failure = liar(length, said).to_string();
+            assert!(failure.contains("holes"), "{failure}");
+        }
+    });
+}
+
+pub(crate) fn answers_are_taken_up_to_a_limit() {
+    let answers = |most| {
+        let pool = prefork::spawn(2, |worker| vec![7_u8; 1 + worker.index() * 1000]).unwrap();
+        pool.limit_answers(most).wait().unwrap()
+    };
+    let whole = answers(1 << 10);
+    assert!(whole.iter().all(|exit| exit.result.is_ok()));
+    let [small, large] = <[_; 2]>::try_from(answers(1000)).unwrap();
+    assert_eq!(small.result, Ok(vec![7]));
+    let Err(Failure::TooLarge { most: 1000, got }) = large.result else {
+        panic!("{:?}", large.result);
+    };
+    assert!(got > 1000);
+}
+
+/// A process that a worker leaves behind may go on to write, but nobody reads what it writes.
+pub(crate) fn nobody_writes_to_an_answer_that_is_read() {
+    let (sealed, done) = (Gate::new(), Gate::new());
+    let mut pool = prefork::spawn(1, |_| {
+        let answer = answer();
+        // SAFETY: this process has one thread.
+        if let ForkResult::Child = unsafe { fork() }.unwrap() {
+            sealed.pass();
+            let refused = answer.write_all_at(&[0; 64], 0).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+            done.open();
+            process::exit(0);
+        }
+        "whole".to_owned()
+    })
+    .unwrap();
+    let exit = pool.wait_one().unwrap().unwrap();
+    assert_eq!(exit.result, Ok("whole".to_owned()));
+    sealed.open();
+    done.pass();
 }
 
 pub(crate) fn text_in_the_buffer_is_printed_once() {

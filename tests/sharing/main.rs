@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 mod builders;
+mod dumps;
 mod fixture;
 mod handover;
 mod lifetime;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     }
     let mut trials = trials![
         reading::workers_share_every_page,
+        dumps::advice_keeps_a_region_out_of_the_dumps_of_all_workers,
         reading::reading_grows_no_worker,
         lifetime::dropping_handles_gives_memory_back,
         lifetime::the_owners_death_leaves_the_readers_reading,

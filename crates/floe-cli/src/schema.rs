@@ -125,12 +125,14 @@ impl<'a> Tree<'a> {
                 let parts = vec![part(None, "key", *key), part(None, "value", *value)];
                 self.with_parts(parts)
             }
-            Shape::HashMap { entry } => match self.description.get(*entry).map(|it| &it.shape) {
-                Some(Shape::Struct { fields, .. }) => {
-                    self.with_parts(fields.iter().map(field).collect())
+            Shape::HashMap { entry } | Shape::IndexMap { entry } => {
+                match self.description.get(*entry).map(|it| &it.shape) {
+                    Some(Shape::Struct { fields, .. }) => {
+                        self.with_parts(fields.iter().map(field).collect())
+                    }
+                    _ => Vec::new(),
                 }
-                _ => Vec::new(),
-            },
+            }
             _ => Vec::new(),
         }
     }

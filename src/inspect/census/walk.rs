@@ -120,6 +120,10 @@ impl<'a> Walk<'a> {
                 let table = Table::new(self.archive, at, *entry)?;
                 size + self.table(place, described, table, *entry, depth)?
             }
+            Shape::IndexMap { entry } => {
+                let table = Table::indexed(self.archive, at, *entry)?;
+                size + self.table(place, described, table, *entry, depth)?
+            }
             _ => size,
         };
         self.claim(at, own)?;

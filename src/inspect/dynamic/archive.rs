@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::checked::{Checked, is_unsized};
 use super::fault::{Fault, Problem, Read};
 use super::source::Bytes;
-use crate::archive::{WORD, Word};
+use crate::archive::{WORD, Word, is_nan};
 use crate::error::Error;
 use crate::region::format::SectionKind;
 use crate::schema::{NoneMark, Shape, Type, TypeIndex, Variant};
@@ -176,6 +176,11 @@ impl<'a> Archive<'a> {
         match none {
             NoneMark::Tag => self.flag(at),
             NoneMark::Nowhere => Ok(!self.is_nowhere(at)?),
+            NoneMark::AboveOne => Ok(self.array(at)? <= [1]),
+            NoneMark::Nan => {
+                let length = size as u64;
+                Ok(!is_nan(&self.bytes(Run { at, length })?))
+            }
             NoneMark::Zero => {
                 let length = size as u64;
                 let bytes = self.bytes(Run { at, length })?;

@@ -175,7 +175,8 @@ impl Checked {
             Shape::Option { some, offset, none } => {
                 self.check_part(described, "some", *some, *offset)?;
                 match none {
-                    NoneMark::Tag if size == 0 => Err(Lie::Size { size }),
+                    NoneMark::Tag | NoneMark::AboveOne if size == 0 => Err(Lie::Size { size }),
+                    NoneMark::Nan if !matches!(size, 4 | 8) => Err(Lie::Size { size }),
                     NoneMark::Nowhere if size < WORD => Err(Lie::Size { size }),
                     _ => Ok(()),
                 }
@@ -198,6 +199,13 @@ impl Checked {
                     _ => return Err(Lie::Entry),
                 }
                 exactly(3 * WORD)
+            }
+            Shape::IndexMap { entry } => {
+                match &self.check_items(*entry)?.shape {
+                    Shape::Struct { fields, .. } if fields.len() == 2 => {}
+                    _ => return Err(Lie::Entry),
+                }
+                exactly(4 * WORD)
             }
             Shape::Map {
                 key,

@@ -38,6 +38,8 @@ impl Fault {
 pub(crate) enum Problem {
     #[error("it needs {length} bytes there, but the archive has {archive}")]
     Bounds { length: u64, archive: u64 },
+    #[error("it has {length} bytes, where {most} are the most that a value has")]
+    TooLong { length: u64, most: u64 },
     #[error("its pointer leads {distance} bytes away, out of the archive")]
     Pointer { distance: i64 },
     #[error("it is not aligned to {align}")]

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::fault::{Fault, Problem, Read};
+use crate::archive::VALUE_LIMIT;
 
 const BLOCK: u64 = 16 << 10;
 const BLOCKS: usize = 64;
@@ -106,13 +107,23 @@ impl<'a> Bytes<'a> {
     }
 
     /// The bytes of a range; borrowed from memory, copied from a file.
+    ///
+    /// A file that has holes may be of any length, so no more is read of it at once than a value may
+    /// take, and only if there is memory for that.
     #[inline]
     pub(super) fn get(self, at: u64, length: u64) -> Read<Cow<'a, [u8]>> {
         self.check(at, length)?;
         match self {
             Self::Memory(bytes) => Ok(Cow::Borrowed(&bytes[at as usize..][..length as usize])),
             Self::File { file, start, .. } => {
-                let mut out = vec![0; length as usize];
+                if length > VALUE_LIMIT {
+                    let most = VALUE_LIMIT;
+                    return Err(Fault::new(at, Problem::TooLong { length, most }));
+                }
+                let mut out = Vec::new();
+                out.try_reserve_exact(length as usize)
+                    .map_err(|error| Fault::new(at, Problem::File(error.into())))?;
+                out.resize(length as usize, 0);
                 read(file, start, at, &mut out)?;
                 Ok(Cow::Owned(out))
             }
@@ -146,4 +157,25 @@ impl<'a> Bytes<'a> {
 fn read(file: &BlockFile, start: u64, at: u64, out: &mut [u8]) -> Read<()> {
     file.read(start + at, out)
         .map_err(|error| Fault::new(at, Problem::File(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_holes_is_not_read_at_its_word() {
+        const HOLE: u64 = 64 << 30;
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(HOLE).unwrap();
+        let file = BlockFile::new(file, HOLE);
+        let bytes = Bytes::File {
+            file: &file,
+            start: 0,
+            length: HOLE,
+        };
+        let refused = bytes.get(0, HOLE).unwrap_err();
+        assert!(matches!(refused.problem, Problem::TooLong { .. }));
+        assert_eq!(*bytes.get(HOLE - 3, 3).unwrap(), [0; 3]);
+    }
 }

@@ -76,6 +76,10 @@ pub(super) fn view<'a>(value: &Dynamic<'a>) -> Read<View<'a>> {
             let table = Table::new(archive, at, *entry)?;
             collection(described, Entries::table(*value, *entry, table)?)
         }
+        Shape::IndexMap { entry } => {
+            let table = Table::indexed(archive, at, *entry)?;
+            collection(described, Entries::table(*value, *entry, table)?)
+        }
         Shape::Map { .. } => {
             let layout = EntryLayout::new(archive.types.description());
             let layout = layout.ok_or_else(|| Fault::new(at, Problem::Unkeyed))?;
@@ -94,7 +98,8 @@ fn collection<'a>(described: &Type, entries: Entries<'a>) -> View<'a> {
 
 /// The shapes of a set and of a map to `()` are the same; the names differ.
 pub(crate) fn is_set(described: &Type) -> bool {
-    described.name.starts_with("BTreeSet<") || described.name.starts_with("HashSet<")
+    let sets = ["BTreeSet<", "HashSet<", "IndexSet<"];
+    sets.iter().any(|set| described.name.starts_with(set))
 }
 
 fn own_run(value: &Dynamic<'_>) -> Run {

@@ -24,13 +24,19 @@ const NUMBER: u64 = (1 << 55) - 1;
 pub fn frames(pid: u32, addresses: Range<usize>) -> Result<Option<Vec<u64>>, Error> {
     match read(pid, &addresses) {
         Ok(entries) => Ok(decode(&entries)),
-        Err(why) if why.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        Err(why) if is_hidden(why.kind()) => Ok(None),
         Err(source) => {
             let Range { start, end } = addresses;
             let why = Unreadable::Addresses { start, end, source };
             Err(unreadable(pid, "pagemap", why))
         }
     }
+}
+
+/// Whether it is the kernel that tells nobody, or a sandbox.
+fn is_hidden(why: io::ErrorKind) -> bool {
+    use io::ErrorKind::{PermissionDenied, Unsupported};
+    matches!(why, PermissionDenied | Unsupported)
 }
 
 /// The entries of `/proc/PID/pagemap`, 8 bytes a page.

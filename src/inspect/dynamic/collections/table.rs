@@ -6,11 +6,11 @@ use super::Pair;
 use crate::archive::{GROUP, WORD};
 use crate::inspect::dynamic::archive::{Archive, Run};
 use crate::inspect::dynamic::fault::{Fault, Problem, Read};
-use crate::schema::{Shape, TypeIndex};
+use crate::schema::{Shape, Type, TypeIndex};
 
 const WORD_LENGTH: u64 = WORD as u64;
 
-/// The entries of a hash table, in the order of its slots.
+/// The entries of a hash table in the order of its slots, or of an index map in their own order.
 #[derive(Debug, Clone)]
 pub(crate) struct Table<'a> {
     controls: Cow<'a, [u8]>,
@@ -23,6 +23,10 @@ pub(crate) struct Table<'a> {
     length: u64,
     yielded: u64,
     next: usize,
+    /// The slots ascend from the middle, and all of them are in use.
+    in_order: bool,
+    /// Bytes of what leads to the slots.
+    beside: u64,
 }
 
 impl<'a> Table<'a> {
@@ -44,20 +48,52 @@ impl<'a> Table<'a> {
             let length = capacity;
             controls = archive.bytes(Run { at: middle, length })?;
         }
-        let (key_offset, value_offset) = match &slot.shape {
-            Shape::Struct { fields, .. } => (fields[0].offset, fields[1].offset),
-            _ => (0, 0),
-        };
+        let (key_offset, value_offset) = offsets(slot);
         Ok(Self {
             controls,
             middle,
             slot_size: slot.size as u64,
-            key_offset: key_offset as u64,
-            value_offset: value_offset as u64,
+            key_offset,
+            value_offset,
             at,
             length,
             yielded: 0,
             next: 0,
+            in_order: false,
+            beside: match capacity {
+                0 => 0,
+                _ => control_count(capacity),
+            },
+        })
+    }
+
+    /// The entries of the index map at an offset, in their own order.
+    pub(crate) fn indexed(archive: Archive<'a>, at: u64, entry: TypeIndex) -> Read<Self> {
+        let described = archive.types.get(entry);
+        let length = archive.length_at(at + WORD_LENGTH)?;
+        let (mut middle, mut beside) = (0, 0);
+        if length > 0 {
+            let size = length.checked_mul(described.size as u64);
+            let size = size.ok_or_else(|| Fault::new(at, Problem::Items { length }))?;
+            middle = archive.follow(at + 3 * WORD_LENGTH, size, described.align)?;
+            let capacity = archive.length_at(at + 2 * WORD_LENGTH)?;
+            let positions = capacity.checked_mul(WORD_LENGTH);
+            let positions = positions.ok_or_else(|| Fault::new(at, Problem::Items { length }))?;
+            beside = positions + control_count(capacity);
+        }
+        let (key_offset, value_offset) = offsets(described);
+        Ok(Self {
+            controls: Cow::Borrowed(&[]),
+            middle,
+            slot_size: described.size as u64,
+            key_offset,
+            value_offset,
+            at,
+            length,
+            yielded: 0,
+            next: 0,
+            in_order: true,
+            beside,
         })
     }
 
@@ -65,12 +101,38 @@ impl<'a> Table<'a> {
         self.length
     }
 
-    /// Bytes of slots and control bytes.
+    /// Bytes of slots and of what leads to them.
     pub(crate) fn bytes(&self) -> u64 {
-        match self.controls.len() {
-            0 => 0,
-            capacity => capacity as u64 * self.slot_size + control_count(capacity as u64),
+        let slots = if self.in_order {
+            self.length
+        } else {
+            self.controls.len() as u64
+        };
+        slots * self.slot_size + self.beside
+    }
+
+    fn next_in_order(&mut self) -> Option<Read<Pair>> {
+        if self.yielded == self.length {
+            return None;
         }
+        let entry = self.middle + self.yielded * self.slot_size;
+        self.yielded += 1;
+        Some(Ok(self.pair(entry)))
+    }
+
+    fn pair(&self, slot: u64) -> Pair {
+        Pair {
+            key: slot + self.key_offset,
+            value: slot + self.value_offset,
+        }
+    }
+}
+
+/// Where key and value are in an entry.
+fn offsets(entry: &Type) -> (u64, u64) {
+    match &entry.shape {
+        Shape::Struct { fields, .. } => (fields[0].offset as u64, fields[1].offset as u64),
+        _ => (0, 0),
     }
 }
 
@@ -85,6 +147,9 @@ impl Iterator for Table<'_> {
     type Item = Read<Pair>;
 
     fn next(&mut self) -> Option<Read<Pair>> {
+        if self.in_order {
+            return self.next_in_order();
+        }
         let in_use = |control: &u8| control & 0x80 == 0;
         let rest = &self.controls[self.next..];
         let Some(position) = rest.iter().position(in_use) else {
@@ -98,9 +163,6 @@ impl Iterator for Table<'_> {
         self.next += position + 1;
         self.yielded += 1;
         let slot = self.middle - self.next as u64 * self.slot_size;
-        Some(Ok(Pair {
-            key: slot + self.key_offset,
-            value: slot + self.value_offset,
-        }))
+        Some(Ok(self.pair(slot)))
     }
 }
