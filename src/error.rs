@@ -387,6 +387,18 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// The user has as many descriptors in flight as it may: in messages that nobody has received yet,
+    /// of all its processes. Those who follow the cache keep what they have; the next publication, or
+    /// the next renewal, tries again.
+    #[error(
+        "cannot publish cache {name:?}: this user has as many descriptors in flight as the limit on open files of this process lets it, {limit}; raise the limit (ulimit -n), or end processes that do not read what they were sent"
+    )]
+    InFlight {
+        /// The cache.
+        name: String,
+        /// The limit on open files of this process.
+        limit: u64,
+    },
     /// A generation was published on the channel of another cache.
     #[error("the publisher is that of cache {expected:?}, and cannot publish {got:?}")]
     OtherCache {

@@ -87,6 +87,7 @@ mod message;
 mod owner;
 mod panics;
 mod parallel;
+mod peer;
 mod region;
 mod sorted;
 

@@ -70,6 +70,9 @@ pub struct Live<T: Content> {
     missed: Option<Missed>,
 }
 
+/// How often those who wait see whether the owner still lives.
+const OWNER_LOOKED_AFTER: Duration = Duration::from_secs(1);
+
 /// Who put the regions into the channel.
 #[derive(Debug, Clone, Copy)]
 enum Origin {
@@ -184,25 +187,44 @@ impl<T: Content> Live<T> {
     /// Waits until the handle has moved to a newer generation, for `timeout` at most. `false` if
     /// there is none by then, or none that can be taken.
     ///
-    /// It sleeps in the kernel. What was published since the last [`get`](Self::get) counts.
+    /// It sleeps in the kernel. What was published since the last [`get`](Self::get) counts. It also
+    /// ends when the handle is [orphaned](Self::is_orphaned): at once if the owner closes the channel,
+    /// within a second if the owner is killed.
     pub fn wait_newer(&mut self, timeout: Duration) -> bool {
         let began = Instant::now();
         let before = self.generation;
+        let mut may_be_orphaned = false;
         loop {
             let seen = self.subscription.control.publications();
             self.refresh();
             if self.generation > before {
                 return true;
             }
-            let mut left = timeout.saturating_sub(began.elapsed());
-            if left.is_zero() {
+            let left = timeout.saturating_sub(began.elapsed());
+            if left.is_zero() || may_be_orphaned && self.is_orphaned() {
                 return false;
             }
-            if self.missed.as_ref().is_some_and(|it| it.retry_at.is_some()) {
-                left = left.min(RETRY);
-            }
-            self.subscription.control.wait(seen, left);
+            let is_passing = |missed: &Missed| missed.retry_at.is_some();
+            let pause = match self.missed.as_ref().is_some_and(is_passing) {
+                true => RETRY,
+                false => OWNER_LOOKED_AFTER,
+            };
+            self.subscription.control.wait(seen, left.min(pause));
+            may_be_orphaned = true;
         }
+    }
+
+    /// Whether nobody will publish to this handle any more: the last publisher was dropped, the
+    /// process of the owner has ended, however it did, or another process has shut the mailbox down.
+    /// What the handle has stays readable.
+    ///
+    /// Costs up to four system calls. What makes an owner end unseen: it replaces itself by exec while
+    /// children of it live that were forked before; or it is in another pid namespace, and Linux is
+    /// older than 6.5. Before that version another process with the number of the owner counts as the
+    /// owner too.
+    #[must_use]
+    pub fn is_orphaned(&self) -> bool {
+        self.subscription.is_orphaned()
     }
 
     /// A descriptor for `poll` and the like, by which an event loop learns of new generations.

@@ -9,12 +9,14 @@ mod attacks;
 mod forking;
 
 mod brokers;
+mod crowded;
 mod endings;
 mod fixture;
 mod following;
 mod hostile_brokers;
 mod hostile_clients;
 mod hostile_workers;
+mod orphans;
 mod programs;
 mod reading;
 mod sockets;
@@ -44,6 +46,8 @@ fn main() -> ExitCode {
         endings::a_thousand_workers_leave_nothing,
         endings::the_owner_may_be_killed_at_any_moment,
         endings::a_fork_beside_publishing_threads_reads,
+        orphans::a_dropped_publisher_is_told,
+        orphans::a_killed_owner_is_told_beside_its_children,
         hostile_workers::no_attack_changes_the_control_page,
         hostile_workers::a_drained_mailbox_is_filled_again,
         hostile_workers::readers_can_send_nothing_to_the_owner,
@@ -77,6 +81,8 @@ fn main() -> ExitCode {
         hostile_brokers::a_lying_owner_cannot_take_back,
     ];
     trials.extend(trials_needing![Need::Root;
+        crowded::a_crowded_owner_publishes,
+        crowded::want_of_descriptors_in_flight_is_told_and_passes,
         programs::a_program_with_more_rights_than_its_parent_inherits_nothing,
         sockets::another_user_is_refused,
     ]);
