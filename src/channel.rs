@@ -46,6 +46,7 @@ mod subscription;
 
 pub(crate) use control::{Announcement, ControlPage, Freshness};
 pub(crate) use handover::Inherited;
+pub(crate) use options::peer_groups;
 pub use publisher::Publisher;
 pub use status::{ChannelStatus, prometheus};
 pub(crate) use subscription::{RETRY, Subscription, is_passing};

@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use output::{Output, printable};
+use target::User;
 
 /// Look into frozen regions, and into the memory of the processes that map them
 ///
@@ -45,6 +46,11 @@ use output::{Output, printable};
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
+
+    /// Also believe a broker of this user, by name or number; else only yours and root's are. May be
+    /// given several times
+    #[arg(long, global = true, value_name = "USER")]
+    trust_user: Vec<User>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -135,7 +141,8 @@ impl Failure {
 
 /// Does what the command line says; wrong usage ends the process with code 2.
 pub(crate) fn run() -> ExitCode {
-    let verb = Arguments::parse().verb;
+    let Arguments { verb, trust_user } = Arguments::parse();
+    target::trust(&trust_user);
     let mut output = Output::new();
     let done = match &verb {
         Verb::Inspect(arguments) => inspect::run(arguments, &mut output),

@@ -459,7 +459,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// A broker could not be started.
-    #[error("cannot serve on {}: {source}; a socket is replaced only if nobody listens on it", path.display())]
+    #[error("cannot serve on {}: {source}{}", path.display(), serve_remedy(source))]
     Serve {
         /// The path of the socket.
         path: PathBuf,
@@ -467,7 +467,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A broker did not answer.
-    #[error("cannot {step} the broker on {}: {source}; is its owner running?", path.display())]
+    #[error("cannot {step} the broker on {}: {source}{}", path.display(), broker_remedy(source))]
     Broker {
         /// The path of the socket.
         path: PathBuf,
@@ -482,8 +482,28 @@ pub enum Error {
         /// The path of the socket.
         path: PathBuf,
     },
+    /// A broker belongs to a user that this process has no reason to believe.
+    #[error(
+        "the broker on {} belongs to user {user}, which is neither this one nor root; if it is to be believed, allow it by name: `Client::trust_user`, `floe --trust-user`",
+        path.display()
+    )]
+    ForeignBroker {
+        /// The path of the socket.
+        path: PathBuf,
+        /// The number of the user who serves there.
+        user: u32,
+    },
+    /// A broker has as many answers out as it may.
+    #[error(
+        "the broker on {} has no room for another answer; there are clients that do not receive theirs, or its user has too many descriptors in flight: end them, or raise the limit on open files of its owner (ulimit -n)",
+        path.display()
+    )]
+    BrokerBusy {
+        /// The path of the socket.
+        path: PathBuf,
+    },
     /// A broker serves other users only.
-    #[error("the broker on {} refused: it serves its own user and root", path.display())]
+    #[error("the broker on {} refused: it serves its own user and root, or a group that this process is not in", path.display())]
     BrokerRefused {
         /// The path of the socket.
         path: PathBuf,
@@ -553,6 +573,29 @@ impl Error {
                 source: Box::new(refused),
             },
         }
+    }
+}
+
+fn serve_remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => "; a socket is replaced only if nobody listens on it",
+        io::ErrorKind::NotFound => "; make its folder first",
+        io::ErrorKind::PermissionDenied => {
+            "; this user must be able to make files in its folder, and be in the group that is served"
+        }
+        _ => "",
+    }
+}
+
+fn broker_remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound
+        | io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::TimedOut => "; is its owner running?",
+        io::ErrorKind::PermissionDenied => "; it serves its own user and root, or a group",
+        _ => "",
     }
 }
 

@@ -33,7 +33,7 @@
 //! - [`Store`], [`Policy`], [`Inputs`]: caches by name that are built anew when what they were built
 //!   from changes, entry by entry.
 //! - [`Publisher`] and [`Live`]: the owner publishes a generation, workers that run see it.
-//! - [`Broker`]: the same for processes that the owner has not started.
+//! - [`Broker`] and [`Client`]: the same for processes that the owner has not started.
 //! - [`prefork`]: workers that hand back typed results.
 //! - [`dynamic`]: what is in a region whose Rust types are not at hand.
 //! - [`census`]: which kinds and fields take the bytes of a region.
@@ -92,7 +92,7 @@ mod region;
 mod sorted;
 
 pub use archive::{CheckStrategy, FreezeStrategy, Freezer, Interning, Validator, Value};
-pub use broker::{Broker, fetch, list};
+pub use broker::{Broker, Client, fetch, list};
 pub use channel::{ChannelStatus, Publisher, prometheus};
 pub use clock::{Clock, Moment};
 pub use counters::{Counter, Counters};

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use floe::{Error, Frozen, Publisher, prefork};
+use floe::{Broker, Error, Frozen, Publisher, prefork};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socketpair};
@@ -97,5 +97,20 @@ pub(crate) fn want_of_descriptors_in_flight_is_told_and_passes() {
         for mut live in [live, late, publisher.subscribe::<Numbers>().unwrap()] {
             assert_eq!(read(&mut live), 2);
         }
+    });
+}
+
+pub(crate) fn a_crowded_broker_says_so() {
+    as_a_crowded_user(|| {
+        let (publisher, _live) = channel();
+        let directory = tempfile::tempdir_in("/tmp").unwrap();
+        let path = directory.path().join("broker");
+        let broker = Broker::serve(&path, [&publisher]).unwrap();
+        let hog = Hog::new();
+        let refused = floe::list(&path).unwrap_err();
+        assert!(matches!(refused, Error::BrokerBusy { .. }), "{refused}");
+        hog.receive();
+        assert_eq!(floe::list(&path).unwrap().len(), 1);
+        drop(broker);
     });
 }

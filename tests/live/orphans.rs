@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::process::Stdio;
 use std::time::Duration;
 
-use floe::{Broker, Live, Watch, prefork};
+use floe::{Broker, Client, Error, Live, Watch, prefork};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::alarm;
@@ -63,11 +63,12 @@ pub(crate) fn a_killed_owner_is_told_beside_its_children() {
         publisher.pass_to(&mut command).unwrap();
         command.stdin(Stdio::piped());
         command.stdout(said.writer.try_clone().unwrap());
-        let program = command.spawn().unwrap();
+        let mut program = command.spawn().unwrap();
         writeln!(program.stdin.as_ref().unwrap(), "orphaned").unwrap();
         let _broker = Broker::serve(&socket.path, [&publisher]).unwrap();
         served.open();
-        forever()
+        // It is killed before.
+        program.wait().unwrap();
     })
     .unwrap();
     served.pass();
@@ -88,4 +89,46 @@ pub(crate) fn a_killed_owner_is_told_beside_its_children() {
     assert!(!unrelated.wait_newer(LONG));
     assert_eq!(read(&mut unrelated), 1);
     assert!(owners.wait_one().unwrap().unwrap().result.is_err());
+}
+
+pub(crate) fn a_handle_connects_to_the_next_owner() {
+    let socket = Socket::new();
+    let (served, ended) = (Gate::new(), Gate::new());
+    let mut first = prefork::spawn::<_, ()>(1, |_| {
+        let (publisher, _live) = channel();
+        publish_next(&publisher);
+        publish_next(&publisher);
+        let _broker = Broker::serve(&socket.path, [&publisher]).unwrap();
+        served.open();
+        forever()
+    })
+    .unwrap();
+    let second = prefork::spawn(1, |_| {
+        ended.pass();
+        let (publisher, _live) = channel();
+        let _broker = Broker::serve(&socket.path, [&publisher]).unwrap();
+        served.open();
+        ended.pass();
+    });
+    served.pass();
+    let client = Client::new(&socket.path).reconnect_every(Duration::ZERO);
+    let mut live = client.follow::<Numbers>("numbers").unwrap();
+    let mut plain = Live::<Numbers>::connect(&socket.path, "numbers").unwrap();
+    assert_eq!((read(&mut live), live.last_error().is_none()), (3, true));
+    kill(pid_of(&first, 0), Signal::SIGKILL).unwrap();
+    assert!(first.wait_one().unwrap().unwrap().result.is_err());
+
+    assert_eq!(read(&mut live), 3, "it keeps what it has");
+    let why = live.last_error().unwrap();
+    assert!(matches!(why, Error::Broker { .. }), "{why}");
+    assert!(!live.wait_newer(Duration::from_millis(1)));
+    ended.open();
+    served.pass();
+    let mut waiting = live.clone();
+    assert_eq!((read(&mut live), live.last_error().is_none()), (1, true));
+    assert!(waiting.wait_newer(LONG) && read(&mut waiting) == 1);
+    assert!(!live.is_orphaned() && plain.is_orphaned());
+    assert_eq!(read(&mut plain), 3);
+    ended.open();
+    second.unwrap().join().unwrap();
 }
