@@ -2,10 +2,13 @@
 //! other follows one of them.
 //!
 //! ```text
-//! cargo run --release --example broker -- serve /tmp/floe.sock
-//! cargo run --release --example broker -- list /tmp/floe.sock
-//! cargo run --release --example broker -- follow /tmp/floe.sock
+//! cargo run --release --example broker -- serve $XDG_RUNTIME_DIR/floe.sock
+//! cargo run --release --example broker -- list $XDG_RUNTIME_DIR/floe.sock
+//! cargo run --release --example broker -- follow $XDG_RUNTIME_DIR/floe.sock
 //! ```
+//! The folder is one that no other user can write to: in `/tmp` somebody else could take the path first.
+//! The follower goes on with the next owner when the one before has ended; stop `serve` and start it
+//! again to see it.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -14,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use floe::{Broker, Frozen, Live, Publisher};
+use floe::{Broker, Client, Frozen, Live, Publisher};
 
 /// Serves caches on a socket, or follows one
 #[derive(Parser)]
@@ -69,12 +72,12 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             }
         }
         Role::Follow { path } => {
-            let mut live = Live::<String>::connect(path, "uptime")?;
+            let client = Client::new(path).reconnect_every(Duration::from_millis(200));
+            let mut live: Live<String> = client.follow("uptime")?;
             for _ in 0..arguments.rounds {
                 println!("generation {}: {}", live.generation(), live.get());
-                if !live.wait_newer(Duration::from_secs(2)) {
-                    println!("nothing new for 2 s; reading on is possible as long as one likes");
-                    break;
+                while !live.wait_newer(Duration::from_secs(2)) && live.is_orphaned() {
+                    println!("the owner has ended; reading on is possible as long as one likes");
                 }
             }
         }

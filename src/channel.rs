@@ -19,6 +19,13 @@
 //! 4. send the new region once more, which wakes those who poll the mailbox, and take out the
 //!    surplus.
 //!
+//! The kernel counts the descriptors that are in flight for each user. Where there may be no more of
+//! them, 2 comes before 1, and in 4 a byte is sent.
+//!
+//! # The end
+//! A channel ends when its publisher is dropped, which shuts the mailbox down, or with the process of
+//! the owner, which the kernel knows as the one that made the mailbox, whoever holds it since.
+//!
 //! # Trust
 //! Whoever holds the mailbox can empty it, and a forked worker can put anything into it, since it
 //! inherits the owner's end as well. That cannot change what anybody reads: a region is taken only
@@ -40,11 +47,12 @@ mod publisher;
 mod status;
 mod subscription;
 
-pub use broker::{Broker, fetch, list};
+pub use broker::{Broker, Client, fetch, list};
 pub(crate) use control::{Announcement, ControlPage, Freshness};
 pub use counters::{Counter, Counters};
 pub(crate) use handover::Inherited;
 pub use live::{Live, Watch};
+pub(crate) use options::peer_groups;
 pub use publisher::Publisher;
 pub use status::{ChannelStatus, prometheus};
 pub(crate) use subscription::{RETRY, Subscription, is_passing};

@@ -6,13 +6,12 @@ mod failure;
 mod fingerprint;
 mod part;
 mod refusal;
+mod remedy;
 mod unreadable;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use nix::errno::Errno;
 
 pub use advice::Advice;
 pub use bytes::bytes;
@@ -20,7 +19,10 @@ pub use failure::Failure;
 pub use fingerprint::Fingerprint;
 pub use part::{Part, SectionKind};
 pub use refusal::Refusal;
+pub(crate) use remedy::remedy;
 pub use unreadable::Unreadable;
+
+use remedy::{broker_remedy, serve_remedy};
 
 /// Result with the [`Error`] of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -399,6 +401,18 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// The user has as many descriptors in flight as it may: in messages that nobody has received yet,
+    /// of all its processes. Those who follow the cache keep what they have; the next publication, or
+    /// the next renewal, tries again.
+    #[error(
+        "cannot publish cache {name:?}: this user has as many descriptors in flight as the limit on open files of this process lets it, {limit}; raise the limit (ulimit -n), or end processes that do not read what they were sent"
+    )]
+    InFlight {
+        /// The cache.
+        name: String,
+        /// The limit on open files of this process.
+        limit: u64,
+    },
     /// A generation was published on the channel of another cache.
     #[error("the publisher is that of cache {expected:?}, and cannot publish {got:?}")]
     OtherCache {
@@ -459,7 +473,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// A broker could not be started.
-    #[error("cannot serve on {}: {source}; a socket is replaced only if nobody listens on it", path.display())]
+    #[error("cannot serve on {}: {source}{}", path.display(), serve_remedy(source))]
     Serve {
         /// The path of the socket.
         path: PathBuf,
@@ -467,7 +481,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A broker did not answer.
-    #[error("cannot {step} the broker on {}: {source}; is its owner running?", path.display())]
+    #[error("cannot {step} the broker on {}: {source}{}", path.display(), broker_remedy(source))]
     Broker {
         /// The path of the socket.
         path: PathBuf,
@@ -482,8 +496,28 @@ pub enum Error {
         /// The path of the socket.
         path: PathBuf,
     },
+    /// A broker belongs to a user that this process has no reason to believe.
+    #[error(
+        "the broker on {} belongs to user {user}, which is neither this one nor root; if it is to be believed, allow it by name: `Client::trust_user`, `floe --trust-user`",
+        path.display()
+    )]
+    ForeignBroker {
+        /// The path of the socket.
+        path: PathBuf,
+        /// The number of the user who serves there.
+        user: u32,
+    },
+    /// A broker has as many answers out as it may.
+    #[error(
+        "the broker on {} has no room for another answer; there are clients that do not receive theirs, or its user has too many descriptors in flight: end them, or raise the limit on open files of its owner (ulimit -n)",
+        path.display()
+    )]
+    BrokerBusy {
+        /// The path of the socket.
+        path: PathBuf,
+    },
     /// A broker serves other users only.
-    #[error("the broker on {} refused: it serves its own user and root", path.display())]
+    #[error("the broker on {} refused: it serves its own user and root, or a group that this process is not in", path.display())]
     BrokerRefused {
         /// The path of the socket.
         path: PathBuf,
@@ -565,22 +599,6 @@ impl Error {
                 source: Box::new(refused),
             },
         }
-    }
-}
-
-/// What to do about a kernel that refuses, to stand behind what it said.
-pub(crate) fn remedy(refused: &io::Error) -> &'static str {
-    match refused.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::EMFILE | Errno::ENFILE) => "; check the limit on open files (ulimit -n)",
-        Some(Errno::ENOMEM | Errno::ENOSPC | Errno::EDQUOT) => {
-            "; memory, or a limit of it, is used up (ulimit -v, memory.max, vm.max_map_count)"
-        }
-        Some(Errno::EFBIG) => "; check the limit on the size of files (ulimit -f)",
-        Some(Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EINVAL) => {
-            "; a sandbox refuses the call, or the kernel does not know it"
-        }
-        Some(Errno::EAGAIN) => "; check the limits on processes (ulimit -u, pids.max)",
-        _ => "",
     }
 }
 

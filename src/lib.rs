@@ -33,7 +33,7 @@
 //! - [`Store`], [`Policy`], [`Inputs`]: caches by name that are built anew when what they were built
 //!   from changes, entry by entry.
 //! - [`Publisher`] and [`Live`]: the owner publishes a generation, workers that run see it.
-//! - [`Broker`]: the same for processes that the owner has not started.
+//! - [`Broker`] and [`Client`]: the same for processes that the owner has not started.
 //! - [`prefork`]: workers that hand back typed results.
 //! - [`dynamic`]: what is in a region whose Rust types are not at hand.
 //! - [`census`]: which kinds and fields take the bytes of a region.
@@ -79,7 +79,8 @@ mod sys;
 pub use archive::intern::{self, Intern, Interned};
 pub use archive::{CheckStrategy, FreezeStrategy, Freezer, Interning, Sorted, Validator, Value};
 pub use channel::{
-    Broker, ChannelStatus, Counter, Counters, Live, Publisher, Watch, fetch, list, prometheus,
+    Broker, ChannelStatus, Client, Counter, Counters, Live, Publisher, Watch, fetch, list,
+    prometheus,
 };
 pub use error::{Advice, Error, Result};
 pub use floe_derive::{Key, Schema};

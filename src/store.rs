@@ -411,6 +411,14 @@ impl Store {
         Broker::serve(path, &self.publishers()?)
     }
 
+    /// As [`serve`](Self::serve), also for the members of a group, by its number.
+    ///
+    /// # Errors
+    /// As [`Broker::serve_group`], and [`Error::Channel`].
+    pub fn serve_group(&self, path: impl AsRef<Path>, group: u32) -> Result<Broker> {
+        Broker::serve_group(path, group, &self.publishers()?)
+    }
+
     /// The channel of a cache, in which the store publishes: for counting lookups, and for brokers
     /// of one's own.
     ///

@@ -9,4 +9,5 @@ pub(crate) mod memfd;
 pub(crate) mod message;
 pub(crate) mod owner;
 pub(crate) mod panics;
+pub(crate) mod peer;
 pub(crate) mod threads;

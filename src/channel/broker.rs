@@ -8,11 +8,15 @@
 //!         | magic | 2 + control page, mailbox
 //!         | magic | 3 + memory file          there is no such cache, but these
 //!         | magic | 4                        refused: another user
+//!         | magic | 5                        busy: ask again later
 //! ```
 //! Each connection (`SOCK_SEQPACKET`) carries one request and one reply, each of them one message,
 //! so that the broker never waits for the rest of something.
 
+mod access;
+mod address;
 mod client;
+mod lock;
 mod protocol;
 mod server;
 mod socket;
@@ -22,24 +26,35 @@ use std::fmt;
 use std::io::{self, PipeWriter, Write};
 use std::mem;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+
+use nix::unistd::Gid;
 
 use crate::channel::Publisher;
 use crate::error::{Error, Result};
 use crate::sys::owner::Owner;
 
-pub(crate) use client::subscribe;
-pub use client::{fetch, list};
+pub use client::{Client, fetch, list};
 
-use server::Server;
+use access::Access;
+use server::{Server, Stop};
 use socket::Place;
 
 /// A thread of the owner that lets unrelated processes follow its caches.
 ///
 /// They ask for them with [`Live::connect`](crate::Live::connect) and [`list`], and need the broker
 /// no more once they have a handle. The socket has mode 0600, and the broker answers processes of
-/// the same user and of root only.
+/// the same user and of root only; or of a group, with [`Broker::serve_group`].
+///
+/// Serve in a folder that no other user can write to, such as `$XDG_RUNTIME_DIR` or
+/// `/run/NAME`. In `/tmp` another user can take the path first; clients then
+/// [refuse](Error::ForeignBroker) to follow him.
+///
+/// A client that asks and does not receive the answer holds descriptors in flight, which the kernel
+/// counts for the user of the broker. So the broker has few such answers out at a time, 32 at most,
+/// and tells others to ask again.
 ///
 /// The broker is a thread. So [`prefork::spawn`](crate::prefork::spawn) refuses while it runs: fork
 /// first, then serve. A child forked off in spite of it has the socket open but no thread, and dropping
@@ -67,8 +82,10 @@ pub struct Broker {
     caches: Caches,
     place: Place,
     owner: Owner,
-    /// A byte in this pipe ends the thread.
-    stop: PipeWriter,
+    /// Ends the thread, once it wakes.
+    stopped: Arc<AtomicBool>,
+    /// A byte in this pipe, or its end, wakes the thread.
+    wake: Option<PipeWriter>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -85,6 +102,9 @@ impl Caches {
 impl Broker {
     /// Starts a broker on a new socket. What is left of a broker that has died is replaced.
     ///
+    /// The folder need not be readable. While the broker starts, a file `.floe-*.lock` is beside the
+    /// socket. Paths above 108 bytes need `/proc`.
+    ///
     /// # Errors
     /// [`Error::Serve`]; with `AddrInUse` if there is a broker that lives, or something else than
     /// a socket. [`Error::NotOwner`] for publishers of another process.
@@ -92,7 +112,33 @@ impl Broker {
         path: impl AsRef<Path>,
         publishers: impl IntoIterator<Item = &'a Publisher>,
     ) -> Result<Self> {
-        let path = path.as_ref();
+        Self::start(path.as_ref(), Access::default(), publishers)
+    }
+
+    /// Starts a broker that also answers the members of a group, by its number: processes that have it
+    /// as their own or as a supplementary group. The socket has mode 0660 and belongs to the group,
+    /// of which this process must be a member, if it is not root's.
+    ///
+    /// Members read every cache that is offered. They can write to none; but like workers they can keep
+    /// others from getting a newer generation. As they are other users, they have to
+    /// [trust](Client::trust_user) the user of this process by name.
+    ///
+    /// # Errors
+    /// Those of [`serve`](Self::serve).
+    pub fn serve_group<'a>(
+        path: impl AsRef<Path>,
+        group: u32,
+        publishers: impl IntoIterator<Item = &'a Publisher>,
+    ) -> Result<Self> {
+        let group = Some(Gid::from_raw(group));
+        Self::start(path.as_ref(), Access { group }, publishers)
+    }
+
+    fn start<'a>(
+        path: &Path,
+        access: Access,
+        publishers: impl IntoIterator<Item = &'a Publisher>,
+    ) -> Result<Self> {
         let caches = Caches::default();
         for publisher in publishers {
             publisher.check_owner()?;
@@ -102,9 +148,14 @@ impl Broker {
             path: path.to_owned(),
             source,
         };
-        let (stopped, stop) = io::pipe().map_err(failed)?;
-        let (listener, place) = socket::listen(path).map_err(failed)?;
-        let server = Server::new(listener, stopped, caches.clone());
+        let (woken, wake) = io::pipe().map_err(failed)?;
+        let (listener, place) = socket::listen(path, access).map_err(failed)?;
+        let stopped = Arc::new(AtomicBool::new(false));
+        let stop = Stop {
+            woken,
+            stopped: Arc::clone(&stopped),
+        };
+        let server = Server::new(listener, stop, caches.clone(), access);
         let thread = thread::Builder::new()
             .name("floe-broker".to_owned())
             .spawn(|| server.run())
@@ -114,7 +165,8 @@ impl Broker {
             caches,
             place,
             owner: Owner::here(),
-            stop,
+            stopped,
+            wake: Some(wake),
             thread: Some(thread),
         })
     }
@@ -153,8 +205,12 @@ impl Drop for Broker {
             return;
         }
         self.place.remove();
-        // The pipe is empty, so there is room for the byte.
-        let _ = self.stop.write_all(b".");
+        self.stopped.store(true, Relaxed);
+        // Either wakes it: the byte also where a child has the pipe open, the end also where nothing
+        // can be written.
+        if let Some(mut wake) = self.wake.take() {
+            let _ = wake.write_all(b".");
+        }
         if let Some(thread) = thread {
             let _ = thread.join();
         }

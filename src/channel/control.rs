@@ -137,9 +137,15 @@ impl ControlWriter {
         page.changed.store(changed, Relaxed);
         self.renew(announcement.freshness);
         page.generation.store(announcement.generation, Release);
-        page.publications.fetch_add(1, Release);
+        self.wake();
+    }
+
+    /// Makes all who wait for a generation look again.
+    pub(crate) fn wake(&self) {
+        let publications = &self.page().publications;
+        publications.fetch_add(1, Release);
         // It has no way to fail for an address that is mapped.
-        let _ = futex::wake(&page.publications, futex::Flags::empty(), i32::MAX as u32);
+        let _ = futex::wake(publications, futex::Flags::empty(), i32::MAX as u32);
     }
 
     /// Changes the times of the newest generation.

@@ -2,11 +2,15 @@
 //! generation.
 //!
 //! Readers peek, which copies the descriptor and leaves the message in place. The owner takes the
-//! old message out at the same end, once the new one is in.
+//! old message out at the same end, once the new one is in. Only where the user may have no more
+//! descriptors in flight it comes first: readers that find nothing look again.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{
     AddressFamily, RecvFlags, Shutdown, SocketFlags, SocketType, recv, shutdown, socketpair,
@@ -19,6 +23,10 @@ use crate::sys::message::{Received, receive, send};
 const MESSAGE: usize = 8;
 /// How many messages are removed in one go: more than the buffer of a socket holds.
 const MOST_REMOVED: usize = 4096;
+/// How often a message is sent again when others have taken the room that was made for it, and how
+/// long to wait in between.
+const ATTEMPTS: usize = 5;
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// A message in a mailbox.
 pub(crate) struct Letter {
@@ -87,8 +95,17 @@ pub(super) fn is_spoiled(error: &io::Error) -> bool {
     )
 }
 
-/// Sends a message; where others have filled the queue or let it take no descriptors, makes room
-/// first.
+/// Whether the user of this process may have no more descriptors in flight: more than
+/// `RLIMIT_NOFILE` in messages that nobody has received yet, of all its processes.
+pub(crate) fn is_crowded(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::TOOMANYREFS)
+}
+
+/// Sends a message; where others have filled the queue or let it take no descriptors, or where the
+/// user has too many of them in flight, makes room first.
+///
+/// # Errors
+/// Those of sending. If the user [still](is_crowded) has too many in flight, the mailbox is empty.
 pub(super) fn put(
     sender: impl AsFd,
     receiver: impl AsFd,
@@ -96,26 +113,73 @@ pub(super) fn put(
     region: BorrowedFd<'_>,
 ) -> io::Result<()> {
     let put = || send(&sender, &generation.to_ne_bytes(), &[region]);
-    match put() {
-        Err(full) if full.kind() == io::ErrorKind::WouldBlock => {
-            (0..MOST_REMOVED).any(|_| !remove(&receiver));
-            put()
+    let first = put();
+    let Err(error) = &first else { return first };
+    if is_crowded(error) {
+        for _ in 1..ATTEMPTS {
+            clear(&receiver);
+            match put() {
+                Err(error) if is_crowded(&error) => thread::sleep(PAUSE),
+                other => return other,
+            }
         }
-        Err(refused) if refused.kind() == io::ErrorKind::PermissionDenied => {
-            restore(&receiver);
-            put()
+        return put();
+    }
+    match error.kind() {
+        io::ErrorKind::WouldBlock => clear(&receiver),
+        io::ErrorKind::PermissionDenied => restore(&receiver),
+        _ => return first,
+    }
+    put()
+}
+
+/// Wakes those who poll a mailbox that holds the message of a generation: by the same once more, or
+/// by a byte behind it where that cannot be sent.
+pub(super) fn wake(
+    sender: impl AsFd,
+    receiver: impl AsFd,
+    generation: u64,
+    region: BorrowedFd<'_>,
+) {
+    match send(&sender, &generation.to_ne_bytes(), &[region]) {
+        Ok(()) => keep_newest(receiver),
+        // The next publication takes it out again.
+        Err(error) if is_crowded(&error) => drop(send(&sender, b".", &[])),
+        Err(_) => {
+            let _ = put(&sender, &receiver, generation, region);
+            keep_newest(receiver);
         }
-        other => other,
     }
 }
 
+/// Whether there is nothing to peek at.
+pub(super) fn is_empty(receiver: impl AsFd) -> bool {
+    ioctl_fionread(receiver).is_ok_and(|bytes| bytes == 0)
+}
+
+/// Tells all readers that nothing will come any more. What is in the mailbox stays.
+pub(super) fn close(sender: impl AsFd) {
+    let _ = shutdown(sender, Shutdown::Both);
+}
+
+/// Whether nothing will come any more: it was closed, or nobody has the owner's end.
+pub(super) fn is_closed(receiver: BorrowedFd<'_>) -> bool {
+    // Readers can send nothing, so it is hung up as soon as they can receive nothing more.
+    let mut polled = [PollFd::new(receiver, PollFlags::POLLHUP)];
+    poll(&mut polled, PollTimeout::ZERO) == Ok(1)
+}
+
+fn clear(receiver: impl AsFd) {
+    (0..MOST_REMOVED).any(|_| !remove(&receiver));
+}
+
 /// Removes the oldest message; `false` if there is none.
-pub(super) fn remove(receiver: impl AsFd) -> bool {
+fn remove(receiver: impl AsFd) -> bool {
     // Without room for descriptors, the kernel opens none.
     recv(receiver, &mut [0_u8; 1], RecvFlags::DONTWAIT).is_ok()
 }
 
-/// Removes messages until what is left is the length of one.
+/// Removes messages, the oldest first, until what is left is the length of one.
 pub(super) fn keep_newest(receiver: impl AsFd) {
     let waiting = || ioctl_fionread(&receiver).unwrap_or(0);
     for _ in 0..MOST_REMOVED {

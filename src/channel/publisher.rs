@@ -8,6 +8,8 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
+
 use super::control::{Announcement, ControlPage, ControlWriter, Freshness};
 use super::identity::Identity;
 use super::status::ChannelStatus;
@@ -25,7 +27,8 @@ use crate::sys::owner::Owner;
 
 /// The owner's end of a channel: publishes the generations of one cache to all who follow it.
 ///
-/// It keeps the newest generation. Clones are the same publisher, for several threads. In a child
+/// It keeps the newest generation. Clones are the same publisher, for several threads; dropping the
+/// last one closes the channel, which [`Live::is_orphaned`] tells. In a child
 /// forked from the owner it refuses with [`Error::NotOwner`], and dropping it there does nothing;
 /// what children use is the [`Live`] handle that was made before the fork.
 ///
@@ -97,7 +100,7 @@ impl Publisher {
     /// region.
     ///
     /// # Errors
-    /// [`Error::Channel`], and [`Error::NoDescriptor`] for what lies on the heap.
+    /// [`Error::Channel`], [`Error::InFlight`], and [`Error::NoDescriptor`] for what lies on the heap.
     pub fn new<T: Content>(first: &Frozen<T>, expire_after: Option<Duration>) -> Result<Self> {
         first.as_fd()?;
         let name = first.name().to_owned();
@@ -134,8 +137,8 @@ impl Publisher {
     ///
     /// # Errors
     /// [`Error::NotOwner`]; [`Error::OtherCache`], [`Error::NotNewer`] and
-    /// [`Error::SchemaMismatch`] for what does not continue this cache; [`Error::Channel`]. Nothing
-    /// is published then.
+    /// [`Error::SchemaMismatch`] for what does not continue this cache; [`Error::Channel`];
+    /// [`Error::InFlight`]. Nothing is published then.
     pub fn publish<T: Content>(
         &self,
         next: &Frozen<T>,
@@ -144,16 +147,25 @@ impl Publisher {
         let mut newest = self.newest()?;
         newest.check_continued_by(next)?;
         let deliver = |newest: &Newest| self.channel.deliver(newest, next.region(), expire_after);
-        let reached = match deliver(&newest) {
-            Ok(()) => mailbox::holds(newest.subscription.mailbox(), next.generation()),
-            Err(Error::Channel { source, .. }) if mailbox::is_spoiled(&source) => false,
-            Err(error) => return Err(error),
-        };
-        if !reached {
-            newest.replace_mailbox()?;
-            deliver(&newest)?;
+        match deliver(&newest) {
+            Ok(()) => {
+                newest.content = Box::new(next.clone());
+                if !mailbox::holds(newest.subscription.mailbox(), next.generation()) {
+                    newest.replace_mailbox()?;
+                    newest.fill();
+                }
+            }
+            Err(Error::Channel { source, .. }) if mailbox::is_spoiled(&source) => {
+                newest.replace_mailbox()?;
+                deliver(&newest)?;
+                newest.content = Box::new(next.clone());
+            }
+            Err(error) => {
+                // To make room, the message of the generation before may have been taken out.
+                newest.fill();
+                return Err(error);
+            }
         }
-        newest.content = Box::new(next.clone());
         Ok(())
     }
 
@@ -169,7 +181,8 @@ impl Publisher {
     /// The same for what was found to be as it should be some time ago.
     pub(crate) fn renew_aged(&self, age: Duration, expire_after: Option<Duration>) -> Result<()> {
         // Held, so that the times are not those of another generation.
-        let _newest = self.newest()?;
+        let newest = self.newest()?;
+        newest.fill();
         let freshness = Freshness::new(clock::boot_now(), age, expire_after);
         self.channel.control.renew(freshness);
         Ok(())
@@ -293,9 +306,11 @@ impl Publisher {
         self.channel.owner.check("a publisher")
     }
 
-    /// The readers' end.
+    /// The readers' end, for one who comes from elsewhere and needs something to begin with.
     pub(crate) fn subscription(&self) -> Result<Arc<Subscription>> {
-        Ok(Arc::clone(&self.newest()?.subscription))
+        let newest = self.newest()?;
+        newest.fill();
+        Ok(Arc::clone(&newest.subscription))
     }
 
     fn next_label(&self) -> Result<Label> {
@@ -333,20 +348,15 @@ impl Channel {
         expire_after: Option<Duration>,
     ) -> Result<()> {
         let header = region.header();
-        let failed = |source| Error::Channel {
-            name: header.name.clone(),
-            step: "publish",
-            source,
-        };
+        let failed = |source| channel_failed(&header.name, "publish", source);
         let no_descriptor = || Error::NoDescriptor {
             name: header.name.clone(),
         };
         let file = region.fd().ok_or_else(no_descriptor)?;
         let identity = Identity::of(file).map_err(failed)?;
         let receiver = newest.subscription.mailbox();
-        let put = || mailbox::put(&newest.sender, receiver, header.generation, file);
-        put().map_err(failed)?;
-        mailbox::remove(receiver);
+        mailbox::put(&newest.sender, receiver, header.generation, file).map_err(failed)?;
+        mailbox::keep_newest(receiver);
         // What seems to come from the future may be of any age.
         let age = self.clock.now().since(&header.created);
         let age = age.unwrap_or(Duration::MAX);
@@ -355,10 +365,18 @@ impl Channel {
             identity,
             freshness: Freshness::new(clock::boot_now(), age, expire_after),
         });
-        // The region is published. If there is no second message, those who poll see it later.
-        let _ = put();
-        mailbox::keep_newest(receiver);
+        mailbox::wake(&newest.sender, receiver, header.generation, file);
         Ok(())
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        // In a child it is the same socket, which the owner still needs.
+        if self.owner.check("a publisher").is_ok() {
+            mailbox::close(&self.lock().sender);
+            self.control.wake();
+        }
     }
 }
 
@@ -403,15 +421,32 @@ impl Newest {
         let (sender, receiver) = mailbox::create().map_err(failed)?;
         let page = ControlPage::open(page)?;
         self.subscription = Arc::new(Subscription::new(name.clone(), page, receiver));
-        self.sender = sender;
+        mailbox::close(std::mem::replace(&mut self.sender, sender));
         Ok(())
+    }
+
+    /// Fills a mailbox that somebody has emptied, or in which there was no room. Failing that, those
+    /// who have the newest generation keep it, and others wait for it.
+    fn fill(&self) {
+        let receiver = self.subscription.mailbox();
+        let region = self.content.region();
+        if let Some(file) = region.fd().filter(|_| mailbox::is_empty(receiver)) {
+            let _ = mailbox::put(&self.sender, receiver, region.header().generation, file);
+        }
+    }
+}
+
+fn channel_failed(name: &str, step: &'static str, source: io::Error) -> Error {
+    let name = name.to_owned();
+    match mailbox::is_crowded(&source) {
+        true => Error::InFlight {
+            name,
+            limit: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+        },
+        false => Error::Channel { name, step, source },
     }
 }
 
 fn opening_failed(name: &str, source: io::Error) -> Error {
-    Error::Channel {
-        name: name.to_owned(),
-        step: "be opened",
-        source,
-    }
+    channel_failed(name, "be opened", source)
 }

@@ -30,12 +30,31 @@ pub struct ChannelStatus {
     /// When the owner will build it again, zero if that is due; `None` if it has said nothing.
     #[serde(rename = "refresh_in_seconds", with = "optional_seconds")]
     pub refresh_in: Option<Duration>,
-    /// Why the last build failed; `None` if it has not.
+    /// Why the last build failed, or why this row cannot be read; `None` if neither.
     pub last_error: Option<String>,
     /// Lookups of workers, if they are [counted](crate::Counters).
     pub lookups: Option<u64>,
     /// Those of them that found nothing.
     pub misses: Option<u64>,
+}
+
+impl ChannelStatus {
+    /// A row of which nothing else can be told.
+    pub(crate) fn unreadable(name: String, reason: String) -> Self {
+        Self {
+            name,
+            generation: 0,
+            age: Duration::ZERO,
+            entries: None,
+            bytes: 0,
+            fingerprint: String::new(),
+            expires_in: None,
+            refresh_in: None,
+            last_error: Some(reason),
+            lookups: None,
+            misses: None,
+        }
+    }
 }
 
 /// Name, help, and the value if a cache has one.
@@ -107,21 +126,30 @@ fn escaped(label: &str) -> String {
 mod seconds {
     use std::time::Duration;
 
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use serde::{Deserialize, Deserializer, Serializer};
 
     pub(super) fn serialize<S: Serializer>(it: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_f64(it.as_secs_f64())
     }
 
     pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Duration, D::Error> {
-        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(D::Error::custom)
+        f64::deserialize(from).map(duration)
+    }
+
+    /// The nearest duration: the longest one is rounded up when it is written.
+    pub(super) fn duration(seconds: f64) -> Duration {
+        let bound = match seconds > 0.0 {
+            true => Duration::MAX,
+            false => Duration::ZERO,
+        };
+        Duration::try_from_secs_f64(seconds).unwrap_or(bound)
     }
 }
 
 mod optional_seconds {
     use std::time::Duration;
 
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     pub(super) fn serialize<S: Serializer>(
         it: &Option<Duration>,
@@ -134,7 +162,39 @@ mod optional_seconds {
         from: D,
     ) -> Result<Option<Duration>, D::Error> {
         let seconds = Option::<f64>::deserialize(from)?;
-        let duration = seconds.map(Duration::try_from_secs_f64).transpose();
-        duration.map_err(D::Error::custom)
+        Ok(seconds.map(super::seconds::duration))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_duration_reads_back_and_so_does_every_number() {
+        let mut status = ChannelStatus::unreadable("a".to_owned(), String::new());
+        for duration in [
+            Duration::ZERO,
+            Duration::from_nanos(1),
+            Duration::from_secs(1 << 62),
+            Duration::MAX,
+        ] {
+            status.age = duration;
+            (status.expires_in, status.refresh_in) = (Some(duration), Some(duration));
+            let text = serde_json::to_string(&status).unwrap();
+            assert_eq!(
+                serde_json::from_str::<ChannelStatus>(&text).unwrap(),
+                status
+            );
+        }
+        for (seconds, duration) in [
+            (-1.0, Duration::ZERO),
+            (-1e300, Duration::ZERO),
+            (1e300, Duration::MAX),
+            (f64::NAN, Duration::ZERO),
+            (f64::INFINITY, Duration::MAX),
+        ] {
+            assert_eq!(seconds::duration(seconds), duration, "{seconds}");
+        }
     }
 }

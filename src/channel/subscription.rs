@@ -8,6 +8,7 @@ use super::control::{Announcement, ControlPage};
 use super::identity::Identity;
 use super::mailbox;
 use crate::error::{Error, Result};
+use crate::sys::peer;
 
 /// How long to wait before a generation that could not be taken is tried again.
 pub(crate) const RETRY: Duration = Duration::from_millis(1);
@@ -74,6 +75,12 @@ impl Subscription {
             generation,
             source: io::ErrorKind::InvalidData.into(),
         }
+    }
+
+    /// Whether nobody will publish here any more: the owner has ended or closed the channel, or
+    /// somebody has shut the mailbox down.
+    pub(crate) fn is_orphaned(&self) -> bool {
+        mailbox::is_closed(self.mailbox()) || peer::has_ended(&self.mailbox)
     }
 
     pub(crate) fn mailbox(&self) -> BorrowedFd<'_> {

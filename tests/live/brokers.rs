@@ -48,6 +48,9 @@ pub(crate) fn a_broker_lists_its_caches() {
     for left in [map_row.expires_in, map_row.refresh_in] {
         assert!(left.unwrap() <= hour && left.unwrap() > hour / 2);
     }
+    publisher.note(Some(Duration::MAX), None).unwrap();
+    let never = floe::list(&socket.path).unwrap().remove(1).refresh_in;
+    assert!(never.unwrap() > hour, "as good as never");
     assert_eq!((&*numbers.name, numbers.generation), ("numbers", 2));
     assert_eq!((numbers.entries, numbers.expires_in), (None, None));
     let fetched = floe::fetch(&socket.path, "numbers").unwrap();

@@ -72,8 +72,14 @@ pub(crate) fn waiting_ends_with_the_next_generation() {
 }
 
 pub(crate) fn a_watch_is_told_of_each_publication() {
+    watch_publications(|| ());
+}
+
+/// Readers in an event loop see 200 generations, while something is held.
+pub(crate) fn watch_publications<R>(hold: impl FnOnce() -> R) {
     const LAST: u64 = 200;
     let (publisher, live) = channel();
+    let _held = hold();
     let turn = Gate::new();
     let pool = prefork::spawn(3, |_| {
         let mut live = live;

@@ -2,12 +2,12 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use floe::{Broker, Live};
+use floe::{Broker, Error, Live};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::socket::{MsgFlags, recv};
 use std::os::fd::AsFd;
 
-use crate::fixture::{Numbers, Socket, channel, read, send};
+use crate::fixture::{Numbers, Socket, channel, publish_next, read, send};
 use crate::forking::{next_descriptor, set_limit};
 use floe_testkit::forking::Resource;
 
@@ -94,4 +94,35 @@ pub(crate) fn want_of_descriptors_passes() {
     let mut polled = [PollFd::new(client.as_fd(), PollFlags::POLLIN)];
     assert_eq!(poll(&mut polled, 60_000_u16), Ok(1), "it has not recovered");
     assert_serves(&socket);
+}
+
+/// They count as in flight for the user, who could then publish nothing more.
+pub(crate) fn few_answers_wait_to_be_received() {
+    let (publisher, mut live) = channel();
+    let socket = Socket::new();
+    let _broker = Broker::serve(&socket.path, [&publisher]).unwrap();
+    let mut waiting = Vec::new();
+    let busy = loop {
+        let client = socket.connect();
+        send(&client, b"\x89floebr1\x02numbers", &[]).unwrap();
+        let mut polled = [PollFd::new(client.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut polled, 60_000_u16), Ok(1), "no answer");
+        let mut reply = [0; 9];
+        let flags = MsgFlags::MSG_PEEK;
+        assert_eq!(recv(client.as_raw_fd(), &mut reply, flags), Ok(9));
+        if reply[8] == 5 {
+            break client;
+        }
+        waiting.push(client);
+        assert!(waiting.len() <= 32, "it has more out");
+    };
+    assert!(waiting.len() >= 4);
+    let refused = floe::list(&socket.path).unwrap_err();
+    assert!(matches!(refused, Error::BrokerBusy { .. }), "{refused}");
+    assert_eq!(publish_next(&publisher), 2);
+    assert_eq!(read(&mut live), 2);
+    // Who is told to ask again costs nothing; who hangs up gives way to others.
+    waiting.pop();
+    assert_eq!(floe::list(&socket.path).unwrap().len(), 1);
+    drop(busy);
 }

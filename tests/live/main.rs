@@ -3,14 +3,17 @@
 #![allow(unsafe_code)]
 
 mod brokers;
+mod crowded;
 mod endings;
 mod fixture;
 mod following;
 mod hostile_brokers;
 mod hostile_clients;
 mod hostile_workers;
+mod orphans;
 mod programs;
 mod reading;
+mod refusals;
 mod sockets;
 mod stores;
 
@@ -39,6 +42,9 @@ fn main() -> ExitCode {
         endings::a_thousand_workers_leave_nothing,
         endings::the_owner_may_be_killed_at_any_moment,
         endings::a_fork_beside_publishing_threads_reads,
+        orphans::a_dropped_publisher_is_told,
+        orphans::a_handle_connects_to_the_next_owner,
+        orphans::a_killed_owner_is_told_beside_its_children,
         hostile_workers::a_drained_mailbox_is_filled_again,
         hostile_workers::readers_can_send_nothing_to_the_owner,
         hostile_workers::a_flooded_mailbox_is_cleared,
@@ -57,10 +63,16 @@ fn main() -> ExitCode {
         sockets::a_socket_is_for_its_user_alone,
         sockets::only_a_dead_socket_is_replaced,
         sockets::a_socket_of_a_dead_process_is_replaced,
+        sockets::a_lock_on_the_folder_holds_up_nobody,
+        sockets::long_paths_are_served,
         sockets::of_two_brokers_that_start_at_once_one_serves,
         hostile_clients::nonsense_gets_no_answer,
         hostile_clients::ten_thousand_silent_clients_hold_up_nobody,
         hostile_clients::want_of_descriptors_passes,
+        hostile_clients::few_answers_wait_to_be_received,
+        refusals::a_lowered_limit_is_survived,
+        refusals::a_broker_that_may_not_accept_waits,
+        refusals::a_broker_ends_without_a_byte,
         stores::workers_follow_a_store,
         stores::followers_see_when_a_cache_expires,
         stores::programs_and_clients_follow_a_store,
@@ -71,8 +83,15 @@ fn main() -> ExitCode {
         hostile_brokers::a_lying_owner_cannot_take_back,
     ];
     trials.extend(trials_needing![Need::Root;
+        crowded::a_crowded_owner_publishes,
+        crowded::a_crowded_broker_says_so,
+        crowded::want_of_descriptors_in_flight_is_told_and_passes,
         programs::a_program_with_more_rights_than_its_parent_inherits_nothing,
         sockets::another_user_is_refused,
+        sockets::a_folder_need_not_be_readable,
+        sockets::a_lock_of_another_user_holds_up_nobody,
+        sockets::a_broker_of_another_user_is_not_believed,
+        sockets::a_group_is_served,
     ]);
     forking::run(trials)
 }

@@ -15,9 +15,11 @@ use crate::fixture::{Numbers, channel, publish_next, read};
 /// Arguments that make this program follow a cache instead of running tests.
 const INHERIT: &str = "follow-inherited";
 const CONNECT: &str = "follow-broker";
+/// What it is given to wait for the end of its owner, and says then.
+const ORPHANED: &str = "orphaned";
 
 /// What this program does if it is told to: it says which generation it reads, and again for each
-/// line that it is given.
+/// line that it is given; or it waits until its owner has ended.
 pub(crate) fn run(arguments: &[String]) -> Option<ExitCode> {
     let live = match arguments {
         [kind, name] if kind == INHERIT => Live::<Numbers>::inherited(name),
@@ -33,7 +35,13 @@ pub(crate) fn run(arguments: &[String]) -> Option<ExitCode> {
     };
     println!("{} {}", read(&mut live), descriptors_after_exec());
     for line in io::stdin().lines() {
-        let awaited: u64 = line.unwrap().parse().unwrap();
+        let line = line.unwrap();
+        if line == ORPHANED {
+            assert!(!live.wait_newer(Duration::from_secs(60)) && live.is_orphaned());
+            println!("{ORPHANED}");
+            continue;
+        }
+        let awaited: u64 = line.parse().unwrap();
         while live.generation() < awaited {
             assert!(live.wait_newer(Duration::from_secs(60)));
         }

@@ -15,7 +15,6 @@ use floe::{
 };
 use floe_testkit::forking::Resource;
 use nix::{
-    libc,
     sys::signal::kill,
     unistd::{ForkResult, Pid, dup2_stdout, fork},
 };

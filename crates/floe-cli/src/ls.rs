@@ -13,7 +13,8 @@ use super::target::Socket;
 /// List the caches that a broker offers, and how they stand
 ///
 /// A broker is a thread of the process that owns the caches; SOCKET is where it serves them
-/// (`Broker::serve`). It answers its own user and root.
+/// (`Broker::serve`). It answers its own user and root, or a group.
+/// One of another user is believed only with --trust-user.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Columns:

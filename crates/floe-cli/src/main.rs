@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use output::{Output, printable};
+use target::User;
 
 /// Look into frozen regions, and into the memory of the processes that map them
 ///
@@ -47,6 +48,11 @@ use output::{Output, printable};
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
+
+    /// Also believe a broker of this user, by name or number; else only yours and root's are. May be
+    /// given several times
+    #[arg(long, global = true, value_name = "USER")]
+    trust_user: Vec<User>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -137,7 +143,8 @@ impl Failure {
 
 /// Does what the command line says; wrong usage ends the process with code 2.
 fn main() -> ExitCode {
-    let verb = Arguments::parse().verb;
+    let Arguments { verb, trust_user } = Arguments::parse();
+    target::trust(&trust_user);
     let mut output = Output::new();
     let done = match &verb {
         Verb::Inspect(arguments) => inspect::run(arguments, &mut output),

@@ -7,9 +7,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::OnceLock;
 
-use floe::ChannelStatus;
 use floe::dynamic::Described;
+use floe::{ChannelStatus, Client};
 
 use super::Failure;
 
@@ -38,7 +40,8 @@ impl Target {
             Place::Cache(socket, name) => {
                 let fd = socket.fetch(&name)?;
                 let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-                Described::open(path).map_err(|error| self.refuse(error))
+                // Who reads it as a member of a group has the descriptor, but cannot open the file.
+                Described::open(path).or_else(|_| self.described(fd))
             }
         }
     }
@@ -125,6 +128,31 @@ impl Target {
     }
 }
 
+/// Users whose brokers are believed, by their numbers: those that the command line tells.
+static TRUSTED: OnceLock<Vec<u32>> = OnceLock::new();
+
+/// Says, once, which users are trusted beside this one and root.
+pub(crate) fn trust(users: &[User]) {
+    let _ = TRUSTED.set(users.iter().map(|user| user.0).collect());
+}
+
+/// A user on the command line, by number or name.
+#[derive(Debug, Clone)]
+pub(crate) struct User(u32);
+
+impl FromStr for User {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let by_name = || match nix::unistd::User::from_name(text) {
+            Ok(Some(user)) => Ok(user.uid.as_raw()),
+            Ok(None) => Err("there is no such user".to_owned()),
+            Err(errno) => Err(errno.to_string()),
+        };
+        text.parse().or_else(|_| by_name()).map(Self)
+    }
+}
+
 /// The socket of a broker on the command line.
 #[derive(Debug, Clone)]
 pub(crate) struct Socket(PathBuf);
@@ -137,11 +165,18 @@ impl Socket {
             let target = self.to_string();
             return Err(Failure::In { target, reason });
         }
-        Ok(floe::list(&self.0)?)
+        Ok(self.client().list()?)
     }
 
     fn fetch(&self, name: &str) -> Result<OwnedFd, Failure> {
-        Ok(floe::fetch(&self.0, name)?)
+        Ok(self.client().fetch(name)?)
+    }
+
+    fn client(&self) -> Client {
+        let trusted = TRUSTED.get().into_iter().flatten();
+        trusted.fold(Client::new(&self.0), |client, user| {
+            client.trust_user(*user)
+        })
     }
 }
 

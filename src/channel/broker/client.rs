@@ -2,148 +2,275 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, poll};
+use nix::unistd::Uid;
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
-};
+use rustix::net::RecvFlags;
 
+use super::access::is_own;
+use super::address::Target;
 use super::protocol::{LONGEST, Reply, Request, read_list};
+use super::socket::new_socket;
+use crate::channel::Live;
 use crate::channel::{ChannelStatus, ControlPage, Subscription};
 use crate::error::{Error, Result};
+use crate::frozen::Content;
 use crate::region::format::check_name;
 use crate::sys::memfd;
 use crate::sys::message::{receive, send};
+use crate::sys::peer;
 
 /// How long a client waits for a broker that is busy or dead.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between attempts to connect to a broker whose queue is full.
+/// Between attempts to connect to a broker whose queue is full, or that is busy.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// The caches that the broker on a socket offers, by name.
+/// How to ask the broker on a socket: what [`list`], [`fetch`] and [`Live::connect`] do, with more to
+/// say.
+///
+/// A broker is followed only if its process belongs to this user or to root, or to one that is
+/// trusted by name: whoever serves decides what a client reads.
+///
+/// ```
+/// use std::time::Duration;
+/// use floe::{Broker, Client, Frozen, Publisher};
+///
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("floe.sock");
+/// let serve = |answer: u32| {
+///     let publisher = Publisher::new(&Frozen::freeze("answer", &answer)?, None)?;
+///     Broker::serve(&path, [&publisher])
+/// };
+/// let first = serve(41)?;
+/// let client = Client::new(&path).reconnect_every(Duration::from_millis(1));
+/// let mut live = client.follow::<u32>("answer")?;
+/// assert_eq!(*live.get(), 41);
+///
+/// // The owner ends, and another one begins.
+/// drop(first);
+/// let _second = serve(42)?;
+/// assert!(live.wait_newer(Duration::from_secs(10)));
+/// assert_eq!(*live.get(), 42);
+/// # Ok::<(), floe::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Client {
+    path: PathBuf,
+    trusted: Vec<Uid>,
+    reconnect_every: Option<Duration>,
+}
+
+impl Client {
+    /// For the broker on a socket, which need not be there yet.
+    #[must_use]
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        Self {
+            path: path.as_ref().to_owned(),
+            trusted: Vec::new(),
+            reconnect_every: None,
+        }
+    }
+
+    /// Also believes a broker of this user, by its number.
+    #[must_use]
+    pub fn trust_user(mut self, user: u32) -> Self {
+        self.trusted.push(Uid::from_raw(user));
+        self
+    }
+
+    /// Lets the handles connect again by themselves once they are
+    /// [orphaned](Live::is_orphaned), each time after this pause; see [`Live`].
+    #[must_use]
+    pub fn reconnect_every(mut self, pause: Duration) -> Self {
+        self.reconnect_every = Some(pause);
+        self
+    }
+
+    /// The caches that the broker offers, by name. A row that cannot be read has its reason as
+    /// [`last_error`](ChannelStatus::last_error).
+    ///
+    /// # Errors
+    /// [`Error::Broker`] if there is none, or it does not answer within 5 seconds;
+    /// [`Error::BrokerBusy`] if it has no room for another answer until then;
+    /// [`Error::NotBroker`] if something else answers; [`Error::ForeignBroker`];
+    /// [`Error::BrokerRefused`].
+    pub fn list(&self) -> Result<Vec<ChannelStatus>> {
+        match self.ask(&Request::List, PATIENCE)? {
+            (Reply::List, descriptors) => self.received_list(descriptors),
+            _ => Err(self.not_broker()),
+        }
+    }
+
+    /// The sealed memory file of the newest generation of a cache, for tools that read caches of
+    /// any type. Nothing but its seals was checked.
+    ///
+    /// # Errors
+    /// Those of [`follow`](Self::follow), but for those of [`Frozen::from_fd`].
+    ///
+    /// [`Frozen::from_fd`]: crate::Frozen::from_fd
+    pub fn fetch(&self, name: &str) -> Result<OwnedFd> {
+        let subscription = self.subscribe(name, PATIENCE)?;
+        let (_, region) = subscription.patiently(Subscription::fetch)?;
+        memfd::sealed_length(&region, memfd::all_seals())?;
+        Ok(region)
+    }
+
+    /// Follows a cache. The broker is needed no more afterwards.
+    ///
+    /// The first generation, and each one that follows, is checked like [`Frozen::from_fd`] does.
+    ///
+    /// # Errors
+    /// Those of [`list`](Self::list); [`Error::UnknownCache`]; and those of [`Frozen::from_fd`], as
+    /// [`Error::SchemaMismatch`] for another type.
+    ///
+    /// [`Frozen::from_fd`]: crate::Frozen::from_fd
+    pub fn follow<T: Content>(&self, name: &str) -> Result<Live<T>> {
+        Live::of_client(self, self.subscribe(name, PATIENCE)?)
+    }
+
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        self.reconnect_every
+    }
+
+    /// The channel of a cache, from a broker that need not be honest.
+    ///
+    /// # Errors
+    /// Those of [`list`], [`Error::Name`], [`Error::UnknownCache`] and those of
+    /// [`ControlPage::open`].
+    pub(crate) fn subscribe(&self, name: &str, patience: Duration) -> Result<Subscription> {
+        check_name(name)?;
+        let request = Request::Follow {
+            name: name.to_owned(),
+        };
+        match self.ask(&request, patience)? {
+            (Reply::Channel, descriptors) => {
+                let Ok([control, mailbox]) = <[OwnedFd; 2]>::try_from(descriptors) else {
+                    return Err(self.not_broker());
+                };
+                let control = ControlPage::open(control)?;
+                Ok(Subscription::new(name.to_owned(), control, mailbox))
+            }
+            (Reply::Unknown, descriptors) => {
+                let known = self.received_list(descriptors)?;
+                Err(Error::UnknownCache {
+                    name: name.to_owned(),
+                    place: self.path.display().to_string(),
+                    known: known.into_iter().map(|status| status.name).collect(),
+                })
+            }
+            _ => Err(self.not_broker()),
+        }
+    }
+
+    fn received_list(&self, descriptors: Vec<OwnedFd>) -> Result<Vec<ChannelStatus>> {
+        let Ok([list]) = <[OwnedFd; 1]>::try_from(descriptors) else {
+            return Err(self.not_broker());
+        };
+        read_list(list).map_err(self.failed("read the list of"))
+    }
+
+    /// Asks until there is an answer.
+    fn ask(&self, request: &Request, patience: Duration) -> Result<(Reply, Vec<OwnedFd>)> {
+        let until = Instant::now() + patience;
+        let mut is_busy = false;
+        loop {
+            match self.ask_once(request, until) {
+                Ok((Reply::Refused, _)) => {
+                    return Err(Error::BrokerRefused {
+                        path: self.path.clone(),
+                    });
+                }
+                Ok((Reply::Busy, _)) => is_busy = true,
+                // The time ran out before another answer.
+                Err(Error::Broker { .. }) if is_busy && Instant::now() >= until => {}
+                answered => return answered,
+            }
+            if Instant::now() >= until {
+                return Err(Error::BrokerBusy {
+                    path: self.path.clone(),
+                });
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn ask_once(&self, request: &Request, until: Instant) -> Result<(Reply, Vec<OwnedFd>)> {
+        let connected = connected(&self.path, until);
+        let socket = connected.map_err(|source| match Errno::from_io_error(&source) {
+            Some(Errno::PROTOTYPE) => self.not_broker(),
+            _ => self.failed("connect to")(source),
+        })?;
+        self.check_user(&socket)?;
+        send(&socket, &request.encode(), &[]).map_err(self.failed("ask"))?;
+        let unanswered = || self.failed("get an answer of");
+        wait_readable(&socket, until).map_err(unanswered())?;
+        let mut bytes = [0; LONGEST];
+        let reply = receive(&socket, &mut bytes, RecvFlags::empty()).map_err(unanswered())?;
+        if reply.length == 0 {
+            return Err(unanswered()(io::ErrorKind::UnexpectedEof.into()));
+        }
+        match Reply::decode(&bytes[..reply.length.min(LONGEST)]) {
+            Some(kind) => Ok((kind, reply.descriptors)),
+            None => Err(self.not_broker()),
+        }
+    }
+
+    /// Refuses a broker of a user that nobody has said to trust.
+    fn check_user(&self, socket: &OwnedFd) -> Result<()> {
+        let (user, _) = peer::credentials(socket).map_err(self.failed("ask for the user of"))?;
+        if is_own(user) || self.trusted.contains(&user) {
+            return Ok(());
+        }
+        Err(Error::ForeignBroker {
+            path: self.path.clone(),
+            user: user.as_raw(),
+        })
+    }
+
+    fn failed(&self, step: &'static str) -> impl FnOnce(io::Error) -> Error {
+        let path = self.path.clone();
+        move |source| Error::Broker { path, step, source }
+    }
+
+    fn not_broker(&self) -> Error {
+        Error::NotBroker {
+            path: self.path.clone(),
+        }
+    }
+}
+
+/// The caches that the broker on a socket offers, by name: as [`Client::list`].
 ///
 /// # Errors
-/// [`Error::Broker`] if there is none, or it does not answer within 5 seconds;
-/// [`Error::NotBroker`] if something else answers; [`Error::BrokerRefused`].
+/// Those of [`Client::list`].
 pub fn list(path: impl AsRef<Path>) -> Result<Vec<ChannelStatus>> {
-    let path = path.as_ref();
-    match ask(path, &Request::List)? {
-        (Reply::List, descriptors) => received_list(path, descriptors),
-        _ => Err(not_broker(path)),
-    }
+    Client::new(path).list()
 }
 
-/// The sealed memory file of the newest generation of a cache, for tools that read caches of any
-/// type. Nothing but its seals was checked.
+/// The sealed memory file of the newest generation of a cache: as [`Client::fetch`].
 ///
 /// # Errors
-/// Those of [`Live::connect`](crate::Live::connect), but for those of [`Frozen::from_fd`].
-///
-/// [`Frozen::from_fd`]: crate::Frozen::from_fd
+/// Those of [`Client::fetch`].
 pub fn fetch(path: impl AsRef<Path>, name: &str) -> Result<OwnedFd> {
-    let subscription = subscribe(path.as_ref(), name)?;
-    let (_, region) = subscription.patiently(Subscription::fetch)?;
-    memfd::sealed_length(&region, memfd::all_seals())?;
-    Ok(region)
-}
-
-/// The channel of a cache, from a broker that need not be honest.
-///
-/// # Errors
-/// Those of [`list`], [`Error::Name`], [`Error::UnknownCache`] and those of
-/// [`ControlPage::open`].
-pub(crate) fn subscribe(path: &Path, name: &str) -> Result<Subscription> {
-    check_name(name)?;
-    let request = Request::Follow {
-        name: name.to_owned(),
-    };
-    match ask(path, &request)? {
-        (Reply::Channel, descriptors) => {
-            let Ok([control, mailbox]) = <[OwnedFd; 2]>::try_from(descriptors) else {
-                return Err(not_broker(path));
-            };
-            let control = ControlPage::open(control)?;
-            Ok(Subscription::new(name.to_owned(), control, mailbox))
-        }
-        (Reply::Unknown, descriptors) => {
-            let known = received_list(path, descriptors)?;
-            Err(Error::UnknownCache {
-                name: name.to_owned(),
-                place: path.display().to_string(),
-                known: known.into_iter().map(|status| status.name).collect(),
-            })
-        }
-        _ => Err(not_broker(path)),
-    }
-}
-
-fn received_list(path: &Path, descriptors: Vec<OwnedFd>) -> Result<Vec<ChannelStatus>> {
-    let Ok([list]) = <[OwnedFd; 1]>::try_from(descriptors) else {
-        return Err(not_broker(path));
-    };
-    read_list(list).map_err(|source| Error::Broker {
-        path: path.to_owned(),
-        step: "read the list of",
-        source,
-    })
-}
-
-fn ask(path: &Path, request: &Request) -> Result<(Reply, Vec<OwnedFd>)> {
-    let failed = |step| {
-        move |source| Error::Broker {
-            path: path.to_owned(),
-            step,
-            source,
-        }
-    };
-    let until = Instant::now() + PATIENCE;
-    let socket = connected(path, until).map_err(|source| match Errno::from_io_error(&source) {
-        Some(Errno::PROTOTYPE) => not_broker(path),
-        _ => failed("connect to")(source),
-    })?;
-    send(&socket, &request.encode(), &[]).map_err(failed("ask"))?;
-    wait_readable(&socket, until).map_err(failed("get an answer of"))?;
-    let mut bytes = [0; LONGEST];
-    let reply = receive(&socket, &mut bytes, RecvFlags::empty());
-    let reply = reply.map_err(failed("get an answer of"))?;
-    if reply.length == 0 {
-        let gone = io::ErrorKind::UnexpectedEof.into();
-        return Err(failed("get an answer of")(gone));
-    }
-    match Reply::decode(&bytes[..reply.length.min(LONGEST)]) {
-        Some(Reply::Refused) => Err(Error::BrokerRefused {
-            path: path.to_owned(),
-        }),
-        Some(kind) => Ok((kind, reply.descriptors)),
-        None => Err(not_broker(path)),
-    }
-}
-
-fn not_broker(path: &Path) -> Error {
-    Error::NotBroker {
-        path: path.to_owned(),
-    }
+    Client::new(path).fetch(name)
 }
 
 /// A connection; it does not wait for a queue that is full, so that waiting has an end.
 fn connected(path: &Path, until: Instant) -> io::Result<OwnedFd> {
-    let address = SocketAddrUnix::new(path)?;
-    let socket = socket_with(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        None,
-    )?;
+    let (target, socket) = (Target::of(path)?, new_socket()?);
     loop {
-        match connect(&socket, &address) {
-            Ok(()) => return Ok(socket),
-            Err(Errno::AGAIN) if Instant::now() < until => thread::sleep(PAUSE),
-            Err(Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
-            Err(errno) => return Err(errno.into()),
+        match target.connect(&socket) {
+            Err(full) if full.kind() == io::ErrorKind::WouldBlock => {
+                if Instant::now() >= until {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                thread::sleep(PAUSE);
+            }
+            other => return other.map(|()| socket),
         }
     }
 }
@@ -152,7 +279,9 @@ fn wait_readable(socket: impl AsFd, until: Instant) -> io::Result<()> {
     loop {
         let left = until.saturating_duration_since(Instant::now());
         let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut polled, left.as_millis() as u16) {
+        // Rounded up, so that it does not give up before its time.
+        let left = left.as_millis().saturating_add(1);
+        match poll(&mut polled, u16::try_from(left).unwrap_or(u16::MAX)) {
             Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
             Ok(_) => return Ok(()),
             Err(nix::errno::Errno::EINTR) => {}

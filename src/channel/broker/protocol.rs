@@ -5,6 +5,9 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
 use crate::channel::ChannelStatus;
 use crate::region::format::NAME_LENGTH;
 use crate::sys::memfd;
@@ -15,6 +18,8 @@ const MAGIC: &[u8; 8] = b"\x89floebr1";
 pub(super) const LONGEST: usize = MAGIC.len() + 1 + NAME_LENGTH;
 /// Most bytes of a list: a lying broker costs no more.
 const LONGEST_LIST: u64 = 64 << 20;
+/// Most rows of a list, for the same reason.
+const MOST_ROWS: usize = 1 << 16;
 
 /// What a client asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,9 +55,18 @@ pub(super) enum Reply {
     Channel = 2,
     Unknown = 3,
     Refused = 4,
+    Busy = 5,
 }
 
 impl Reply {
+    const ALL: [Self; 5] = [
+        Self::List,
+        Self::Channel,
+        Self::Unknown,
+        Self::Refused,
+        Self::Busy,
+    ];
+
     pub(super) fn encode(self) -> Vec<u8> {
         message(self as u8, "")
     }
@@ -62,9 +76,7 @@ impl Reply {
         let [kind] = bytes.strip_prefix(MAGIC)? else {
             return None;
         };
-        [Self::List, Self::Channel, Self::Unknown, Self::Refused]
-            .into_iter()
-            .find(|reply| *reply as u8 == *kind)
+        Self::ALL.into_iter().find(|reply| *reply as u8 == *kind)
     }
 }
 
@@ -89,7 +101,25 @@ pub(super) fn read_list(fd: OwnedFd) -> io::Result<Vec<ChannelStatus>> {
     }
     let mut text = vec![0; length as usize];
     File::from(fd).read_exact_at(&mut text, 0)?;
-    Ok(serde_json::from_slice(&text)?)
+    let rows: Vec<&RawValue> = serde_json::from_slice(&text)?;
+    if rows.len() > MOST_ROWS {
+        let problem = format!("the list has {} rows, more than {MOST_ROWS}", rows.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    }
+    Ok(rows.into_iter().map(read_row).collect())
+}
+
+/// Reads a row; of a strange one, what there is: others are none the worse for it.
+fn read_row(row: &RawValue) -> ChannelStatus {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    serde_json::from_str(row.get()).unwrap_or_else(|error| {
+        let name = serde_json::from_str(row.get()).map(|Named { name }| name);
+        let reason = format!("the broker says of this cache what cannot be read: {error}");
+        ChannelStatus::unreadable(name.unwrap_or_default(), reason)
+    })
 }
 
 #[cfg(test)]
@@ -104,9 +134,45 @@ mod tests {
             assert!(bytes.len() <= LONGEST);
             assert_eq!(Request::decode(&bytes), Some(request));
         }
-        for reply in [Reply::List, Reply::Channel, Reply::Unknown, Reply::Refused] {
+        for reply in Reply::ALL {
             assert_eq!(Reply::decode(&reply.encode()), Some(reply));
         }
+    }
+
+    #[test]
+    fn a_strange_row_is_one_row() {
+        let good = ChannelStatus::unreadable("good".to_owned(), "rain".to_owned());
+        let strange = [
+            r#"{"name":"short"}"#,
+            r#"{"name":"huge","generation":1,"age_seconds":1e999}"#,
+            r#"{"name":"null","generation":1,"age_seconds":null}"#,
+            r#"{"name":5}"#,
+            "[[[]]]",
+            "7",
+        ];
+        let good = serde_json::to_string(&good).unwrap();
+        let text = format!("[{},{good}]", strange.join(","));
+        let mut file = memfd::create("list").unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        memfd::seal(&file).unwrap();
+        let rows = read_list(file.into()).unwrap();
+        let names: Vec<_> = rows.iter().map(|row| &*row.name).collect();
+        assert_eq!(names, ["short", "huge", "null", "", "", "", "good"]);
+        assert_eq!(rows[6].last_error.as_deref(), Some("rain"));
+        for row in &rows[..6] {
+            let reason = row.last_error.as_ref().unwrap();
+            assert!(reason.contains("cannot be read"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_nothing_costs_nothing() {
+        let text = format!("[0{}]", ",0".repeat(MOST_ROWS));
+        let mut file = memfd::create("list").unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        memfd::seal(&file).unwrap();
+        let refused = read_list(file.into()).unwrap_err();
+        assert!(refused.to_string().contains("65537 rows"), "{refused}");
     }
 
     #[test]
@@ -117,7 +183,7 @@ mod tests {
             b"",
             &MAGIC[..],
             &message(1, "a"),
-            &message(5, ""),
+            &message(6, ""),
             &not_utf8,
         ] {
             assert_eq!(Request::decode(garbage), None);

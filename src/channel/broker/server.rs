@@ -3,40 +3,63 @@
 use std::collections::VecDeque;
 use std::io::{self, PipeReader};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 use std::time::Duration;
 
+use nix::errno::Errno as PollError;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::SigSet;
+use nix::unistd::Uid;
 use rustix::io::Errno;
-use rustix::net::sockopt::socket_peercred;
 use rustix::net::{RecvFlags, SocketFlags, accept_with};
-use rustix::process::geteuid;
+use rustix::process::{Resource, getrlimit};
 
 use super::Caches;
+use super::access::{Access, is_own};
 use super::protocol::{LONGEST, Reply, Request, write_list};
 use crate::sys::message::{receive, send};
 
 /// Clients that may be silent at the same time; of more, the one that has been so longest is
 /// dismissed.
 const MOST_SILENT: usize = 64;
-/// How long it waits when this process may open no more descriptors.
+/// Clients that may keep an answer for themselves at the same time, whatever the limit on open
+/// files: each has up to two descriptors in flight.
+const MOST_ANSWERED: usize = 32;
+/// Of the limit on open files, the part that has a client with an answer.
+const PER_ANSWER: u64 = 32;
+/// How long it waits when this process may open no more descriptors, or may not ask for what it
+/// needs.
 const RECOVERY: Duration = Duration::from_millis(50);
+
+/// How it is told to stop: the flag says so, the other end of the pipe wakes it.
+pub(super) struct Stop {
+    pub(super) woken: PipeReader,
+    pub(super) stopped: Arc<AtomicBool>,
+}
 
 pub(super) struct Server {
     listener: OwnedFd,
-    stopped: PipeReader,
+    stop: Stop,
     caches: Caches,
+    access: Access,
     /// Connected, and nothing heard of yet; the oldest first.
     silent: VecDeque<OwnedFd>,
+    /// Answered, and still connected: they may not have received the descriptors yet, which count as
+    /// in flight, and which cannot be taken back.
+    answered: Vec<(OwnedFd, Uid)>,
 }
 
 impl Server {
-    pub(super) fn new(listener: OwnedFd, stopped: PipeReader, caches: Caches) -> Self {
+    pub(super) fn new(listener: OwnedFd, stop: Stop, caches: Caches, access: Access) -> Self {
         Self {
             listener,
-            stopped,
+            stop,
             caches,
+            access,
             silent: VecDeque::new(),
+            answered: Vec::new(),
         }
     }
 
@@ -44,14 +67,21 @@ impl Server {
     pub(super) fn run(mut self) {
         // Signals are for the threads of the program.
         let _ = SigSet::all().thread_block();
-        while let Some(ready) = self.wait(PollTimeout::NONE) {
+        while !self.stop.stopped.load(Relaxed) {
+            let Ok(ready) = self.wait() else {
+                // It may poll fewer descriptors than it has, or none at all.
+                self.silent.clear();
+                self.recover();
+                continue;
+            };
+            self.forget(&ready.answered);
             // From behind, so that the places of those before stay.
             for place in (0..self.silent.len())
                 .rev()
-                .filter(|place| ready.clients[*place])
+                .filter(|place| ready.silent[*place])
             {
                 if let Some(client) = self.silent.remove(place) {
-                    self.serve(&client);
+                    self.serve(client);
                 }
             }
             if ready.listener && self.accept().is_err() && self.silent.pop_front().is_none() {
@@ -60,23 +90,26 @@ impl Server {
         }
     }
 
-    /// `None` when it is time to stop.
-    fn wait(&self, timeout: PollTimeout) -> Option<Ready> {
+    fn wait(&self) -> nix::Result<Ready> {
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let mut polled = vec![
-            readable(self.stopped.as_fd()),
+            readable(self.stop.woken.as_fd()),
             readable(self.listener.as_fd()),
         ];
         polled.extend(self.silent.iter().map(|client| readable(client.as_fd())));
-        // An interrupt leaves nothing ready.
-        let _ = poll(&mut polled, timeout);
-        let mut ready = polled.iter().map(|it| it.any().unwrap_or(false));
-        if ready.next()? {
-            return None;
+        let hung_up = |fd| PollFd::new(fd, PollFlags::POLLHUP);
+        let answered = self.answered.iter();
+        polled.extend(answered.map(|(client, _)| hung_up(client.as_fd())));
+        match poll(&mut polled, PollTimeout::NONE) {
+            // An interrupt leaves nothing ready.
+            Ok(_) | Err(PollError::EINTR) => {}
+            Err(errno) => return Err(errno),
         }
-        Some(Ready {
-            listener: ready.next()?,
-            clients: ready.collect(),
+        let mut ready = polled.iter().map(|it| it.any().unwrap_or(true)).skip(1);
+        Ok(Ready {
+            listener: ready.next().unwrap_or_default(),
+            silent: ready.by_ref().take(self.silent.len()).collect(),
+            answered: ready.collect(),
         })
     }
 
@@ -85,11 +118,10 @@ impl Server {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let client = match accept_with(&self.listener, flags) {
             Ok(client) => client,
-            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
-                return Err(Errno::MFILE.into());
-            }
-            // The client is gone already.
-            Err(_) => return Ok(()),
+            // The client is gone already, or it was an interrupt.
+            Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => return Ok(()),
+            // Whatever it is, it is still the same at once.
+            Err(errno) => return Err(errno.into()),
         };
         if self.silent.len() == MOST_SILENT {
             self.silent.pop_front();
@@ -98,24 +130,51 @@ impl Server {
         Ok(())
     }
 
-    /// Answers a client that has said something, and lets go of it. Whoever asks nonsense, does not
-    /// read, or is gone, gets no answer.
-    fn serve(&self, client: &OwnedFd) {
+    /// Lets go of clients that have hung up.
+    fn forget(&mut self, hung_up: &[bool]) {
+        let mut places = hung_up.iter();
+        self.answered
+            .retain(|_| !places.next().is_some_and(|hung_up| *hung_up));
+    }
+
+    /// Answers a client that has said something. Whoever asks nonsense, does not read, or is gone,
+    /// gets no answer.
+    fn serve(&mut self, client: OwnedFd) {
         let mut bytes = [0; LONGEST];
-        let Ok(received) = receive(client, &mut bytes, RecvFlags::empty()) else {
+        let Ok(received) = receive(&client, &mut bytes, RecvFlags::empty()) else {
             return;
         };
         let request = bytes.get(..received.length).and_then(Request::decode);
-        if let Some(request) = request.filter(|_| !received.truncated) {
-            let _ = self.answer(client, request);
+        let Some(request) = request.filter(|_| !received.truncated) else {
+            return;
+        };
+        let Some(user) = self.access.admit(&client) else {
+            let _ = send(&client, &Reply::Refused.encode(), &[]);
+            return;
+        };
+        if self.has_room_for(user) && self.answer(&client, request).is_ok() {
+            self.answered.push((client, user));
+        } else {
+            // It may be that no more descriptors may be in flight.
+            let _ = send(&client, &Reply::Busy.encode(), &[]);
         }
+    }
+
+    /// Whether another answer may be out for a user. Other users leave room for each other and for
+    /// the own one.
+    fn has_room_for(&self, user: Uid) -> bool {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = usize::try_from(limit / PER_ANSWER).unwrap_or(usize::MAX);
+        let most = most.clamp(4, MOST_ANSWERED);
+        let of_user = || {
+            let all = self.answered.iter();
+            all.filter(|(_, other)| *other == user).count()
+        };
+        self.answered.len() < most && (is_own(user) || of_user() < most / 4)
     }
 
     fn answer(&self, client: &OwnedFd, request: Request) -> io::Result<()> {
         let reply = |reply: Reply, fds: &[BorrowedFd]| send(client, &reply.encode(), fds);
-        if !is_welcome(client) {
-            return reply(Reply::Refused, &[]);
-        }
         let Request::Follow { name } = request else {
             return reply(Reply::List, &[self.list()?.as_fd()]);
         };
@@ -137,10 +196,12 @@ impl Server {
         write_list(&list.map_err(io::Error::other)?)
     }
 
-    /// Waits for descriptors to become free elsewhere in this process, unless it is to stop.
+    /// Waits for things to become better, unless it is to stop.
     fn recover(&self) {
-        let mut polled = [PollFd::new(self.stopped.as_fd(), PollFlags::POLLIN)];
-        let _ = poll(&mut polled, RECOVERY.as_millis() as u16);
+        let mut polled = [PollFd::new(self.stop.woken.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut polled, RECOVERY.as_millis() as u16).is_err() {
+            thread::sleep(RECOVERY);
+        }
     }
 }
 
@@ -148,10 +209,7 @@ impl Server {
 struct Ready {
     listener: bool,
     /// One for each of the silent clients.
-    clients: Vec<bool>,
-}
-
-/// Whether a client belongs to the user of this process, or to root.
-fn is_welcome(client: &OwnedFd) -> bool {
-    socket_peercred(client).is_ok_and(|peer| peer.uid == geteuid() || peer.uid.is_root())
+    silent: Vec<bool>,
+    /// Whether they have hung up: one for each of those that were answered.
+    answered: Vec<bool>,
 }

@@ -1,81 +1,99 @@
 //! The socket of a broker in the file system.
 
-use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::getsockopt;
-use nix::sys::socket::sockopt::PeerPidfd;
-use rustix::fs::{FlockOperation, Mode, fchmod, flock};
+use nix::sys::stat::{FchmodatFlags, fchmodat};
+use nix::unistd::fchownat;
+use rustix::fs::{AtFlags, FileType, Mode, fchmod, statat, unlinkat};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect,
-    listen as start_listening, socket_with,
-};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, listen as start_listening, socket_with};
+
+use super::access::Access;
+use super::address::{Location, Target};
+use super::lock::StartLock;
+use crate::sys::peer;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;
-/// How long a broker waits for others that start in the same directory.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Between attempts to lock the directory.
-const PAUSE: Duration = Duration::from_millis(2);
+/// How long a socket on which nobody listens is given to begin with it, where there is no lock.
+const BEGINNING: Duration = Duration::from_millis(50);
 
 /// A socket's path, and which file it is.
 #[derive(Debug)]
 pub(super) struct Place {
-    path: PathBuf,
+    location: Location,
     file: (u64, u64),
 }
 
 impl Place {
-    fn at(path: &Path) -> io::Result<Self> {
-        let metadata = fs::symlink_metadata(path)?;
+    fn of(location: Location) -> io::Result<Self> {
         Ok(Self {
-            path: path.to_owned(),
-            file: (metadata.dev(), metadata.ino()),
+            file: location.file()?,
+            location,
         })
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        &self.location.path
     }
 
     /// Removes the socket, unless another file has taken its place.
     pub(super) fn remove(&self) {
-        if Self::at(&self.path).is_ok_and(|now| now.file == self.file) {
-            let _ = fs::remove_file(&self.path);
+        if self.location.file().is_ok_and(|now| now == self.file) {
+            let _ = self.location.remove();
         }
     }
 }
 
-/// Listens on a new socket of mode 0600. A socket that nobody listens on is replaced, also where a
-/// child of a dead broker has it open.
-pub(super) fn listen(path: &Path) -> io::Result<(OwnedFd, Place)> {
-    let address = SocketAddrUnix::new(path)?;
+impl Location {
+    fn file(&self) -> rustix::io::Result<(u64, u64)> {
+        let stat = statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok((stat.st_dev, stat.st_ino))
+    }
+
+    fn remove(&self) -> rustix::io::Result<()> {
+        unlinkat(&self.folder, &self.name, AtFlags::empty())
+    }
+}
+
+/// Listens on a new socket. A socket that nobody listens on is replaced, also where a child of a
+/// dead broker has it open.
+pub(super) fn listen(path: &Path, access: Access) -> io::Result<(OwnedFd, Place)> {
+    let location = Location::of(path)?;
+    let lock = StartLock::over(&location)?;
+    let socket = match bound(&location) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            if !is_dead(&location, lock.is_some())? {
+                return Err(Errno::ADDRINUSE.into());
+            }
+            location.remove()?;
+            bound(&location)?
+        }
+        bound => bound?,
+    };
+    // Nobody can connect before it listens.
+    let opened = open_to(&location, access).and_then(|()| Ok(start_listening(&socket, BACKLOG)?));
+    if let Err(error) = opened {
+        let _ = location.remove();
+        return Err(error);
+    }
+    drop(lock);
+    Ok((socket, Place::of(location)?))
+}
+
+fn bound(location: &Location) -> io::Result<OwnedFd> {
     let socket = new_socket()?;
     // The file gets the mode of the socket, so it is never open to others.
     fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
-    let _lock = DirectoryLock::over(path)?;
-    match bind(&socket, &address) {
-        Err(Errno::ADDRINUSE) => {
-            if !is_dead(path, &address)? {
-                return Err(Errno::ADDRINUSE.into());
-            }
-            fs::remove_file(path)?;
-            bind(&socket, &address)?;
-        }
-        bound => bound?,
-    }
-    start_listening(&socket, BACKLOG)?;
-    Ok((socket, Place::at(path)?))
+    location.bind(&socket)?;
+    Ok(socket)
 }
 
-fn new_socket() -> io::Result<OwnedFd> {
+pub(super) fn new_socket() -> io::Result<OwnedFd> {
     Ok(socket_with(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,
@@ -84,56 +102,35 @@ fn new_socket() -> io::Result<OwnedFd> {
     )?)
 }
 
-/// Held from before a socket is bound until it listens: in between, another broker would take it for
-/// a dead one.
-struct DirectoryLock(File);
-
-impl DirectoryLock {
-    fn over(path: &Path) -> io::Result<Self> {
-        let directory = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        let directory = File::open(directory)?;
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-                Err(Errno::WOULDBLOCK) if Instant::now() < until => thread::sleep(PAUSE),
-                Err(Errno::WOULDBLOCK) => return Err(Errno::ADDRINUSE.into()),
-                locked => return Ok(locked.map(|()| Self(directory))?),
-            }
-        }
+/// Gives a socket the group and the mode that it is to have, also where the umask has taken some of
+/// it.
+fn open_to(location: &Location, access: Access) -> io::Result<()> {
+    let (folder, name) = (location.folder.as_fd(), &*location.name);
+    if let Some(group) = access.group {
+        let flags = nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW;
+        fchownat(folder, name, None, Some(group), flags)?;
     }
+    let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if stat.st_mode & 0o777 != access.mode() {
+        let mode = nix::sys::stat::Mode::from_bits_truncate(access.mode());
+        fchmodat(folder, name, mode, FchmodatFlags::NoFollowSymlink)?;
+    }
+    Ok(())
 }
 
-impl Drop for DirectoryLock {
-    fn drop(&mut self) {
-        // A child that is forked meanwhile has the same lock, which closing would leave to it.
-        let _ = flock(&self.0, FlockOperation::Unlock);
-    }
-}
-
-fn is_dead(path: &Path, address: &SocketAddrUnix) -> io::Result<bool> {
-    if !fs::symlink_metadata(path)?.file_type().is_socket() {
+fn is_dead(location: &Location, is_locked: bool) -> io::Result<bool> {
+    let stat = statat(&location.folder, &location.name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
         return Ok(false);
     }
+    if !is_locked {
+        thread::sleep(BEGINNING);
+    }
     let client = new_socket()?;
-    match connect(&client, address) {
-        Err(Errno::CONNREFUSED) => Ok(true),
+    let connected = Target::of(&location.path)?.connect(&client);
+    Ok(match connected.as_ref().map_err(io::Error::kind) {
+        Err(kind) => kind == io::ErrorKind::ConnectionRefused,
         // A child that was forked off a broker keeps the socket open, but serves nobody.
-        Ok(()) => Ok(has_ended(&client)),
-        Err(_) => Ok(false),
-    }
-}
-
-/// Whether the process that listens at the other end has ended. Linux before 6.5 does not tell.
-fn has_ended(client: &OwnedFd) -> bool {
-    match getsockopt(client, PeerPidfd) {
-        Ok(process) => {
-            let mut polled = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
-            poll(&mut polled, PollTimeout::ZERO) == Ok(1)
-        }
-        // Kernels that have no descriptor for a process that is gone say so by one of these.
-        Err(errno) => matches!(errno, nix::Error::ESRCH | nix::Error::EINVAL),
-    }
+        Ok(()) => peer::has_ended(&client),
+    })
 }

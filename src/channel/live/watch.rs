@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{Timespec, epoll};
 
+use crate::sys::peer::{self, Process};
+
 /// A descriptor that is readable when a generation may have been published since the last
 /// [`clear`](Self::clear): for `poll`, `select`, `epoll`, and async runtimes.
 ///
@@ -12,8 +14,12 @@ use rustix::event::{Timespec, epoll};
 /// readable for no reason. Make it in the process that uses it: a forked child shares it with its
 /// parent, and one of them would clear it for both.
 ///
+/// It is readable too when the owner closes the channel or ends, which
+/// [`Live::is_orphaned`](super::Live::is_orphaned) then tells. A handle that connects again follows
+/// another channel from then on, for which it makes another watch.
+///
 /// Each watch is an epoll instance of its own, which is told once of every message that arrives in
-/// the mailbox; the mailbox itself is always readable, and shared.
+/// the mailbox; the mailbox itself is always readable, and shared. It takes two descriptors.
 ///
 /// ```
 /// use floe::{Frozen, Publisher};
@@ -35,20 +41,35 @@ use rustix::event::{Timespec, epoll};
 #[derive(Debug)]
 pub struct Watch {
     epoll: OwnedFd,
+    /// Closing it would end its registration.
+    _owner: Option<OwnedFd>,
 }
 
 impl Watch {
     pub(super) fn on(mailbox: BorrowedFd<'_>) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let every_arrival = epoll::EventFlags::IN | epoll::EventFlags::ET;
-        epoll::add(&epoll, mailbox, epoll::EventData::new_u64(0), every_arrival)?;
-        Ok(Self { epoll })
+        let add = |fd: BorrowedFd| {
+            let data = epoll::EventData::new_u64(0);
+            epoll::add(&epoll, fd, data, every_arrival)
+        };
+        add(mailbox)?;
+        let owner = match peer::process(mailbox) {
+            Process::Known(owner) => Some(owner),
+            // What has ended already is to be asked of the handle.
+            Process::Ended | Process::Unknown => None,
+        };
+        owner.as_ref().map_or(Ok(()), |owner| add(owner.as_fd()))?;
+        Ok(Self {
+            epoll,
+            _owner: owner,
+        })
     }
 
     /// Makes the descriptor wait for the next publication.
     pub fn clear(&self) {
         let now = Timespec::default();
-        let mut arrived = Vec::with_capacity(1);
+        let mut arrived = Vec::with_capacity(2);
         let spare = rustix::buffer::spare_capacity(&mut arrived);
         // Failing for an interrupt, it stays readable, which is allowed at any time.
         let _ = epoll::wait(&self.epoll, spare, Some(&now));

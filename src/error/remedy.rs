@@ -1,0 +1,46 @@
+//! What to do about what the kernel said, to stand behind it in a message.
+
+use std::io;
+
+use nix::errno::Errno;
+
+/// What to do about a kernel that refuses, to stand behind what it said.
+pub(crate) fn remedy(refused: &io::Error) -> &'static str {
+    match refused.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EMFILE | Errno::ENFILE) => "; check the limit on open files (ulimit -n)",
+        Some(Errno::ENOMEM | Errno::ENOSPC | Errno::EDQUOT) => {
+            "; memory, or a limit of it, is used up (ulimit -v, memory.max, vm.max_map_count)"
+        }
+        Some(Errno::EFBIG) => "; check the limit on the size of files (ulimit -f)",
+        Some(Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EINVAL) => {
+            "; a sandbox refuses the call, or the kernel does not know it"
+        }
+        Some(Errno::EAGAIN) => "; check the limits on processes (ulimit -u, pids.max)",
+        _ => "",
+    }
+}
+
+/// The same for a broker that cannot start.
+pub(super) fn serve_remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => "; a socket is replaced only if nobody listens on it",
+        io::ErrorKind::NotFound => "; make its folder first",
+        io::ErrorKind::PermissionDenied => {
+            "; this user must be able to make files in its folder, and be in the group that is served"
+        }
+        _ => "",
+    }
+}
+
+/// The same for a broker that cannot be asked.
+pub(super) fn broker_remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound
+        | io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::TimedOut => "; is its owner running?",
+        io::ErrorKind::PermissionDenied => "; it serves its own user and root, or a group",
+        _ => "",
+    }
+}
