@@ -122,7 +122,7 @@ pub enum Error {
     /// What belongs to an owner was used in a process forked from it.
     #[error(
         "{what} belongs to process {owner}, but was used in process {process}; only the process \
-         that created it can use it"
+         that created it can use it: make another one after a fork or daemon()"
     )]
     NotOwner {
         /// What was used.

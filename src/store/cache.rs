@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::frozen::{Content, Frozen};
 use crate::store::inputs::Inputs;
 
-/// A cache of a [`Store`], by its type. Clones are the same cache.
+/// A cache of a [`Store`](crate::Store), by its type. Clones are the same cache.
 pub struct Cache<T: Content> {
     slot: Arc<Slot<T>>,
 }
@@ -21,7 +21,8 @@ impl<T: Content> Cache<T> {
     /// The newest generation. Takes no lock and builds nothing.
     ///
     /// # Errors
-    /// [`Error::NotBuilt`] if there is none yet, [`Error::Expired`] if it may no longer be served.
+    /// [`Error::NotBuilt`](crate::Error::NotBuilt) if there is none yet,
+    /// [`Error::Expired`](crate::Error::Expired) if it may no longer be served.
     pub fn get(&self) -> Result<Frozen<T>> {
         self.slot.get()
     }
