@@ -22,7 +22,7 @@ pub use refusal::Refusal;
 pub(crate) use remedy::remedy;
 pub use unreadable::Unreadable;
 
-use remedy::{broker_remedy, serve_remedy};
+use remedy::{broker_remedy, read_remedy, serve_remedy};
 
 /// Result with the [`Error`] of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -278,7 +278,7 @@ pub enum Error {
     },
 
     /// A file could not be opened or read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}{}", path.display(), read_remedy(.source))]
     ReadFile {
         /// The file.
         path: PathBuf,

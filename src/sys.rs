@@ -4,6 +4,7 @@
 //! through nix.
 
 pub(crate) mod clock;
+pub(crate) mod limits;
 pub(crate) mod mapping;
 pub(crate) mod memfd;
 pub(crate) mod message;

@@ -142,12 +142,12 @@ pub(super) fn wake(
     region: BorrowedFd<'_>,
 ) {
     match send(&sender, &generation.to_ne_bytes(), &[region]) {
-        Ok(()) => keep_newest(receiver),
+        Ok(()) => keep_newest(receiver, generation),
         // The next publication takes it out again.
         Err(error) if is_crowded(&error) => drop(send(&sender, b".", &[])),
         Err(_) => {
             let _ = put(&sender, &receiver, generation, region);
-            keep_newest(receiver);
+            keep_newest(receiver, generation);
         }
     }
 }
@@ -180,11 +180,23 @@ fn remove(receiver: impl AsFd) -> bool {
 }
 
 /// Removes messages, the oldest first, until what is left is the length of one.
-pub(super) fn keep_newest(receiver: impl AsFd) {
-    let waiting = || ioctl_fionread(&receiver).unwrap_or(0);
+pub(super) fn keep_newest(receiver: impl AsFd, newest: u64) {
     for _ in 0..MOST_REMOVED {
-        if waiting() <= MESSAGE as u64 || !remove(&receiver) {
+        let surplus = match ioctl_fionread(&receiver) {
+            Ok(bytes) => bytes > MESSAGE as u64,
+            // Where the kernel does not tell how much is there, the message in front does.
+            Err(_) => oldest(&receiver).is_some_and(|generation| generation != newest),
+        };
+        if !surplus || !remove(&receiver) {
             break;
         }
     }
+}
+
+/// The generation of the message in front, without opening its descriptor.
+fn oldest(receiver: impl AsFd) -> Option<u64> {
+    let mut generation = [0; MESSAGE];
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    let (length, _) = recv(receiver, &mut generation, flags).ok()?;
+    (length == MESSAGE).then(|| u64::from_ne_bytes(generation))
 }

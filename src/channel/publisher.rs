@@ -8,8 +8,6 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit};
-
 use super::control::{Announcement, ControlPage, ControlWriter, Freshness};
 use super::identity::Identity;
 use super::status::ChannelStatus;
@@ -23,6 +21,7 @@ use crate::frozen::{Content, Frozen};
 use crate::map::{self, MapBuilder, MapKey};
 use crate::region::{Backing, Label, Region, Unsealed};
 use crate::sys::clock::{self, Clock};
+use crate::sys::limits;
 use crate::sys::owner::Owner;
 
 /// The owner's end of a channel: publishes the generations of one cache to all who follow it.
@@ -356,7 +355,7 @@ impl Channel {
         let identity = Identity::of(file).map_err(failed)?;
         let receiver = newest.subscription.mailbox();
         mailbox::put(&newest.sender, receiver, header.generation, file).map_err(failed)?;
-        mailbox::keep_newest(receiver);
+        mailbox::keep_newest(receiver, header.generation);
         // What seems to come from the future may be of any age.
         let age = self.clock.now().since(&header.created);
         let age = age.unwrap_or(Duration::MAX);
@@ -441,7 +440,7 @@ fn channel_failed(name: &str, step: &'static str, source: io::Error) -> Error {
     match mailbox::is_crowded(&source) {
         true => Error::InFlight {
             name,
-            limit: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+            limit: limits::most_descriptors(),
         },
         false => Error::Channel { name, step, source },
     }

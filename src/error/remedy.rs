@@ -4,6 +4,9 @@ use std::io;
 
 use nix::errno::Errno;
 
+/// A call that is allowed elsewhere.
+const SANDBOX: &str = "; a sandbox refuses the call, or the kernel does not know it";
+
 /// What to do about a kernel that refuses, to stand behind what it said.
 pub(crate) fn remedy(refused: &io::Error) -> &'static str {
     match refused.raw_os_error().map(Errno::from_raw) {
@@ -12,9 +15,7 @@ pub(crate) fn remedy(refused: &io::Error) -> &'static str {
             "; memory, or a limit of it, is used up (ulimit -v, memory.max, vm.max_map_count)"
         }
         Some(Errno::EFBIG) => "; check the limit on the size of files (ulimit -f)",
-        Some(Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EINVAL) => {
-            "; a sandbox refuses the call, or the kernel does not know it"
-        }
+        Some(Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EINVAL) => SANDBOX,
         Some(Errno::EAGAIN) => "; check the limits on processes (ulimit -u, pids.max)",
         _ => "",
     }
@@ -35,6 +36,7 @@ pub(super) fn serve_remedy(source: &io::Error) -> &'static str {
 /// The same for a broker that cannot be asked.
 pub(super) fn broker_remedy(source: &io::Error) -> &'static str {
     match source.kind() {
+        _ if is_sandbox(source) => SANDBOX,
         io::ErrorKind::NotFound
         | io::ErrorKind::ConnectionRefused
         | io::ErrorKind::ConnectionReset
@@ -43,4 +45,15 @@ pub(super) fn broker_remedy(source: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => "; it serves its own user and root, or a group",
         _ => "",
     }
+}
+
+/// The same for a file that cannot be read: its permissions are no matter of a sandbox.
+pub(super) fn read_remedy(source: &io::Error) -> &'static str {
+    if is_sandbox(source) { SANDBOX } else { "" }
+}
+
+/// Whether the kernel says what it never says of files and sockets of one's own.
+fn is_sandbox(source: &io::Error) -> bool {
+    let errno = source.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EPERM | Errno::ENOSYS))
 }

@@ -267,3 +267,11 @@ tuple_keys! {
     ArchivedTuple5(A 0, B 1, C 2, D 3, E 4);
     ArchivedTuple6(A 0, B 1, C 2, D 3, E 4, F 5);
 }
+
+#[cfg(feature = "uuid-1")]
+impl Key for uuid::Uuid {
+    #[inline]
+    fn key_hash(&self) -> u64 {
+        self.as_bytes().key_hash()
+    }
+}

@@ -179,7 +179,7 @@ fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> 
     let mut memory = Unsealed::memory_file(&label)?;
     let copied = memory
         .write_all(start)
-        .and_then(|()| copy_rest(&mut file, &mut memory, header.length));
+        .and_then(|()| copy_rest(&mut file, &mut memory, header.length, start.len() as u64));
     copied.map_err(|source| Error::Write {
         name: name.clone(),
         source,
@@ -188,15 +188,16 @@ fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> 
     Region::from_fd(memory.into())
 }
 
-/// Copies a file from where a copy ends up to a length. It may grow meanwhile; what was not
-/// announced is not copied.
-fn copy_rest(file: &mut File, copy: &mut File, length: u64) -> io::Result<()> {
+/// Copies a file behind its start, which is copied already, up to a length. It may grow meanwhile;
+/// what was not announced is not copied.
+fn copy_rest(file: &mut File, copy: &mut File, length: u64, start: u64) -> io::Result<()> {
+    let mut copied = start;
     loop {
-        let copied = copy.seek(SeekFrom::End(0))?;
-        file.seek(SeekFrom::Start(copied))?;
-        let rest = length.saturating_sub(copied);
-        match io::copy(&mut (&mut *file).take(rest), copy) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        match io::copy(&mut (&mut *file).take(length.saturating_sub(copied)), copy) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                copied = copy.seek(SeekFrom::End(0))?;
+                file.seek(SeekFrom::Start(copied))?;
+            }
             done => return done.map(drop),
         }
     }

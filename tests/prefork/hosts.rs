@@ -19,7 +19,8 @@ use nix::{
 };
 
 use crate::{
-    forking::{Gate, alone, next_descriptor, pid_of, set_limit},
+    alone,
+    forking::{Gate, next_descriptor, pid_of, set_limit},
     set_sigterm, sigterm_is_in,
 };
 

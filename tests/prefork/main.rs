@@ -9,7 +9,11 @@ mod results;
 mod sigterm;
 
 use floe_testkit::forking;
-use std::{fs, process::ExitCode};
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+};
 
 use forking::{Need, trials, trials_needing};
 use nix::{
@@ -17,8 +21,9 @@ use nix::{
     libc,
     sys::{
         signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
-        wait::waitpid,
+        wait::{WaitStatus, waitpid},
     },
+    unistd::{ForkResult, fork},
 };
 
 fn main() -> ExitCode {
@@ -95,4 +100,19 @@ fn assert_no_children() {
         Err(Errno::ECHILD),
         "a child is left behind"
     );
+}
+
+/// Runs a closure in a process of its own, which ends with it; fails if it panics.
+fn alone(run: impl FnOnce()) {
+    // SAFETY: this process has one thread.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            let code = catch_unwind(AssertUnwindSafe(run)).is_err().into();
+            // SAFETY: the call ends the process at once; nothing relies on handlers at exit.
+            unsafe { libc::_exit(code) }
+        }
+        ForkResult::Parent { child } => {
+            assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
+        }
+    }
 }

@@ -20,8 +20,8 @@ use nix::{
 };
 
 use crate::{
-    assert_no_children,
-    forking::{Gate, alone, set_limit},
+    alone, assert_no_children,
+    forking::{Gate, set_limit},
     sigterm_is_in,
 };
 

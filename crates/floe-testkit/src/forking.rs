@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
 };
 
-use floe::prefork::{self, Pool};
+use floe::prefork::Pool;
 use libtest_mimic::{Arguments, Trial};
 pub use nix::sys::resource::Resource;
 use nix::{
@@ -131,11 +131,6 @@ impl Gate {
         );
         (&self.reader).read_exact(&mut [0]).unwrap();
     }
-}
-
-/// Runs a closure in a process of its own, which ends with it; fails if it panics.
-pub fn alone(run: impl FnOnce()) {
-    prefork::spawn(1, |_| run()).unwrap().join().unwrap();
 }
 
 pub fn forever() -> ! {

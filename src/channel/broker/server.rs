@@ -14,11 +14,11 @@ use nix::sys::signal::SigSet;
 use nix::unistd::Uid;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SocketFlags, accept_with};
-use rustix::process::{Resource, getrlimit};
 
 use super::Caches;
 use super::access::{Access, is_own};
 use super::protocol::{LONGEST, Reply, Request, write_list};
+use crate::sys::limits;
 use crate::sys::message::{receive, send};
 
 /// Clients that may be silent at the same time; of more, the one that has been so longest is
@@ -163,7 +163,7 @@ impl Server {
     /// Whether another answer may be out for a user. Other users leave room for each other and for
     /// the own one.
     fn has_room_for(&self, user: Uid) -> bool {
-        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let limit = limits::most_descriptors();
         let most = usize::try_from(limit / PER_ANSWER).unwrap_or(usize::MAX);
         let most = most.clamp(4, MOST_ANSWERED);
         let of_user = || {
