@@ -60,24 +60,35 @@
 //! region gets an error in the process that opens it: [`Frozen::from_fd`] and [`Frozen::load`]
 //! check every byte. What they cannot know is whether well-formed data is *true*.
 
+// What one feature uses of a lower layer is unused without it.
+#![cfg_attr(
+    not(all(feature = "store", feature = "prefork", feature = "inspect")),
+    allow(dead_code, unused_imports)
+)]
+
 // The derive macros name the crate by its path, inside of it too.
 extern crate self as floe;
 
 pub mod error;
 pub mod map;
+#[cfg(feature = "prefork")]
 pub mod prefork;
 pub mod schema;
+#[cfg(feature = "store")]
 pub mod store;
 
 mod archive;
+#[cfg(feature = "channel")]
 mod channel;
 mod frozen;
+#[cfg(feature = "inspect")]
 mod inspect;
 mod region;
 mod sys;
 
 pub use archive::intern::{self, Intern, Interned};
 pub use archive::{CheckStrategy, FreezeStrategy, Freezer, Interning, Sorted, Validator, Value};
+#[cfg(feature = "channel")]
 pub use channel::{
     Broker, ChannelStatus, Client, Counter, Counters, Live, Publisher, Watch, fetch, list,
     prometheus,
@@ -85,12 +96,16 @@ pub use channel::{
 pub use error::{Advice, Error, Result};
 pub use floe_derive::{Key, Schema};
 pub use frozen::{Content, Frozen};
+#[cfg(feature = "inspect")]
 pub use inspect::{census, dynamic, usage as memory};
 pub use map::{Key, Map, MapBuilder};
 pub use region::format;
 pub use schema::Schema;
+#[cfg(feature = "store")]
 pub use store::inputs::{self, Inputs};
+#[cfg(feature = "store")]
 pub use store::policy::{self, Facts, Policy, Verdict};
+#[cfg(feature = "store")]
 pub use store::{Cache, Store};
 pub use sys::clock::{Clock, Moment};
 

@@ -105,7 +105,7 @@ fn map_aligned(file: &File, length: NonZeroUsize, flags: MapFlags) -> Result<Non
     if length.get() < HUGE_PAGE {
         return map(file, length, flags);
     }
-    let pages = length.get().next_multiple_of(procfs::page_size() as usize);
+    let pages = length.get().next_multiple_of(rustix::param::page_size());
     let reserved = NonZeroUsize::new(pages + HUGE_PAGE).ok_or(Errno::ENOMEM)?;
     let none = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
     // SAFETY: without an address, a new mapping touches no memory in use.
