@@ -70,7 +70,7 @@ use whole::Whole;
 /// let store = Store::new();
 /// let versions = store.keyed(
 ///     "versions",
-///     Policy::new().inputs(),
+///     Policy::new().revalidate_inputs(),
 ///     |inputs| {
 ///         let paths = inputs.glob("*.bb")?;
 ///         Ok(paths.iter().map(|path| path.display().to_string()).collect())
@@ -311,15 +311,24 @@ impl Store {
     /// Refreshes on a thread of its own, now and whenever the interval has passed, until what this
     /// returns is dropped.
     ///
+    /// `on_report` gets the report of each refresh, failures and all: log what it
+    /// [`has_failures`](Report::has_failures) about, since nobody else sees it. A panic in it is caught.
+    /// With the feature `tracing`, failures and publications are events as well.
+    ///
     /// With the feature `watch`, changes of files and directories among the inputs wake the thread
     /// early; that is a hint only, and what counts are the stamps. A process with such a thread
     /// does not fork safely, see [`prefork`](crate::prefork).
     ///
     /// # Errors
     /// [`Error::Thread`] and [`Error::NotOwner`].
-    pub fn refresh_in_background(&self, interval: Duration) -> Result<Background> {
+    pub fn refresh_in_background(
+        &self,
+        interval: Duration,
+        on_report: impl FnMut(&Report) + Send + 'static,
+    ) -> Result<Background> {
         self.check_owner()?;
-        Background::start(Arc::clone(&self.slots), interval, self.shared.owner)
+        let slots = Arc::clone(&self.slots);
+        Background::start(slots, interval, on_report, self.shared.owner)
     }
 
     /// Tells a named value that builds have [recorded](Inputs::value), so that what was built under
@@ -363,7 +372,7 @@ impl Store {
     /// std::fs::write(&path, "first").unwrap();
     /// let store = Store::new();
     /// let input = path.clone();
-    /// store.cache("motto", Policy::new().inputs(), move |inputs| {
+    /// store.cache("motto", Policy::new().revalidate_inputs(), move |inputs| {
     ///     Ok(inputs.read_to_string(&input)?.unwrap_or_default())
     /// })?;
     /// store.refresh()?;

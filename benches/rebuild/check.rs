@@ -40,7 +40,7 @@ pub(crate) fn measure(files: usize) -> Check {
         let bytes = inputs.read(&read[*key as usize])?.expect("the file");
         Ok(bytes.len() as u64)
     };
-    let cache = store.keyed("lengths", Policy::new().inputs(), keys, build);
+    let cache = store.keyed("lengths", Policy::new().revalidate_inputs(), keys, build);
     let cache = cache.expect("a cache");
     let refresh = || store.refresh().expect("the owner refreshes").caches[0].outcome;
     assert_eq!(refresh(), Outcome::Published);

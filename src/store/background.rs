@@ -5,10 +5,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "tracing")]
+use super::report::Outcome;
+use super::report::Report;
 use super::slot::AnySlot;
 use super::{Turns, refresh};
 use crate::error::{Error, Result};
 use crate::sys::owner::Owner;
+use crate::sys::panics::catch;
 
 /// The thread that refreshes a store; dropping this ends it, after what it is building. What it
 /// waits for, the turn that another process has, is waited for no longer.
@@ -37,6 +41,7 @@ impl Background {
     pub(super) fn start(
         slots: Arc<Mutex<Vec<Arc<dyn AnySlot>>>>,
         interval: Duration,
+        mut on_report: impl FnMut(&Report) + Send + 'static,
         owner: Owner,
     ) -> Result<Self> {
         let signal = Arc::new(Signal::default());
@@ -50,7 +55,11 @@ impl Background {
                     waits: false,
                     pause: &pause,
                 };
-                refresh(&slots, &turns);
+                let report = refresh(&slots, &turns);
+                #[cfg(feature = "tracing")]
+                trace(&report);
+                // Refreshing goes on whatever the listener does.
+                let _ = catch(|| on_report(&report));
                 #[cfg(feature = "watch")]
                 watch.follow(&slots);
                 if seen.wait(interval) {
@@ -74,6 +83,18 @@ impl Background {
     pub fn wake(&self) {
         if self.owner.check("a background thread").is_ok() {
             self.signal.wake();
+        }
+    }
+}
+
+/// Failures as warnings, new generations as information.
+#[cfg(feature = "tracing")]
+fn trace(report: &Report) {
+    for cache in &report.caches {
+        if let Some(error) = &cache.error {
+            tracing::warn!(cache = cache.name, generation = cache.generation, %error, "refresh failed");
+        } else if matches!(cache.outcome, Outcome::Published | Outcome::Loaded) {
+            tracing::info!(cache = cache.name, "{cache}");
         }
     }
 }

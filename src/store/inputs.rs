@@ -86,7 +86,7 @@ pub(crate) const READ_LIMIT: u64 = 1 << 30;
 /// std::fs::write("machine.conf", "MACHINE = \"qemux86-64\"").unwrap();
 /// let mut inputs = Inputs::new();
 /// let machine = inputs.read_to_string("machine.conf")?.unwrap();
-/// assert!(inputs.absent("local.conf")?);
+/// assert!(!inputs.exists("local.conf")?);
 /// assert!(inputs.changed().is_empty());
 ///
 /// std::fs::write("machine.conf", "MACHINE = \"qemuarm64\"").unwrap();
@@ -252,18 +252,18 @@ impl Inputs {
         failed.map(|input| Path::new(input.subject.name()))
     }
 
-    /// Whether a path leads nowhere. What it leads to is not recorded, only that it does.
+    /// Whether a path leads somewhere. What it leads to is not recorded, only whether it does.
     ///
     /// # Errors
     /// [`Error::ReadFile`] if the kernel does not tell.
-    pub fn absent(&mut self, path: impl AsRef<Path>) -> Result<bool> {
+    pub fn exists(&mut self, path: impl AsRef<Path>) -> Result<bool> {
         let path = self.absolute(path.as_ref())?;
-        let absent = match existing(Found::at(&path)) {
-            Ok(found) => found.is_none(),
+        let exists = match existing(Found::at(&path)) {
+            Ok(found) => found.is_some(),
             Err(error) => return self.failed(path, Attempt::Find, error),
         };
-        self.record(path, if absent { Seen::Absent } else { Seen::Present });
-        Ok(absent)
+        self.record(path, if exists { Seen::Present } else { Seen::Absent });
+        Ok(exists)
     }
 
     /// An environment variable, or `None` if it is not set. Recorded as a digest, so that no

@@ -27,7 +27,7 @@ pub use verdict::{Facts, Verdict};
 /// use floe::Policy;
 ///
 /// let policy = Policy::new()
-///     .inputs()
+///     .revalidate_inputs()
 ///     .refresh_after(Duration::from_secs(3600))
 ///     .expire_after(Duration::from_secs(24 * 3600))
 ///     .stale_if_error(Duration::from_secs(600))
@@ -108,7 +108,7 @@ impl Policy {
 
     /// Builds anew what was built from inputs that have changed.
     #[must_use]
-    pub fn inputs(self) -> Self {
+    pub fn revalidate_inputs(self) -> Self {
         Self {
             inputs: true,
             ..self

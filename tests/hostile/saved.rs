@@ -22,7 +22,7 @@ fn contents(folder: &Path) -> (Store, Cache<Contents>) {
     };
     let cache = store.keyed(
         "contents",
-        Policy::new().inputs(),
+        Policy::new().revalidate_inputs(),
         list,
         move |name: &String, inputs| {
             Ok(inputs

@@ -42,7 +42,7 @@ impl Source {
     }
 
     fn new() -> Self {
-        Self::with(Policy::new().inputs(), Clock::system())
+        Self::with(Policy::new().revalidate_inputs(), Clock::system())
     }
 
     fn write(&self, text: &str) -> Outcome {
@@ -99,7 +99,7 @@ pub(crate) fn followers_see_when_a_cache_expires() {
     let start = Moment::now();
     let clock = Clock::manual(start);
     let hour = Duration::from_secs(3600);
-    let policy = Policy::new().expire_after(hour).inputs();
+    let policy = Policy::new().expire_after(hour).revalidate_inputs();
     let source = Source::with(policy, clock.clone());
     let mut live = source.live();
     let left = live.expires_in().unwrap();

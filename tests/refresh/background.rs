@@ -19,7 +19,7 @@ pub fn a_thread_refreshes_until_it_is_dropped() {
     });
     last.unwrap();
     let long = Duration::from_secs(3600);
-    let background = store.refresh_in_background(long).unwrap();
+    let background = store.refresh_in_background(long, |_| {}).unwrap();
     let minute = Duration::from_secs(60);
     hears.recv_timeout(minute).unwrap();
     value.store(2, Ordering::Relaxed);

@@ -55,7 +55,7 @@ fn text(folder: &Path) -> (Store, Cache<String>) {
     let store = Store::open(folder.join("disk/caches")).unwrap();
     let source = folder.join("source");
     let backoff = std::time::Duration::from_nanos(1);
-    let policy = Policy::new().inputs().backoff(backoff, backoff);
+    let policy = Policy::new().revalidate_inputs().backoff(backoff, backoff);
     let cache = store.cache("text", policy, move |inputs| {
         Ok(inputs.read_to_string(&source)?.unwrap_or_default())
     });

@@ -37,7 +37,7 @@ pub fn work() -> Option<ExitCode> {
     };
     let builds = Arc::new(AtomicU32::new(0));
     let (counted, source) = (Arc::clone(&builds), folder.join("sources/one"));
-    let policy = Policy::new().inputs();
+    let policy = Policy::new().revalidate_inputs();
     let whole = store.cache("whole", policy.clone(), move |inputs| {
         counted.fetch_add(1, Ordering::Relaxed);
         Ok(inputs.read_to_string(&source)?.unwrap_or_default())

@@ -62,7 +62,7 @@ fn list(path: impl Into<PathBuf>) -> Read {
 }
 
 pub fn what_the_kernel_makes_up_is_compared_by_content() {
-    let inputs = Policy::new().inputs();
+    let inputs = Policy::new().revalidate_inputs();
     let name = |name: &'static str| move || fs::write("/proc/self/comm", name).unwrap();
     name("before")();
     assert_eq!(
@@ -103,7 +103,7 @@ pub fn stores_through_a_shared_map_are_seen_where_that_is_demanded() {
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     let mut store = |text: &[u8]| map.copy_from_slice(text);
     store(b"one");
-    let inputs = Policy::new().inputs();
+    let inputs = Policy::new().revalidate_inputs();
     // Such a store leaves no trace in the times of the file.
     let outcomes = sees(inputs.clone(), read(&path), || store(b"two"));
     assert_eq!(outcomes[1..], [Outcome::Fresh; 3]);
@@ -194,7 +194,7 @@ pub fn what_may_be_read_again_is_built_without_waiting() {
         set_mode(&path, 0o600);
         let store = later();
         let cache = store
-            .cache("read", Policy::new().inputs(), read(&path))
+            .cache("read", Policy::new().revalidate_inputs(), read(&path))
             .unwrap();
         // The clock stands still: whatever waits waits for ever.
         let refresh = || as_nobody(|| store.refresh().unwrap().caches.remove(0).outcome);
@@ -216,7 +216,7 @@ fn mount_new(kind: &str, at: &Path) {
 
 pub fn names_mounts_and_groups_of_the_machine_are_inputs() {
     apart(|folder| {
-        let inputs = Policy::new().inputs();
+        let inputs = Policy::new().revalidate_inputs();
         let name = |name: &'static str| move || nix::unistd::sethostname(name).unwrap();
         name("before")();
         let hostname = "/proc/sys/kernel/hostname";
@@ -246,7 +246,10 @@ pub fn new_network_interfaces_are_seen() {
             assert!(made.unwrap().success());
         };
         let interfaces = list(folder.join("class/net"));
-        assert_eq!(sees(Policy::new().inputs(), interfaces, add), SEEN);
+        assert_eq!(
+            sees(Policy::new().revalidate_inputs(), interfaces, add),
+            SEEN
+        );
     });
 }
 
@@ -303,7 +306,7 @@ fn start(caches: &Path, text: &Path, built: &Arc<AtomicU32>) -> (Outcome, Outcom
     let clock = Clock::manual(Moment::now() + Duration::from_secs(3600));
     let store = Store::open(caches).unwrap().with_clock(clock);
     let (count, read) = (Arc::clone(built), read(text));
-    let cache = store.cache("text", Policy::new().inputs(), move |inputs| {
+    let cache = store.cache("text", Policy::new().revalidate_inputs(), move |inputs| {
         count.fetch_add(1, Ordering::Relaxed);
         read(inputs)
     });
@@ -330,7 +333,9 @@ fn tells_images_apart(folder: &Path, text: &Path, show: impl Fn(&Path), hide: im
     };
     show(&images[0]);
     assert_eq!(
-        sees(Policy::new().inputs(), read(text), || swap(&images[1])),
+        sees(Policy::new().revalidate_inputs(), read(text), || swap(
+            &images[1]
+        )),
         SEEN
     );
     let (caches, built) = (folder.join("caches"), Arc::default());

@@ -41,7 +41,9 @@ pub fn a_child_cannot_change_a_store_but_reads_it() {
             store.invalidate_key("counted", &1_u64).err(),
             store.set_value("x", "y").err(),
             store.status().err(),
-            store.refresh_in_background(Duration::from_secs(1)).err(),
+            store
+                .refresh_in_background(Duration::from_secs(1), |_| {})
+                .err(),
             store.cache("other", Policy::new(), |_| Ok(1_u32)).err(),
         ];
         let refused = refused

@@ -17,7 +17,7 @@ use crate::forking::{Gate, forever, pid_of};
 fn noted(folder: &Path) -> (Store, Cache<String>) {
     let store = Store::open(folder.join("caches")).unwrap();
     let (source, notes) = (folder.join("source"), folder.join("notes"));
-    let cache = store.cache("noted", Policy::new().inputs(), move |inputs| {
+    let cache = store.cache("noted", Policy::new().revalidate_inputs(), move |inputs| {
         let mut notes = OpenOptions::new().append(true).create(true).open(&notes)?;
         notes.write_all(b".")?;
         Ok(inputs.read_to_string(&source)?.unwrap_or_default())

@@ -128,7 +128,7 @@ fn store(folder: &Path) -> Outcome {
         let store = Store::open(&saved)?;
         let read = source.clone();
         let glob = folder.join("so*").to_str().unwrap().to_owned();
-        let text = store.cache("text", Policy::new().inputs(), move |inputs| {
+        let text = store.cache("text", Policy::new().revalidate_inputs(), move |inputs| {
             inputs.glob(&glob)?;
             Ok(String::from_utf8(inputs.read(&read)?.unwrap_or_default())?)
         })?;
@@ -168,7 +168,7 @@ fn background(_: &Path) -> Outcome {
     let number = store.cache("number", Policy::new(), |_| Ok(7_u64))?;
     store.refresh()?;
     told(&store)?;
-    drop(store.refresh_in_background(Duration::from_secs(3600))?);
+    drop(store.refresh_in_background(Duration::from_secs(3600), |_| {})?);
     assert_eq!(*number.get()?, 7);
     Ok(())
 }

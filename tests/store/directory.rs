@@ -15,7 +15,7 @@ fn a_restart_builds_what_changed_meanwhile() {
     let directory = home.path().join("caches");
     {
         let store = Store::open(&directory).unwrap();
-        contents(&store, &sources, Policy::new().inputs());
+        contents(&store, &sources, Policy::new().revalidate_inputs());
         assert_eq!(refresh(&store).generation, 1);
     }
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -25,7 +25,7 @@ fn a_restart_builds_what_changed_meanwhile() {
     );
 
     let store = Store::open(&directory).unwrap();
-    let (cache, built) = contents(&store, &sources, Policy::new().inputs());
+    let (cache, built) = contents(&store, &sources, Policy::new().revalidate_inputs());
     assert!(matches!(cache.get(), Err(Error::NotBuilt { .. })));
     let report = refresh(&store);
     assert_eq!((report.outcome, report.generation), (Outcome::Loaded, 1));
@@ -35,7 +35,7 @@ fn a_restart_builds_what_changed_meanwhile() {
 
     sources.write("b.txt", "B2");
     let store = Store::open(&directory).unwrap();
-    let (cache, built) = contents(&store, &sources, Policy::new().inputs());
+    let (cache, built) = contents(&store, &sources, Policy::new().revalidate_inputs());
     refresh(&store);
     let created = cache.get().unwrap().created();
     sources.write("b.txt", "B3");
@@ -104,7 +104,7 @@ fn what_is_made_from_a_cache_is_built_anew_when_that_begins_again() {
         let store = Store::open(&directory).unwrap();
         let first = store.cache("first", Policy::new(), move |_| Ok(text.to_owned()));
         let first = first.unwrap();
-        let second = store.cache("second", Policy::new().inputs(), move |inputs| {
+        let second = store.cache("second", Policy::new().revalidate_inputs(), move |inputs| {
             Ok(inputs.cache(&first)?.to_string())
         });
         let report = store.refresh().unwrap();
@@ -135,14 +135,14 @@ fn a_build_that_changed_nothing_is_not_repeated_after_a_restart() {
         let store = Store::open(home.path().join("caches")).unwrap();
         let (folder, path) = (sources.folder.path().to_owned(), sources.path("a.txt"));
         let first_word = |text: Option<String>| text.unwrap().split(' ').next().unwrap().to_owned();
-        let whole = store.cache("whole", Policy::new().inputs(), move |inputs| {
+        let whole = store.cache("whole", Policy::new().revalidate_inputs(), move |inputs| {
             Ok(first_word(inputs.read_to_string(&path)?))
         });
         whole.unwrap();
         let list = folder.clone();
         let keyed = store.keyed(
             "keyed",
-            Policy::new().inputs(),
+            Policy::new().revalidate_inputs(),
             move |inputs| names(&list, inputs),
             move |name: &String, inputs| Ok(first_word(inputs.read_to_string(folder.join(name))?)),
         );

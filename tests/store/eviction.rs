@@ -21,7 +21,7 @@ impl Numbers {
         let list = Arc::clone(&asked);
         let cache = store.keyed(
             "numbers",
-            policy.inputs(),
+            policy.revalidate_inputs(),
             move |inputs| {
                 let list = list.lock().unwrap().clone();
                 inputs.value("list", format!("{list:?}"));
@@ -97,7 +97,7 @@ fn evicting_what_was_evicted_before_publishes_nothing() {
         let store = Store::new();
         let cache = store.keyed(
             "numbers",
-            policy.inputs(),
+            policy.revalidate_inputs(),
             |_| Ok(vec![1, 2, 3]),
             |number: &u64, inputs| {
                 inputs.value(&number.to_string(), "");

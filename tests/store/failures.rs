@@ -1,10 +1,10 @@
 //! What fails in a closure shows, is tried again, and harms nothing.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use floe::store::Outcome;
+use floe::store::{Outcome, Report};
 use floe::{Clock, Error, Moment, Policy, Store, Verdict};
 
 use crate::fixture::{Sources, contents, pairs, refresh};
@@ -88,7 +88,7 @@ fn one_bad_entry_leaves_the_cache_and_its_neighbours() {
     let store = Store::new();
     let backoff = Duration::from_nanos(1);
     let policy = Policy::new()
-        .inputs()
+        .revalidate_inputs()
         .read_limit(10)
         .backoff(backoff, backoff);
     let (cache, _) = contents(&store, &sources, policy);
@@ -179,7 +179,9 @@ fn what_was_mended_is_built_without_waiting() {
             _ => Ok(text),
         }
     };
-    let cache = store.cache("text", Policy::new().inputs(), build).unwrap();
+    let cache = store
+        .cache("text", Policy::new().revalidate_inputs(), build)
+        .unwrap();
     // The clock stands still: whatever waits waits for ever.
     let outcomes = |count| -> Vec<Outcome> {
         std::iter::repeat_with(|| refresh(&store).outcome)
@@ -208,7 +210,7 @@ fn what_can_be_read_again_is_built_without_waiting() {
         inputs.read(&fine)?;
         Ok(inputs.read_to_string(&read)?.unwrap_or_default())
     };
-    let policy = Policy::new().inputs().read_limit(9);
+    let policy = Policy::new().revalidate_inputs().read_limit(9);
     let cache = store.cache("text", policy, build).unwrap();
     // The clock stands still: whatever waits waits for ever.
     let outcomes = || [refresh(&store).outcome, refresh(&store).outcome];
@@ -223,4 +225,25 @@ fn what_can_be_read_again_is_built_without_waiting() {
     sources.write("text", "mended");
     assert_eq!(outcomes(), [Outcome::Published, Outcome::Fresh]);
     assert_eq!(cache.get().unwrap().as_str(), "mended");
+}
+
+#[test]
+fn failures_in_the_background_reach_a_listener_that_may_panic() {
+    let store = Store::new();
+    let cache = store.cache::<u32>("bad", Policy::new(), |_| Err("no such thing".into()));
+    cache.unwrap();
+    let (said, hears) = mpsc::channel();
+    let listener = move |report: &Report| {
+        said.send(report.clone()).unwrap();
+        panic!("a listener that panics");
+    };
+    let background = store.refresh_in_background(Duration::from_secs(3600), listener);
+    let background = background.unwrap();
+    for _ in 0..2 {
+        let report = hears.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert!(report.has_failures());
+        let error = report.caches[0].error.as_deref().unwrap();
+        assert!(error.contains("no such thing"), "{error}");
+        background.wake();
+    }
 }

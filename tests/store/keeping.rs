@@ -225,7 +225,7 @@ fn renewed_stamps_are_saved_once() {
     let outcome = || {
         let directory = home.path().join("caches");
         let store = Store::open(directory).unwrap().with_clock(clock.clone());
-        let (cache, built) = contents(&store, &sources, Policy::new().inputs());
+        let (cache, built) = contents(&store, &sources, Policy::new().revalidate_inputs());
         let report = refresh(&store);
         assert_eq!((report.generation, report.error), (1, None));
         assert_eq!(cache.get().unwrap().len(), 2);
@@ -258,7 +258,7 @@ fn renewed_stamps_are_saved_once() {
     let inputs = home.path().join("caches/contents.inputs");
     fs::write(&inputs, "damaged").unwrap();
     let store = Store::open(home.path().join("caches")).unwrap();
-    contents(&store, &sources, Policy::new().inputs());
+    contents(&store, &sources, Policy::new().revalidate_inputs());
     let report = refresh(&store);
     assert_eq!(report.outcome, Outcome::Loaded);
     assert!(report.error.unwrap().contains("contents.inputs"));
@@ -333,7 +333,7 @@ fn a_background_that_waits_for_a_turn_can_be_dropped() {
     first.unwrap();
     let (cache, _) = number(&store, Policy::new(), true);
     let _turn = hold_turn(&directory);
-    let background = store.refresh_in_background(3600 * SECOND).unwrap();
+    let background = store.refresh_in_background(3600 * SECOND, |_| {}).unwrap();
     hears.recv().unwrap();
     drop(background);
     assert!(cache.get().is_err());

@@ -13,7 +13,7 @@ use crate::fixture::{Sources, contents, pairs, refresh};
 fn one_changed_file_builds_one_entry() {
     let sources = Sources::new(&[("a.txt", "A"), ("b.txt", "B"), ("c.txt", "C")]);
     let store = Store::new();
-    let (cache, built) = contents(&store, &sources, Policy::new().inputs());
+    let (cache, built) = contents(&store, &sources, Policy::new().revalidate_inputs());
     let first = refresh(&store);
     assert_eq!((first.generation, first.rebuilt), (1, 3));
     assert_eq!(built.take(), ["a.txt", "b.txt", "c.txt"]);
@@ -46,7 +46,7 @@ fn one_changed_file_builds_one_entry() {
 fn files_that_come_and_go_are_entries_that_come_and_go() {
     let sources = Sources::new(&[("a.txt", "A"), ("b.txt", "B")]);
     let store = Store::new();
-    let (cache, built) = contents(&store, &sources, Policy::new().inputs());
+    let (cache, built) = contents(&store, &sources, Policy::new().revalidate_inputs());
     refresh(&store);
     built.take();
 
@@ -71,7 +71,7 @@ fn files_that_come_and_go_are_entries_that_come_and_go() {
 fn an_unchanged_rebuild_publishes_nothing() {
     let sources = Sources::new(&[("a.txt", "A"), ("b.txt", "B")]);
     let store = Store::new();
-    let (cache, built) = contents(&store, &sources, Policy::new().inputs());
+    let (cache, built) = contents(&store, &sources, Policy::new().revalidate_inputs());
     refresh(&store);
     let before = cache.get().unwrap().address_range();
     assert_eq!(refresh(&store).outcome, Outcome::Fresh);
@@ -128,7 +128,7 @@ fn what_is_invalidated_while_a_cache_is_judged_is_built() {
 fn a_touched_file_builds_nothing() {
     let sources = Sources::new(&[("a.txt", "A")]);
     let store = Store::new();
-    let (_cache, built) = contents(&store, &sources, Policy::new().inputs());
+    let (_cache, built) = contents(&store, &sources, Policy::new().revalidate_inputs());
     refresh(&store);
     built.take();
     sources.write("a.txt", "A");
@@ -153,7 +153,7 @@ fn entries_that_point_into_dropped_ones_still_read() {
     let words = || vec!["a list that".to_owned(), "all entries share".to_owned()];
     let cache = store.keyed(
         "shares",
-        Policy::new().inputs(),
+        Policy::new().revalidate_inputs(),
         move |inputs| {
             let most = most.load(Ordering::Relaxed);
             inputs.value("most", most.to_le_bytes());
@@ -233,7 +233,7 @@ fn keys_that_go_and_come_one_by_one_keep_the_index_valid() {
     let first = Arc::clone(&range);
     let cache = store.keyed(
         "window",
-        Policy::new().inputs(),
+        Policy::new().revalidate_inputs(),
         move |inputs| {
             let first = first.load(Ordering::Relaxed);
             inputs.value("first", first.to_le_bytes());
@@ -272,7 +272,7 @@ proptest! {
         let (listed, read) = (Arc::clone(&model), Arc::clone(&model));
         let cache = store.keyed(
             "history",
-            Policy::new().inputs(),
+            Policy::new().revalidate_inputs(),
             move |inputs| {
                 let keys: Vec<u32> = listed.lock().unwrap().keys().copied().collect();
                 inputs.value("keys", format!("{keys:?}"));

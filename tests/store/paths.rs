@@ -281,7 +281,7 @@ fn what_could_not_be_read_is_an_input() {
         let read = path.clone();
         let cache = store.cache(
             "text",
-            Policy::new().inputs().read_limit(9),
+            Policy::new().revalidate_inputs().read_limit(9),
             move |inputs| {
                 Ok(inputs
                     .read_to_string(&read)
@@ -312,7 +312,7 @@ fn every_way_to_ask_records_that_it_failed() {
         |inputs, path| inputs.read(path).err(),
         |inputs, path| inputs.read_dir(path).err(),
         |inputs, path| inputs.stat(path).err(),
-        |inputs, path| inputs.absent(path).err(),
+        |inputs, path| inputs.exists(path).err(),
         |inputs, path| inputs.glob(path.join("*")).err(),
     ];
     let mut all = asks.map(|ask| {

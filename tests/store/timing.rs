@@ -132,7 +132,9 @@ fn inputs_are_checked_no_more_often_than_stated() {
     let (_, built) = contents(
         &store,
         &sources,
-        Policy::new().inputs().revalidate_every(10 * SECOND),
+        Policy::new()
+            .revalidate_inputs()
+            .revalidate_every(10 * SECOND),
     );
     refresh(&store);
     built.take();
@@ -149,7 +151,7 @@ fn building_one_entry_neither_checks_nor_rejuvenates_the_others() {
     let clock = Clock::manual(start);
     let store = Store::new().with_clock(clock.clone());
     let policy = Policy::new()
-        .inputs()
+        .revalidate_inputs()
         .revalidate_every(10 * SECOND)
         .refresh_after(25 * SECOND);
     let (_, built) = contents(&store, &sources, policy);

@@ -13,14 +13,18 @@ fn an_edit_is_built_long_before_the_interval_has_passed() {
     let store = Store::new();
     let (said, hears) = mpsc::channel();
     let path = sources.path("source");
-    let cache = store.cache("watched", Policy::new().inputs(), move |inputs| {
-        let text = inputs.read_to_string(&path)?.unwrap_or_default();
-        said.send(text.clone())?;
-        Ok(text)
-    });
+    let cache = store.cache(
+        "watched",
+        Policy::new().revalidate_inputs(),
+        move |inputs| {
+            let text = inputs.read_to_string(&path)?.unwrap_or_default();
+            said.send(text.clone())?;
+            Ok(text)
+        },
+    );
     cache.unwrap();
     let _background = store
-        .refresh_in_background(Duration::from_secs(3600))
+        .refresh_in_background(Duration::from_secs(3600), |_| {})
         .unwrap();
     let minute = Duration::from_secs(60);
     assert_eq!(hears.recv_timeout(minute).unwrap(), "one");

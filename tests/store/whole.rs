@@ -10,10 +10,14 @@ fn a_value_is_built_anew_when_its_input_changes() {
     let sources = Sources::new(&[("patterns", "a b")]);
     let path = sources.path("patterns");
     let store = Store::new();
-    let cache = store.cache("regexps", Policy::new().inputs(), move |inputs| {
-        let text = inputs.read_to_string(&path)?.unwrap_or_default();
-        Ok(text.split(' ').map(str::to_owned).collect::<Vec<_>>())
-    });
+    let cache = store.cache(
+        "regexps",
+        Policy::new().revalidate_inputs(),
+        move |inputs| {
+            let text = inputs.read_to_string(&path)?.unwrap_or_default();
+            Ok(text.split(' ').map(str::to_owned).collect::<Vec<_>>())
+        },
+    );
     let cache = cache.unwrap();
     assert!(matches!(cache.get(), Err(Error::NotBuilt { .. })));
     assert_eq!(refresh(&store).outcome, Outcome::Published);
@@ -32,8 +36,8 @@ fn a_value_is_built_anew_when_its_input_changes() {
 fn a_cache_made_from_another_follows_it() {
     let sources = Sources::new(&[("a.txt", "A"), ("b.txt", "B")]);
     let store = Store::new();
-    let (contents, _) = contents(&store, &sources, Policy::new().inputs());
-    let total = store.cache("total", Policy::new().inputs(), move |inputs| {
+    let (contents, _) = contents(&store, &sources, Policy::new().revalidate_inputs());
+    let total = store.cache("total", Policy::new().revalidate_inputs(), move |inputs| {
         let contents = inputs.cache(&contents)?;
         Ok(contents.values().map(|text| text.len() as u64).sum::<u64>())
     });

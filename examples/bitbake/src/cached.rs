@@ -39,7 +39,7 @@ pub(crate) fn statements(store: &Store, root: &Path) -> Result<Statements> {
     let (folder, root) = (root.to_owned(), root.to_owned());
     store.keyed(
         "statements",
-        Policy::new().inputs(),
+        Policy::new().revalidate_inputs(),
         move |inputs| files(&folder, inputs),
         move |path: &String, inputs| {
             let text = inputs.read_to_string(root.join(path))?.unwrap_or_default();
@@ -64,7 +64,7 @@ pub(crate) fn recipes(
     let (root, listed, read) = (root.to_owned(), statements.clone(), statements.clone());
     store.keyed(
         "recipes",
-        Policy::new().inputs(),
+        Policy::new().revalidate_inputs(),
         move |inputs| {
             let statements = inputs.cache(&listed)?;
             let paths = statements.keys().map(|path| path.as_str());
@@ -88,7 +88,7 @@ pub(crate) fn recipes(
 pub(crate) fn code(store: &Store, statements: &Statements) -> Result<()> {
     let policy = || {
         Policy::new()
-            .inputs()
+            .revalidate_inputs()
             .max_idle_generations(IDLE_GENERATIONS)
     };
     let (listed, found) = twice(Bodies::new(statements, SHELL));

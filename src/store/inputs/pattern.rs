@@ -225,8 +225,8 @@ fn look_into(
 }
 
 fn is_there(inputs: &mut Inputs, path: &Path, named: bool) -> Result<bool> {
-    let absent = passed_over(inputs.absent(path), named)?;
-    Ok(absent.is_some_and(|absent| !absent))
+    let exists = passed_over(inputs.exists(path), named)?;
+    Ok(exists.unwrap_or(false))
 }
 
 /// Nothing in place of an error that says that this user has no way there, for paths that nobody

@@ -424,7 +424,7 @@ fn a_section_of_an_earlier_version_is_built_anew_and_no_number_is_given_twice() 
     let store = crate::Store::open(&folder).unwrap();
     let path = folder.join("text.floe");
     saved.save(&path).unwrap();
-    let policy = crate::Policy::new().inputs();
+    let policy = crate::Policy::new().revalidate_inputs();
     let cache = store.cache("text", policy, |_| Ok("after".to_owned()));
     let cache = cache.unwrap();
     let report = store.refresh().unwrap().caches.remove(0);

@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_strictest_verdict_counts() {
-        let policy = Policy::new().inputs().expire_after(10 * SECOND);
+        let policy = Policy::new().revalidate_inputs().expire_after(10 * SECOND);
         let mut facts = Facts::of(Moment::now());
         facts.changed = Some("x: content changed".to_owned());
         let verdict = |age| policy.verdict(&facts, facts.built + age);
