@@ -5,16 +5,17 @@ mod bodies;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use floe::inputs::EntryKind;
 use floe::store::BuildResult;
-use floe::{Cache, Frozen, Inputs, Map, Policy, Result, Store};
+use floe::{Cache, Frozen, Inputs, Map, Policy, Result, Store, Value};
 use rkyv::rancor::BoxedError;
 
-use crate::code::{CodeHash, PythonCode, ShellCode, python, shell};
+use crate::code::{self, Code, CodeHash, python, shell};
 use crate::layer::{discovery, layer_roots};
 use crate::recipes::{self, Files, Recipe};
-use crate::statements::{Kind, Statement, parse};
+use crate::statements::{Statement, parse_file};
 use bodies::{Bodies, PYTHON, SHELL};
 
 /// What is known of each file, by its path in the tree.
@@ -31,6 +32,21 @@ pub(crate) struct File {
     python: Vec<CodeHash>,
 }
 
+impl File {
+    fn new(statements: Vec<Statement>) -> Self {
+        let code = || {
+            statements
+                .iter()
+                .map(|statement| Code::from(&statement.kind))
+        };
+        Self {
+            shell: code().flat_map(Code::shell).map(code::hash).collect(),
+            python: code().flat_map(Code::python).map(code::hash).collect(),
+            statements,
+        }
+    }
+}
+
 /// For how many generations code is kept that no file has any more: an edit is often undone.
 const IDLE_GENERATIONS: u64 = 8;
 
@@ -43,13 +59,7 @@ pub(crate) fn statements(store: &Store, root: &Path) -> Result<Statements> {
         move |inputs| files(&folder, inputs),
         move |path: &String, inputs| {
             let text = inputs.read_to_string(root.join(path))?.unwrap_or_default();
-            Ok(File::new(match discovery::is_metadata(path) {
-                true => parse(path, &text, discovery::rules_of(path)).statements,
-                false => vec![Statement {
-                    line: 1,
-                    kind: Kind::Payload { text },
-                }],
-            }))
+            Ok(File::new(parse_file(path, text).statements))
         },
     )
 }
@@ -86,24 +96,29 @@ pub(crate) fn recipes(
 
 /// Adds what the shell and Python code of a layer tree refers to, by the hash of the code.
 pub(crate) fn code(store: &Store, statements: &Statements) -> Result<()> {
-    let policy = || {
+    add_code(store, "shell", Bodies::new(statements, SHELL), shell::parse)?;
+    add_code(
+        store,
+        "python",
+        Bodies::new(statements, PYTHON),
+        python::parse,
+    )
+}
+
+fn add_code<R: Value + Send>(
+    store: &Store,
+    name: &str,
+    bodies: Arc<Bodies>,
+    parse: fn(&str) -> R,
+) -> Result<()> {
+    let listed = Arc::clone(&bodies);
+    store.keyed(
+        name,
         Policy::new()
             .inputs()
-            .max_idle_generations(IDLE_GENERATIONS)
-    };
-    let (listed, found) = twice(Bodies::new(statements, SHELL));
-    store.keyed(
-        "shell",
-        policy(),
+            .max_idle_generations(IDLE_GENERATIONS),
         move |inputs| listed.hashes(inputs),
-        move |hash: &CodeHash, _| -> BuildResult<ShellCode> { found.parse(hash, shell::parse) },
-    )?;
-    let (listed, found) = twice(Bodies::new(statements, PYTHON));
-    store.keyed(
-        "python",
-        policy(),
-        move |inputs| listed.hashes(inputs),
-        move |hash: &CodeHash, _| -> BuildResult<PythonCode> { found.parse(hash, python::parse) },
+        move |hash: &CodeHash, _| bodies.parse(hash, parse),
     )?;
     Ok(())
 }
@@ -164,8 +179,4 @@ fn with_includes(
             return Ok((recipe, read));
         }
     }
-}
-
-fn twice<T: Clone>(value: T) -> (T, T) {
-    (value.clone(), value)
 }

@@ -4,12 +4,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::statements::{Problem, Rules};
+use crate::statements::{Rules, problem};
 
 /// The files of a tree that have a metadata ending, by their path in it, sorted.
 pub(crate) struct Found {
     pub paths: Vec<String>,
-    pub problems: Vec<Problem>,
+    pub problems: Vec<String>,
 }
 
 /// Finds every file with a metadata ending under `root`. Links to folders and hidden folders are not entered; a folder
@@ -23,38 +23,27 @@ pub(crate) fn files(root: &Path) -> io::Result<Found> {
     found.list(root, "", &mut folders)?;
     while let Some(folder) = folders.pop() {
         if let Err(error) = found.list(root, &folder, &mut folders) {
-            found.problem(&folder, format!("cannot list the folder: {error}"));
+            let what = format_args!("cannot list the folder: {error}");
+            found.problems.push(problem(&folder, 0, what));
         }
     }
     found.paths.sort_unstable();
-    found
-        .problems
-        .sort_unstable_by(|one, other| one.path.cmp(&other.path));
+    found.problems.sort_unstable();
     Ok(found)
 }
 
 /// The text of a file, or what keeps it from being read.
-pub(super) fn read_text(root: &Path, path: &str) -> Result<String, Problem> {
-    let problem = |line, what| Problem {
-        path: path.into(),
-        line,
-        what,
-    };
+pub(super) fn read_text(root: &Path, path: &str) -> Result<String, String> {
     let bytes = fs::read(root.join(path))
-        .map_err(|error| problem(0, format!("cannot read the file: {error}")))?;
+        .map_err(|error| problem(path, 0, format_args!("cannot read the file: {error}")))?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let newlines = error.as_bytes()[..valid]
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count();
-        let what = format!("byte {valid} is not UTF-8: save the file as UTF-8");
-        problem(
-            u32::try_from(newlines)
-                .unwrap_or(u32::MAX)
-                .saturating_add(1),
-            what,
-        )
+        let line = String::from_utf8_lossy(&error.as_bytes()[..valid])
+            .matches('\n')
+            .count()
+            + 1;
+        let what = format_args!("byte {valid} is not UTF-8: save the file as UTF-8");
+        problem(path, line, what)
     })
 }
 
@@ -99,8 +88,9 @@ impl Found {
             let entry = entry?;
             let name = entry.file_name();
             let Some(name) = name.to_str() else {
-                let what = "the name is not UTF-8: rename the file".into();
-                self.problem(&format!("{folder}/{}", name.display()), what);
+                let path = format!("{folder}/{}", name.display());
+                self.problems
+                    .push(problem(&path, 0, "the name is not UTF-8: rename the file"));
                 continue;
             };
             let path = if folder.is_empty() {
@@ -115,23 +105,19 @@ impl Found {
                 }
             } else if has_ending(&path) {
                 // What is neither a file nor a link to one, such as a pipe, might never be read to its end.
-                match fs::metadata(entry.path()) {
-                    Ok(metadata) if metadata.is_file() => self.paths.push(path),
-                    Ok(metadata) if metadata.is_dir() => {}
-                    Ok(_) => self.problem(&path, "not a regular file: remove it".into()),
-                    Err(error) => self.problem(&path, format!("cannot read the file: {error}")),
-                }
+                let what = match fs::metadata(entry.path()) {
+                    Ok(metadata) if metadata.is_dir() => continue,
+                    Ok(metadata) if metadata.is_file() => {
+                        self.paths.push(path);
+                        continue;
+                    }
+                    Ok(_) => "not a regular file: remove it".into(),
+                    Err(error) => format!("cannot read the file: {error}"),
+                };
+                self.problems.push(problem(&path, 0, what));
             }
         }
         Ok(())
-    }
-
-    fn problem(&mut self, path: &str, what: String) {
-        self.problems.push(Problem {
-            path: path.into(),
-            line: 0,
-            what,
-        });
     }
 }
 
@@ -181,7 +167,9 @@ mod tests {
         }
         let found = files(tree.path()).expect("a tree");
         assert_eq!(found.paths, ["b/a.bb", "link.bb"]);
-        let problems: Vec<_> = found.problems.iter().map(|it| it.path.as_str()).collect();
-        assert_eq!(problems, ["broken.bb", "n.bb"]);
+        assert_eq!(found.problems.len(), 2);
+        assert!(
+            found.problems[0].starts_with("broken.bb:") && found.problems[1].starts_with("n.bb:")
+        );
     }
 }

@@ -1,0 +1,30 @@
+//! Freezes a map of half a million entries, which forked workers then read in place: what is printed
+//! is their own memory, none of which is the map's.
+//!
+//! `cargo run --release --example freeze`
+
+use std::error::Error;
+
+use floe::memory::{Memory, bytes};
+use floe::{Map, prefork};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let squares: Vec<(u64, String)> = (0..500_000).map(|n| (n, format!("{}", n * n))).collect();
+    let frozen = Map::freeze("squares", squares)?;
+    let region = frozen.address_range().len() as u64;
+    println!("owner: {} entries in {}", frozen.len(), bytes(region));
+
+    // The workers inherit the handle. Reading writes nothing, so no page of theirs is copied.
+    let worker = |worker: prefork::Worker| -> Result<(usize, u64), floe::Error> {
+        let before = Memory::of_self()?.uss;
+        let mine = (0..500_000_u64).filter(|n| n % 4 == worker.index() as u64);
+        let digits = mine.map(|n| frozen.get(&n).map_or(0, |text| text.len()));
+        Ok((digits.sum(), Memory::of_self()?.uss.saturating_sub(before)))
+    };
+    let results = prefork::spawn(4, move |me| worker(me).map_err(|error| error.to_string()))?;
+    for (index, result) in results.join()?.into_iter().enumerate() {
+        let (digits, grown) = result.map(|(digits, grown)| (digits, bytes(grown)))?;
+        println!("worker {index}: read {digits} digits, and grew by {grown}");
+    }
+    Ok(())
+}
