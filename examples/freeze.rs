@@ -1,5 +1,5 @@
-//! Freezes a map of half a million entries, which forked workers then read in place: what is printed
-//! is their own memory, none of which is the map's.
+//! Freezes a map of half a million entries, which forked workers then read in place: what each copies
+//! meanwhile is what any forked process does for itself, and nothing of the map.
 //!
 //! `cargo run --release --example freeze`
 
@@ -16,15 +16,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // The workers inherit the handle. Reading writes nothing, so no page of theirs is copied.
     let worker = |worker: prefork::Worker| -> Result<(usize, u64), floe::Error> {
-        let before = Memory::of_self()?.uss;
+        let before = Memory::of_self()?.anonymous;
         let mine = (0..500_000_u64).filter(|n| n % 4 == worker.index() as u64);
         let digits = mine.map(|n| frozen.get(&n).map_or(0, |text| text.len()));
-        Ok((digits.sum(), Memory::of_self()?.uss.saturating_sub(before)))
+        let digits = digits.sum();
+        let after = Memory::of_self()?.anonymous;
+        Ok((digits, after.saturating_sub(before)))
     };
     let results = prefork::spawn(4, move |me| worker(me).map_err(|error| error.to_string()))?;
     for (index, result) in results.join()?.into_iter().enumerate() {
-        let (digits, grown) = result.map(|(digits, grown)| (digits, bytes(grown)))?;
-        println!("worker {index}: read {digits} digits, and grew by {grown}");
+        let (digits, copied) = result.map(|(digits, copied)| (digits, bytes(copied)))?;
+        println!("worker {index}: read {digits} digits and copied {copied}");
     }
     Ok(())
 }

@@ -4,12 +4,10 @@
 mod bodies;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use floe::inputs::EntryKind;
-use floe::store::BuildResult;
-use floe::{Cache, Frozen, Inputs, Map, Policy, Result, Store, Value};
+use floe::{Cache, Frozen, Map, Policy, Result, Store, Value};
 use rkyv::rancor::BoxedError;
 
 use crate::code::{self, Code, CodeHash, python, shell};
@@ -56,7 +54,7 @@ pub(crate) fn statements(store: &Store, root: &Path) -> Result<Statements> {
     store.keyed(
         "statements",
         Policy::new().inputs(),
-        move |inputs| files(&folder, inputs),
+        move |inputs| Ok(discovery::files(&folder, inputs)?),
         move |path: &String, inputs| {
             let text = inputs.read_to_string(root.join(path))?.unwrap_or_default();
             Ok(File::new(parse_file(path, text).statements))
@@ -121,34 +119,6 @@ fn add_code<R: Value + Send>(
         move |hash: &CodeHash, _| bodies.parse(hash, parse),
     )?;
     Ok(())
-}
-
-/// The files of a tree that have a metadata ending, by their path in it. The listings of all its
-/// folders are recorded.
-fn files(root: &Path, inputs: &mut Inputs) -> BuildResult<Vec<String>> {
-    let mut found = Vec::new();
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        for entry in inputs.read_dir(root.join(&folder))?.unwrap_or_default() {
-            let path = folder.join(&entry.name);
-            let (Some(name), Some(text)) = (entry.name.to_str(), path.to_str()) else {
-                continue;
-            };
-            match entry.kind {
-                EntryKind::Directory if !name.starts_with('.') => folders.push(path),
-                EntryKind::Directory | EntryKind::Other => {}
-                _ if !discovery::has_ending(text) => {}
-                EntryKind::File => found.push(text.to_owned()),
-                EntryKind::Symlink => {
-                    let metadata = inputs.stat(root.join(&path))?;
-                    if metadata.is_some_and(|metadata| metadata.is_file()) {
-                        found.push(text.to_owned());
-                    }
-                }
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// A recipe, and the paths of the files that it was read from.

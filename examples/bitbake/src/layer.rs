@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use floe::Inputs;
+
 use crate::Result;
 use crate::code::{self, Code, CodeHash, PythonCode, ShellCode, python, shell};
 use crate::patterns::{self, Pattern};
@@ -53,11 +55,8 @@ impl Layer {
     /// # Errors
     /// If `path` cannot be listed or holds no metadata.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let found = discovery::files(path).map_err(|error| {
-            let path = path.display();
-            format!("cannot list the layer `{path}`: {error}; name a folder that holds layers")
-        })?;
-        if !found.paths.iter().any(|path| discovery::is_metadata(path)) {
+        let paths = discovery::files(path, &mut Inputs::new())?;
+        if !paths.iter().any(|path| discovery::is_metadata(path)) {
             return Err(format!(
                 "no metadata in `{}`: expected .bb, .bbclass, .inc, .bbappend or conf/*.conf files, got none; \
                  name a folder that holds layers",
@@ -65,10 +64,9 @@ impl Layer {
             )
             .into());
         }
-        let read = parallel::map(&found.paths, |file| FileContents::read(path, file));
+        let read = parallel::map(&paths, |file| FileContents::read(path, file));
         let mut layer = Self::default();
-        layer.summary.problems = found.problems;
-        for (path, contents) in found.paths.into_iter().zip(read) {
+        for (path, contents) in paths.into_iter().zip(read) {
             layer.add(path, contents);
         }
         layer.read_recipes();
@@ -262,11 +260,14 @@ mod tests {
     }
 
     #[test]
-    fn no_layer_is_an_error_that_names_the_path() {
-        let error = Layer::read(Path::new("/nonexistent/layer"));
-        let error = error.expect_err("no such folder");
-        assert!(error.to_string().contains("/nonexistent/layer"));
-        let error = read(&[("README", b"")]).expect_err("no metadata");
-        assert!(error.to_string().contains("no metadata"), "{error}");
+    fn a_tree_without_metadata_is_an_error_that_names_the_path() {
+        let error = Layer::read(Path::new("/nonexistent/layer")).expect_err("no such folder");
+        assert!(
+            error
+                .to_string()
+                .contains("no metadata in `/nonexistent/layer`"),
+            "{error}"
+        );
+        read(&[("README", b"")]).expect_err("no metadata");
     }
 }

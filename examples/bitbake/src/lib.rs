@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use floe::Store;
+use floe::{Inputs, Store};
 
 use arguments::Arguments;
 use caches::{Cache, Form};
@@ -78,8 +78,8 @@ impl LayerCaches {
 ///
 /// # Errors
 /// If a folder cannot be listed.
-pub fn layer_files(root: &Path) -> io::Result<Vec<String>> {
-    Ok(layer::discovery::files(root)?.paths)
+pub fn layer_files(root: &Path) -> floe::Result<Vec<String>> {
+    layer::discovery::files(root, &mut Inputs::new())
 }
 
 /// Does what the command line says.
@@ -135,7 +135,9 @@ fn compare(arguments: &Arguments, source: Source) -> Result<()> {
         keep(&caches, directory)?;
     }
 
-    // One form after the other, so that no worker inherits what it does not need.
+    // One form after the other, so that no worker inherits what it does not need, nor what reading
+    // the source has left.
+    allocator::trim();
     let caches = RefCell::new(caches);
     let workers = arguments.workers;
     let inherited = comparison::run(&caches, Form::Heap, workers)?;

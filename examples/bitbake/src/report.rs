@@ -97,7 +97,8 @@ impl Report {
         writeln!(f)?;
         let most =
             |values: &[u64]| bytes(values.iter().copied().max().unwrap_or_default()).to_string();
-        let rows: [(&str, &dyn Fn(&Measured) -> String); 10] = [
+        type Row<'r> = (&'r str, &'r dyn Fn(&Measured) -> String);
+        let rows: [Row; 10] = [
             ("fork, median", &|it| {
                 format!("{:.0} µs", median(&it.fork_micros))
             }),

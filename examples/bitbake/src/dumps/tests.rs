@@ -88,8 +88,10 @@ fn read_all(files: &[(&str, String)]) -> Result<Vec<(&'static str, usize)>> {
         cache.freeze().expect("freezes");
         cache.verify().expect("equal");
     }
-    let named = |cache: &Box<dyn Cache>| (cache.name(), cache.entries());
-    Ok(source.caches.iter().map(named).collect())
+    let caches = source.caches.iter();
+    Ok(caches
+        .map(|cache| (cache.name(), cache.entries()))
+        .collect())
 }
 
 fn refusal(name: &str, text: String) -> String {

@@ -1,34 +1,39 @@
 //! Finds the files of a tree that have a metadata ending, and reads their text.
 
 use std::fs;
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use floe::Inputs;
+use floe::inputs::EntryKind;
 
 use crate::statements::{Rules, problem};
 
-/// The files of a tree that have a metadata ending, by their path in it, sorted.
-pub(crate) struct Found {
-    pub paths: Vec<String>,
-    pub problems: Vec<String>,
-}
-
-/// Finds every file with a metadata ending under `root`. Links to folders and hidden folders are not entered; a folder
-/// that cannot be listed is a problem, except `root` itself, which is an error.
-pub(crate) fn files(root: &Path) -> io::Result<Found> {
-    let mut found = Found {
-        paths: vec![],
-        problems: vec![],
-    };
-    let mut folders = vec![];
-    found.list(root, "", &mut folders)?;
+/// The files of a tree that have a metadata ending, by their path in it, sorted. Links to folders and
+/// hidden folders are not entered. The listings of all folders are recorded as inputs.
+pub(crate) fn files(root: &Path, inputs: &mut Inputs) -> floe::Result<Vec<String>> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
-        if let Err(error) = found.list(root, &folder, &mut folders) {
-            let what = format_args!("cannot list the folder: {error}");
-            found.problems.push(problem(&folder, 0, what));
+        for entry in inputs.read_dir(root.join(&folder))?.unwrap_or_default() {
+            let path = folder.join(&entry.name);
+            let (Some(name), Some(text)) = (entry.name.to_str(), path.to_str()) else {
+                continue;
+            };
+            match entry.kind {
+                EntryKind::Directory if !name.starts_with('.') => folders.push(path),
+                EntryKind::Directory | EntryKind::Other => {}
+                _ if !has_ending(text) => {}
+                EntryKind::File => found.push(text.to_owned()),
+                EntryKind::Symlink => {
+                    let metadata = inputs.stat(root.join(&path))?;
+                    if metadata.is_some_and(|metadata| metadata.is_file()) {
+                        found.push(text.to_owned());
+                    }
+                }
+            }
         }
     }
-    found.paths.sort_unstable();
-    found.problems.sort_unstable();
+    found.sort_unstable();
     Ok(found)
 }
 
@@ -38,10 +43,8 @@ pub(super) fn read_text(root: &Path, path: &str) -> Result<String, String> {
         .map_err(|error| problem(path, 0, format_args!("cannot read the file: {error}")))?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = String::from_utf8_lossy(&error.as_bytes()[..valid])
-            .matches('\n')
-            .count()
-            + 1;
+        let before = String::from_utf8_lossy(&error.as_bytes()[..valid]);
+        let line = 1 + before.matches('\n').count();
         let what = format_args!("byte {valid} is not UTF-8: save the file as UTF-8");
         problem(path, line, what)
     })
@@ -57,7 +60,7 @@ pub(crate) fn rules_of(path: &str) -> Rules {
 }
 
 /// Whether the file has the ending of metadata.
-pub(crate) fn has_ending(path: &str) -> bool {
+fn has_ending(path: &str) -> bool {
     let ending = path.rsplit_once('.').map(|(_, ending)| ending);
     matches!(ending, Some("bb" | "bbclass" | "bbappend" | "inc" | "conf"))
 }
@@ -79,45 +82,6 @@ pub(crate) fn is_metadata(path: &str) -> bool {
             folders.any(|name| name == "conf")
         }
         _ => false,
-    }
-}
-
-impl Found {
-    fn list(&mut self, root: &Path, folder: &str, folders: &mut Vec<String>) -> io::Result<()> {
-        for entry in fs::read_dir(root.join(folder))? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else {
-                let path = format!("{folder}/{}", name.display());
-                self.problems
-                    .push(problem(&path, 0, "the name is not UTF-8: rename the file"));
-                continue;
-            };
-            let path = if folder.is_empty() {
-                name.into()
-            } else {
-                format!("{folder}/{name}")
-            };
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                if !name.starts_with('.') {
-                    folders.push(path);
-                }
-            } else if has_ending(&path) {
-                // What is neither a file nor a link to one, such as a pipe, might never be read to its end.
-                let what = match fs::metadata(entry.path()) {
-                    Ok(metadata) if metadata.is_dir() => continue,
-                    Ok(metadata) if metadata.is_file() => {
-                        self.paths.push(path);
-                        continue;
-                    }
-                    Ok(_) => "not a regular file: remove it".into(),
-                    Err(error) => format!("cannot read the file: {error}"),
-                };
-                self.problems.push(problem(&path, 0, what));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -165,11 +129,7 @@ mod tests {
         ] {
             std::os::unix::fs::symlink(target, path(name)).expect("a link");
         }
-        let found = files(tree.path()).expect("a tree");
-        assert_eq!(found.paths, ["b/a.bb", "link.bb"]);
-        assert_eq!(found.problems.len(), 2);
-        assert!(
-            found.problems[0].starts_with("broken.bb:") && found.problems[1].starts_with("n.bb:")
-        );
+        let found = files(tree.path(), &mut Inputs::new()).expect("a tree");
+        assert_eq!(found, ["b/a.bb", "link.bb"]);
     }
 }

@@ -64,20 +64,12 @@ impl Value {
             }
             Operator::Append | Operator::AppendTight => {
                 let held = self.assigned.get_or_insert_default();
-                let space = if operator == Operator::Append {
-                    " "
-                } else {
-                    ""
-                };
+                let space = ["", " "][usize::from(operator == Operator::Append)];
                 *held = format!("{held}{space}{text}");
             }
             Operator::Prepend | Operator::PrependTight => {
                 let held = self.assigned.get_or_insert_default();
-                let space = if operator == Operator::Prepend {
-                    " "
-                } else {
-                    ""
-                };
+                let space = ["", " "][usize::from(operator == Operator::Prepend)];
                 *held = format!("{text}{space}{held}");
             }
         }
@@ -106,12 +98,8 @@ fn unconditional(variable: &Variable) -> Option<(String, Option<&str>)> {
         [package, ref rest @ ..] if variable.name == "RDEPENDS" => (Some(package), rest),
         ref rest => (None, rest),
     };
-    let is_condition = |name: &str| {
-        is_operation(name)
-            || ["class-", "libc-"]
-                .iter()
-                .any(|kind| name.starts_with(kind))
-    };
+    let is_kind = |name: &str| name.starts_with("class-") || name.starts_with("libc-");
+    let is_condition = |name: &str| is_operation(name) || is_kind(name);
     let operation = match *rest {
         [] => None,
         [operation] if is_operation(operation) => Some(operation),
@@ -202,7 +190,8 @@ mod tests {
     #[test]
     fn operators_work_in_order_and_overrides_at_the_end() {
         use Operator::*;
-        let cases: [(&[(&str, Operator, &str)], Option<&str>); 8] = [
+        type Assignments<'t> = &'t [(&'t str, Operator, &'t str)];
+        let cases: [(Assignments, Option<&str>); 8] = [
             (&[], None),
             (&[("A", Default, "x"), ("A", Default, "y")], Some("x")),
             (&[("A", WeakDefault, "x"), ("A", Default, "y")], Some("y")),
