@@ -1,7 +1,8 @@
 //! Forks workers over caches in one form, and measures what that costs.
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process;
 use std::time::Instant;
 
@@ -11,7 +12,6 @@ use serde::Serialize;
 
 use crate::Result;
 use crate::caches::{Cache, Form};
-use floe_testkit::gate::{Gate, WorkerGate};
 
 /// The caches of the owner. A worker takes its own copy of them out of the cell to drop it.
 pub(crate) type Caches = RefCell<Vec<Box<dyn Cache>>>;
@@ -56,7 +56,8 @@ struct Report {
 /// A worker, seen from the owner.
 struct Running {
     pid: u32,
-    gate: Gate,
+    /// Carries a byte when the worker arrives at a gate, and one back when it may go on.
+    gate: UnixStream,
     pool: Pool<Result<Report, String>>,
 }
 
@@ -74,7 +75,7 @@ pub(crate) fn run(caches: &Caches, form: Form, workers: usize) -> Result<Measure
     };
     let mut running = Vec::with_capacity(workers);
     for _ in 0..workers {
-        let (gate, worker_gate) = Gate::pair()?;
+        let (gate, worker_gate) = UnixStream::pair()?;
         let start = Instant::now();
         let work = |_| work(caches, form, worker_gate).map_err(|error| error.to_string());
         let pool = prefork::spawn(1, work)?;
@@ -125,7 +126,7 @@ pub(crate) fn run(caches: &Caches, form: Form, workers: usize) -> Result<Measure
 /// The memory of all workers, once all have arrived.
 fn at_the_gate(running: &mut [Running]) -> Result<Vec<Memory>> {
     for worker in &mut *running {
-        worker.gate.await_arrival()?;
+        worker.gate.read_exact(&mut [0])?;
     }
     Ok(running
         .iter()
@@ -134,24 +135,31 @@ fn at_the_gate(running: &mut [Running]) -> Result<Vec<Memory>> {
 }
 
 fn open_all(running: &mut [Running]) -> io::Result<()> {
-    running.iter_mut().try_for_each(|worker| worker.gate.open())
+    let mut workers = running.iter_mut();
+    workers.try_for_each(|worker| worker.gate.write_all(&[0]))
 }
 
 /// The life of a worker.
-fn work(caches: &Caches, form: Form, mut gate: WorkerGate) -> io::Result<Report> {
-    gate.pass()?;
+fn work(caches: &Caches, form: Form, mut gate: UnixStream) -> io::Result<Report> {
+    pass(&mut gate)?;
     let start = Instant::now();
     let digest = read(&caches.borrow(), form);
     let read_seconds = start.elapsed().as_secs_f64();
-    gate.pass()?;
+    pass(&mut gate)?;
     for cache in caches.borrow_mut().iter_mut() {
         cache.drop_form(form);
     }
-    gate.pass()?;
+    pass(&mut gate)?;
     Ok(Report {
         read_seconds,
         digest,
     })
+}
+
+/// Tells the owner that this worker is at a gate, and waits until it may go on.
+fn pass(gate: &mut UnixStream) -> io::Result<()> {
+    gate.write_all(&[0])?;
+    gate.read_exact(&mut [0])
 }
 
 /// Reads everything; the sum does not depend on the order of caches and entries.
