@@ -4,17 +4,16 @@
 mod bodies;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use floe::inputs::EntryKind;
-use floe::store::BuildResult;
-use floe::{Cache, Frozen, Inputs, Map, Policy, Result, Store};
+use floe::{Cache, Frozen, Map, Policy, Result, Store, Value};
 use rkyv::rancor::BoxedError;
 
-use crate::code::{CodeHash, PythonCode, ShellCode, python, shell};
+use crate::code::{self, Code, CodeHash, python, shell};
 use crate::layer::{discovery, layer_roots};
 use crate::recipes::{self, Files, Recipe};
-use crate::statements::{Kind, Statement, parse};
+use crate::statements::{Statement, parse_file};
 use bodies::{Bodies, PYTHON, SHELL};
 
 /// What is known of each file, by its path in the tree.
@@ -31,6 +30,21 @@ pub(crate) struct File {
     python: Vec<CodeHash>,
 }
 
+impl File {
+    fn new(statements: Vec<Statement>) -> Self {
+        let code = || {
+            statements
+                .iter()
+                .map(|statement| Code::from(&statement.kind))
+        };
+        Self {
+            shell: code().flat_map(Code::shell).map(code::hash).collect(),
+            python: code().flat_map(Code::python).map(code::hash).collect(),
+            statements,
+        }
+    }
+}
+
 /// For how many generations code is kept that no file has any more: an edit is often undone.
 const IDLE_GENERATIONS: u64 = 8;
 
@@ -40,16 +54,10 @@ pub(crate) fn statements(store: &Store, root: &Path) -> Result<Statements> {
     store.keyed(
         "statements",
         Policy::new().revalidate_inputs(),
-        move |inputs| files(&folder, inputs),
+        move |inputs| Ok(discovery::files(&folder, inputs)?),
         move |path: &String, inputs| {
             let text = inputs.read_to_string(root.join(path))?.unwrap_or_default();
-            Ok(File::new(match discovery::is_metadata(path) {
-                true => parse(path, &text, discovery::rules_of(path)).statements,
-                false => vec![Statement {
-                    line: 1,
-                    kind: Kind::Payload { text },
-                }],
-            }))
+            Ok(File::new(parse_file(path, text).statements))
         },
     )
 }
@@ -86,54 +94,31 @@ pub(crate) fn recipes(
 
 /// Adds what the shell and Python code of a layer tree refers to, by the hash of the code.
 pub(crate) fn code(store: &Store, statements: &Statements) -> Result<()> {
-    let policy = || {
-        Policy::new()
-            .revalidate_inputs()
-            .max_idle_generations(IDLE_GENERATIONS)
-    };
-    let (listed, found) = twice(Bodies::new(statements, SHELL));
-    store.keyed(
-        "shell",
-        policy(),
-        move |inputs| listed.hashes(inputs),
-        move |hash: &CodeHash, _| -> BuildResult<ShellCode> { found.parse(hash, shell::parse) },
-    )?;
-    let (listed, found) = twice(Bodies::new(statements, PYTHON));
-    store.keyed(
+    add_code(store, "shell", Bodies::new(statements, SHELL), shell::parse)?;
+    add_code(
+        store,
         "python",
-        policy(),
-        move |inputs| listed.hashes(inputs),
-        move |hash: &CodeHash, _| -> BuildResult<PythonCode> { found.parse(hash, python::parse) },
-    )?;
-    Ok(())
+        Bodies::new(statements, PYTHON),
+        python::parse,
+    )
 }
 
-/// The files of a tree that have a metadata ending, by their path in it. The listings of all its
-/// folders are recorded.
-fn files(root: &Path, inputs: &mut Inputs) -> BuildResult<Vec<String>> {
-    let mut found = Vec::new();
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        for entry in inputs.read_dir(root.join(&folder))?.unwrap_or_default() {
-            let path = folder.join(&entry.name);
-            let (Some(name), Some(text)) = (entry.name.to_str(), path.to_str()) else {
-                continue;
-            };
-            match entry.kind {
-                EntryKind::Directory if !name.starts_with('.') => folders.push(path),
-                EntryKind::Directory | EntryKind::Other => {}
-                _ if !discovery::has_ending(text) => {}
-                EntryKind::File => found.push(text.to_owned()),
-                EntryKind::Symlink => {
-                    let metadata = inputs.stat(root.join(&path))?;
-                    if metadata.is_some_and(|metadata| metadata.is_file()) {
-                        found.push(text.to_owned());
-                    }
-                }
-            }
-        }
-    }
-    Ok(found)
+fn add_code<R: Value + Send>(
+    store: &Store,
+    name: &str,
+    bodies: Arc<Bodies>,
+    parse: fn(&str) -> R,
+) -> Result<()> {
+    let listed = Arc::clone(&bodies);
+    store.keyed(
+        name,
+        Policy::new()
+            .inputs()
+            .max_idle_generations(IDLE_GENERATIONS),
+        move |inputs| listed.hashes(inputs),
+        move |hash: &CodeHash, _| bodies.parse(hash, parse),
+    )?;
+    Ok(())
 }
 
 /// A recipe, and the paths of the files that it was read from.
@@ -164,8 +149,4 @@ fn with_includes(
             return Ok((recipe, read));
         }
     }
-}
-
-fn twice<T: Clone>(value: T) -> (T, T) {
-    (value.clone(), value)
 }

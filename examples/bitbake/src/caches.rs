@@ -1,17 +1,18 @@
 //! The caches of the example, each in the three forms that are compared.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
+use std::fmt::Debug;
 use std::hash::Hash;
 use std::ops::Range;
 use std::path::Path;
 
 use floe::map::MapKey;
-use floe::{Frozen, Map, Value};
-use rkyv::Deserialize;
-use rkyv::de::Pool;
-use rkyv::rancor::{BoxedError, Strategy};
+use floe::{Content, Frozen, Map, Value};
+use rkyv::api::high::HighDeserializer;
+use rkyv::rancor::BoxedError;
+use rkyv::{Archive, Deserialize};
 
+use crate::Result;
 use crate::objects::Object;
 use crate::walk::{Walk, digest};
 
@@ -32,7 +33,7 @@ pub(crate) trait Cache {
     fn entries(&self) -> usize;
     fn freeze(&mut self) -> floe::Result<()>;
     /// Compares every field of every frozen entry with its source.
-    fn verify(&self) -> Result<(), Different>;
+    fn verify(&self) -> Result<()>;
     fn make_objects(&mut self);
     fn drop_form(&mut self, form: Form);
     /// Reads every entry by its key, and every string and number in it.
@@ -43,144 +44,153 @@ pub(crate) trait Cache {
     fn save(&self, path: &Path) -> floe::Result<()>;
 }
 
-/// A frozen entry that is not its source.
-#[derive(Debug, thiserror::Error)]
-#[error("cache {cache}: the frozen entry {key} differs from its source")]
-pub(crate) struct Different {
-    cache: &'static str,
-    key: String,
-}
-
 /// A cache of many entries.
-pub(crate) struct Keyed<K: MapKey, V: Value> {
+pub(crate) fn keyed<K: Key, V: Entry>(
     name: &'static str,
-    entries: usize,
-    heap: HashMap<K, V>,
-    /// Key and value of each entry as objects.
-    objects: HashMap<K, [Object; 2]>,
-    frozen: Option<Frozen<Map<K, V>>>,
+    entries: BTreeMap<K, V>,
+) -> Box<dyn Cache> {
+    let heap: HashMap<K, V> = entries.into_iter().collect();
+    Box::new(Forms::new(name, heap.len(), heap))
 }
 
-impl<K: MapKey + Eq + Hash, V: Value> Keyed<K, V> {
-    pub(crate) fn new(name: &'static str, entries: BTreeMap<K, V>) -> Self {
-        Self {
-            name,
-            entries: entries.len(),
-            heap: entries.into_iter().collect(),
-            objects: HashMap::new(),
-            frozen: None,
-        }
-    }
+/// A cache of one value, which is said to have a number of entries.
+pub(crate) fn whole<T: Entry>(name: &'static str, entries: usize, value: T) -> Box<dyn Cache> {
+    Box::new(Forms::new(name, entries, Whole(value)))
 }
 
-/// What the archived form of a cached value must be able to do here.
-pub(crate) trait Thaw<T>: Walk + Deserialize<T, Strategy<Pool, BoxedError>> {}
-
-impl<T, A: Walk + Deserialize<T, Strategy<Pool, BoxedError>>> Thaw<T> for A {}
-
-impl<K, V> Cache for Keyed<K, V>
-where
-    K: MapKey + Walk + Clone + Ord + Hash + fmt::Debug,
-    K::Archived: PartialEq<K> + Walk,
-    V: Value + Walk + Clone + PartialEq,
-    V::Archived: Thaw<V>,
+/// What a key must be able to do to be compared in all forms.
+pub(crate) trait Key:
+    MapKey + Archive<Archived: PartialEq<Self>> + Entry + Ord + Hash + Debug
 {
-    fn name(&self) -> &'static str {
-        self.name
-    }
+}
 
-    fn entries(&self) -> usize {
-        self.entries
-    }
+impl<K: MapKey + Archive<Archived: PartialEq<K>> + Entry + Ord + Hash + Debug> Key for K {}
 
-    fn freeze(&mut self) -> floe::Result<()> {
-        self.frozen = Some(Map::freeze(self.name, &self.heap)?);
-        Ok(())
-    }
+/// What a cached value must be able to do to be compared in all forms.
+pub(crate) trait Entry:
+    Value + Archive<Archived: Thaw<Self>> + Walk + Clone + PartialEq
+{
+}
 
-    fn verify(&self) -> Result<(), Different> {
-        let Some(frozen) = &self.frozen else {
-            return Ok(());
-        };
-        for (key, value) in &self.heap {
-            let thawed = frozen.get(key).map(rkyv::deserialize::<V, BoxedError>);
-            if !matches!(thawed, Some(Ok(thawed)) if thawed == *value) {
-                return Err(Different {
-                    cache: self.name,
-                    key: format!("{key:?}"),
-                });
-            }
-        }
-        Ok(())
-    }
+impl<T: Value + Archive<Archived: Thaw<T>> + Walk + Clone + PartialEq> Entry for T {}
 
-    fn make_objects(&mut self) {
+/// What the archived form of a cached value must be able to do.
+pub(crate) trait Thaw<T>: Walk + Deserialize<T, HighDeserializer<BoxedError>> {}
+
+impl<T, A: Walk + Deserialize<T, HighDeserializer<BoxedError>>> Thaw<T> for A {}
+
+/// What a cache holds on the heap, and what is made of it.
+trait Contents {
+    type Objects;
+    type Frozen: Content;
+
+    fn objects(&self) -> Self::Objects;
+    fn freeze(&self, name: &str) -> floe::Result<Frozen<Self::Frozen>>;
+    /// The key of an entry that is not what was frozen.
+    fn difference(&self, frozen: &Frozen<Self::Frozen>) -> Option<String>;
+
+    // Each is a digest over all entries, which does not depend on their order.
+    fn read(&self) -> u64;
+    fn read_objects(objects: &Self::Objects) -> u64;
+    fn read_frozen(frozen: &Frozen<Self::Frozen>) -> u64;
+}
+
+impl<K: Key, V: Entry> Contents for HashMap<K, V> {
+    /// Key and value of each entry as objects.
+    type Objects = HashMap<K, [Object; 2]>;
+    type Frozen = Map<K, V>;
+
+    fn objects(&self) -> Self::Objects {
         let pair = |(key, value): (&K, &V)| (key.clone(), [Object::of(key), Object::of(value)]);
-        self.objects = self.heap.iter().map(pair).collect();
+        self.iter().map(pair).collect()
     }
 
-    fn drop_form(&mut self, form: Form) {
-        match form {
-            Form::Heap => self.heap = HashMap::new(),
-            Form::Objects => self.objects = HashMap::new(),
-            Form::Frozen => self.frozen = None,
-        }
+    fn freeze(&self, name: &str) -> floe::Result<Frozen<Map<K, V>>> {
+        Map::freeze(name, self)
     }
 
-    fn read(&self, form: Form) -> u64 {
-        // The sum of the entries' digests does not depend on their order.
-        let sum = |digests: &mut dyn Iterator<Item = u64>| digests.fold(0, u64::wrapping_add);
-        match (form, &self.frozen) {
-            (Form::Heap, _) => sum(&mut self.heap.keys().map(|key| digest(key, &self.heap[key]))),
-            (Form::Objects, _) => sum(&mut self.objects.keys().map(|key| {
-                let [key, value] = &self.objects[key];
-                digest(key, value)
-            })),
-            (Form::Frozen, Some(frozen)) => {
-                sum(&mut frozen.keys().map(|key| digest(key, &frozen[key])))
-            }
-            (Form::Frozen, None) => 0,
-        }
+    fn difference(&self, frozen: &Frozen<Map<K, V>>) -> Option<String> {
+        let mut entries = self.iter();
+        let other =
+            entries.find(|(key, value)| frozen.get(*key).and_then(thaw).as_ref() != Some(value));
+        other.map(|(key, _)| format!("{key:?}"))
     }
 
-    fn region(&self) -> Option<Range<usize>> {
-        self.frozen.as_ref().map(Frozen::address_range)
+    fn read(&self) -> u64 {
+        sum(self.keys().map(|key| digest(key, &self[key])))
     }
 
-    fn save(&self, path: &Path) -> floe::Result<()> {
-        self.frozen
-            .as_ref()
-            .map_or(Ok(()), |frozen| frozen.save(path))
+    fn read_objects(objects: &Self::Objects) -> u64 {
+        sum(objects
+            .keys()
+            .map(|key| digest(&objects[key][0], &objects[key][1])))
+    }
+
+    fn read_frozen(frozen: &Frozen<Map<K, V>>) -> u64 {
+        sum(frozen.keys().map(|key| digest(key, &frozen[key])))
     }
 }
 
-/// A cache that is one value.
-pub(crate) struct Whole<T: Value> {
+struct Whole<T>(T);
+
+impl<T: Entry> Contents for Whole<T> {
+    type Objects = Object;
+    type Frozen = T;
+
+    fn objects(&self) -> Object {
+        Object::of(&self.0)
+    }
+
+    fn freeze(&self, name: &str) -> floe::Result<Frozen<T>> {
+        Frozen::freeze(name, &self.0)
+    }
+
+    fn difference(&self, frozen: &Frozen<T>) -> Option<String> {
+        (thaw(&**frozen).as_ref() != Some(&self.0)).then(|| "its only value".into())
+    }
+
+    fn read(&self) -> u64 {
+        digest(&(), &self.0)
+    }
+
+    fn read_objects(object: &Object) -> u64 {
+        digest(&(), object)
+    }
+
+    fn read_frozen(frozen: &Frozen<T>) -> u64 {
+        digest(&(), &**frozen)
+    }
+}
+
+fn thaw<T>(archived: &impl Thaw<T>) -> Option<T> {
+    rkyv::deserialize::<T, BoxedError>(archived).ok()
+}
+
+fn sum(digests: impl Iterator<Item = u64>) -> u64 {
+    digests.fold(0, u64::wrapping_add)
+}
+
+struct Forms<C: Contents> {
     name: &'static str,
     entries: usize,
-    heap: Option<T>,
-    objects: Option<Object>,
-    frozen: Option<Frozen<T>>,
+    heap: Option<C>,
+    objects: Option<C::Objects>,
+    frozen: Option<Frozen<C::Frozen>>,
 }
 
-impl<T: Value> Whole<T> {
-    /// A cache whose value is said to have a number of entries.
-    pub(crate) fn new(name: &'static str, entries: usize, value: T) -> Self {
+impl<C: Contents> Forms<C> {
+    fn new(name: &'static str, entries: usize, contents: C) -> Self {
         Self {
             name,
             entries,
-            heap: Some(value),
+            heap: Some(contents),
             objects: None,
             frozen: None,
         }
     }
 }
 
-impl<T> Cache for Whole<T>
-where
-    T: Value + Walk + Clone + PartialEq,
-    T::Archived: Thaw<T>,
-{
+impl<C: Contents> Cache for Forms<C> {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -190,30 +200,27 @@ where
     }
 
     fn freeze(&mut self) -> floe::Result<()> {
-        self.frozen = self
+        let frozen = self
             .heap
             .as_ref()
-            .map(|value| Frozen::freeze(self.name, value))
-            .transpose()?;
+            .map(|contents| contents.freeze(self.name));
+        self.frozen = frozen.transpose()?;
         Ok(())
     }
 
-    fn verify(&self) -> Result<(), Different> {
-        let thawed = self
-            .frozen
-            .as_deref()
-            .map(rkyv::deserialize::<T, BoxedError>);
-        match (thawed.transpose(), &self.heap) {
-            (Ok(thawed), heap) if thawed == *heap => Ok(()),
-            _ => Err(Different {
-                cache: self.name,
-                key: "(its only value)".to_owned(),
-            }),
+    fn verify(&self) -> Result<()> {
+        let pair = self.heap.as_ref().zip(self.frozen.as_ref());
+        match pair.and_then(|(contents, frozen)| contents.difference(frozen)) {
+            None => Ok(()),
+            Some(key) => {
+                let name = self.name;
+                Err(format!("cache {name}: the frozen entry {key} differs from its source").into())
+            }
         }
     }
 
     fn make_objects(&mut self) {
-        self.objects = self.heap.as_ref().map(Object::of);
+        self.objects = self.heap.as_ref().map(C::objects);
     }
 
     fn drop_form(&mut self, form: Form) {
@@ -226,9 +233,9 @@ where
 
     fn read(&self, form: Form) -> u64 {
         match form {
-            Form::Heap => self.heap.as_ref().map(|value| digest(&(), value)),
-            Form::Objects => self.objects.as_ref().map(|value| digest(&(), value)),
-            Form::Frozen => self.frozen.as_deref().map(|value| digest(&(), value)),
+            Form::Heap => self.heap.as_ref().map(C::read),
+            Form::Objects => self.objects.as_ref().map(C::read_objects),
+            Form::Frozen => self.frozen.as_ref().map(C::read_frozen),
         }
         .unwrap_or_default()
     }

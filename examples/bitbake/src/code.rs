@@ -5,13 +5,16 @@
 
 pub(crate) mod python;
 pub(crate) mod shell;
+mod texts;
+
+pub(crate) use texts::Code;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use floe::Intern;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::walk::walk_struct;
+use crate::walk::cached;
 
 /// The content hash of a body: two 128-bit xxh3 hashes with different seeds, little-endian.
 ///
@@ -28,58 +31,31 @@ pub(crate) fn hash(body: &str) -> CodeHash {
     hash
 }
 
-/// What a shell body refers to.
-#[derive(Debug, Clone, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-#[rkyv(derive(floe::Schema))]
-pub(crate) struct ShellCode {
-    /// The variables it reads, shell's own and BitBake's alike.
-    #[rkyv(with = Intern)]
-    pub variables: BTreeSet<String>,
-    /// The commands it calls by a literal name, without the functions it defines itself.
-    #[rkyv(with = Intern)]
-    pub commands: BTreeSet<String>,
+cached! {
+    /// What a shell body refers to.
+    #[derive(Default)]
+    pub(crate) struct ShellCode {
+        /// The variables it reads, shell's own and BitBake's alike.
+        #[rkyv(with = Intern)]
+        pub variables: BTreeSet<String>,
+        /// The commands it calls by a literal name, without the functions it defines itself.
+        #[rkyv(with = Intern)]
+        pub commands: BTreeSet<String>,
+    }
 }
 
-/// What a Python body refers to.
-#[derive(Debug, Clone, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-#[rkyv(derive(floe::Schema))]
-pub(crate) struct PythonCode {
-    /// The variables it reads or writes by a literal name through the data store.
-    #[rkyv(with = Intern)]
-    pub variables: BTreeSet<String>,
-    /// The functions it calls by a plain or dotted name.
-    #[rkyv(with = Intern)]
-    pub functions: BTreeSet<String>,
-    /// The values it looks for in a variable with `bb.utils.contains` and its kin, by variable.
-    #[rkyv(with = Intern)]
-    pub contains: BTreeMap<String, BTreeSet<String>>,
-}
-
-walk_struct!(
-    ShellCode,
-    ArchivedShellCode {
-        variables,
-        commands
-    }
-);
-walk_struct!(
-    PythonCode,
-    ArchivedPythonCode {
-        variables,
-        functions,
-        contains
-    }
-);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_bodies_have_equal_hashes_and_both_halves_differ() {
-        assert_eq!(hash("a"), hash("a"));
-        assert_ne!(hash("a"), hash("b"));
-        let hash = hash("a");
-        assert_ne!(hash[..16], hash[16..]);
+cached! {
+    /// What a Python body refers to.
+    #[derive(Default)]
+    pub(crate) struct PythonCode {
+        /// The variables it reads or writes by a literal name through the data store.
+        #[rkyv(with = Intern)]
+        pub variables: BTreeSet<String>,
+        /// The functions it calls by a plain or dotted name.
+        #[rkyv(with = Intern)]
+        pub functions: BTreeSet<String>,
+        /// The values it looks for in a variable with `bb.utils.contains` and its kin, by variable.
+        #[rkyv(with = Intern)]
+        pub contains: BTreeMap<String, BTreeSet<String>>,
     }
 }

@@ -1,7 +1,8 @@
 //! Forks workers over caches in one form, and measures what that costs.
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process;
 use std::time::Instant;
 
@@ -9,8 +10,8 @@ use floe::memory::{self, Memory};
 use floe::prefork::{self, Pool};
 use serde::Serialize;
 
+use crate::Result;
 use crate::caches::{Cache, Form};
-use floe_testkit::gate::{Gate, WorkerGate};
 
 /// The caches of the owner. A worker takes its own copy of them out of the cell to drop it.
 pub(crate) type Caches = RefCell<Vec<Box<dyn Cache>>>;
@@ -45,23 +46,6 @@ pub(crate) struct Regions {
     pub same_frames: Option<bool>,
 }
 
-/// A comparison that could not be made, or whose answers differ.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ComparisonError {
-    #[error(transparent)]
-    Floe(#[from] floe::Error),
-    #[error("cannot keep the workers in step: {0}")]
-    Gate(#[from] io::Error),
-    #[error("worker {worker} could not measure itself: {reason}")]
-    Worker { worker: usize, reason: String },
-    #[error("worker {worker} read other answers than the owner: expected {expected}, got {got}")]
-    Answers {
-        worker: usize,
-        expected: String,
-        got: String,
-    },
-}
-
 /// What one worker tells at its end.
 #[derive(Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct Report {
@@ -72,7 +56,8 @@ struct Report {
 /// A worker, seen from the owner.
 struct Running {
     pid: u32,
-    gate: Gate,
+    /// Carries a byte when the worker arrives at a gate, and one back when it may go on.
+    gate: UnixStream,
     pool: Pool<Result<Report, String>>,
 }
 
@@ -80,11 +65,7 @@ struct Running {
 ///
 /// The owner measures them from outside, while all of them stand at a gate: so the measurement
 /// costs a worker nothing, and all of them share what is shared.
-pub(crate) fn run(
-    caches: &Caches,
-    form: Form,
-    workers: usize,
-) -> Result<Measured, ComparisonError> {
+pub(crate) fn run(caches: &Caches, form: Form, workers: usize) -> Result<Measured> {
     // The owner reads and measures first, so that its pages are in use as they are after a parse.
     let expected = read(&caches.borrow(), form);
     Memory::of_self()?;
@@ -94,7 +75,7 @@ pub(crate) fn run(
     };
     let mut running = Vec::with_capacity(workers);
     for _ in 0..workers {
-        let (gate, worker_gate) = Gate::pair()?;
+        let (gate, worker_gate) = UnixStream::pair()?;
         let start = Instant::now();
         let work = |_| work(caches, form, worker_gate).map_err(|error| error.to_string());
         let pool = prefork::spawn(1, work)?;
@@ -127,17 +108,25 @@ pub(crate) fn run(
     open_all(&mut running)?;
     for (worker, Running { pool, .. }) in running.into_iter().enumerate() {
         for report in pool.join()? {
-            let failed = |reason| ComparisonError::Worker { worker, reason };
-            measured.add(worker, report.map_err(failed)?)?;
+            let report = report.map_err(|error| format!("worker {worker}: {error}"))?;
+            let got = format!("{:016x}", report.digest);
+            if got != measured.digest {
+                let expected = measured.digest;
+                return Err(format!(
+                    "worker {worker} read other answers than the owner: expected {expected}, got {got}"
+                )
+                .into());
+            }
+            measured.read_seconds.push(report.read_seconds);
         }
     }
     Ok(measured)
 }
 
 /// The memory of all workers, once all have arrived.
-fn at_the_gate(running: &mut [Running]) -> Result<Vec<Memory>, ComparisonError> {
+fn at_the_gate(running: &mut [Running]) -> Result<Vec<Memory>> {
     for worker in &mut *running {
-        worker.gate.await_arrival()?;
+        worker.gate.read_exact(&mut [0])?;
     }
     Ok(running
         .iter()
@@ -146,24 +135,31 @@ fn at_the_gate(running: &mut [Running]) -> Result<Vec<Memory>, ComparisonError> 
 }
 
 fn open_all(running: &mut [Running]) -> io::Result<()> {
-    running.iter_mut().try_for_each(|worker| worker.gate.open())
+    let mut workers = running.iter_mut();
+    workers.try_for_each(|worker| worker.gate.write_all(&[0]))
 }
 
 /// The life of a worker.
-fn work(caches: &Caches, form: Form, mut gate: WorkerGate) -> Result<Report, ComparisonError> {
-    gate.pass()?;
+fn work(caches: &Caches, form: Form, mut gate: UnixStream) -> io::Result<Report> {
+    pass(&mut gate)?;
     let start = Instant::now();
     let digest = read(&caches.borrow(), form);
     let read_seconds = start.elapsed().as_secs_f64();
-    gate.pass()?;
+    pass(&mut gate)?;
     for cache in caches.borrow_mut().iter_mut() {
         cache.drop_form(form);
     }
-    gate.pass()?;
+    pass(&mut gate)?;
     Ok(Report {
         read_seconds,
         digest,
     })
+}
+
+/// Tells the owner that this worker is at a gate, and waits until it may go on.
+fn pass(gate: &mut UnixStream) -> io::Result<()> {
+    gate.write_all(&[0])?;
+    gate.read_exact(&mut [0])
 }
 
 /// Reads everything; the sum does not depend on the order of caches and entries.
@@ -174,12 +170,34 @@ fn read(caches: &[Box<dyn Cache>], form: Form) -> u64 {
         .fold(0, u64::wrapping_add)
 }
 
-/// The physical frames of all regions in one process; `None` where the kernel hides them.
-fn frames(pid: u32, caches: &[Box<dyn Cache>]) -> floe::Result<Option<Vec<u64>>> {
-    let regions = caches.iter().filter_map(|cache| cache.region());
-    let frames = regions.map(|region| memory::frames(pid, region));
-    let frames: Option<Vec<Vec<u64>>> = frames.collect::<floe::Result<_>>()?;
-    Ok(frames.map(|frames| frames.concat()))
+impl Regions {
+    fn measure(caches: &[Box<dyn Cache>], running: &[Running]) -> floe::Result<Self> {
+        let regions: Vec<_> = caches.iter().filter_map(|cache| cache.region()).collect();
+        let memory = |pid| -> floe::Result<Memory> {
+            let regions = regions.iter().cloned();
+            regions.map(|region| Memory::of_mapping(pid, region)).sum()
+        };
+        let of_workers = running.iter().map(|worker| memory(worker.pid));
+        let of_workers = of_workers.collect::<floe::Result<Vec<Memory>>>()?;
+        let mut same_frames = Some(true);
+        for region in &regions {
+            let own = memory::frames(process::id(), region.clone())?;
+            for worker in running {
+                let pair = own
+                    .as_ref()
+                    .zip(memory::frames(worker.pid, region.clone())?);
+                let equal = pair.map(|(own, theirs)| same(own, &theirs));
+                same_frames = same_frames.zip(equal).map(|(all, equal)| all && equal);
+            }
+        }
+        Ok(Self {
+            region_bytes: regions.iter().map(|region| region.len() as u64).sum(),
+            region_anonymous: of_workers.iter().map(|memory| memory.anonymous).collect(),
+            region_pss: of_workers.iter().map(|memory| memory.pss).collect(),
+            region_pss_owner: memory(process::id())?.pss,
+            same_frames,
+        })
+    }
 }
 
 /// Whether two processes have the same frames, page by page; a page that one of them has not
@@ -187,53 +205,4 @@ fn frames(pid: u32, caches: &[Box<dyn Cache>]) -> floe::Result<Option<Vec<u64>>>
 fn same(left: &[u64], right: &[u64]) -> bool {
     let mut pages = left.iter().zip(right);
     left.len() == right.len() && pages.all(|(left, right)| left == right || left * right == 0)
-}
-
-/// The memory of all regions in one process.
-fn regions_in(pid: u32, caches: &[Box<dyn Cache>]) -> floe::Result<Memory> {
-    let regions = caches.iter().filter_map(|cache| cache.region());
-    regions.map(|region| Memory::of_mapping(pid, region)).sum()
-}
-
-impl Regions {
-    fn measure(caches: &[Box<dyn Cache>], running: &[Running]) -> floe::Result<Self> {
-        let of_workers = running.iter().map(|worker| regions_in(worker.pid, caches));
-        let of_workers = of_workers.collect::<floe::Result<Vec<Memory>>>()?;
-        let lengths = caches
-            .iter()
-            .filter_map(|cache| cache.region())
-            .map(|region| region.len() as u64);
-        let owner = process::id();
-        let own_frames = frames(owner, caches)?;
-        let mut same_frames = own_frames.as_ref().map(|_| true);
-        for worker in running {
-            let pair = own_frames.as_deref().zip(frames(worker.pid, caches)?);
-            let equal = pair.map(|(own, theirs)| same(own, &theirs));
-            same_frames = same_frames
-                .zip(equal)
-                .map(|(so_far, equal)| so_far && equal);
-        }
-        Ok(Self {
-            region_bytes: lengths.sum(),
-            region_anonymous: of_workers.iter().map(|memory| memory.anonymous).collect(),
-            region_pss: of_workers.iter().map(|memory| memory.pss).collect(),
-            region_pss_owner: regions_in(owner, caches)?.pss,
-            same_frames,
-        })
-    }
-}
-
-impl Measured {
-    fn add(&mut self, worker: usize, report: Report) -> Result<(), ComparisonError> {
-        let got = format!("{:016x}", report.digest);
-        if got != self.digest {
-            return Err(ComparisonError::Answers {
-                worker,
-                expected: self.digest.clone(),
-                got,
-            });
-        }
-        self.read_seconds.push(report.read_seconds);
-        Ok(())
-    }
 }

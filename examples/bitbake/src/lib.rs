@@ -28,14 +28,16 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use floe::Store;
+use floe::{Inputs, Store};
 
 use arguments::Arguments;
 use caches::{Cache, Form};
 use report::{CacheSize, Report};
 use source::Source;
 
-pub use generate::{GenerateError, generate};
+pub use generate::generate;
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 /// The caches of a layer tree that a store keeps fresh.
 pub struct LayerCaches {
@@ -76,8 +78,8 @@ impl LayerCaches {
 ///
 /// # Errors
 /// If a folder cannot be listed.
-pub fn layer_files(root: &Path) -> io::Result<Vec<String>> {
-    Ok(layer::discovery::files(root)?.paths)
+pub fn layer_files(root: &Path) -> floe::Result<Vec<String>> {
+    layer::discovery::files(root, &mut Inputs::new())
 }
 
 /// Does what the command line says.
@@ -87,8 +89,8 @@ pub fn run() -> ExitCode {
         (Some(layer), true) => watch::watch(layer, arguments.looks),
         _ => match Source::read(&arguments) {
             Ok(source) => compare(&arguments, source),
-            Err(unreadable) => {
-                eprintln!("bitbake: {}", unreadable.0);
+            Err(error) => {
+                eprintln!("bitbake: {error}");
                 return ExitCode::from(2);
             }
         },
@@ -109,20 +111,12 @@ fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn compare(arguments: &Arguments, source: Source) -> Result<(), Box<dyn Error>> {
-    let Source {
-        name,
-        files,
-        parse_seconds,
-        notes,
-        mut caches,
-    } = source;
-    writeln!(
-        stdout(),
-        "{name}: {files} files parsed in {parse_seconds:.2} s"
-    )?;
-    for note in notes {
-        writeln!(stdout(), "  {note}")?;
+fn compare(arguments: &Arguments, source: Source) -> Result<()> {
+    let (name, files, parse_seconds) = (source.name, source.files, source.parse_seconds);
+    let (mut out, mut caches) = (stdout(), source.caches);
+    writeln!(out, "{name}: {files} files parsed in {parse_seconds:.2} s")?;
+    for note in source.notes {
+        writeln!(out, "  {note}")?;
     }
     let start = Instant::now();
     for cache in &mut caches {
@@ -134,14 +128,16 @@ fn compare(arguments: &Arguments, source: Source) -> Result<(), Box<dyn Error>> 
         cache.verify()?;
     }
     writeln!(
-        stdout(),
+        out,
         "  frozen in {freeze_seconds:.2} s; every frozen entry equals its source in every field"
     )?;
     if let Some(directory) = &arguments.keep {
         keep(&caches, directory)?;
     }
 
-    // One form after the other, so that no worker inherits what it does not need.
+    // One form after the other, so that no worker inherits what it does not need, nor what reading
+    // the source has left.
+    allocator::trim();
     let caches = RefCell::new(caches);
     let workers = arguments.workers;
     let inherited = comparison::run(&caches, Form::Heap, workers)?;
@@ -168,17 +164,16 @@ fn compare(arguments: &Arguments, source: Source) -> Result<(), Box<dyn Error>> 
         inherited_refcounted,
         frozen,
     };
-    writeln!(stdout(), "{report}")?;
+    writeln!(out, "{report}")?;
     if let Some(path) = &arguments.json {
         fs::write(path, serde_json::to_vec_pretty(&report)?)
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
-    report.check_answers()?;
-    Ok(())
+    report.check_answers()
 }
 
 /// Leaves the regions as files, for the tool `floe` to look into.
-fn keep(caches: &[Box<dyn Cache>], directory: &Path) -> Result<(), Box<dyn Error>> {
+fn keep(caches: &[Box<dyn Cache>], directory: &Path) -> Result<()> {
     fs::create_dir_all(directory)
         .map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
     for cache in caches {

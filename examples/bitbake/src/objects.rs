@@ -16,7 +16,7 @@ pub(crate) enum Object {
 
 impl Object {
     /// The object form of a value.
-    pub(crate) fn of(value: &(impl Walk + ?Sized)) -> Self {
+    pub(crate) fn of(value: &impl Walk) -> Self {
         let mut maker = Maker::default();
         value.walk(&mut maker);
         maker
@@ -78,11 +78,9 @@ mod tests {
 
     #[test]
     fn an_object_reads_like_its_source() {
-        let value = (vec!["a".to_owned(), String::new()], Some(7_u64), [1_u8, 2]);
+        let value = vec![Some("a".to_owned()), Some(String::new()), None];
         assert_eq!(digest(&(), &Object::of(&value)), digest(&(), &value));
-        assert_ne!(
-            digest(&(), &Object::of(&None::<u64>)),
-            digest(&(), &Some(0_u64))
-        );
+        let (absent, present) = (Object::of(&None::<u64>), Object::of(&Some(0_u64)));
+        assert_ne!(digest(&(), &absent), digest(&(), &present));
     }
 }

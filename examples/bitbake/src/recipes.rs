@@ -13,77 +13,58 @@ use floe::Intern;
 use rkyv::with::{Map, MapKV};
 
 use crate::statements::{Kind, Operator, Statement, words};
-use crate::walk::walk_struct;
+use crate::walk::cached;
 pub(crate) use variables::Names;
 use variables::Variables;
 
-/// What a recipe says of itself. A text is absent if no statement assigns it.
-#[derive(Debug, Clone, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-#[rkyv(derive(floe::Schema))]
-pub(crate) struct Recipe {
-    /// `PN`, or the name in the file name.
-    pub name: String,
-    /// `PV`, or the version in the file name, or `1.0`.
-    #[rkyv(with = Intern)]
-    pub version: String,
-    /// `SUMMARY`.
-    #[rkyv(with = Map<Intern>)]
-    pub summary: Option<String>,
-    /// `DESCRIPTION`.
-    #[rkyv(with = Map<Intern>)]
-    pub description: Option<String>,
-    /// `HOMEPAGE`.
-    #[rkyv(with = Map<Intern>)]
-    pub homepage: Option<String>,
-    /// `SECTION`.
-    #[rkyv(with = Map<Intern>)]
-    pub section: Option<String>,
-    /// `LICENSE`.
-    #[rkyv(with = Map<Intern>)]
-    pub license: Option<String>,
-    /// `DEPENDS`, in order.
-    #[rkyv(with = Intern<Map<Intern>>)]
-    pub depends: Vec<String>,
-    /// `RDEPENDS` by package, in order.
-    #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
-    pub runtime_depends: BTreeMap<String, Vec<String>>,
-    /// `PROVIDES`, in order, the recipe's own name first.
-    #[rkyv(with = Intern<Map<Intern>>)]
-    pub provides: Vec<String>,
-    /// The classes it inherits, in order, each once.
-    #[rkyv(with = Intern<Map<Intern>>)]
-    pub inherits: Vec<String>,
-    /// The tasks it adds and does not delete.
-    #[rkyv(with = Intern)]
-    pub tasks: BTreeSet<String>,
-    /// `SRC_URI`, in order.
-    #[rkyv(with = Map<Intern>)]
-    pub sources: Vec<String>,
-    /// The files it includes and requires, in order: the path in the layer, or the name as it is written
-    /// if the layer has no such file.
-    #[rkyv(with = Intern<Map<Intern>>)]
-    pub files: Vec<String>,
-}
-
-walk_struct!(
-    Recipe,
-    ArchivedRecipe {
-        name,
-        version,
-        summary,
-        description,
-        homepage,
-        section,
-        license,
-        depends,
-        runtime_depends,
-        provides,
-        inherits,
-        tasks,
-        sources,
-        files,
+cached! {
+    /// What a recipe says of itself. A text is absent if no statement assigns it.
+    #[derive(Default)]
+    pub(crate) struct Recipe {
+        /// `PN`, or the name in the file name.
+        pub name: String,
+        /// `PV`, or the version in the file name, or `1.0`.
+        #[rkyv(with = Intern)]
+        pub version: String,
+        /// `SUMMARY`.
+        #[rkyv(with = Map<Intern>)]
+        pub summary: Option<String>,
+        /// `DESCRIPTION`.
+        #[rkyv(with = Map<Intern>)]
+        pub description: Option<String>,
+        /// `HOMEPAGE`.
+        #[rkyv(with = Map<Intern>)]
+        pub homepage: Option<String>,
+        /// `SECTION`.
+        #[rkyv(with = Map<Intern>)]
+        pub section: Option<String>,
+        /// `LICENSE`.
+        #[rkyv(with = Map<Intern>)]
+        pub license: Option<String>,
+        /// `DEPENDS`, in order.
+        #[rkyv(with = Intern<Map<Intern>>)]
+        pub depends: Vec<String>,
+        /// `RDEPENDS` by package, in order.
+        #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
+        pub runtime_depends: BTreeMap<String, Vec<String>>,
+        /// `PROVIDES`, in order, the recipe's own name first.
+        #[rkyv(with = Intern<Map<Intern>>)]
+        pub provides: Vec<String>,
+        /// The classes it inherits, in order, each once.
+        #[rkyv(with = Intern<Map<Intern>>)]
+        pub inherits: Vec<String>,
+        /// The tasks it adds and does not delete.
+        #[rkyv(with = Intern)]
+        pub tasks: BTreeSet<String>,
+        /// `SRC_URI`, in order.
+        #[rkyv(with = Map<Intern>)]
+        pub sources: Vec<String>,
+        /// The files it includes and requires, in order: the path in the layer, or the name as it is written
+        /// if the layer has no such file.
+        #[rkyv(with = Intern<Map<Intern>>)]
+        pub files: Vec<String>,
     }
-);
+}
 
 /// The parsed files of a layer tree, by path.
 pub(crate) type Files = BTreeMap<String, Vec<Statement>>;
@@ -275,18 +256,16 @@ fn join(folder: &str, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::statements::{Rules, parse};
-
-    fn tree(files: &[(&str, &str)]) -> Files {
-        let parse = |path, text| parse(path, text, Rules::Recipe).statements;
-        files
-            .iter()
-            .map(|&(path, text)| (path.into(), parse(path, text)))
-            .collect()
-    }
+    use crate::statements::parse_file;
 
     fn recipe(files: &[(&str, &str)]) -> Recipe {
-        read(files[0].0, &tree(files), &["meta".into()])
+        let parse =
+            |&(path, text): &(&str, &str)| (path.into(), parse_file(path, text.into()).statements);
+        read(
+            files[0].0,
+            &files.iter().map(parse).collect(),
+            &["meta".into()],
+        )
     }
 
     #[test]
@@ -307,10 +286,7 @@ mod tests {
                 "inherit paint ${@g('b c')}\nSECTION ?= \"base\"\n",
             ),
         ]);
-        assert_eq!(
-            (recipe.name.as_str(), recipe.version.as_str()),
-            ("glow", "1.2")
-        );
+        assert_eq!(recipe.version, "1.2");
         assert_eq!(recipe.summary.as_deref(), Some("Light of glow-1.2"));
         assert_eq!(recipe.section.as_deref(), Some("base"));
         assert_eq!(recipe.license, None);
@@ -329,17 +305,20 @@ mod tests {
     fn packages_tasks_and_provided_names_are_gathered() {
         let recipe = recipe(&[(
             "a/glow-native_git.bb",
-            "DESCRIPTION := \"${PV}\"\nHOMEPAGE = \"${PV}\"\nPV = \"3+git\"\nRDEPENDS:${PN} = \"x\"\nRDEPENDS:${PN}:append = \" y\"\n\
-             RDEPENDS:${PN}:append:arm = \" z\"\nRDEPENDS:${BPN}-dev += \"w\"\nRDEPENDS:class-target = \"v\"\n\
-             PROVIDES = \"virtual/light ${PN}\"\naddtask one two before three\ndeltask two\nSUMMARY = \"\"\n",
+            "DESCRIPTION := \"${PV}\"\nHOMEPAGE = \"${PV}\"\nPV = \"3+git\"\nRDEPENDS:${PN} = \"x\"\n\
+             RDEPENDS:${PN}:append = \" y\"\nRDEPENDS:${PN}:append:arm = \" z\"\nRDEPENDS:${BPN}-dev += \"w\"\n\
+             RDEPENDS:class-target = \"v\"\nPROVIDES = \"virtual/light ${PN}\"\naddtask one two\ndeltask two\n",
         )]);
-        assert_eq!(recipe.version, "3+git");
         assert_eq!(recipe.description.as_deref(), Some("git"));
         assert_eq!(recipe.homepage.as_deref(), Some("3+git"));
-        assert_eq!(recipe.summary.as_deref(), Some(""));
-        assert_eq!(recipe.runtime_depends["glow-native"], ["x", "y"]);
-        assert_eq!(recipe.runtime_depends["glow-dev"], ["w"]);
-        assert_eq!(recipe.runtime_depends.len(), 2);
+        let packages = [("glow-dev", vec!["w"]), ("glow-native", vec!["x", "y"])];
+        let packages = packages.map(|(name, needs)| {
+            (
+                name.into(),
+                needs.iter().map(|need| need.to_string()).collect(),
+            )
+        });
+        assert_eq!(recipe.runtime_depends, packages.into());
         assert_eq!(recipe.provides, ["glow-native", "virtual/light"]);
         assert!(recipe.tasks.iter().eq(["one"]));
     }
@@ -352,12 +331,5 @@ mod tests {
             ("a/c.inc", "require b.inc\nrequire a.bb\n"),
         ]);
         assert!(recipe.files.len() < INCLUDE_LIMIT);
-    }
-
-    #[test]
-    fn names_never_lead_out_of_the_tree() {
-        assert_eq!(join("a/b", "../c/./d"), Some("a/c/d".into()));
-        assert_eq!(join("a", "../../c"), None);
-        assert_eq!(join("", "c"), Some("c".into()));
     }
 }

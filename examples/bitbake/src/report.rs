@@ -5,6 +5,7 @@ use std::fmt;
 use floe::memory::bytes;
 use serde::Serialize;
 
+use crate::Result;
 use crate::comparison::Measured;
 
 /// Everything that one run found out.
@@ -41,31 +42,18 @@ impl fmt::Display for Report {
     }
 }
 
-/// The three forms did not give the same answers.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the forms gave different answers: inherited {inherited}, counted {counted}, frozen {frozen}"
-)]
-pub(crate) struct Disagreement {
-    inherited: String,
-    counted: String,
-    frozen: String,
-}
-
 impl Report {
     /// Compares the digests over everything that was read.
-    pub(crate) fn check_answers(&self) -> Result<(), Disagreement> {
-        let digests =
-            [&self.inherited, &self.inherited_refcounted, &self.frozen].map(|it| it.digest.clone());
-        let [inherited, counted, frozen] = digests;
+    pub(crate) fn check_answers(&self) -> Result<()> {
+        let forms = [&self.inherited, &self.inherited_refcounted, &self.frozen];
+        let [inherited, counted, frozen] = forms.map(|form| &form.digest);
         if inherited == counted && counted == frozen {
             return Ok(());
         }
-        Err(Disagreement {
-            inherited,
-            counted,
-            frozen,
-        })
+        Err(format!(
+            "the forms gave different answers: inherited {inherited}, counted {counted}, frozen {frozen}"
+        )
+        .into())
     }
 
     fn sizes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,22 +70,13 @@ impl Report {
                 "{name:<20} {entries:>9} {heap:>11} {frozen:>11} {ratio:>7.2}"
             )
         };
+        let mut all = (0, 0, 0);
         for cache in &self.caches {
-            row(
-                &cache.name,
-                cache.entries,
-                cache.heap_bytes,
-                cache.frozen_bytes,
-            )?;
+            let (entries, heap, frozen) = (cache.entries, cache.heap_bytes, cache.frozen_bytes);
+            row(&cache.name, entries, heap, frozen)?;
+            all = (all.0 + entries, all.1 + heap, all.2 + frozen);
         }
-        let sum = |field: fn(&CacheSize) -> u64| self.caches.iter().map(field).sum();
-        let entries = self.caches.iter().map(|cache| cache.entries).sum();
-        row(
-            "all",
-            entries,
-            sum(|cache| cache.heap_bytes),
-            sum(|cache| cache.frozen_bytes),
-        )
+        row("all", all.0, all.1, all.2)
     }
 
     fn comparison(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,41 +95,45 @@ impl Report {
             write!(f, " {name:>24}")?;
         }
         writeln!(f)?;
-        let mut row = |label: &str, cell: &dyn Fn(&Measured) -> String| {
+        let most =
+            |values: &[u64]| bytes(values.iter().copied().max().unwrap_or_default()).to_string();
+        type Row<'r> = (&'r str, &'r dyn Fn(&Measured) -> String);
+        let rows: [Row; 10] = [
+            ("fork, median", &|it| {
+                format!("{:.0} µs", median(&it.fork_micros))
+            }),
+            ("own memory (USS) just after the fork", &|it| {
+                most(&it.uss_after_fork)
+            }),
+            ("own memory (USS) after reading", &|it| {
+                most(&it.uss_after_read)
+            }),
+            ("  growth by reading", &|it| bytes(growth(it)).to_string()),
+            ("fair share (PSS) after reading", &|it| {
+                most(&it.pss_after_read)
+            }),
+            ("mapped in all (RSS) after reading", &|it| {
+                most(&it.rss_after_read)
+            }),
+            ("own memory (USS) after dropping them", &|it| {
+                most(&it.uss_after_drop)
+            }),
+            ("mapped in all (RSS) after dropping them", &|it| {
+                most(&it.rss_after_drop)
+            }),
+            ("reading, median", &|it| {
+                format!("{:.0} ms", 1e3 * median(&it.read_seconds))
+            }),
+            ("digest over all that was read", &|it| it.digest.clone()),
+        ];
+        for (label, cell) in rows {
             write!(f, "{label:<38}")?;
             for (_, measured) in columns {
                 write!(f, " {:>24}", cell(measured))?;
             }
-            writeln!(f)
-        };
-        let most =
-            |values: &[u64]| bytes(values.iter().copied().max().unwrap_or_default()).to_string();
-        row("fork, median", &|it| {
-            format!("{:.0} µs", median(&it.fork_micros))
-        })?;
-        row("own memory (USS) just after the fork", &|it| {
-            most(&it.uss_after_fork)
-        })?;
-        row("own memory (USS) after reading", &|it| {
-            most(&it.uss_after_read)
-        })?;
-        row("  growth by reading", &|it| bytes(growth(it)).to_string())?;
-        row("fair share (PSS) after reading", &|it| {
-            most(&it.pss_after_read)
-        })?;
-        row("mapped in all (RSS) after reading", &|it| {
-            most(&it.rss_after_read)
-        })?;
-        row("own memory (USS) after dropping them", &|it| {
-            most(&it.uss_after_drop)
-        })?;
-        row("mapped in all (RSS) after dropping them", &|it| {
-            most(&it.rss_after_drop)
-        })?;
-        row("reading, median", &|it| {
-            format!("{:.0} ms", 1e3 * median(&it.read_seconds))
-        })?;
-        row("digest over all that was read", &|it| it.digest.clone())
+            writeln!(f)?;
+        }
+        Ok(())
     }
 
     fn proof(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,8 +15,8 @@ pub(crate) trait Visitor {
     /// A run of bytes that is one value, such as a digest.
     fn bytes(&mut self, bytes: &[u8]);
 
-    /// An integer (negative ones as two's complement), a truth value (0 or 1), the bits of a float, or the
-    /// position of an enum's variant in its declaration.
+    /// An integer (negative ones as two's complement), a truth value (0 or 1), or the position of an
+    /// enum's variant in its declaration.
     fn number(&mut self, number: u64);
 
     /// A composite value starts: `length` values follow before its [`end`](Self::end). A map counts its
@@ -46,7 +46,7 @@ pub(crate) trait Walk {
 }
 
 /// A digest over every part of an entry.
-pub(crate) fn digest(key: &(impl Walk + ?Sized), value: &(impl Walk + ?Sized)) -> u64 {
+pub(crate) fn digest(key: &impl Walk, value: &impl Walk) -> u64 {
     let mut digest = Digest(Xxh3Default::new());
     key.walk(&mut digest);
     value.walk(&mut digest);
@@ -87,72 +87,71 @@ impl Visitor for Digest {
     }
 }
 
-/// Implements [`Walk`] for a struct and its archived twin from one list of fields.
+/// Declares a type that can be cached: floe can freeze it, and it and its archived twin can be walked.
 ///
-/// The struct is destructured exhaustively, so a forgotten field does not compile. Tuple structs name
-/// their fields in parentheses.
-macro_rules! walk_struct {
-    ($heap:ident, $archived:ident { $($field:ident),+ $(,)? }) => {
-        $crate::walk::walk_struct!(@twin $heap { $($field),+ });
-        $crate::walk::walk_struct!(@twin $archived { $($field),+ });
-    };
-    ($heap:ident, $archived:ident ( $($field:ident),+ $(,)? )) => {
-        $crate::walk::walk_struct!(@twin $heap ( $($field),+ ));
-        $crate::walk::walk_struct!(@twin $archived ( $($field),+ ));
-    };
-    (@twin $type:ident $fields:tt) => {
-        impl $crate::walk::Walk for $type {
-            fn walk(&self, visitor: &mut impl $crate::walk::Visitor) {
-                $crate::walk::walk_struct!(@fields self, visitor, $fields);
-            }
-        }
-    };
-    (@fields $self:ident, $visitor:ident, { $($field:ident),+ }) => {
-        let Self { $($field),+ } = $self;
-        $crate::walk::walk_struct!(@visit $visitor, $($field),+);
-    };
-    (@fields $self:ident, $visitor:ident, ( $($field:ident),+ )) => {
-        let Self($($field),+) = $self;
-        $crate::walk::walk_struct!(@visit $visitor, $($field),+);
-    };
-    (@visit $visitor:ident, $($field:ident),+) => {
-        $crate::walk::Visitor::begin($visitor, [$(stringify!($field)),+].len());
-        $($crate::walk::Walk::walk($field, $visitor);)+
-        $crate::walk::Visitor::end($visitor);
-    };
-}
-
-/// Implements [`Walk`] for an enum and its archived twin from one list of variants with their fields.
-///
-/// The match is exhaustive in variants and in fields, so a forgotten one does not compile. A value is a
-/// composite of the variant's position in the list and the variant's fields.
-macro_rules! walk_enum {
-    ($heap:ident, $archived:ident $variants:tt) => {
-        $crate::walk::walk_enum!(@twin $heap $variants);
-        $crate::walk::walk_enum!(@twin $archived $variants);
-    };
-    (@twin $type:ident {
-        $($variant:ident $(($($item:ident),+ $(,)?))? $({$($field:ident),+ $(,)?})?),+ $(,)?
+/// Tuple structs and tuple variants name their fields, for whoever reads them. An enum walks as a
+/// composite of its variant's position and the variant's fields.
+macro_rules! cached {
+    ($(#[$meta:meta])* $vis:vis struct $type:ident {
+        $($(#[$attribute:meta])* $access:vis $field:ident: $kind:ty),* $(,)?
     }) => {
+        $crate::walk::cached!(@archive $(#[$meta])* $vis struct $type {
+            $($(#[$attribute])* $access $field: $kind),*
+        });
+        $crate::walk::cached!(@walk $type, { Self { $($field),* } => [] [$($field)*] });
+    };
+    ($(#[$meta:meta])* $vis:vis struct $type:ident (
+        $($(#[$attribute:meta])* $field:ident: $kind:ty),+ $(,)?
+    );) => {
+        $crate::walk::cached!(@archive $(#[$meta])* $vis struct $type(
+            $($(#[$attribute])* pub $kind),+
+        ););
+        $crate::walk::cached!(@walk $type, { Self($($field),+) => [] [$($field)+] });
+    };
+    ($(#[$meta:meta])* $vis:vis enum $type:ident {$(
+        $(#[$about:meta])* $variant:ident
+        $(($($(#[$note:meta])* $item:ident: $item_kind:ty),+))?
+        $({$($(#[$attribute:meta])* $field:ident: $kind:ty),+ $(,)?})?
+    ),+ $(,)?}) => {
+        $crate::walk::cached!(@archive $(#[$meta])* $vis enum $type {$(
+            $(#[$about])* $variant
+            $(($($(#[$note])* $item_kind),+))?
+            $({$($(#[$attribute])* $field: $kind),+})?
+        ),+});
+        const _: () = {
+            enum Position { $($variant),+ }
+            $crate::walk::cached!(@walk $type, {$(
+                Self::$variant $(($($item),+))? $({$($field),+})?
+                    => [Position::$variant as u64] [$($($item)+)? $($($field)+)?]
+            ),+});
+        };
+    };
+    (@archive $($item:tt)+) => {
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+        #[rkyv(derive(floe::Schema))]
+        $($item)+
+    };
+    (@walk $type:ident, $arms:tt) => {
+        $crate::walk::cached!(@twin $type, $arms);
+        $crate::walk::cached!(@twin <$type as rkyv::Archive>::Archived, $arms);
+    };
+    (@twin $type:ty, {$($pattern:pat => [$($position:expr)?] [$($part:ident)*]),+}) => {
         impl $crate::walk::Walk for $type {
             fn walk(&self, visitor: &mut impl $crate::walk::Visitor) {
-                enum Position { $($variant),+ }
-                match self {
-                    $(Self::$variant $(($($item),+))? $({$($field),+})? => {
-                        let fields: &[&str] = &[$($(stringify!($item)),+)? $($(stringify!($field)),+)?];
-                        $crate::walk::Visitor::begin(visitor, 1 + fields.len());
-                        $crate::walk::Visitor::number(visitor, Position::$variant as u64);
-                        $($($crate::walk::Walk::walk($item, visitor);)+)?
-                        $($($crate::walk::Walk::walk($field, visitor);)+)?
-                        $crate::walk::Visitor::end(visitor);
-                    })+
-                }
+                match self {$($pattern => {
+                    let parts: &[&str] = &[$(stringify!($position),)? $(stringify!($part)),*];
+                    visitor.begin(parts.len());
+                    $(visitor.number($position);)?
+                    $($crate::walk::Walk::walk($part, visitor);)*
+                    visitor.end();
+                })+}
             }
         }
     };
 }
 
-pub(crate) use {walk_enum, walk_struct};
+pub(crate) use cached;
 
 #[cfg(test)]
 mod tests {
@@ -186,56 +185,38 @@ mod tests {
         }
     }
 
-    fn record(value: &(impl Walk + ?Sized)) -> String {
+    fn record(value: &impl Walk) -> String {
         let mut record = Record::default();
         value.walk(&mut record);
         record.0.join(" ")
     }
 
-    #[derive(Debug, rkyv::Archive, rkyv::Serialize)]
-    enum Shape {
-        Empty,
-        Line(u32, i16),
-        Named { name: String },
-    }
-
-    walk_enum!(Shape, ArchivedShape { Empty, Line(start, end), Named { name } });
-
-    #[derive(Debug, rkyv::Archive, rkyv::Serialize)]
-    struct Wrapper(BTreeSet<String>);
-
-    walk_struct!(Wrapper, ArchivedWrapper(names));
-
-    #[derive(Debug, rkyv::Archive, rkyv::Serialize)]
-    struct Everything {
-        shapes: Vec<Shape>,
-        wrapper: Wrapper,
-        digest: [u8; 4],
-        blob: Vec<u8>,
-        table: BTreeMap<(String, bool), Option<i64>>,
-        boxed: Box<str>,
-        ratio: f64,
-        triple: (u8, usize, u64),
-        absent: Option<Vec<String>>,
-    }
-
-    walk_struct!(
-        Everything,
-        ArchivedEverything {
-            shapes,
-            wrapper,
-            digest,
-            blob,
-            table,
-            boxed,
-            ratio,
-            triple,
-            absent
+    cached! {
+        pub(crate) enum Shape {
+            Empty,
+            Line(start: u32, end: i32),
+            Named { name: String },
         }
-    );
+    }
 
-    fn everything() -> Everything {
-        Everything {
+    cached! {
+        pub(crate) struct Wrapper(names: BTreeSet<String>);
+    }
+
+    cached! {
+        pub(crate) struct Everything {
+            shapes: Vec<Shape>,
+            wrapper: Wrapper,
+            digest: [u8; 4],
+            blob: Vec<u8>,
+            table: BTreeMap<String, Option<i64>>,
+            absent: Option<Vec<String>>,
+        }
+    }
+
+    #[test]
+    fn a_heap_value_and_its_archived_twin_show_every_part_in_order() {
+        let value = Everything {
             shapes: vec![
                 Shape::Empty,
                 Shape::Line(7, -1),
@@ -244,37 +225,13 @@ mod tests {
             wrapper: Wrapper(["b", "a"].map(String::from).into()),
             digest: [1, 2, 3, 4],
             blob: vec![9, 8],
-            table: BTreeMap::from([(("k".into(), true), Some(-2)), (("l".into(), false), None)]),
-            boxed: "a text that is too long to be stored inline".into(),
-            ratio: 0.0,
-            triple: (1, 2, 3),
+            table: BTreeMap::from([("k".into(), Some(-2)), ("l".into(), None)]),
             absent: None,
-        }
-    }
-
-    #[test]
-    fn heap_value_and_archived_twin_look_the_same() {
-        let value = everything();
-        let bytes = rkyv::to_bytes::<rkyv::rancor::Error>(&value).expect("archives");
-        let archived =
-            rkyv::access::<ArchivedEverything, rkyv::rancor::Error>(&bytes).expect("valid");
-        assert_eq!(record(archived), record(&value));
-    }
-
-    #[test]
-    fn every_part_is_visited_in_order() {
-        let expected = "(9 (3 (1 0 ) (3 1 7 18446744073709551615 ) (2 2 \"n\" ) ) (1 (2 \"a\" \"b\" ) ) \
-            [1, 2, 3, 4] [9, 8] \
-            (4 (2 \"k\" 1 ) (1 18446744073709551614 ) (2 \"l\" 0 ) (0 ) ) \
-            \"a text that is too long to be stored inline\" 0 (3 1 2 3 ) (0 ) )";
-        assert_eq!(record(&everything()), expected);
-    }
-
-    #[test]
-    fn absent_and_empty_differ() {
-        assert_ne!(
-            record(&None::<Vec<String>>),
-            record(&Some(Vec::<String>::new()))
-        );
+        };
+        let expected = "(6 (3 (1 0 ) (3 1 7 18446744073709551615 ) (2 2 \"n\" ) ) (1 (2 \"a\" \"b\" ) ) \
+            [1, 2, 3, 4] [9, 8] (4 \"k\" (1 18446744073709551614 ) \"l\" (0 ) ) (0 ) )";
+        assert_eq!(record(&value), expected);
+        let frozen = floe::Frozen::freeze_on_heap("test", &value).expect("freezes");
+        assert_eq!(record(&*frozen), expected);
     }
 }

@@ -1,6 +1,5 @@
 //! Keeps the caches of a layer fresh, and says of each refresh what it did.
 
-use std::error::Error;
 use std::io::{self, Write, stdout};
 use std::path::Path;
 use std::time::Duration;
@@ -8,13 +7,13 @@ use std::time::Duration;
 use floe::Store;
 use floe::store::{Outcome, Report};
 
-use crate::LayerCaches;
+use crate::{LayerCaches, Result};
 
 /// How often the layer is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Watches a layer until the output is closed, or for a number of looks at it.
-pub(crate) fn watch(root: &Path, most: Option<u64>) -> Result<(), Box<dyn Error>> {
+pub(crate) fn watch(root: &Path, most: Option<u64>) -> Result<()> {
     let store = Store::new();
     LayerCaches::add(&store, root)?;
     for look in 0.. {

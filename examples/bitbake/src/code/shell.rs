@@ -315,72 +315,51 @@ fn is_assignment(word: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn commands(text: &str) -> Vec<String> {
-        parse(text).commands.into_iter().collect()
-    }
-
     #[test]
-    fn commands_follow_operators_and_reserved_words() {
-        let text = "a x; b | c && d || ! e &\nif f; then g; elif h; then i; else j; fi\n\
-            for x in p q; do k; done\nwhile l; do { m; }; done > n 2>&1\nA=1 B+='2' o c=d\n(r; s)\n";
-        let expected = "abcdefghijklmors".chars().map(String::from);
-        assert!(
-            commands(text).into_iter().eq(expected),
-            "{:?}",
-            commands(text)
-        );
-    }
-
-    #[test]
-    fn patterns_of_a_case_are_no_commands() {
-        let text = "case $x in\n  a|b) c ;;\n  (d) case y in z) e;; esac ;;\n  *) f\nesac\ng\n";
-        assert_eq!(commands(text), ["c", "e", "f", "g"]);
-    }
-
-    #[test]
-    fn substitutions_hold_commands_wherever_they_stand() {
-        let text = "a $(b x | c) \"$(d \"$(e)\")\" `f y` '$(g)'\nh=$(i) ; $(j) k\n";
-        assert_eq!(commands(text), ["a", "b", "c", "d", "e", "f", "i", "j"]);
-    }
-
-    #[test]
-    fn quotes_comments_and_continuations_hide_operators() {
-        let text = "a '; b' \"; c\" \\; d # ; e\n'f' x \\\n  g\nh#i\n";
-        assert_eq!(commands(text), ["a", "f", "h#i"]);
-    }
-
-    #[test]
-    fn own_functions_and_expanded_names_are_left_out() {
-        assert_eq!(
-            commands("own() {\n a\n}\nown\n${CC} x\n./b.sh\n"),
-            ["./b.sh", "a"]
-        );
+    fn commands_are_told_from_everything_else() {
+        for (text, expected) in [
+            (
+                "a x; b | c && d || ! e &\nif f; then g; elif h; then i; else j; fi\n",
+                "a b c d e f g h i j",
+            ),
+            (
+                "for x in p q; do a; done\nwhile b; do { c; }; done > n 2>&1\nA=1 B+='2' d e=f\n(g; h)\n",
+                "a b c d g h",
+            ),
+            (
+                "case $x in\n  a|b) c ;;\n  (d) case y in z) e;; esac ;;\n  *) f\nesac\ng\n",
+                "c e f g",
+            ),
+            (
+                "a $(b x | c) \"$(d \"$(e)\")\" `f y` '$(g)'\nh=$(i) ; $(j) k\n",
+                "a b c d e f i j",
+            ),
+            (
+                "a '; b' \"; c\" \\; d # ; e\n'f' x \\\n  g\nh#i\n",
+                "a f h#i",
+            ),
+            ("own() {\n a\n}\nown\n${CC} x\n./b.sh\n", "./b.sh a"),
+        ] {
+            let commands: Vec<String> = parse(text).commands.into_iter().collect();
+            assert_eq!(commands.join(" "), expected, "{text}");
+        }
     }
 
     #[test]
     fn heredocs_are_text() {
         let code = parse("cat > f << EOF\nrm ${A} $B\nEOF\ncat <<- 'X'\n\tls $C ${D}\n\tX\nend\n");
-        assert!(
-            code.commands.iter().eq(["cat", "end"]),
-            "{:?}",
-            code.commands
-        );
-        assert!(
-            code.variables.iter().eq(["A", "B", "D"]),
-            "{:?}",
-            code.variables
-        );
+        assert!(code.commands.iter().eq(["cat", "end"]), "{code:?}");
+        assert!(code.variables.iter().eq(["A", "B", "D"]), "{code:?}");
     }
 
     #[test]
     fn odd_text_does_no_harm() {
-        let deep = "$(".repeat(100_000);
-        let quotes = "\"$(".repeat(100_000);
-        for text in [
-            "", "'", "\"", "$", "${", "$(", "`", "\\", "<<", "<<\n", "é'ü", ")", ";;", &deep,
-            &quotes,
-        ] {
-            parse(text);
-        }
+        let (deep, quotes) = ("$(".repeat(100_000), "\"$(".repeat(100_000));
+        let odd = [
+            "", "'", "\"", "$", "${", "$(", "`", "\\", "<<", "<<\n", "é'ü", ")", ";;",
+        ];
+        odd.into_iter()
+            .chain([&deep[..], &quotes])
+            .for_each(|text| drop(parse(text)));
     }
 }

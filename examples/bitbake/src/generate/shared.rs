@@ -42,7 +42,7 @@ fn layer() -> File {
 
 fn distribution() -> File {
     let mut text = String::from("DISTRO_NAME ?= \"Synthetic\"\nDISTRO_VERSION ??= \"1.0\"\n");
-    for option in OPTIONS {
+    for option in OPTIONS.iter() {
         text += &format!("DISTRO_FEATURES:append = \" {option}\"\n");
     }
     File {

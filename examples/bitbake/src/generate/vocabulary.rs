@@ -1,5 +1,7 @@
 //! The words of the synthetic tree, and the order in which they come.
 
+use std::sync::LazyLock;
+
 /// A sequence of choices that depends on its seed alone (splitmix64).
 pub(super) struct Choices(u64);
 
@@ -57,264 +59,62 @@ pub(super) fn recipe_name(index: usize) -> String {
     format!("{stem}{round}{ending}")
 }
 
-const STEMS: [&str; 40] = [
-    "amber", "basalt", "cedar", "delta", "ember", "fjord", "garnet", "harbor", "indigo", "juniper",
-    "kelp", "lagoon", "maple", "nimbus", "opal", "pebble", "quartz", "raven", "saffron", "tundra",
-    "umber", "velvet", "willow", "xenon", "yarrow", "zephyr", "acorn", "birch", "cobalt", "drift",
-    "elm", "flint", "glacier", "heron", "iris", "jade", "kite", "larch", "moss", "north",
-];
+/// Declares lists of words, each written as one text with commas between.
+macro_rules! words {
+    ($($visibility:vis $name:ident: $text:literal;)+) => {
+        $($visibility static $name: Words = LazyLock::new(|| $text.split(", ").collect());)+
+    };
+}
 
-const ENDINGS: [&str; 14] = [
-    "",
-    "-tools",
-    "-utils",
-    "lib",
-    "-daemon",
-    "-client",
-    "-codec",
-    "-parser",
-    "-fonts",
-    "-proto",
-    "-shell",
-    "-bindings",
-    "-tests",
-    "-firmware",
-];
+type Words = LazyLock<Vec<&'static str>>;
 
-pub(super) const SECTIONS: [&str; 8] = [
-    "base",
-    "console/utils",
-    "devel",
-    "graphics",
-    "libs",
-    "multimedia",
-    "net",
-    "x11",
-];
-
-pub(super) const LICENSES: [&str; 7] = [
-    "MIT",
-    "Apache-2.0",
-    "BSD-3-Clause",
-    "GPL-2.0-only",
-    "GPL-2.0-or-later & LGPL-2.1-or-later",
-    "ISC",
-    "Zlib",
-];
-
-pub(super) const LIBRARIES: [&str; 40] = [
-    "pebblelib",
-    "quartzlib",
-    "cedarlib",
-    "emberlib",
-    "flint-native",
-    "mosslib",
-    "opal-native",
-    "irislib",
-    "ravenlib",
-    "tundra-native",
-    "virtual/light",
-    "virtual/crypt",
-    "amberlib",
-    "kelplib",
-    "jade-native",
-    "heronlib",
-    "willowlib",
-    "northlib",
-    "drift-native",
-    "basaltlib",
-    "birchlib",
-    "larchlib",
-    "elm-proto",
-    "kite-proto",
-    "cobalt-codec",
-    "umber-codec",
-    "zephyrlib",
-    "yarrowlib",
-    "velvetlib",
-    "xenonlib",
-    "saffronlib",
-    "nimbuslib",
-    "maplelib",
-    "lagoonlib",
-    "juniperlib",
-    "indigolib",
-    "harborlib",
-    "garnetlib",
-    "fjordlib",
-    "deltalib",
-];
-
-pub(super) const CLASSES: [&str; 24] = [
-    "configure-make",
-    "pkgdata",
-    "translations",
-    "system-service",
-    "test-suite",
-    "weaver",
-    "cross-build",
-    "icon-cache",
-    "schema-store",
-    "kernel-parts",
-    "user-accounts",
-    "alternatives",
-    "manual-pages",
-    "python-wheel",
-    "bindings-gen",
-    "font-cache",
-    "header-merge",
-    "split-locales",
-    "image-parts",
-    "license-report",
-    "mirror-list",
-    "archive-sources",
-    "build-notes",
-    "state-cache",
-];
-
-pub(super) const OPTIONS: [&str; 20] = [
-    "docs",
-    "tests",
-    "ipv6",
-    "crypt",
-    "threads",
-    "static",
-    "tools",
-    "light",
-    "sound",
-    "bluetooth",
-    "journal",
-    "audit",
-    "python",
-    "zlib",
-    "locale",
-    "gui",
-    "usb",
-    "cache",
-    "trace",
-    "examples",
-];
-
-pub(super) const PARTS: [&str; 12] = [
-    "dev", "doc", "dbg", "locale", "tools", "tests", "plugins", "daemon", "client", "data",
-    "examples", "bash",
-];
-
-pub(super) const VARIABLES: [&str; 24] = [
-    "D",
-    "S",
-    "B",
-    "bindir",
-    "sysconfdir",
-    "libdir",
-    "datadir",
-    "includedir",
-    "sbindir",
-    "localstatedir",
-    "UNPACKDIR",
-    "PN",
-    "PV",
-    "systemd_unitdir",
-    "nonarch_libdir",
-    "base_sbindir",
-    "mandir",
-    "libexecdir",
-    "HOST_PREFIX",
-    "CFLAGS",
-    "LDFLAGS",
-    "STAGING_DIR_HOST",
-    "WORKDIR",
-    "TARGET_ARCH",
-];
-
-pub(super) const COMMANDS: [&str; 16] = [
-    "install",
-    "rm",
-    "ln",
-    "sed",
-    "mkdir",
-    "cp",
-    "mv",
-    "touch",
-    "chmod",
-    "oe_runmake",
-    "find",
-    "chown",
-    "cat",
-    "rmdir",
-    "awk",
-    "gzip",
-];
-
-pub(super) const ADJECTIVES: [&str; 16] = [
-    "small",
-    "fast",
-    "portable",
-    "simple",
-    "modern",
-    "embeddable",
-    "reliable",
-    "modular",
-    "lean",
-    "flexible",
-    "secure",
-    "scriptable",
-    "well tested",
-    "network aware",
-    "interactive",
-    "minimal",
-];
-
-pub(super) const NOUNS: [&str; 16] = [
-    "message queue",
-    "font renderer",
-    "image decoder",
-    "configuration parser",
-    "task scheduler",
-    "network monitor",
-    "sound mixer",
-    "text editor",
-    "archive reader",
-    "clock synchroniser",
-    "logging service",
-    "key store",
-    "window manager",
-    "device manager",
-    "test runner",
-    "protocol library",
-];
-
-pub(super) const PURPOSES: [&str; 12] = [
-    "boards with little memory",
-    "long running services",
-    "the early stages of the boot",
-    "desktop sessions",
-    "measuring instruments",
-    "gateways and routers",
-    "unattended updates",
-    "continuous testing",
-    "building other packages",
-    "devices without a display",
-    "industrial controllers",
-    "media players",
-];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_unique() {
-        let names: std::collections::BTreeSet<_> = (0..5000).map(recipe_name).collect();
-        assert_eq!(names.len(), 5000);
-    }
-
-    #[test]
-    fn choices_repeat_and_are_different_ones() {
-        let choose = || Choices::new(7).some(&LIBRARIES, 12);
-        assert_eq!(choose(), choose());
-        let distinct: std::collections::BTreeSet<_> = choose().into_iter().collect();
-        assert_eq!(distinct.len(), 12);
-        assert_eq!(Choices::new(1).some(&PARTS, 99), PARTS);
-    }
+words! {
+    STEMS:
+        "amber, basalt, cedar, delta, ember, fjord, garnet, harbor, indigo, juniper, kelp, \
+         lagoon, maple, nimbus, opal, pebble, quartz, raven, saffron, tundra, umber, velvet, \
+         willow, xenon, yarrow, zephyr, acorn, birch, cobalt, drift, elm, flint, glacier, \
+         heron, iris, jade, kite, larch, moss, north";
+    ENDINGS:
+        ", -tools, -utils, lib, -daemon, -client, -codec, -parser, -fonts, -proto, -shell, \
+         -bindings, -tests, -firmware";
+    pub(super) SECTIONS: "base, console/utils, devel, graphics, libs, multimedia, net, x11";
+    pub(super) LICENSES:
+        "MIT, Apache-2.0, BSD-3-Clause, GPL-2.0-only, GPL-2.0-or-later & LGPL-2.1-or-later, \
+         ISC, Zlib";
+    pub(super) LIBRARIES:
+        "pebblelib, quartzlib, cedarlib, emberlib, flint-native, mosslib, opal-native, \
+         irislib, ravenlib, tundra-native, virtual/light, virtual/crypt, amberlib, kelplib, \
+         jade-native, heronlib, willowlib, northlib, drift-native, basaltlib, birchlib, \
+         larchlib, elm-proto, kite-proto, cobalt-codec, umber-codec, zephyrlib, yarrowlib, \
+         velvetlib, xenonlib, saffronlib, nimbuslib, maplelib, lagoonlib, juniperlib, \
+         indigolib, harborlib, garnetlib, fjordlib, deltalib";
+    pub(super) CLASSES:
+        "configure-make, pkgdata, translations, system-service, test-suite, weaver, \
+         cross-build, icon-cache, schema-store, kernel-parts, user-accounts, alternatives, \
+         manual-pages, python-wheel, bindings-gen, font-cache, header-merge, split-locales, \
+         image-parts, license-report, mirror-list, archive-sources, build-notes, state-cache";
+    pub(super) OPTIONS:
+        "docs, tests, ipv6, crypt, threads, static, tools, light, sound, bluetooth, journal, \
+         audit, python, zlib, locale, gui, usb, cache, trace, examples";
+    pub(super) PARTS: "dev, doc, dbg, locale, tools, tests, plugins, daemon, client, data, examples, bash";
+    pub(super) VARIABLES:
+        "D, S, B, bindir, sysconfdir, libdir, datadir, includedir, sbindir, localstatedir, \
+         UNPACKDIR, PN, PV, systemd_unitdir, nonarch_libdir, base_sbindir, mandir, \
+         libexecdir, HOST_PREFIX, CFLAGS, LDFLAGS, STAGING_DIR_HOST, WORKDIR, TARGET_ARCH";
+    pub(super) COMMANDS:
+        "install, rm, ln, sed, mkdir, cp, mv, touch, chmod, oe_runmake, find, chown, cat, \
+         rmdir, awk, gzip";
+    pub(super) ADJECTIVES:
+        "small, fast, portable, simple, modern, embeddable, reliable, modular, lean, \
+         flexible, secure, scriptable, well tested, network aware, interactive, minimal";
+    pub(super) NOUNS:
+        "message queue, font renderer, image decoder, configuration parser, task scheduler, \
+         network monitor, sound mixer, text editor, archive reader, clock synchroniser, \
+         logging service, key store, window manager, device manager, test runner, \
+         protocol library";
+    pub(super) PURPOSES:
+        "boards with little memory, long running services, the early stages of the boot, \
+         desktop sessions, measuring instruments, gateways and routers, unattended updates, \
+         continuous testing, building other packages, devices without a display, \
+         industrial controllers, media players";
 }

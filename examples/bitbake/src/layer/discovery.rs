@@ -1,60 +1,52 @@
 //! Finds the files of a tree that have a metadata ending, and reads their text.
 
 use std::fs;
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::statements::{Problem, Rules};
+use floe::Inputs;
+use floe::inputs::EntryKind;
 
-/// The files of a tree that have a metadata ending, by their path in it, sorted.
-pub(crate) struct Found {
-    pub paths: Vec<String>,
-    pub problems: Vec<Problem>,
-}
+use crate::statements::{Rules, problem};
 
-/// Finds every file with a metadata ending under `root`. Links to folders and hidden folders are not entered; a folder
-/// that cannot be listed is a problem, except `root` itself, which is an error.
-pub(crate) fn files(root: &Path) -> io::Result<Found> {
-    let mut found = Found {
-        paths: vec![],
-        problems: vec![],
-    };
-    let mut folders = vec![];
-    found.list(root, "", &mut folders)?;
+/// The files of a tree that have a metadata ending, by their path in it, sorted. Links to folders and
+/// hidden folders are not entered. The listings of all folders are recorded as inputs.
+pub(crate) fn files(root: &Path, inputs: &mut Inputs) -> floe::Result<Vec<String>> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
-        if let Err(error) = found.list(root, &folder, &mut folders) {
-            found.problem(&folder, format!("cannot list the folder: {error}"));
+        for entry in inputs.read_dir(root.join(&folder))?.unwrap_or_default() {
+            let path = folder.join(&entry.name);
+            let (Some(name), Some(text)) = (entry.name.to_str(), path.to_str()) else {
+                continue;
+            };
+            match entry.kind {
+                EntryKind::Directory if !name.starts_with('.') => folders.push(path),
+                EntryKind::Directory | EntryKind::Other => {}
+                _ if !has_ending(text) => {}
+                EntryKind::File => found.push(text.to_owned()),
+                EntryKind::Symlink => {
+                    let metadata = inputs.stat(root.join(&path))?;
+                    if metadata.is_some_and(|metadata| metadata.is_file()) {
+                        found.push(text.to_owned());
+                    }
+                }
+            }
         }
     }
-    found.paths.sort_unstable();
-    found
-        .problems
-        .sort_unstable_by(|one, other| one.path.cmp(&other.path));
+    found.sort_unstable();
     Ok(found)
 }
 
 /// The text of a file, or what keeps it from being read.
-pub(super) fn read_text(root: &Path, path: &str) -> Result<String, Problem> {
-    let problem = |line, what| Problem {
-        path: path.into(),
-        line,
-        what,
-    };
+pub(super) fn read_text(root: &Path, path: &str) -> Result<String, String> {
     let bytes = fs::read(root.join(path))
-        .map_err(|error| problem(0, format!("cannot read the file: {error}")))?;
+        .map_err(|error| problem(path, 0, format_args!("cannot read the file: {error}")))?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let newlines = error.as_bytes()[..valid]
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count();
-        let what = format!("byte {valid} is not UTF-8: save the file as UTF-8");
-        problem(
-            u32::try_from(newlines)
-                .unwrap_or(u32::MAX)
-                .saturating_add(1),
-            what,
-        )
+        let before = String::from_utf8_lossy(&error.as_bytes()[..valid]);
+        let line = 1 + before.matches('\n').count();
+        let what = format_args!("byte {valid} is not UTF-8: save the file as UTF-8");
+        problem(path, line, what)
     })
 }
 
@@ -68,7 +60,7 @@ pub(crate) fn rules_of(path: &str) -> Rules {
 }
 
 /// Whether the file has the ending of metadata.
-pub(crate) fn has_ending(path: &str) -> bool {
+fn has_ending(path: &str) -> bool {
     let ending = path.rsplit_once('.').map(|(_, ending)| ending);
     matches!(ending, Some("bb" | "bbclass" | "bbappend" | "inc" | "conf"))
 }
@@ -90,48 +82,6 @@ pub(crate) fn is_metadata(path: &str) -> bool {
             folders.any(|name| name == "conf")
         }
         _ => false,
-    }
-}
-
-impl Found {
-    fn list(&mut self, root: &Path, folder: &str, folders: &mut Vec<String>) -> io::Result<()> {
-        for entry in fs::read_dir(root.join(folder))? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else {
-                let what = "the name is not UTF-8: rename the file".into();
-                self.problem(&format!("{folder}/{}", name.display()), what);
-                continue;
-            };
-            let path = if folder.is_empty() {
-                name.into()
-            } else {
-                format!("{folder}/{name}")
-            };
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                if !name.starts_with('.') {
-                    folders.push(path);
-                }
-            } else if has_ending(&path) {
-                // What is neither a file nor a link to one, such as a pipe, might never be read to its end.
-                match fs::metadata(entry.path()) {
-                    Ok(metadata) if metadata.is_file() => self.paths.push(path),
-                    Ok(metadata) if metadata.is_dir() => {}
-                    Ok(_) => self.problem(&path, "not a regular file: remove it".into()),
-                    Err(error) => self.problem(&path, format!("cannot read the file: {error}")),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn problem(&mut self, path: &str, what: String) {
-        self.problems.push(Problem {
-            path: path.into(),
-            line: 0,
-            what,
-        });
     }
 }
 
@@ -179,9 +129,7 @@ mod tests {
         ] {
             std::os::unix::fs::symlink(target, path(name)).expect("a link");
         }
-        let found = files(tree.path()).expect("a tree");
-        assert_eq!(found.paths, ["b/a.bb", "link.bb"]);
-        let problems: Vec<_> = found.problems.iter().map(|it| it.path.as_str()).collect();
-        assert_eq!(problems, ["broken.bb", "n.bb"]);
+        let found = files(tree.path(), &mut Inputs::new()).expect("a tree");
+        assert_eq!(found, ["b/a.bb", "link.bb"]);
     }
 }

@@ -108,96 +108,52 @@ fn variable(text: &str) -> Option<(String, Option<String>)> {
 mod tests {
     use super::*;
 
-    fn strings(texts: &[&str]) -> Vec<String> {
-        texts.iter().copied().map(String::from).collect()
+    /// Every argument of the statement, in the order of its fields.
+    fn shown(text: &str) -> String {
+        format!("{:?}", recipe_statement(text).or(common_statement(text)))
     }
 
     #[test]
-    fn tasks_have_an_order_and_comments_end_them() {
-        let expected = Kind::AddTask {
-            tasks: strings(&["a", "b"]),
-            after: strings(&["c"]),
-            before: strings(&["d", "e"]),
-        };
-        assert_eq!(
-            recipe_statement("addtask a b before d after c before e # why"),
-            Some(expected)
-        );
-        let expected = Kind::DeleteTask {
-            tasks: strings(&["x"]),
-        };
-        assert_eq!(recipe_statement("deltask x"), Some(expected));
-    }
-
-    #[test]
-    fn classes_and_files_are_listed() {
-        let classes = strings(&["a", "${@f('b c', d)}"]);
-        assert_eq!(
-            recipe_statement("inherit_defer a ${@f('b c', d)}"),
-            Some(Kind::Inherit {
-                classes,
-                deferred: true
-            })
-        );
-        let include = |mode| {
-            Some(Kind::Include {
-                mode,
-                files: strings(&["x.inc"]),
-            })
-        };
-        assert_eq!(
-            common_statement("include x.inc"),
-            include(IncludeMode::Optional)
-        );
-        assert_eq!(
-            common_statement("require x.inc"),
-            include(IncludeMode::Required)
-        );
-        assert_eq!(
-            common_statement("include_all x.inc"),
-            include(IncludeMode::All)
-        );
-    }
-
-    #[test]
-    fn export_and_unset_take_one_name() {
-        assert_eq!(
-            common_statement("export A"),
-            Some(Kind::Export { name: "A".into() })
-        );
-        let unset = |flag| {
-            Some(Kind::Unset {
-                name: "A".into(),
-                flag,
-            })
-        };
-        assert_eq!(common_statement("unset A"), unset(None));
-        assert_eq!(common_statement("unset A[b]"), unset(Some("b".into())));
-        assert_eq!(common_statement("unset A B"), None);
-        assert_eq!(common_statement("export A[b]"), None);
-    }
-
-    #[test]
-    fn libraries_and_fragments_are_known() {
-        let expected = Kind::AddPythonLibrary {
-            directory: "${LAYERDIR}/lib".into(),
-            namespace: "oe".into(),
-        };
-        assert_eq!(
-            common_statement("addpylib ${LAYERDIR}/lib oe"),
-            Some(expected)
-        );
-        assert_eq!(common_statement("addpylib lib"), None);
-        let expected = Kind::AddFragments {
-            arguments: strings(&["a", "b", "c"]),
-        };
-        assert_eq!(common_statement("addfragments a b c"), Some(expected));
-    }
-
-    #[test]
-    fn a_keyword_without_arguments_is_nothing() {
-        for text in ["inherit", "addtask ", "something else"] {
-            assert_eq!(recipe_statement(text).or(common_statement(text)), None);
+    fn every_keyword_is_known_with_its_arguments() {
+        for (text, expected) in [
+            (
+                "addtask a b before d after c before e # why",
+                r#"Some(AddTask { tasks: ["a", "b"], after: ["c"], before: ["d", "e"] })"#,
+            ),
+            ("deltask x # why", r#"Some(DeleteTask { tasks: ["x"] })"#),
+            (
+                "inherit_defer a ${@f('b c', d)}",
+                r#"Some(Inherit { classes: ["a", "${@f('b c', d)}"], deferred: true })"#,
+            ),
+            (
+                "require x.inc",
+                r#"Some(Include { mode: Required, files: ["x.inc"] })"#,
+            ),
+            ("export A", r#"Some(Export { name: "A" })"#),
+            (
+                "unset A[b]",
+                r#"Some(Unset { name: "A", flag: Some("b") })"#,
+            ),
+            (
+                "addpylib a oe",
+                r#"Some(AddPythonLibrary { directory: "a", namespace: "oe" })"#,
+            ),
+            (
+                "addfragments a b",
+                r#"Some(AddFragments { arguments: ["a", "b"] })"#,
+            ),
+        ] {
+            assert_eq!(shown(text), expected);
+        }
+        for text in [
+            "inherit",
+            "addtask ",
+            "else x",
+            "unset A B",
+            "export A[b]",
+            "addpylib lib",
+        ] {
+            assert_eq!(shown(text), "None", "{text}");
         }
     }
 }

@@ -1,0 +1,237 @@
+//! The indexes that BitBake derives from all recipes: `cachedata`.
+//!
+//! *File* stands for the virtual file name of a recipe, the key of `core_recipe_info`. The indexes of one
+//! file are frozen side by side: one look-up finds them all, and the file, the key of 20 indexes and part
+//! of every key of `basetaskhash`, is written once.
+
+use std::collections::BTreeMap;
+
+use floe::Intern;
+use rkyv::with::{Identity, Map, MapKV};
+use serde::{Deserialize, Serialize};
+
+use super::set::Set;
+use super::task_deps::TaskDeps;
+use crate::Result;
+use crate::walk::cached;
+
+/// Declares the indexes under BitBake's own names: those by file, and those by other keys or by none.
+macro_rules! indexes {
+    (
+        by_file {$($(#[$about_file:meta])* $of_file:ident: $file_type:ty,)+}
+        by_name {$($(#[$about_name:meta])* $of_name:ident: $name_type:ty,)+}
+    ) => {
+        /// The indexes as they are dumped.
+        #[derive(Serialize, Deserialize)]
+        pub(crate) struct CacheData {
+            $($of_file: BTreeMap<String, $file_type>,)+
+            deps: BTreeMap<String, Vec<String>>,
+            basetaskhash: BTreeMap<String, String>,
+            $($of_name: $name_type,)+
+        }
+
+        cached! {
+            /// What [`CacheData`] knows of one file.
+            pub(crate) struct RecipeIndexes {
+                $($(#[$about_file])* pub $of_file: $file_type,)+
+                /// What its build depends on. Absent for some that depend on nothing.
+                #[rkyv(with = Map<Intern<Map<Intern>>>)]
+                pub deps: Option<Vec<String>>,
+                /// Task to the task's hash without its dependencies, in hexadecimal.
+                #[rkyv(with = MapKV<Intern, Identity>)]
+                pub basetaskhash: BTreeMap<String, String>,
+            }
+        }
+
+        cached! {
+            /// The indexes of [`CacheData`] that have other keys, or none.
+            pub(crate) struct NameIndexes {
+                $($(#[$about_name])* pub $of_name: $name_type,)+
+            }
+        }
+
+        impl CacheData {
+            /// The indexes by file, and the others. No value is copied.
+            ///
+            /// # Errors
+            /// If an index other than `deps` lacks a file, or one has a file that `pkg_fn` has not.
+            pub(crate) fn split(mut self) -> Result<(BTreeMap<String, RecipeIndexes>, NameIndexes)> {
+                let mut hashes = hashes_by_file(self.basetaskhash)?;
+                let mut recipes = BTreeMap::new();
+                for file in self.pkg_fn.keys().cloned().collect::<Vec<_>>() {
+                    let indexes = RecipeIndexes {
+                        $($of_file: self.$of_file.remove(&file)
+                            .ok_or_else(|| incomplete(stringify!($of_file), &file))?,)+
+                        deps: self.deps.remove(&file),
+                        basetaskhash: hashes.remove(&file).unwrap_or_default(),
+                    };
+                    recipes.insert(file, indexes);
+                }
+                let left = [
+                    $((stringify!($of_file), self.$of_file.into_keys().next()),)+
+                    ("deps", self.deps.into_keys().next()),
+                    ("basetaskhash", hashes.into_keys().next()),
+                ];
+                match left.into_iter().find_map(|(index, file)| Some((index, file?))) {
+                    Some((index, file)) => Err(incomplete(index, &file).into()),
+                    None => Ok((recipes, NameIndexes { $($of_name: self.$of_name,)+ })),
+                }
+            }
+        }
+    };
+}
+
+indexes! {
+    by_file {
+        /// The dependencies of its tasks.
+        #[rkyv(with = Intern)]
+        task_deps: TaskDeps,
+        /// The recipe name.
+        #[rkyv(with = Intern)]
+        pkg_fn: String,
+        /// The version.
+        #[rkyv(with = Intern)]
+        pkg_pepvpr: Version,
+        /// The preference over other versions.
+        pkg_dp: i32,
+        /// The start of the paths of its stamp files.
+        stamp: String,
+        /// The pattern of the stamp files to remove.
+        stampclean: String,
+        /// Task to what is added to the name of the task's stamp file.
+        #[rkyv(with = Intern<MapKV<Intern, Map<Intern>>>)]
+        stamp_extrainfo: BTreeMap<String, Option<String>>,
+        /// Task to the files it depends on, as a text of `path:exists` words.
+        #[rkyv(with = Intern<MapKV<Intern, Intern>>)]
+        file_checksums: BTreeMap<String, String>,
+        /// The names it provides for builds.
+        #[rkyv(with = Intern<Map<Intern>>)]
+        fn_provides: Vec<String>,
+        /// Package to what it depends on at run time.
+        #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
+        rundeps: BTreeMap<String, Vec<String>>,
+        /// Package to what it recommends at run time.
+        #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
+        runrecs: BTreeMap<String, Vec<String>>,
+        /// The names under which its output is found in shared state.
+        hashfn: String,
+        /// The classes it inherits, as paths in the order of inheritance.
+        #[rkyv(with = Intern<Map<Intern>>)]
+        inherits: Vec<String>,
+        /// The environment of its tasks that run under fakeroot.
+        fakerootenv: String,
+        /// The environment of its tasks that do not run under fakeroot.
+        #[rkyv(with = Intern)]
+        fakerootnoenv: String,
+        /// The directories its tasks under fakeroot need.
+        fakerootdirs: String,
+        /// The log its tasks under fakeroot write.
+        fakerootlogs: String,
+        /// Python code that computes more dependencies.
+        #[rkyv(with = Intern)]
+        extradepsfunc: String,
+        /// The priority of its layer.
+        bbfile_priority: i32,
+    }
+    by_name {
+        /// Recipe name to files.
+        #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
+        pkg_pn: BTreeMap<String, Vec<String>>,
+        /// Recipe name to the names it provides for builds.
+        #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
+        pn_provides: BTreeMap<String, Vec<String>>,
+        /// Every name that some build depends on.
+        #[rkyv(with = Map<Intern>)]
+        all_depends: Vec<String>,
+        /// Package to the files that build it.
+        #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
+        packages: BTreeMap<String, Vec<String>>,
+        /// Name to the files that provide it for builds.
+        #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
+        providers: BTreeMap<String, Vec<String>>,
+        /// Name to the files that provide it at run time.
+        #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
+        rproviders: BTreeMap<String, Vec<String>>,
+        /// Regular expression of packages to the files that may build them.
+        #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
+        packages_dynamic: BTreeMap<String, Vec<String>>,
+        /// Files that a build of everything may include.
+        #[rkyv(with = Map<Intern>)]
+        possible_world: Vec<String>,
+        /// The names of all recipes.
+        #[rkyv(with = Map<Intern>)]
+        universe_target: Vec<String>,
+        /// Declared by BitBake, empty in the dumps.
+        task_queues: Empty,
+        /// Declared by BitBake, empty in the dumps.
+        preferred: Empty,
+        /// Declared by BitBake, empty in the dumps.
+        tasks: Empty,
+        /// Names whose absence is no error.
+        ignored_dependencies: Set,
+        /// The files that a build of everything includes; none until such a build is asked for.
+        world_target: Set,
+    }
+}
+
+impl NameIndexes {
+    /// The names, recipes and packages in all indexes together.
+    pub(crate) fn len(&self) -> usize {
+        let maps = [
+            &self.pkg_pn,
+            &self.pn_provides,
+            &self.packages,
+            &self.providers,
+            &self.rproviders,
+            &self.packages_dynamic,
+        ];
+        let lists = [
+            &self.all_depends,
+            &self.possible_world,
+            &self.universe_target,
+        ];
+        maps.map(BTreeMap::len).iter().sum::<usize>() + lists.map(Vec::len).iter().sum::<usize>()
+    }
+}
+
+cached! {
+    /// `[epoch, version, revision]`; the epoch is often empty.
+    #[derive(Serialize, Deserialize)]
+    pub(crate) struct Version(
+        #[rkyv(with = Intern)] epoch: String,
+        #[rkyv(with = Intern)] version: String,
+        #[rkyv(with = Intern)] revision: String,
+    );
+}
+
+cached! {
+    /// A dictionary that BitBake declares and has left empty in the dumps, so the type of what it would
+    /// hold is unknown.
+    #[derive(Serialize, Deserialize)]
+    pub(crate) struct Empty {}
+}
+
+/// Takes the keys `file:task` apart. A task's name has no colon.
+fn hashes_by_file(
+    hashes: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, String> {
+    let mut files = BTreeMap::<String, BTreeMap<String, String>>::new();
+    for (key, hash) in hashes {
+        let (file, task) = key
+            .rsplit_once(':')
+            .ok_or_else(|| incomplete("basetaskhash", &key))?;
+        if let Some(tasks) = files.get_mut(file) {
+            tasks.insert(task.into(), hash);
+        } else {
+            files.insert(file.into(), BTreeMap::from([(task.into(), hash)]));
+        }
+    }
+    Ok(files)
+}
+
+fn incomplete(index: &str, file: &str) -> String {
+    format!(
+        "index {index} of cachedata: expected the recipe {file} in all indexes or in none, got it in some; \
+         dump the caches again"
+    )
+}
