@@ -113,7 +113,7 @@ fn add_code<R: Value + Send>(
     store.keyed(
         name,
         Policy::new()
-            .inputs()
+            .revalidate_inputs()
             .max_idle_generations(IDLE_GENERATIONS),
         move |inputs| listed.hashes(inputs),
         move |hash: &CodeHash, _| bodies.parse(hash, parse),

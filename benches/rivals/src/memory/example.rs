@@ -56,7 +56,7 @@ fn report(caches: Caches<'_>) -> Result<Report, String> {
             "--release",
             "--manifest-path",
             LIBRARY,
-            "--example",
+            "--package",
             "bitbake",
         ])
         .arg("--")
