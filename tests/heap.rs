@@ -1,35 +1,9 @@
 //! What building a cache takes of the heap.
-#![allow(unsafe_code)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use counting_allocator::peak_during;
 use floe::{Policy, Store};
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// SAFETY: every call is forwarded to the system's allocator; the counts are atomic.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(live, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract, which is the same.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 const MIB: usize = 1 << 20;
 
@@ -44,17 +18,14 @@ fn peak(lengths: Vec<usize>) -> usize {
     let last = lengths[entries - 1];
     let build = move |key: &u32, _: &mut floe::Inputs| Ok(text.repeat(lengths[*key as usize]));
     let cache = store.keyed("values", Policy::new(), keys, build).unwrap();
-    let before = LIVE.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
-    let report = store.refresh().unwrap();
-    let peak = PEAK.load(Ordering::Relaxed) - before;
+    let (report, peak) = peak_during(|| store.refresh().unwrap());
     assert!(!report.has_failures(), "{report}");
     let map = cache.get().unwrap();
     assert_eq!(
         (map.len(), map[&(entries as u32 - 1)].len()),
         (entries, last)
     );
-    peak
+    peak as usize
 }
 
 /// The values at work and waiting, so many for each processor, what is being serialised, and a

@@ -1,6 +1,5 @@
 //! Measures floe against its rivals: same data, same queries, one run.
 
-mod allocator;
 mod contenders;
 mod data;
 mod failure;

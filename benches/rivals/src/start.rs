@@ -14,7 +14,8 @@ use crate::keys::Key;
 use crate::report::{self, Row, print_json};
 use crate::statistics::{Spread, timed};
 use crate::table::count;
-use crate::{allocator, machine};
+use counting_allocator as allocator;
+use crate::machine;
 use openers::Opener;
 
 const FIRST: &str = "first answer";

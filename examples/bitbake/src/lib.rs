@@ -1,7 +1,7 @@
 //! A BitBake layer's caches, frozen and read by forked workers, beside the same caches inherited
 //! on the heap.
+#![forbid(unsafe_code)]
 
-mod allocator;
 mod arguments;
 mod cached;
 mod caches;
@@ -28,6 +28,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use counting_allocator as allocator;
 use floe::{Inputs, Store};
 
 use arguments::Arguments;
@@ -143,7 +144,7 @@ fn compare(arguments: &Arguments, source: Source) -> Result<()> {
     let inherited = comparison::run(&caches, Form::Heap, workers)?;
     for (cache, size) in caches.borrow_mut().iter_mut().zip(&mut sizes) {
         cache.make_objects();
-        size.heap_bytes = allocator::bytes_freed(|| cache.drop_form(Form::Heap));
+        size.heap_bytes = allocator::freed_by(|| cache.drop_form(Form::Heap));
     }
     allocator::trim();
     let inherited_refcounted = comparison::run(&caches, Form::Objects, workers)?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Contender, Problem};
-use crate::allocator::growth_by;
+use counting_allocator::growth_by;
 use crate::data::{Recipe, Touch};
 use crate::keys::Key;
 

@@ -4,7 +4,7 @@ use floe::{Frozen, Map, MapBuilder};
 use serde::Serialize;
 
 use super::values::Scalable;
-use crate::allocator::{occupied, peak_during};
+use counting_allocator::{occupied, peak_during};
 use crate::data::{Random, Touch};
 use crate::failure::{Failure, check_answer};
 use crate::keys::Key;

@@ -1,4 +1,4 @@
-//! An allocator that counts what the heap holds.
+//! An allocator that counts what the heap holds. It is that of every program that calls something here.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -89,6 +89,13 @@ pub fn growth_by<R>(make: impl FnOnce() -> R) -> (R, u64) {
     let before = occupied();
     let made = make();
     (made, occupied().saturating_sub(before))
+}
+
+/// Bytes that the heap holds less once something is dropped. No other thread may run meanwhile.
+pub fn freed_by(drop: impl FnOnce()) -> u64 {
+    let before = occupied();
+    drop();
+    before.saturating_sub(occupied())
 }
 
 /// Gives freed heap memory back to the system, so that one size does not start with the leavings
