@@ -94,7 +94,7 @@ fn measure<V: Value + Sync>(
         check(&map);
         group.throughput(Throughput::ElementsAndBytes {
             elements: entries.len() as u64,
-            bytes: map.size(),
+            bytes: map.region().size(),
         });
         drop(map);
         group.bench_function(format!("{name}/{threads}"), |bencher| {

@@ -27,25 +27,33 @@ fn main() {
     let expected = expected.fold(0, u64::wrapping_add);
     let folder = tempfile::tempdir().expect("there is a folder for temporary files");
     let path = folder.path().join("recipes.floe");
-    original.save(&path).expect("the file can be written");
+    original
+        .region()
+        .save(&path)
+        .expect("the file can be written");
     let check = |copy: &Recipes| assert_eq!(digest(copy), expected);
     check(&Recipes::load(&path).expect("it was saved"));
     check(&from_fd(&original));
 
-    let length = original.size();
+    let length = original.region().size();
     let mut group = criterion.benchmark_group("load");
     group.throughput(Throughput::Bytes(length));
     group.bench_function("load", |bencher| {
         bencher.iter(|| {
             let copy = Recipes::load(&path).expect("it was saved");
-            assert_eq!(copy.size(), length);
+            assert_eq!(copy.region().size(), length);
         });
     });
     group.bench_function("from_fd", |bencher| {
-        bencher.iter(|| assert_eq!(from_fd(&original).size(), length));
+        bencher.iter(|| assert_eq!(from_fd(&original).region().size(), length));
     });
     group.bench_function("save", |bencher| {
-        bencher.iter(|| original.save(&path).expect("the file can be written"));
+        bencher.iter(|| {
+            original
+                .region()
+                .save(&path)
+                .expect("the file can be written")
+        });
     });
     group.bench_function("copy", |bencher| {
         bencher.iter(|| {
@@ -55,17 +63,17 @@ fn main() {
             assert_eq!(copied.expect("the memory file has room"), length);
         });
     });
-    let checksum = xxh3_128(original.as_bytes());
+    let checksum = xxh3_128(original.region().bytes());
     group.bench_function("checksum", |bencher| {
-        bencher.iter(|| assert_eq!(xxh3_128(black_box(original.as_bytes())), checksum));
+        bencher.iter(|| assert_eq!(xxh3_128(black_box(original.region().bytes())), checksum));
     });
     group.bench_function("validation", |bencher| {
         bencher.iter_custom(|times| {
             let start = Instant::now();
-            (0..times).for_each(|_| assert_eq!(from_fd(&original).size(), length));
+            (0..times).for_each(|_| assert_eq!(from_fd(&original).region().size(), length));
             let whole = start.elapsed();
             let start = Instant::now();
-            let digest = || xxh3_128(black_box(original.as_bytes()));
+            let digest = || xxh3_128(black_box(original.region().bytes()));
             (0..times).for_each(|_| assert_eq!(digest(), checksum));
             whole.saturating_sub(start.elapsed())
         });
@@ -86,7 +94,7 @@ fn build(entries: u64) -> Recipes {
 }
 
 fn from_fd(map: &Recipes) -> Recipes {
-    let memory = map.as_fd().expect("it lies in a memory file");
+    let memory = map.region().as_fd().expect("it lies in a memory file");
     let memory = memory.try_clone_to_owned().expect("there is a descriptor");
     Frozen::from_fd(memory).expect("it was just frozen")
 }

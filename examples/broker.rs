@@ -52,16 +52,16 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     match arguments.role {
         Role::Serve { path } => {
-            let publisher = Publisher::new(&Frozen::freeze("uptime", &uptime()?)?, None)?;
+            let publisher = Publisher::new(&Frozen::freeze("uptime", &uptime()?)?)?;
             let _broker = Broker::serve(&path, [&publisher])?;
             println!("serving on {}", path.display());
             for _ in 0..arguments.rounds {
                 thread::sleep(Duration::from_millis(500));
-                publisher.publish(&publisher.freeze(&uptime()?)?, None)?;
+                publisher.publish(&publisher.freeze(&uptime()?)?)?;
             }
         }
         Role::List { path } => {
-            for cache in floe::list(path)? {
+            for cache in floe::broker::list(path)? {
                 println!(
                     "{}: generation {}, {} bytes, {:.1} s old",
                     cache.name,
@@ -75,7 +75,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             let client = Client::new(path).reconnect_every(Duration::from_millis(200));
             let mut live: Live<String> = client.follow("uptime")?;
             for _ in 0..arguments.rounds {
-                println!("generation {}: {}", live.generation(), live.get());
+                println!("generation {}: {}", live.generation(), live.get_stale());
                 while !live.wait_newer(Duration::from_secs(2)) && live.is_orphaned() {
                     println!("the owner has ended; reading on is possible as long as one likes");
                 }

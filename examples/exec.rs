@@ -21,14 +21,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn own() -> Result<(), Box<dyn Error>> {
-    let publisher = Publisher::new(&Frozen::freeze("squares", &squares(1))?, None)?;
+    let publisher = Publisher::new(&Frozen::freeze("squares", &squares(1))?)?;
     // For the sake of one file, the other program is this one.
     let mut command = Command::new(env::current_exe()?);
     publisher.pass_to(command.arg("worker"))?;
     let mut worker = command.spawn()?;
     for generation in 2..=LAST {
         std::thread::sleep(Duration::from_millis(200));
-        publisher.publish(&publisher.freeze(&squares(generation))?, None)?;
+        publisher.publish(&publisher.freeze(&squares(generation))?)?;
     }
     match worker.wait()?.success() {
         true => Ok(()),
@@ -39,7 +39,11 @@ fn own() -> Result<(), Box<dyn Error>> {
 fn work() -> Result<(), Box<dyn Error>> {
     let mut live = Live::<Vec<u64>>::inherited("squares")?;
     loop {
-        let squares: Vec<u64> = live.get().iter().map(|square| square.to_native()).collect();
+        let squares: Vec<u64> = live
+            .get_stale()
+            .iter()
+            .map(|square| square.to_native())
+            .collect();
         println!("worker: generation {} is {squares:?}", live.generation());
         if live.generation() == LAST {
             return Ok(());

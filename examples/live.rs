@@ -30,7 +30,7 @@ type Builds = Map<String, String>;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let last = 1 + arguments.rounds;
-    let publisher = Publisher::new(&Map::freeze("builds", [entry(1)])?, None)?;
+    let publisher = Publisher::new(&Map::freeze("builds", [entry(1)])?)?;
 
     // Subscribe first, then fork: the workers inherit the handle.
     let live = publisher.subscribe::<Builds>()?;
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut next = publisher.builder::<String, String>()?;
         let (key, value) = entry(publisher.status()?.generation + 1);
         next.insert(&key, &value)?;
-        publisher.publish(&next.finish()?, None)?;
+        publisher.publish(&next.finish()?)?;
     }
     println!("owner: all workers saw generation {:?}", workers.join()?);
     Ok(())
@@ -55,7 +55,7 @@ fn entry(generation: u64) -> (String, String) {
 
 fn follow(worker: prefork::Worker, mut live: Live<Builds>, last: u64) -> u64 {
     loop {
-        let text = live.get()["newest"].as_str().to_owned();
+        let text = live.get_stale()["newest"].as_str().to_owned();
         println!(
             "worker {} (process {}): generation {}, {text}",
             worker.index(),

@@ -35,7 +35,7 @@
 //! are undone by whoever finds nothing. Where a mailbox is shut down, or still does not hold what was
 //! sent, it gets replaced, for those who come later.
 
-mod broker;
+pub mod broker;
 mod control;
 mod counters;
 mod handover;
@@ -47,7 +47,7 @@ mod publisher;
 mod status;
 mod subscription;
 
-pub use broker::{Broker, Client, fetch, list};
+pub use broker::{Broker, Client};
 pub(crate) use control::{Announcement, ControlPage, Freshness};
 pub use counters::{Counter, Counters};
 pub(crate) use handover::Inherited;

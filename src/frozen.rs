@@ -4,12 +4,11 @@
 use std::fmt;
 use std::fs::File;
 use std::marker::PhantomData;
-use std::ops::{Deref, Range};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::ops::Deref;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rkyv::Archive;
 use rkyv::api::check_pos_with_context;
@@ -17,8 +16,6 @@ use rkyv::rancor::{BoxedError, Strategy};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::archive::{Collections, Freezer, Scratch, Sink, VALUE_LIMIT, Validator, Value};
-use crate::error::Advice;
-use crate::error::Fingerprint;
 use crate::error::{Error, Result};
 use crate::region::format::SectionKind;
 use crate::region::{self, Backing, Label, Region, Unsealed};
@@ -40,8 +37,8 @@ use crate::schema::Description;
 /// assert_eq!(frozen.len(), 4);
 /// assert_eq!(frozen[3], 7);
 ///
-/// let copy: Frozen<Vec<u32>> = Frozen::from_fd(frozen.as_fd()?.try_clone_to_owned().unwrap())?;
-/// assert_eq!(copy.name(), "primes");
+/// let copy: Frozen<Vec<u32>> = Frozen::from_fd(frozen.region().try_clone_fd()?)?;
+/// assert_eq!(copy.region().name(), "primes");
 /// # Ok::<(), floe::Error>(())
 /// ```
 pub struct Frozen<T: Content> {
@@ -207,20 +204,6 @@ impl<T: Content> Frozen<T> {
             .map_err(|error| error.of_file(path))
     }
 
-    /// Writes the region to a file, atomically: a crash or power loss at any moment leaves the
-    /// old file or the new one. The file has mode 0600, where the file system knows modes; without
-    /// an fsync of directories (some network and FUSE file systems) a power loss may undo it.
-    ///
-    /// Only a regular file is replaced. A device, a named pipe, a socket, a directory and a
-    /// symbolic link, wherever it leads, are refused.
-    ///
-    /// # Errors
-    /// [`Error::Save`]: the old file is still there. [`Error::PublishedNotDurable`]: the new one
-    /// is there, but a power loss may undo it.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        region::save(&self.region, path.as_ref())
-    }
-
     fn checked(region: Region) -> Result<Self> {
         let header = region.header();
         let expected = T::describe().fingerprint();
@@ -248,67 +231,6 @@ impl<T: Content> Frozen<T> {
         })
     }
 
-    /// The name of the cache.
-    pub fn name(&self) -> &str {
-        &self.region.header().name
-    }
-
-    /// The number of this version of the cache, from 1.
-    pub fn generation(&self) -> u64 {
-        self.region.header().generation
-    }
-
-    /// When the cache was frozen, on the wall clock; where a store has carried entries over, when
-    /// it last built all of them.
-    pub fn created(&self) -> SystemTime {
-        self.region.header().created.wall()
-    }
-
-    /// What froze the cache: a name and a version.
-    pub fn producer(&self) -> &str {
-        &self.region.header().producer
-    }
-
-    /// The structural fingerprint of the frozen type.
-    pub fn fingerprint(&self) -> Fingerprint {
-        self.region.header().fingerprint
-    }
-
-    /// Length of the whole region in bytes.
-    pub fn size(&self) -> u64 {
-        self.region.header().length
-    }
-
-    /// The bytes of the whole region: header and sections.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.region.bytes()
-    }
-
-    /// Where the region lies in this process's memory, for [`memory`](crate::memory).
-    pub fn address_range(&self) -> Range<usize> {
-        self.region.address_range()
-    }
-
-    /// The sealed memory file, for handing it to another process.
-    ///
-    /// # Errors
-    /// [`Error::NoDescriptor`] if the region lies on the heap.
-    pub fn as_fd(&self) -> Result<BorrowedFd<'_>> {
-        self.region.fd().ok_or_else(|| Error::NoDescriptor {
-            name: self.name().to_owned(),
-        })
-    }
-
-    /// Tells the kernel how the region will be read.
-    ///
-    /// # Errors
-    /// [`Error::Advise`] if the kernel does not know the advice or cannot follow it now, for
-    /// want of contiguous memory for huge pages. Nothing is lost then but speed. A region on the
-    /// heap takes any advice and does nothing.
-    pub fn advise(&self, advice: Advice) -> Result<()> {
-        self.region.advise(advice)
-    }
-
     /// A digest of all but the inputs, the number and the date.
     pub(crate) fn content_digest(&self) -> u128 {
         let sections = self.region.header().sections.iter();
@@ -319,7 +241,12 @@ impl<T: Content> Frozen<T> {
         xxh3_128(&digests)
     }
 
-    pub(crate) fn region(&self) -> &Region {
+    /// The region that the value lies in: its name, generation and size, its descriptor, and its way
+    /// into files.
+    ///
+    /// The only method of a handle: all others are those of the value that it derefs to.
+    #[must_use]
+    pub fn region(&self) -> &Region {
         &self.region
     }
 
@@ -352,9 +279,9 @@ impl<T: Content> Clone for Frozen<T> {
 impl<T: Content> fmt::Debug for Frozen<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frozen")
-            .field("name", &self.name())
-            .field("generation", &self.generation())
-            .field("size", &self.size())
+            .field("name", &self.region.name())
+            .field("generation", &self.region.generation())
+            .field("size", &self.region.size())
             .finish_non_exhaustive()
     }
 }

@@ -37,7 +37,7 @@
 //! - [`prefork`]: workers that hand back typed results.
 //! - [`dynamic`]: what is in a region whose Rust types are not at hand.
 //! - [`census`]: which kinds and fields take the bytes of a region.
-//! - [`memory`]: what all that costs, from /proc.
+//! - [`usage`]: what all that costs, from /proc.
 //! - [`mod@format`]: the bytes of a region.
 //!
 //! # Promises
@@ -69,6 +69,7 @@
 // The derive macros name the crate by its path, inside of it too.
 extern crate self as floe;
 
+pub mod archive;
 pub mod error;
 pub mod map;
 #[cfg(feature = "prefork")]
@@ -77,7 +78,6 @@ pub mod schema;
 #[cfg(feature = "store")]
 pub mod store;
 
-mod archive;
 #[cfg(feature = "channel")]
 mod channel;
 mod frozen;
@@ -87,19 +87,18 @@ mod region;
 mod sys;
 
 pub use archive::intern::{self, Intern, Interned};
-pub use archive::{CheckStrategy, FreezeStrategy, Freezer, Interning, Sorted, Validator, Value};
+pub use archive::{Sorted, Value};
 #[cfg(feature = "channel")]
 pub use channel::{
-    Broker, ChannelStatus, Client, Counter, Counters, Live, Publisher, Watch, fetch, list,
-    prometheus,
+    Broker, ChannelStatus, Client, Counter, Counters, Live, Publisher, Watch, broker, prometheus,
 };
 pub use error::{Advice, Error, Result};
 pub use floe_derive::{Key, Schema};
 pub use frozen::{Content, Frozen};
 #[cfg(feature = "inspect")]
-pub use inspect::{census, dynamic, usage as memory};
+pub use inspect::{census, dynamic, usage};
 pub use map::{Key, Map, MapBuilder};
-pub use region::format;
+pub use region::{Region, format};
 pub use schema::Schema;
 #[cfg(feature = "store")]
 pub use store::inputs::{self, Inputs};

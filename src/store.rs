@@ -379,7 +379,7 @@ impl Store {
     ///
     /// let mut motto = store.live::<String>("motto")?;
     /// let workers = prefork::spawn(2, |_| {
-    ///     while motto.get() != "second" {
+    ///     while motto.get_stale() != "second" {
     ///         motto.wait_newer(std::time::Duration::from_secs(10));
     ///     }
     ///     motto.generation()

@@ -70,10 +70,10 @@ fn reading_allocates_nothing() {
         }
         let clone = frozen.clone();
         black_box((
-            clone.name(),
-            clone.generation(),
-            clone.created(),
-            clone.size(),
+            clone.region().name(),
+            clone.region().generation(),
+            clone.region().created(),
+            clone.region().size(),
         ));
     });
     assert_eq!(read, 0);

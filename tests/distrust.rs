@@ -101,7 +101,7 @@ fn a_builder_goes_on_after_a_panic_in_an_insertion() {
             *format!("an interned text {}", number / 2)
         );
     }
-    Frozen::<floe::Map<u32, Fragile>>::from_bytes(frozen.as_bytes()).unwrap();
+    Frozen::<floe::Map<u32, Fragile>>::from_bytes(frozen.region().bytes()).unwrap();
 }
 
 #[derive(Debug, PartialEq, Archive, Serialize)]
@@ -162,7 +162,7 @@ fn keys_that_all_hash_alike_are_refused_when_they_are_too_many() {
     };
     let few = build(300).unwrap();
     assert_eq!(few.len(), 300);
-    Frozen::<floe::Map<Same, u32>>::from_bytes(few.as_bytes()).unwrap();
+    Frozen::<floe::Map<Same, u32>>::from_bytes(few.region().bytes()).unwrap();
     assert!(matches!(build(20_000), Err(Error::Crowded { .. })));
 }
 

@@ -39,13 +39,13 @@ fn names(directory: &Path) -> Vec<String> {
 fn what_was_saved_is_loaded_byte_by_byte() {
     let (directory, path) = place();
     let frozen = texts(100);
-    frozen.save(&path).unwrap();
-    assert_eq!(fs::read(&path).unwrap(), frozen.as_bytes());
+    frozen.region().save(&path).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), frozen.region().bytes());
     let loaded = Frozen::<Texts>::load(&path).unwrap();
-    assert_eq!(loaded.as_bytes(), frozen.as_bytes());
-    assert!(loaded.as_fd().is_ok());
-    loaded.save(&path).unwrap();
-    assert_eq!(fs::read(&path).unwrap(), frozen.as_bytes());
+    assert_eq!(loaded.region().bytes(), frozen.region().bytes());
+    assert!(loaded.region().as_fd().is_ok());
+    loaded.region().save(&path).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), frozen.region().bytes());
     assert_eq!(names(directory.path()), ["texts.floe"]);
 }
 
@@ -56,7 +56,7 @@ fn a_path_without_directory_is_one_in_the_working_directory() {
         "a_path_without_directory_is_one_in_the_working_directory",
         || {
             std::env::set_current_dir(&directory).unwrap();
-            texts(1).save("texts.floe").unwrap();
+            texts(1).region().save("texts.floe").unwrap();
             assert_eq!(Frozen::<Texts>::load("texts.floe").unwrap().len(), 1);
             assert!(path.exists());
         },
@@ -69,13 +69,13 @@ fn the_mode_is_0600_under_every_umask() {
         for umask in [0, 0o022, 0o777] {
             let (_directory, path) = place();
             let before = nix::sys::stat::umask(Mode::from_bits_truncate(umask));
-            let saved = texts(1).save(&path);
+            let saved = texts(1).region().save(&path);
             let frozen = Frozen::freeze("umask", &1_u32).unwrap();
             nix::sys::stat::umask(before);
             saved.unwrap();
             let mode = fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o7777, 0o600, "umask {umask:o}");
-            let memory = File::from(frozen.as_fd().unwrap().try_clone_to_owned().unwrap());
+            let memory = File::from(frozen.region().try_clone_fd().unwrap());
             let mode = memory.metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o7777, 0o400, "umask {umask:o}");
         }
@@ -87,7 +87,7 @@ fn a_looser_mode_of_the_old_file_is_not_kept() {
     let (_directory, path) = place();
     fs::write(&path, "old").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-    texts(1).save(&path).unwrap();
+    texts(1).region().save(&path).unwrap();
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
         0o600
@@ -98,9 +98,9 @@ fn a_looser_mode_of_the_old_file_is_not_kept() {
 #[test]
 fn a_file_is_replaced_at_once() {
     let (_directory, path) = place();
-    texts(1).save(&path).unwrap();
+    texts(1).region().save(&path).unwrap();
     let mut old = File::open(&path).unwrap();
-    texts(2).save(&path).unwrap();
+    texts(2).region().save(&path).unwrap();
     let mut content = Vec::new();
     old.read_to_end(&mut content).unwrap();
     assert_eq!(Frozen::<Texts>::from_bytes(&content).unwrap().len(), 1);
@@ -130,7 +130,7 @@ fn only_a_regular_file_is_replaced() {
         (place("device"), "device"),
     ] {
         let before = kind(&path);
-        let error = texts(1).save(&path).unwrap_err();
+        let error = texts(1).region().save(&path).unwrap_err();
         assert_eq!(failed_step(&error, &path), "replace");
         assert!(error.to_string().contains(word), "{error}");
         assert_eq!(kind(&path), before);
@@ -159,7 +159,7 @@ fn a_missing_directory_is_an_error() {
     nix::unistd::mkfifo(&directory.path().join("fifo"), Mode::S_IRUSR).unwrap();
     for path in ["missing/texts.floe", "file/texts.floe", "fifo/texts.floe"] {
         let path = directory.path().join(path);
-        let error = texts(1).save(&path).unwrap_err();
+        let error = texts(1).region().save(&path).unwrap_err();
         assert_eq!(failed_step(&error, &path), "open the directory");
     }
     assert_eq!(names(directory.path()), ["fifo", "file"]);
@@ -169,7 +169,7 @@ fn a_missing_directory_is_an_error() {
 fn a_directory_in_the_place_of_the_file_is_an_error() {
     let (directory, path) = place();
     fs::create_dir(&path).unwrap();
-    let error = texts(1).save(&path).unwrap_err();
+    let error = texts(1).region().save(&path).unwrap_err();
     assert_eq!(failed_step(&error, &path), "replace");
     assert_eq!(names(directory.path()), ["texts.floe"]);
     assert_eq!(names(&path), [""; 0]);
@@ -181,8 +181,8 @@ fn a_file_size_limit_leaves_the_old_file() {
     let limited = "trap '' XFSZ; ulimit -f 64; exec \"$@\"";
     under(limited, "a_file_size_limit_leaves_the_old_file", || {
         let (directory, path) = place();
-        texts(10).save(&path).unwrap();
-        let error = texts(20_000).save(&path).unwrap_err();
+        texts(10).region().save(&path).unwrap();
+        let error = texts(20_000).region().save(&path).unwrap_err();
         assert_eq!(failed_step(&error, &path), "write");
         assert_eq!(names(directory.path()), ["texts.floe"]);
         assert_eq!(Frozen::<Texts>::load(&path).unwrap().len(), 10);
@@ -244,6 +244,7 @@ fn content_that_is_refused_is_told_with_its_path_and_its_reason() {
     }
     Frozen::freeze("other", &1_u32)
         .unwrap()
+        .region()
         .save(&path)
         .unwrap();
     assert!(matches!(
@@ -255,7 +256,7 @@ fn content_that_is_refused_is_told_with_its_path_and_its_reason() {
 #[test]
 fn links_are_followed() {
     let (directory, path) = place();
-    texts(3).save(&path).unwrap();
+    texts(3).region().save(&path).unwrap();
     let link = directory.path().join("link");
     symlink(&path, &link).unwrap();
     assert_eq!(Frozen::<Texts>::load(&link).unwrap().len(), 3);
@@ -266,15 +267,15 @@ fn links_are_followed() {
 fn a_file_that_changes_after_it_was_loaded() {
     let (_directory, path) = place();
     let frozen = texts(50_000);
-    frozen.save(&path).unwrap();
+    frozen.region().save(&path).unwrap();
     let loaded = Frozen::<Texts>::load(&path).unwrap();
     let mut file = File::options().write(true).open(&path).unwrap();
     file.write_all(&[0xff; 4096]).unwrap();
-    assert_eq!(loaded.as_bytes(), frozen.as_bytes());
+    assert_eq!(loaded.region().bytes(), frozen.region().bytes());
     file.set_len(0).unwrap();
-    assert_eq!(loaded.as_bytes(), frozen.as_bytes());
+    assert_eq!(loaded.region().bytes(), frozen.region().bytes());
     fs::remove_file(&path).unwrap();
-    assert_eq!(loaded.as_bytes(), frozen.as_bytes());
+    assert_eq!(loaded.region().bytes(), frozen.region().bytes());
 }
 
 /// A writer cuts and restores the file while it is loaded: each time an error or the whole.
@@ -282,8 +283,8 @@ fn a_file_that_changes_after_it_was_loaded() {
 fn a_file_that_changes_while_it_is_loaded() {
     let (_directory, path) = place();
     let frozen = texts(2000);
-    let bytes = frozen.as_bytes();
-    frozen.save(&path).unwrap();
+    let bytes = frozen.region().bytes();
+    frozen.region().save(&path).unwrap();
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -298,7 +299,7 @@ fn a_file_that_changes_while_it_is_loaded() {
         });
         for _ in 0..300 {
             match Frozen::<Texts>::load(&path) {
-                Ok(loaded) => assert_eq!(loaded.as_bytes(), bytes),
+                Ok(loaded) => assert_eq!(loaded.region().bytes(), bytes),
                 Err(Error::Load { source, .. }) => assert!(
                     matches!(*source, Error::Length { .. } | Error::Damaged { .. }),
                     "{source}"
@@ -313,7 +314,7 @@ fn a_file_that_changes_while_it_is_loaded() {
 #[test]
 fn a_file_that_is_longer_than_its_header_says() {
     let (_directory, path) = place();
-    texts(10).save(&path).unwrap();
+    texts(10).region().save(&path).unwrap();
     let mut file = File::options().append(true).open(&path).unwrap();
     file.write_all(b"x").unwrap();
     assert!(matches!(

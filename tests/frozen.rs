@@ -17,23 +17,26 @@ fn through_every_backing<T: floe::Value>(value: &T, check: impl Fn(&Frozen<T>)) 
     check(&memfd);
     check(&heap);
     check(&Frozen::from_fd(duplicate(&memfd)).unwrap());
-    check(&Frozen::from_bytes(memfd.as_bytes()).unwrap());
-    check(&Frozen::from_bytes(heap.as_bytes()).unwrap());
+    check(&Frozen::from_bytes(memfd.region().bytes()).unwrap());
+    check(&Frozen::from_bytes(heap.region().bytes()).unwrap());
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("contract.floe");
-    heap.save(&path).unwrap();
+    heap.region().save(&path).unwrap();
     check(&Frozen::load(&path).unwrap());
 }
 
 fn duplicate<T: Content>(frozen: &Frozen<T>) -> OwnedFd {
-    frozen.as_fd().unwrap().try_clone_to_owned().unwrap()
+    frozen.region().try_clone_fd().unwrap()
 }
 
 #[test]
 fn values_read_back_through_every_backing() {
     let recipes: Vec<Recipe> = (0..100).map(recipe).collect();
     through_every_backing(&recipes, |frozen| {
-        assert_eq!((frozen.name(), frozen.generation()), ("contract", 1));
+        assert_eq!(
+            (frozen.region().name(), frozen.region().generation()),
+            ("contract", 1)
+        );
         assert_eq!(frozen.len(), recipes.len());
         for (archived, recipe) in frozen.iter().zip(&recipes) {
             let back: Recipe = rkyv::deserialize::<_, rkyv::rancor::Error>(archived).unwrap();
@@ -48,7 +51,7 @@ fn values_read_back_through_every_backing() {
 #[test]
 fn equal_values_give_equal_bytes() {
     let recipes: Vec<Recipe> = (0..100).map(recipe).collect();
-    let archive_of = |frozen: &Frozen<Vec<Recipe>>| frozen.as_bytes()[512..].to_vec();
+    let archive_of = |frozen: &Frozen<Vec<Recipe>>| frozen.region().bytes()[512..].to_vec();
     let first = archive_of(&Frozen::freeze("first", &recipes).unwrap());
     assert_eq!(
         first,
@@ -121,7 +124,10 @@ fn names_that_cannot_be_used_are_refused() {
         ));
     }
     let longest = "ä".repeat(64);
-    assert_eq!(Frozen::freeze(&longest, &1_u32).unwrap().name(), longest);
+    assert_eq!(
+        Frozen::freeze(&longest, &1_u32).unwrap().region().name(),
+        longest
+    );
 }
 
 #[test]
@@ -130,7 +136,7 @@ fn another_type_is_refused_with_both_fingerprints() {
     let refused = Frozen::<Vec<f64>>::from_fd(duplicate(&frozen)).unwrap_err();
     assert!(
         matches!(&refused, Error::SchemaMismatch { expected, got, .. }
-        if *got == frozen.fingerprint() && expected != got),
+        if *got == frozen.region().fingerprint() && expected != got),
         "{refused}"
     );
     assert!(matches!(
@@ -142,5 +148,5 @@ fn another_type_is_refused_with_both_fingerprints() {
 #[test]
 fn a_region_on_the_heap_has_no_descriptor() {
     let frozen = Frozen::freeze_on_heap("heap", &1_u32).unwrap();
-    assert!(matches!(frozen.as_fd(), Err(Error::NoDescriptor { name }) if name == "heap"));
+    assert!(matches!(frozen.region().as_fd(), Err(Error::NoDescriptor { name }) if name == "heap"));
 }

@@ -89,7 +89,7 @@ fn occurrences(bytes: &[u8], text: &str) -> usize {
 }
 
 fn reopened<T: floe::Content>(frozen: &Frozen<T>) -> Frozen<T> {
-    Frozen::from_fd(frozen.as_fd().unwrap().try_clone_to_owned().unwrap()).unwrap()
+    Frozen::from_fd(frozen.region().try_clone_fd().unwrap()).unwrap()
 }
 
 #[test]
@@ -114,10 +114,10 @@ fn equal_values_are_written_once_across_entries() {
         builder.insert(&number, &value).unwrap();
     }
     let frozen = reopened(&builder.finish().unwrap());
-    assert_eq!(occurrences(frozen.as_bytes(), LICENSE), 1);
+    assert_eq!(occurrences(frozen.region().bytes(), LICENSE), 1);
     // Once as an interned string; once each in `list` and in `set`, which are interned whole.
     assert_eq!(
-        occurrences(frozen.as_bytes(), "a repeated string number 7"),
+        occurrences(frozen.region().bytes(), "a repeated string number 7"),
         3
     );
     for (_, archived) in &*frozen {
@@ -133,8 +133,9 @@ fn equal_hash_sets_share_one_canonical_order() {
     let mut left = everything();
     let reversed: Vec<String> = left.hash_set.iter().cloned().collect();
     left.hash_set = reversed.into_iter().rev().collect();
-    let archive =
-        |value: &Everything| Frozen::freeze("order", value).unwrap().as_bytes()[512..].to_vec();
+    let archive = |value: &Everything| {
+        Frozen::freeze("order", value).unwrap().region().bytes()[512..].to_vec()
+    };
     assert_eq!(archive(&left), archive(&everything()));
     let both = Frozen::freeze("both", &vec![left, everything()]).unwrap();
     assert!(std::ptr::eq(&*both[0].hash_set, &*both[1].hash_set));

@@ -48,9 +48,9 @@ fn a_map_may_be_larger_than_its_pointers_reach() {
     }
     drop(block);
     let frozen = builder.finish().unwrap();
-    assert!(frozen.size() > 1 << 32);
+    assert!(frozen.region().size() > 1 << 32);
     let reopened: Frozen<Map<u32, Block>> =
-        Frozen::from_fd(frozen.as_fd().unwrap().try_clone_to_owned().unwrap()).unwrap();
+        Frozen::from_fd(frozen.region().try_clone_fd().unwrap()).unwrap();
     for number in 0..COUNT {
         let block = &reopened[&number];
         assert_eq!(block.license, *LICENSE);

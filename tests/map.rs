@@ -57,7 +57,7 @@ where
     K: MapKey,
     V: floe::Value,
 {
-    Frozen::from_fd(frozen.as_fd().unwrap().try_clone_to_owned().unwrap()).unwrap()
+    Frozen::from_fd(frozen.region().try_clone_fd().unwrap()).unwrap()
 }
 
 macro_rules! oracle {
@@ -246,7 +246,7 @@ fn equal_insertions_give_equal_bytes() {
         for number in 0..500 {
             builder.insert(&number, &recipe(number)).unwrap();
         }
-        builder.finish().unwrap().as_bytes()[512..].to_vec()
+        builder.finish().unwrap().region().bytes()[512..].to_vec()
     };
     assert_eq!(freeze("first"), freeze("second"));
 }

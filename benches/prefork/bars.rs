@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use floe::memory::bytes;
+use floe::usage::bytes;
 
 use crate::row::{Kind, Row, find};
 

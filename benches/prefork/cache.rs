@@ -22,7 +22,7 @@ pub(crate) fn entries_in(bytes: u64) -> floe::Result<u64> {
     // Numbers from the middle of those in large caches, which decide how long texts are.
     const SAMPLE: std::ops::Range<u64> = 200_000..202_000;
     let sample = freeze(SAMPLE)?;
-    Ok(bytes * (SAMPLE.end - SAMPLE.start) / sample.size())
+    Ok(bytes * (SAMPLE.end - SAMPLE.start) / sample.region().size())
 }
 
 /// Builds a cache of numbered recipes.

@@ -120,7 +120,7 @@ fn measure_all(arguments: &Arguments) -> Result<Vec<Row>, Error> {
         };
         let (left_out, asked): (Vec<usize>, _) =
             workers.iter().partition(|workers| too_much(**workers));
-        progress.set_message(format!("{} {}", kind.label(), floe::memory::bytes(size)));
+        progress.set_message(format!("{} {}", kind.label(), floe::usage::bytes(size)));
         measure_owner(kind, size, &asked, |row| {
             rows.push(row);
             progress.inc(1);
@@ -184,7 +184,7 @@ fn check_answers(rows: &[Row]) -> Result<(), Error> {
         });
         if let Some(other) = other {
             let (one, other) = (row.kind.label(), other.kind.label());
-            let size = floe::memory::bytes(row.cache_bytes);
+            let size = floe::usage::bytes(row.cache_bytes);
             return Err(format!("{one} and {other} gave different answers for {size}").into());
         }
     }

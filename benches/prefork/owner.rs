@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::process;
 use std::time::{Duration, Instant};
 
-use floe::memory::{Memory, bytes};
 use floe::prefork::{self, Pool};
+use floe::usage::{Usage, bytes};
 use procfs::process::Process;
 use procfs::{Current, Meminfo, ProcError};
 
@@ -99,7 +99,7 @@ impl Owner {
         // The entries of a heap cache are larger than frozen ones, by less than this.
         require_memory(cache_bytes.saturating_mul(2))?;
         let entries = cache::entries_in(cache_bytes)?;
-        let before = Memory::of_self()?.pss;
+        let before = Usage::of_self()?.pss;
         let cache = cache::build(kind, entries)?;
         let digests = (0..entries).map(|index| recipe(index).digest());
         let mut owner = Self {
@@ -111,7 +111,7 @@ impl Owner {
         };
         // The owner reads first, so that its pages are in use as they are after a parse.
         owner.check(process::id(), owner.read())?;
-        owner.bytes = Memory::of_self()?.pss.saturating_sub(before);
+        owner.bytes = Usage::of_self()?.pss.saturating_sub(before);
         Ok(owner)
     }
 
@@ -237,10 +237,10 @@ fn await_all(running: &mut [Running]) -> io::Result<()> {
 /// All workers stand at a gate, so that they share what is shared.
 fn measure_after_reading(running: &[Running], measured: &mut Measured) -> Result<(), RowError> {
     let mut faults = Vec::new();
-    measured.pss_total = Memory::of_self()?.pss;
+    measured.pss_total = Usage::of_self()?.pss;
     for worker in running {
         faults.push((worker.process.stat()?.minflt - worker.faults) as f64);
-        let memory = Memory::of(worker.process.pid.unsigned_abs())?;
+        let memory = Usage::of(worker.process.pid.unsigned_abs())?;
         measured.uss_max = measured.uss_max.max(memory.uss);
         measured.pss_total += memory.pss;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use floe::memory::bytes;
+use floe::usage::bytes;
 
 use crate::bars::Bar;
 use crate::plot::{Plot, Unit};

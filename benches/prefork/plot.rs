@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use floe::memory::bytes;
+use floe::usage::bytes;
 
 use crate::row::Kind;
 use crate::table::time;

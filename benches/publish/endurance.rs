@@ -25,7 +25,7 @@ pub(crate) struct Endurance {
 }
 
 pub(crate) fn run(publications: u64) -> Result<Endurance, Error> {
-    let publisher = Publisher::new(&Frozen::freeze("numbers", &numbers(1, BYTES))?, None)?;
+    let publisher = Publisher::new(&Frozen::freeze("numbers", &numbers(1, BYTES))?)?;
     let live = publisher.subscribe::<Numbers>()?;
     let last = publications + 1;
     let before = descriptors()?;
@@ -41,7 +41,7 @@ pub(crate) fn run(publications: u64) -> Result<Endurance, Error> {
         seen
     })?;
     for generation in 2..=last {
-        publisher.publish(&publisher.freeze(&numbers(generation, BYTES))?, None)?;
+        publisher.publish(&publisher.freeze(&numbers(generation, BYTES))?)?;
     }
     let seen = pool.join()?;
     Ok(Endurance {

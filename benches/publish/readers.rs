@@ -24,7 +24,7 @@ pub(crate) fn read_until(
 ) -> Seen {
     let mut seen = Seen::default();
     while seen.last < last {
-        let values = live.get();
+        let values = live.get_stale();
         let generation = values[0].to_native();
         if generation == seen.last {
             pause(live);

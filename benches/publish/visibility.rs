@@ -47,7 +47,7 @@ pub(crate) fn measure(publications: u64) -> Result<Visibility, Error> {
 /// The medians of publishing and of becoming visible. One of the workers polls; the others follow
 /// when it has seen the new generation.
 fn with_workers(workers: usize, publications: u64) -> Result<(f64, f64), Error> {
-    let publisher = Publisher::new(&Frozen::freeze("numbers", &numbers(1, BYTES))?, None)?;
+    let publisher = Publisher::new(&Frozen::freeze("numbers", &numbers(1, BYTES))?)?;
     let live = publisher.subscribe::<Numbers>()?;
     let last = publications + 1;
     let (done, say_done) = io::pipe()?;
@@ -74,7 +74,7 @@ fn with_workers(workers: usize, publications: u64) -> Result<(f64, f64), Error> 
         thread::sleep(GAP);
         began.push(now());
         let begin = Instant::now();
-        publisher.publish(&next, None)?;
+        publisher.publish(&next)?;
         taken.push(begin.elapsed().as_nanos() as f64 / 1e3);
         drop(next);
         (&done).read_exact(&mut [0])?;

@@ -55,7 +55,7 @@ pub(crate) fn measure(entries: u64) -> Carried {
         assert!(map[key(0).as_str()].starts_with("recipe-000000000000 0 "));
     });
     let map = cache.get().expect("a map");
-    let bytes = map.as_bytes();
+    let bytes = map.region().bytes();
     let (copy_seconds, _) = best(ROUNDS, || {
         // Into memory that was not used before, as that of a new generation.
         let mut copy = MmapMut::map_anon(bytes.len()).expect("memory");

@@ -81,7 +81,7 @@ pub use interner::Recorder;
 /// let recipes: Vec<Recipe> = (0..1000).map(recipe).collect();
 /// let frozen = Frozen::freeze("recipes", &recipes)?;
 /// assert_eq!(frozen[999].tasks[2].as_str(), "do_compile");
-/// assert!(frozen.size() < 12_000);
+/// assert!(frozen.region().size() < 12_000);
 /// # Ok::<(), floe::Error>(())
 /// ```
 #[derive(Debug)]

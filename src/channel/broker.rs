@@ -69,13 +69,13 @@ use socket::Place;
 ///
 /// # let directory = tempfile::tempdir().unwrap();
 /// # let path = directory.path().join("floe.sock");
-/// let publisher = Publisher::new(&Frozen::freeze("answer", &42_u32)?, None)?;
+/// let publisher = Publisher::new(&Frozen::freeze("answer", &42_u32)?)?;
 /// let broker = Broker::serve(&path, [&publisher])?;
 ///
 /// // In any other process of the same user:
 /// let mut live = Live::<u32>::connect(&path, "answer")?;
-/// assert_eq!(*live.get(), 42);
-/// assert_eq!(floe::list(&path)?[0].name, "answer");
+/// assert_eq!(*live.get()?, 42);
+/// assert_eq!(floe::broker::list(&path)?[0].name, "answer");
 /// # Ok::<(), floe::Error>(())
 /// ```
 pub struct Broker {

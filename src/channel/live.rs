@@ -46,14 +46,14 @@ pub use watch::Watch;
 /// use floe::{Map, Publisher};
 ///
 /// let first = Map::freeze("versions", [("zlib".to_owned(), "1.3".to_owned())])?;
-/// let publisher = Publisher::new(&first, None)?;
+/// let publisher = Publisher::new(&first)?;
 /// let mut live = publisher.subscribe::<Map<String, String>>()?;
-/// assert_eq!(live.get()["zlib"].as_str(), "1.3");
+/// assert_eq!(live.get()?["zlib"].as_str(), "1.3");
 ///
 /// let mut next = publisher.builder::<String, String>()?;
 /// next.insert(&"zlib".into(), &"1.3.1".into())?;
-/// publisher.publish(&next.finish()?, None)?;
-/// assert_eq!(live.get()["zlib"].as_str(), "1.3.1");
+/// publisher.publish(&next.finish()?)?;
+/// assert_eq!(live.get()?["zlib"].as_str(), "1.3.1");
 /// assert_eq!(live.generation(), 2);
 /// # Ok::<(), floe::Error>(())
 /// ```
@@ -61,7 +61,7 @@ pub use watch::Watch;
 /// What was read does not outlive a move to the next generation:
 /// ```compile_fail,E0499
 /// # use floe::{Frozen, Publisher};
-/// # let publisher = Publisher::new(&Frozen::freeze("text", &String::new())?, None)?;
+/// # let publisher = Publisher::new(&Frozen::freeze("text", &String::new())?)?;
 /// let mut live = publisher.subscribe::<String>()?;
 /// let old = live.get();
 /// let new = live.get();
@@ -160,7 +160,7 @@ impl<T: Content> Live<T> {
     /// Over a channel of this process, in which there are regions of a `T` only.
     pub(crate) fn of_owner(current: Frozen<T>, subscription: Arc<Subscription>) -> Self {
         Self {
-            generation: current.generation(),
+            generation: current.region().generation(),
             current,
             freshness: subscription.control.freshness(),
             subscription,
@@ -170,21 +170,16 @@ impl<T: Content> Live<T> {
         }
     }
 
-    /// The value in the newest generation.
+    /// The value in the newest generation, unless that has expired.
     ///
-    /// One load while nothing is new. Otherwise about six system calls; handles from elsewhere also
-    /// check the whole region once.
-    #[inline]
-    pub fn get(&mut self) -> &T::Archived {
-        self.refresh();
-        &self.current
-    }
-
-    /// As [`get`](Self::get), unless it has expired. Reads the clock, without a system call.
+    /// One load while nothing is new, and a look at the clock, without a system call, if generations
+    /// expire. Otherwise about six system calls; handles from elsewhere also check the whole region
+    /// once.
     ///
     /// # Errors
     /// [`Error::Expired`].
-    pub fn try_get(&mut self) -> Result<&T::Archived> {
+    #[inline]
+    pub fn get(&mut self) -> Result<&T::Archived> {
         self.refresh();
         if self.is_expired() {
             return Err(Error::Expired {
@@ -194,6 +189,14 @@ impl<T: Content> Live<T> {
             });
         }
         Ok(&self.current)
+    }
+
+    /// The value in the newest generation, expired or not: for those who would rather read something
+    /// old than nothing. Costs what [`get`](Self::get) does, but for the clock.
+    #[inline]
+    pub fn get_stale(&mut self) -> &T::Archived {
+        self.refresh();
+        &self.current
     }
 
     /// A handle on the newest generation that stays with it.
@@ -386,7 +389,9 @@ fn take<T: Content>(
         Origin::Owner => unsafe { Frozen::over(Region::vouched(fd)?)? },
         Origin::Elsewhere => Frozen::<T>::from_fd(fd)?,
     };
-    if frozen.generation() != announcement.generation || frozen.name() != subscription.name {
+    if frozen.region().generation() != announcement.generation
+        || frozen.region().name() != subscription.name
+    {
         return Err(subscription.disturbed(announcement.generation));
     }
     Ok((announcement, frozen))

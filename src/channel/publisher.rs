@@ -37,15 +37,15 @@ use crate::sys::owner::Owner;
 /// ```
 /// use floe::{Frozen, Publisher, prefork};
 ///
-/// let publisher = Publisher::new(&Frozen::freeze("answer", &41_u32)?, None)?;
+/// let publisher = Publisher::new(&Frozen::freeze("answer", &41_u32)?)?;
 /// let mut live = publisher.subscribe::<u32>()?;
 /// let mut workers = prefork::spawn(2, |_| {
 ///     while live.generation() < 2 {
 ///         live.wait_newer(std::time::Duration::from_secs(10));
 ///     }
-///     live.get().to_native()
+///     live.get_stale().to_native()
 /// })?;
-/// publisher.publish(&publisher.freeze(&42_u32)?, None)?;
+/// publisher.publish(&publisher.freeze(&42_u32)?)?;
 /// assert_eq!(workers.join()?, [42, 42]);
 /// # Ok::<(), floe::Error>(())
 /// ```
@@ -70,6 +70,8 @@ struct Newest {
     /// The owner's end of the mailbox.
     sender: OwnedFd,
     subscription: Arc<Subscription>,
+    /// The age at which generations expire.
+    expire_after: Option<Duration>,
     /// When the cache will be built again, on the boot clock.
     refresh_at: Option<Duration>,
     last_error: Option<String>,
@@ -95,14 +97,14 @@ impl<T: Content> Generation for Frozen<T> {
 impl Publisher {
     /// Opens a channel for the cache of a first generation, which may have any number.
     ///
-    /// `expire_after` is the age at which it expires. Takes three descriptors, besides that of the
-    /// region.
+    /// Generations do not expire unless [`expire_after`](Self::expire_after) says so. Takes three
+    /// descriptors, besides that of the region.
     ///
     /// # Errors
     /// [`Error::Channel`], [`Error::InFlight`], and [`Error::NoDescriptor`] for what lies on the heap.
-    pub fn new<T: Content>(first: &Frozen<T>, expire_after: Option<Duration>) -> Result<Self> {
-        first.as_fd()?;
-        let name = first.name().to_owned();
+    pub fn new<T: Content>(first: &Frozen<T>) -> Result<Self> {
+        first.region().as_fd()?;
+        let name = first.region().name().to_owned();
         let failed = |source| opening_failed(&name, source);
         let label = format!("floe-control:{name}");
         let (control, page) = ControlWriter::create(&label).map_err(failed)?;
@@ -111,6 +113,7 @@ impl Publisher {
             content: Box::new(first.clone()),
             sender,
             subscription: Arc::new(Subscription::new(name.clone(), page, receiver)),
+            expire_after: None,
             refresh_at: None,
             last_error: None,
             counters: None,
@@ -122,14 +125,52 @@ impl Publisher {
             control,
             newest: Mutex::new(newest),
         };
-        channel.deliver(&channel.lock(), first.region(), expire_after)?;
+        channel.deliver(&channel.lock(), first.region())?;
         Ok(Self {
             channel: Arc::new(channel),
         })
     }
 
-    /// Publishes a generation that is newer than the newest one, to be expired at an age of
-    /// `expire_after`.
+    /// Lets generations expire at an age, the newest one and those that follow it.
+    ///
+    /// ```
+    /// use floe::{Frozen, Publisher};
+    /// use std::time::Duration;
+    ///
+    /// let first = Frozen::freeze("answer", &42_u32)?;
+    /// let publisher = Publisher::new(&first)?.expire_after(Duration::from_secs(3600))?;
+    /// let live = publisher.subscribe::<u32>()?;
+    /// assert!(live.expires_in().is_some_and(|left| left > Duration::from_secs(3000)));
+    /// # Ok::<(), floe::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub fn expire_after(self, age: Duration) -> Result<Self> {
+        self.set_expire_after(Some(age))?;
+        Ok(self)
+    }
+
+    /// The same for a publisher in use; `None` lets generations live for ever.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub fn set_expire_after(&self, age: Option<Duration>) -> Result<()> {
+        let mut newest = self.newest()?;
+        newest.expire_after = age;
+        let (now, freshness) = (clock::boot_now(), newest.subscription.control.freshness());
+        let freshness = Freshness::new(now, freshness.age(now), age);
+        self.channel.control.renew(freshness);
+        Ok(())
+    }
+
+    /// The same for what is published, or renewed, next.
+    pub(crate) fn expire_next_after(&self, age: Option<Duration>) -> Result<()> {
+        self.newest()?.expire_after = age;
+        Ok(())
+    }
+
+    /// Publishes a generation that is newer than the newest one.
     ///
     /// Costs some ten system calls, however many follow the cache. They see it with their next
     /// `get`. The generation before stays readable for all who hold it.
@@ -138,18 +179,14 @@ impl Publisher {
     /// [`Error::NotOwner`]; [`Error::OtherCache`], [`Error::NotNewer`] and
     /// [`Error::SchemaMismatch`] for what does not continue this cache; [`Error::Channel`];
     /// [`Error::InFlight`]. Nothing is published then.
-    pub fn publish<T: Content>(
-        &self,
-        next: &Frozen<T>,
-        expire_after: Option<Duration>,
-    ) -> Result<()> {
+    pub fn publish<T: Content>(&self, next: &Frozen<T>) -> Result<()> {
         let mut newest = self.newest()?;
         newest.check_continued_by(next)?;
-        let deliver = |newest: &Newest| self.channel.deliver(newest, next.region(), expire_after);
+        let deliver = |newest: &Newest| self.channel.deliver(newest, next.region());
         match deliver(&newest) {
             Ok(()) => {
                 newest.content = Box::new(next.clone());
-                if !mailbox::holds(newest.subscription.mailbox(), next.generation()) {
+                if !mailbox::holds(newest.subscription.mailbox(), next.region().generation()) {
                     newest.replace_mailbox()?;
                     newest.fill();
                 }
@@ -169,20 +206,20 @@ impl Publisher {
     }
 
     /// Says that the newest generation was found to be as it should be just now: its age counts
-    /// from here, and it expires at an age of `expire_after`.
+    /// from here.
     ///
     /// # Errors
     /// [`Error::NotOwner`].
-    pub fn renew(&self, expire_after: Option<Duration>) -> Result<()> {
-        self.renew_aged(Duration::ZERO, expire_after)
+    pub fn renew(&self) -> Result<()> {
+        self.renew_aged(Duration::ZERO)
     }
 
     /// The same for what was found to be as it should be some time ago.
-    pub(crate) fn renew_aged(&self, age: Duration, expire_after: Option<Duration>) -> Result<()> {
+    pub(crate) fn renew_aged(&self, age: Duration) -> Result<()> {
         // Held, so that the times are not those of another generation.
         let newest = self.newest()?;
         newest.fill();
-        let freshness = Freshness::new(clock::boot_now(), age, expire_after);
+        let freshness = Freshness::new(clock::boot_now(), age, newest.expire_after);
         self.channel.control.renew(freshness);
         Ok(())
     }
@@ -208,7 +245,7 @@ impl Publisher {
     /// use std::process::Command;
     /// use floe::{Frozen, Publisher};
     ///
-    /// let publisher = Publisher::new(&Frozen::freeze("answer", &42_u32)?, None)?;
+    /// let publisher = Publisher::new(&Frozen::freeze("answer", &42_u32)?)?;
     /// let mut command = Command::new("true");
     /// publisher.pass_to(&mut command)?;
     /// assert!(command.status().unwrap().success());
@@ -340,12 +377,7 @@ impl Channel {
     }
 
     /// Brings a region to the readers, in the order that the module describes.
-    fn deliver(
-        &self,
-        newest: &Newest,
-        region: &Region,
-        expire_after: Option<Duration>,
-    ) -> Result<()> {
+    fn deliver(&self, newest: &Newest, region: &Region) -> Result<()> {
         let header = region.header();
         let failed = |source| channel_failed(&header.name, "publish", source);
         let no_descriptor = || Error::NoDescriptor {
@@ -362,7 +394,7 @@ impl Channel {
         self.control.announce(Announcement {
             generation: header.generation,
             identity,
-            freshness: Freshness::new(clock::boot_now(), age, expire_after),
+            freshness: Freshness::new(clock::boot_now(), age, newest.expire_after),
         });
         mailbox::wake(&newest.sender, receiver, header.generation, file);
         Ok(())
@@ -383,17 +415,17 @@ impl Newest {
     /// Refuses what is not a later generation of this cache, of the same type.
     fn check_continued_by<T: Content>(&self, next: &Frozen<T>) -> Result<()> {
         let header = self.content.region().header();
-        if next.name() != header.name {
+        if next.region().name() != header.name {
             return Err(Error::OtherCache {
                 expected: header.name.clone(),
-                got: next.name().to_owned(),
+                got: next.region().name().to_owned(),
             });
         }
-        if next.generation() <= header.generation {
+        if next.region().generation() <= header.generation {
             return Err(Error::NotNewer {
                 name: header.name.clone(),
                 newest: header.generation,
-                got: next.generation(),
+                got: next.region().generation(),
             });
         }
         self.content::<T>().map(drop)

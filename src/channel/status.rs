@@ -65,7 +65,7 @@ type Metric<'a> = (&'a str, &'a str, &'a dyn Fn(&ChannelStatus) -> Option<f64>);
 /// ```
 /// use floe::{Frozen, Publisher, prometheus};
 ///
-/// let publisher = Publisher::new(&Frozen::freeze("answer", &42_u32)?, None)?;
+/// let publisher = Publisher::new(&Frozen::freeze("answer", &42_u32)?)?;
 /// let page = prometheus(&[publisher.status()?]);
 /// assert!(page.contains("floe_generation{cache=\"answer\"} 1\n"));
 /// # Ok::<(), floe::Error>(())

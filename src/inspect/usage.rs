@@ -32,7 +32,7 @@ use crate::error::Error;
 /// Memory of a process or of some of its mappings, in bytes, but for the number of mappings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Memory {
+pub struct Usage {
     /// Unique set size: pages that no other process maps, `private_clean + private_dirty`.
     pub uss: u64,
     /// Proportional set size: each page divided by the number of its mappers.
@@ -57,11 +57,11 @@ pub struct Memory {
     pub mappings: u64,
 }
 
-impl Memory {
+impl Usage {
     /// The memory of this process.
     ///
     /// # Errors
-    /// As [`Memory::of`].
+    /// As [`Usage::of`].
     pub fn of_self() -> Result<Self, Error> {
         Self::of(process::id())
     }
@@ -82,7 +82,7 @@ impl Memory {
     /// `addresses`. They count in full: mappings are whole pages.
     ///
     /// # Errors
-    /// As [`Memory::of`].
+    /// As [`Usage::of`].
     pub fn of_mapping(pid: u32, addresses: Range<usize>) -> Result<Self, Error> {
         let (start, end) = (addresses.start as u64, addresses.end as u64);
         mappings::sum(pid, |mapping| {
@@ -95,7 +95,7 @@ impl Memory {
     /// means all generations of one cache.
     ///
     /// # Errors
-    /// As [`Memory::of`].
+    /// As [`Usage::of`].
     pub fn of_named(pid: u32, name: &str) -> Result<Self, Error> {
         mappings::sum(pid, |mapping| {
             let rest = mappings::memfd(mapping).and_then(|shown| shown.strip_prefix(name));
@@ -104,7 +104,7 @@ impl Memory {
     }
 }
 
-impl AddAssign for Memory {
+impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         self.uss += other.uss;
         self.pss += other.pss;
@@ -120,7 +120,7 @@ impl AddAssign for Memory {
     }
 }
 
-impl Sum for Memory {
+impl Sum for Usage {
     fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
         parts.fold(Self::default(), |mut sum, part| {
             sum += part;

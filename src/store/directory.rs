@@ -120,7 +120,9 @@ impl Directory {
         self.establish()?;
         // Without the lock a sweeper may remove what is being written: an error, which is retried.
         let _writing = self.lock_writers(turn::How::Shared);
-        frozen.save(self.file(kept, frozen.name()))
+        frozen
+            .region()
+            .save(self.file(kept, frozen.region().name()))
     }
 
     /// Notes what the file system lacks.

@@ -32,7 +32,7 @@ impl Following {
         let mut publisher = self.lock();
         match &*publisher {
             Some(open) => Ok(open.clone()),
-            None => Ok(publisher.insert(Publisher::new(newest, None)?).clone()),
+            None => Ok(publisher.insert(Publisher::new(newest)?).clone()),
         }
     }
 
@@ -57,10 +57,11 @@ impl Following {
             last_error,
         } = standing;
         let expire_after = served_for.map(|left| age.saturating_add(left));
-        if publisher.generation()? < newest.generation() {
-            publisher.publish(newest, expire_after)?;
+        publisher.expire_next_after(expire_after)?;
+        if publisher.generation()? < newest.region().generation() {
+            publisher.publish(newest)?;
         }
-        publisher.renew_aged(age, expire_after)?;
+        publisher.renew_aged(age)?;
         publisher.note(due_in, last_error)
     }
 

@@ -323,7 +323,9 @@ impl<K: StoreKey> Plan<K> {
         if asked.len() < earlier.len() {
             let offsets = earlier.offsets().map(|(offset, _)| offset);
             for offset in offsets.filter(|offset| !asked.contains(offset)) {
-                self.idle.entry(offset).or_insert(earlier.generation());
+                self.idle
+                    .entry(offset)
+                    .or_insert(earlier.region().generation());
             }
         }
     }

@@ -167,7 +167,7 @@ impl<T: Content> Slot<T> {
             let created = current.frozen.region().header().created;
             return Err(Error::Expired {
                 name: self.name.clone(),
-                generation: current.frozen.generation(),
+                generation: current.frozen.region().generation(),
                 age: now.since(&created).unwrap_or_default(),
             });
         }
@@ -177,7 +177,9 @@ impl<T: Content> Slot<T> {
     /// The number of the current generation; 0 if there is none.
     fn generation(&self) -> u64 {
         let current = self.current.load();
-        current.as_ref().map_or(0, |it| it.frozen.generation())
+        current
+            .as_ref()
+            .map_or(0, |it| it.frozen.region().generation())
     }
 
     /// Makes a generation the one that readers get; those who follow it are told by
@@ -285,12 +287,12 @@ impl<T: Content> AnySlot for Slot<T> {
         let tally = lock(&self.tally);
         Status {
             name: self.name.clone(),
-            generation: current.map_or(0, Frozen::generation),
+            generation: current.map_or(0, |it| it.region().generation()),
             age: tally
                 .built
                 .and_then(|built| self.shared.clock.now().since(&built)),
             entries,
-            bytes: current.map_or(0, Frozen::size),
+            bytes: current.map_or(0, |it| it.region().size()),
             garbage,
             due_in: tally.due_in,
             last_error: tally.last_error(),

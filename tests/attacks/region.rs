@@ -18,10 +18,10 @@ const MIB: usize = 1 << 20;
 
 pub(crate) fn no_attack_changes_a_region() {
     let map = Frozen::freeze("bytes", &vec![0xa5_u8; MIB]).unwrap();
-    let expected = xxh3_64(map.as_bytes());
-    let bytes = map.as_bytes();
+    let expected = xxh3_64(map.region().bytes());
+    let bytes = map.region().bytes();
     let target = Target {
-        fd: map.as_fd().unwrap(),
+        fd: map.region().as_fd().unwrap(),
         address: NonNull::from_ref(&bytes[0]).cast(),
         length: bytes.len(),
         owner: process::id(),
@@ -31,7 +31,12 @@ pub(crate) fn no_attack_changes_a_region() {
         // SAFETY: what this test is about: nobody can change the file.
         let fresh = unsafe { Mmap::map(&file) }.unwrap();
         let seals = fcntl(target.fd, FcntlArg::F_GET_SEALS).unwrap();
-        (seals, fresh.len(), xxh3_64(&fresh), xxh3_64(map.as_bytes()))
+        (
+            seals,
+            fresh.len(),
+            xxh3_64(&fresh),
+            xxh3_64(map.region().bytes()),
+        )
     };
     let before = state();
     for (name, refusals, attack) in ATTACKS {

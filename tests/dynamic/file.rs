@@ -27,29 +27,32 @@ fn a_file_reads_like_memory() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recipes.floe");
     let frozen = recipes(500);
-    frozen.save(&path).unwrap();
+    frozen.region().save(&path).unwrap();
     let in_memory = Described::of(&frozen).unwrap();
     let expected = json(&in_memory);
     let (opened, loaded) = (
         Described::open(&path).unwrap(),
         Described::load(&path).unwrap(),
     );
-    let memory_file = format!("/proc/self/fd/{}", frozen.as_fd().unwrap().as_raw_fd());
-    let sealed = frozen.as_fd().unwrap().try_clone_to_owned().unwrap();
+    let memory_file = format!(
+        "/proc/self/fd/{}",
+        frozen.region().as_fd().unwrap().as_raw_fd()
+    );
+    let sealed = frozen.region().try_clone_fd().unwrap();
     for described in [
         &opened,
         &loaded,
         &Described::open(memory_file).unwrap(),
         &Described::from_fd(sealed).unwrap(),
-        &Described::from_bytes(frozen.as_bytes()).unwrap(),
+        &Described::from_bytes(frozen.region().bytes()).unwrap(),
     ] {
         assert_eq!(json(described), expected);
         assert_eq!(described.name(), "recipes");
         assert_eq!(described.generation(), 1);
-        assert_eq!(described.created(), frozen.created());
-        assert_eq!(described.producer(), frozen.producer());
-        assert_eq!(described.fingerprint(), frozen.fingerprint());
-        assert_eq!(described.size(), frozen.size());
+        assert_eq!(described.created(), frozen.region().created());
+        assert_eq!(described.producer(), frozen.region().producer());
+        assert_eq!(described.fingerprint(), frozen.region().fingerprint());
+        assert_eq!(described.size(), frozen.region().size());
         assert_eq!(described.sections().len(), 3);
         assert_eq!(described.description(), in_memory.description());
         assert_eq!(described.entry_count(), Some(500));
@@ -76,8 +79,8 @@ fn only_what_is_asked_for_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recipes.floe");
     let frozen = recipes(20_000);
-    frozen.save(&path).unwrap();
-    assert!(frozen.size() > 4 << 20);
+    frozen.region().save(&path).unwrap();
+    assert!(frozen.region().size() > 4 << 20);
     let before = bytes_read();
     let described = Described::open(&path).unwrap();
     let found = described.get("recipe 12345").unwrap().unwrap();
@@ -91,7 +94,7 @@ fn only_what_is_asked_for_is_read() {
 fn a_file_that_is_cut_short_meanwhile_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recipes.floe");
-    recipes(2000).save(&path).unwrap();
+    recipes(2000).region().save(&path).unwrap();
     let described = Described::open(&path).unwrap();
     File::options()
         .write(true)

@@ -18,14 +18,19 @@ type Large = Vec<Recipe>;
 
 fn small() -> Vec<u8> {
     let pairs = (0..3_u32).map(|n| (n, format!("value number {n}")));
-    Small::freeze("small", pairs).unwrap().as_bytes().to_vec()
+    Small::freeze("small", pairs)
+        .unwrap()
+        .region()
+        .bytes()
+        .to_vec()
 }
 
 fn large() -> Vec<u8> {
     let recipes: Large = (0..5000).map(recipe).collect();
     Frozen::freeze("large", &recipes)
         .unwrap()
-        .as_bytes()
+        .region()
+        .bytes()
         .to_vec()
 }
 

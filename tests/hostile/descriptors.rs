@@ -37,7 +37,11 @@ pub fn sealed(bytes: &[u8], seals: SealFlag) -> OwnedFd {
 }
 
 fn region() -> Vec<u8> {
-    Frozen::freeze("seals", &7_u32).unwrap().as_bytes().to_vec()
+    Frozen::freeze("seals", &7_u32)
+        .unwrap()
+        .region()
+        .bytes()
+        .to_vec()
 }
 
 fn refusal(fd: impl Into<OwnedFd>) -> Error {

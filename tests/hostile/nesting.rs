@@ -99,7 +99,7 @@ fn the_limit_of_nesting_is_128_levels() {
 fn the_limit_holds_for_each_entry_of_a_map() {
     let freeze = |lengths: [u32; 3]| Map::freeze("chains", (0_u32..).zip(lengths.map(chain)));
     let frozen = freeze([LIMIT; 3]).unwrap();
-    Frozen::<Map<u32, Chain>>::from_bytes(frozen.as_bytes()).unwrap();
+    Frozen::<Map<u32, Chain>>::from_bytes(frozen.region().bytes()).unwrap();
     for deep in 0..3 {
         let mut lengths = [LIMIT; 3];
         lengths[deep] += 1;
@@ -114,7 +114,7 @@ fn the_limit_holds_for_each_entry_of_a_map() {
 #[derive(rkyv::Archive, rkyv::Serialize)]
 #[rkyv(
     derive(Schema),
-    serialize_bounds(__S: Writer + floe::Interning + Allocator, __S::Error: Source),
+    serialize_bounds(__S: Writer + floe::archive::Interning + Allocator, __S::Error: Source),
     bytecheck(bounds(__C: ArchiveContext + SharedContext, __C::Error: Source))
 )]
 struct Tail {
@@ -214,7 +214,7 @@ fn boxes_that_share_their_values() {
 #[derive(Hash, rkyv::Archive, rkyv::Serialize)]
 #[rkyv(
     derive(Schema),
-    serialize_bounds(__S: Writer + Allocator + floe::Interning, __S::Error: Source),
+    serialize_bounds(__S: Writer + Allocator + floe::archive::Interning, __S::Error: Source),
     bytecheck(bounds(__C: ArchiveContext + SharedContext, __C::Error: Source))
 )]
 struct Shared {

@@ -43,7 +43,7 @@ struct Case {
 fn case<T: Content>(frozen: floe::Result<Frozen<T>>) -> Case {
     Case {
         name: std::any::type_name::<T>(),
-        bytes: frozen.unwrap().as_bytes().to_vec(),
+        bytes: frozen.unwrap().region().bytes().to_vec(),
         open: |bytes| Frozen::<T>::from_bytes(bytes).map(drop),
     }
 }
@@ -106,13 +106,13 @@ fn every_other_type_is_refused() {
 fn a_refusal_tells_both_types_and_what_to_do() {
     let expected = Description::of::<rkyv::Archived<Vec<f64>>>().fingerprint();
     let frozen = Frozen::freeze("numbers", &vec![1_u64]).unwrap();
-    let refused = Frozen::<Vec<f64>>::from_bytes(frozen.as_bytes()).unwrap_err();
+    let refused = Frozen::<Vec<f64>>::from_bytes(frozen.region().bytes()).unwrap_err();
     let told = refused.to_string();
     for part in [
         "\"numbers\"",
         "Vec<f64>",
         &expected.to_string(),
-        &frozen.fingerprint().to_string(),
+        &frozen.region().fingerprint().to_string(),
         "build it again",
     ] {
         assert!(told.contains(part), "{told} lacks {part}");

@@ -30,32 +30,41 @@ pub(crate) fn a_broker_lists_its_caches() {
     let versions = [("zlib".to_owned(), 1_u32), ("gcc".to_owned(), 15)];
     let map = Map::freeze("a \"map\"", versions).unwrap();
     let hour = Duration::from_secs(3600);
-    let versions = Publisher::new(&map, Some(hour)).unwrap();
+    let versions = Publisher::new(&map).unwrap().expire_after(hour).unwrap();
     broker.offer(&versions).unwrap();
     versions
         .note(Some(hour), Some("it rains".to_owned()))
         .unwrap();
     publish_next(&publisher);
 
-    let list = floe::list(&socket.path).unwrap();
+    let list = floe::broker::list(&socket.path).unwrap();
     let [map_row, numbers] = &list[..] else {
         panic!("{list:?}")
     };
     assert_eq!((&*map_row.name, map_row.generation), ("a \"map\"", 1));
-    assert_eq!((map_row.entries, map_row.bytes), (Some(2), map.size()));
-    assert_eq!(map_row.fingerprint, map.fingerprint().to_string());
+    assert_eq!(
+        (map_row.entries, map_row.bytes),
+        (Some(2), map.region().size())
+    );
+    assert_eq!(map_row.fingerprint, map.region().fingerprint().to_string());
     assert_eq!(map_row.last_error.as_deref(), Some("it rains"));
     for left in [map_row.expires_in, map_row.refresh_in] {
         assert!(left.unwrap() <= hour && left.unwrap() > hour / 2);
     }
     publisher.note(Some(Duration::MAX), None).unwrap();
-    let never = floe::list(&socket.path).unwrap().remove(1).refresh_in;
+    let never = floe::broker::list(&socket.path)
+        .unwrap()
+        .remove(1)
+        .refresh_in;
     assert!(never.unwrap() > hour, "as good as never");
     assert_eq!((&*numbers.name, numbers.generation), ("numbers", 2));
     assert_eq!((numbers.entries, numbers.expires_in), (None, None));
-    let fetched = floe::fetch(&socket.path, "numbers").unwrap();
+    let fetched = floe::broker::fetch(&socket.path, "numbers").unwrap();
     let numbers = floe::Frozen::<Numbers>::from_fd(fetched).unwrap();
-    assert_eq!((numbers.generation(), numbers[0].to_native()), (2, 2));
+    assert_eq!(
+        (numbers.region().generation(), numbers[0].to_native()),
+        (2, 2)
+    );
     let page = prometheus(&list);
     assert!(
         page.contains("floe_entries{cache=\"a \\\"map\\\"\"} 2\n"),
@@ -96,7 +105,7 @@ pub(crate) fn a_client_is_told_what_is_wrong() {
     let other = Live::<String>::connect(&socket.path, "numbers").unwrap_err();
     assert!(matches!(other, Error::SchemaMismatch { .. }), "{other}");
     drop(broker);
-    let gone = floe::list(&socket.path).unwrap_err();
+    let gone = floe::broker::list(&socket.path).unwrap_err();
     assert!(matches!(gone, Error::Broker { .. }), "{gone}");
 }
 
@@ -119,7 +128,7 @@ pub(crate) fn fork_serve_stop_fork() {
         })
     };
     assert_eq!(pool.unwrap().join().unwrap(), [(true, 1, true)]);
-    assert_eq!(floe::list(&socket.path).unwrap().len(), 1);
+    assert_eq!(floe::broker::list(&socket.path).unwrap().len(), 1);
     broker.take().unwrap().stop();
     let pool = prefork::spawn(1, |_| live.generation()).unwrap();
     assert_eq!(pool.join().unwrap(), [1]);

@@ -79,22 +79,22 @@ pub(crate) fn want_of_descriptors_in_flight_is_told_and_passes() {
         hog.receive();
         hog.send(2).unwrap();
         let next = publisher.freeze(&numbers(2)).unwrap();
-        let refused = publisher.publish(&next, None).unwrap_err();
+        let refused = publisher.publish(&next).unwrap_err();
         assert!(
             matches!(refused, Error::InFlight { limit: LIMIT, .. }),
             "{refused}"
         );
         assert_eq!((read(&mut live), live.last_error().is_none()), (1, true));
         let first = Frozen::freeze("others", &numbers(1)).unwrap();
-        let refused = Publisher::new(&first, None).unwrap_err();
+        let refused = Publisher::new(&first).unwrap_err();
         assert!(matches!(refused, Error::InFlight { .. }), "{refused}");
 
         // What was taken out to make room is put back, for those who come new.
         (0..2).for_each(|_| hog.receive());
-        publisher.renew(None).unwrap();
+        publisher.renew().unwrap();
         let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
         assert_eq!(recv(reader.as_raw_fd(), &mut [0; 8], peek), Ok(8));
-        publisher.publish(&next, None).unwrap();
+        publisher.publish(&next).unwrap();
         for mut live in [live, late, publisher.subscribe::<Numbers>().unwrap()] {
             assert_eq!(read(&mut live), 2);
         }
@@ -108,10 +108,10 @@ pub(crate) fn a_crowded_broker_says_so() {
         let path = directory.path().join("broker");
         let broker = Broker::serve(&path, [&publisher]).unwrap();
         let hog = Hog::new();
-        let refused = floe::list(&path).unwrap_err();
+        let refused = floe::broker::list(&path).unwrap_err();
         assert!(matches!(refused, Error::BrokerBusy { .. }), "{refused}");
         hog.receive();
-        assert_eq!(floe::list(&path).unwrap().len(), 1);
+        assert_eq!(floe::broker::list(&path).unwrap().len(), 1);
         drop(broker);
     });
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use floe::{memory::Memory, prefork};
+use floe::{prefork, usage::Usage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{alarm, getpid, getppid};
 
@@ -38,10 +38,10 @@ pub(crate) fn a_thousand_workers_leave_nothing() {
         (next_descriptor(), descriptors("").len(), maps.count())
     };
     attach();
-    let (before, memory) = (held(), Memory::of_self().unwrap().rss);
+    let (before, memory) = (held(), Usage::of_self().unwrap().rss);
     (1..1000 / AT_ONCE).for_each(|_| attach());
     assert_eq!(held(), before);
-    let grown = Memory::of_self().unwrap().rss.saturating_sub(memory);
+    let grown = Usage::of_self().unwrap().rss.saturating_sub(memory);
     assert!(grown < 1 << 20, "{grown} bytes");
 }
 

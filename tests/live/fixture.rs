@@ -26,21 +26,25 @@ pub(crate) fn numbers(generation: u64) -> Numbers {
 /// A publisher of the first generation, and a handle for its workers.
 pub(crate) fn channel() -> (Publisher, Live<Numbers>) {
     let first = Frozen::freeze("numbers", &numbers(1)).unwrap();
-    let publisher = Publisher::new(&first, None).unwrap();
+    let publisher = Publisher::new(&first).unwrap();
     let live = publisher.subscribe().unwrap();
     (publisher, live)
 }
 
 pub(crate) fn publish_next(publisher: &Publisher) -> u64 {
-    let generation = publisher.freeze(&Numbers::new()).unwrap().generation();
+    let generation = publisher
+        .freeze(&Numbers::new())
+        .unwrap()
+        .region()
+        .generation();
     let next = publisher.freeze(&numbers(generation)).unwrap();
-    publisher.publish(&next, None).unwrap();
+    publisher.publish(&next).unwrap();
     generation
 }
 
 /// The generation that a handle reads, all of whose numbers agree.
 pub(crate) fn read(live: &mut Live<Numbers>) -> u64 {
-    let values = live.get();
+    let values = live.get_stale();
     let first = values[0];
     assert_eq!(values.len(), COUNT);
     assert!(values.iter().all(|value| *value == first), "torn");

@@ -50,8 +50,11 @@ pub(crate) fn a_handle_moves_only_when_it_is_read() {
     publish_next(&publisher);
     assert_eq!(read(&mut other), 3, "one that was missed is skipped");
     assert_eq!(live.generation(), 2);
-    assert_eq!((pinned.generation(), pinned[0].to_native()), (1, 1));
-    assert_eq!(live.pin().generation(), 3);
+    assert_eq!(
+        (pinned.region().generation(), pinned[0].to_native()),
+        (1, 1)
+    );
+    assert_eq!(live.pin().region().generation(), 3);
     drop(publisher);
     assert_eq!(read(&mut live), 3);
 }
@@ -96,7 +99,7 @@ pub(crate) fn watch_publications<R>(hold: impl FnOnce() -> R) {
             while live.generation() < generation {
                 assert!(ready(60_000_u16.into()), "{generation} was missed");
                 watch.clear();
-                live.get();
+                live.get_stale();
             }
             turn.open();
         }
@@ -113,9 +116,9 @@ pub(crate) fn watch_publications<R>(hold: impl FnOnce() -> R) {
 pub(crate) fn what_does_not_continue_a_cache_is_refused() {
     let (publisher, mut live) = channel();
     let freeze = |name| Frozen::freeze(name, &numbers(2)).unwrap();
-    let refused = publisher.publish(&freeze("letters"), None).unwrap_err();
+    let refused = publisher.publish(&freeze("letters")).unwrap_err();
     assert!(matches!(refused, Error::OtherCache { .. }), "{refused}");
-    let refused = publisher.publish(&freeze("numbers"), None).unwrap_err();
+    let refused = publisher.publish(&freeze("numbers")).unwrap_err();
     assert!(
         matches!(
             refused,
@@ -128,12 +131,12 @@ pub(crate) fn what_does_not_continue_a_cache_is_refused() {
         "{refused}"
     );
     let text = publisher.freeze(&String::new()).unwrap();
-    let refused = publisher.publish(&text, None).unwrap_err();
+    let refused = publisher.publish(&text).unwrap_err();
     assert!(matches!(refused, Error::SchemaMismatch { .. }), "{refused}");
     let refused = publisher.subscribe::<String>().unwrap_err();
     assert!(matches!(refused, Error::SchemaMismatch { .. }), "{refused}");
     let heap = Frozen::freeze_on_heap("numbers", &numbers(1)).unwrap();
-    let refused = Publisher::new(&heap, None).unwrap_err();
+    let refused = Publisher::new(&heap).unwrap_err();
     assert!(matches!(refused, Error::NoDescriptor { .. }), "{refused}");
     assert_eq!(read(&mut live), 1);
 }
@@ -143,8 +146,8 @@ pub(crate) fn a_child_cannot_publish() {
     let pool = prefork::spawn(1, |_| {
         let next = Frozen::freeze("numbers", &numbers(1)).unwrap();
         let refusals = [
-            publisher.publish(&next, None),
-            publisher.renew(None),
+            publisher.publish(&next),
+            publisher.renew(),
             publisher.subscribe::<Numbers>().map(drop),
             publisher.freeze(&numbers(2)).map(drop),
             publisher.builder::<u32, u32>().map(drop),
@@ -160,10 +163,11 @@ pub(crate) fn a_child_cannot_publish() {
 
 pub(crate) fn an_expired_cache_is_not_given() {
     let (publisher, mut live) = channel();
-    assert!(live.try_get().is_ok() && live.expires_in().is_none());
+    assert!(live.get().is_ok() && live.expires_in().is_none());
     let next = publisher.freeze(&numbers(2)).unwrap();
-    publisher.publish(&next, Some(Duration::ZERO)).unwrap();
-    let refused = live.try_get().unwrap_err();
+    publisher.publish(&next).unwrap();
+    publisher.set_expire_after(Some(Duration::ZERO)).unwrap();
+    let refused = live.get().unwrap_err();
     assert!(
         matches!(refused, Error::Expired { generation: 2, .. }),
         "{refused}"
@@ -171,22 +175,26 @@ pub(crate) fn an_expired_cache_is_not_given() {
     assert!(live.is_expired());
     assert_eq!(read(&mut live), 2, "plain reading goes on");
     let next = publisher.freeze(&numbers(3)).unwrap();
-    publisher.publish(&next, Some(LONG)).unwrap();
-    assert_eq!(live.try_get().unwrap()[0], 3);
+    publisher.set_expire_after(Some(LONG)).unwrap();
+    publisher.publish(&next).unwrap();
+    assert_eq!(live.get().unwrap()[0], 3);
     assert!(live.expires_in().unwrap() > LONG / 2);
 }
 
 pub(crate) fn a_renewed_cache_is_young_again() {
     let (publisher, mut live) = channel();
     let next = publisher.freeze(&numbers(2)).unwrap();
-    publisher.publish(&next, Some(Duration::ZERO)).unwrap();
-    assert!(live.try_get().is_err());
+    publisher.publish(&next).unwrap();
+    publisher.set_expire_after(Some(Duration::ZERO)).unwrap();
+    assert!(live.get().is_err());
     let age = live.age();
-    publisher.renew(Some(LONG)).unwrap();
-    assert_eq!(live.try_get().unwrap()[0], 2);
-    publisher.renew(Some(Duration::ZERO)).unwrap();
-    assert!(live.try_get().is_err());
-    publisher.renew(None).unwrap();
-    assert!(live.try_get().is_ok() && live.expires_in().is_none());
+    publisher.set_expire_after(Some(LONG)).unwrap();
+    publisher.renew().unwrap();
+    assert_eq!(live.get().unwrap()[0], 2);
+    publisher.set_expire_after(Some(Duration::ZERO)).unwrap();
+    publisher.renew().unwrap();
+    assert!(live.get().is_err());
+    publisher.renew().unwrap();
+    assert!(live.get().is_ok() && live.expires_in().is_none());
     assert!(age > Duration::ZERO);
 }

@@ -84,7 +84,7 @@ fn first() -> Frozen<Numbers> {
 }
 
 fn file_of(region: &Frozen<Numbers>) -> File {
-    File::from(region.as_fd().unwrap().try_clone_to_owned().unwrap())
+    File::from(region.region().try_clone_fd().unwrap())
 }
 
 pub(crate) fn lies_of_a_broker_are_errors() {
@@ -119,7 +119,9 @@ pub(crate) fn lies_of_a_broker_are_errors() {
     let all = control_seals() | SealFlag::F_SEAL_WRITE;
     let endless = memory(&[b'['; 100_000], all);
     for list in [&null, &endless, &region] {
-        let listed = answered(LIST, &[list.as_raw_fd()], |socket| floe::list(&socket.path));
+        let listed = answered(LIST, &[list.as_raw_fd()], |socket| {
+            floe::broker::list(&socket.path)
+        });
         assert!(matches!(listed, Err(Error::Broker { .. })), "{listed:?}");
     }
 }
@@ -165,7 +167,7 @@ pub(crate) fn lies_of_an_owner_are_errors() {
     assert!(said.contains(not_its_message), "{said}");
 
     let region = first();
-    let bytes = region.as_bytes();
+    let bytes = region.region().bytes();
     let unsealed = memory(bytes, SealFlag::F_SEAL_SHRINK);
     let said = refused(1, Some(&unsealed), &[unsealed.as_raw_fd()]);
     assert!(said.contains("not fully sealed"), "{said}");
@@ -182,7 +184,7 @@ pub(crate) fn lies_of_an_owner_are_errors() {
     let said = refused(1, Some(&other), &[other.as_raw_fd()]);
     assert!(said.contains(not_its_message), "{said}");
     let text = Frozen::freeze("numbers", &String::new()).unwrap();
-    let text = File::from(text.as_fd().unwrap().try_clone_to_owned().unwrap());
+    let text = File::from(text.region().try_clone_fd().unwrap());
     let said = refused(1, Some(&text), &[text.as_raw_fd()]);
     assert!(said.contains("holds another type"), "{said}");
 }
@@ -209,17 +211,17 @@ pub(crate) fn a_lying_owner_cannot_take_back() {
         send(&sender, &generation.to_ne_bytes(), &fds).unwrap();
         recv(reader.as_raw_fd(), &mut [0; 8], MsgFlags::empty()).unwrap();
     };
-    let mut damaged = first().as_bytes().to_vec();
+    let mut damaged = first().region().bytes().to_vec();
     damaged[24] = 5;
     let all = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW;
     let damaged = memory(&damaged, all | SealFlag::F_SEAL_SEAL);
     replace(5, &damaged);
-    assert_eq!((live.get()[0].to_native(), live.generation()), (1, 1));
+    assert_eq!((live.get_stale()[0].to_native(), live.generation()), (1, 1));
     let why = live.last_error().unwrap();
     assert!(
         matches!(why, Error::Damaged { part: Part::Header }),
         "{why}"
     );
     replace(0, &region);
-    assert_eq!((live.get()[0].to_native(), live.generation()), (1, 1));
+    assert_eq!((live.get_stale()[0].to_native(), live.generation()), (1, 1));
 }

@@ -117,12 +117,12 @@ pub(crate) fn few_answers_wait_to_be_received() {
         assert!(waiting.len() <= 32, "it has more out");
     };
     assert!(waiting.len() >= 4);
-    let refused = floe::list(&socket.path).unwrap_err();
+    let refused = floe::broker::list(&socket.path).unwrap_err();
     assert!(matches!(refused, Error::BrokerBusy { .. }), "{refused}");
     assert_eq!(publish_next(&publisher), 2);
     assert_eq!(read(&mut live), 2);
     // Who is told to ask again costs nothing; who hangs up gives way to others.
     waiting.pop();
-    assert_eq!(floe::list(&socket.path).unwrap().len(), 1);
+    assert_eq!(floe::broker::list(&socket.path).unwrap().len(), 1);
     drop(busy);
 }

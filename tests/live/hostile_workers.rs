@@ -66,15 +66,15 @@ pub(crate) fn a_forged_region_is_not_taken() {
             drain(reader);
             // A region of the right name, type and generation, but not the owner's.
             let first = Frozen::freeze("numbers", &numbers(1)).unwrap();
-            let forger = floe::Publisher::new(&first, None).unwrap();
+            let forger = floe::Publisher::new(&first).unwrap();
             let forged = loop {
                 let forged = forger.freeze(&numbers(999)).unwrap();
-                if forged.generation() == generation {
+                if forged.region().generation() == generation {
                     break forged;
                 }
-                forger.publish(&forged, None).unwrap();
+                forger.publish(&forged).unwrap();
             };
-            let fds = vec![forged.as_fd().unwrap().as_raw_fd(); carried];
+            let fds = vec![forged.region().as_fd().unwrap().as_raw_fd(); carried];
             send(writer, &generation.to_ne_bytes(), &fds).unwrap();
         });
         assert_eq!(read(&mut late), 1);
@@ -90,7 +90,7 @@ pub(crate) fn a_mailbox_that_is_shut_down_keeps_its_readers() {
     let (publisher, mut live) = channel();
     disturb(|[_, reader]| shutdown(reader.as_raw_fd(), Shutdown::Both).unwrap());
     let next = publisher.freeze(&numbers(2)).unwrap();
-    publisher.publish(&next, None).unwrap();
+    publisher.publish(&next).unwrap();
     assert_eq!(read(&mut live), 1);
     let mut fresh = publisher.subscribe::<Numbers>().unwrap();
     assert_eq!(read(&mut fresh), 2);

@@ -149,7 +149,7 @@ pub(crate) fn a_program_is_told_what_is_wrong() {
     );
 
     let text = floe::Frozen::freeze("text", &String::new()).unwrap();
-    let text = floe::Publisher::new(&text, None).unwrap();
+    let text = floe::Publisher::new(&text).unwrap();
     let mut command = inheriting("text");
     text.pass_to(&mut command).unwrap();
     publisher.pass_to(&mut command).unwrap();

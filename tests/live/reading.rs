@@ -14,7 +14,7 @@ use floe_testkit::forking::Resource;
 
 pub(crate) fn a_get_that_finds_nothing_new_makes_no_system_call() {
     let (_publisher, mut live) = channel();
-    live.get();
+    live.get_stale();
     // SAFETY: this process has one thread.
     match unsafe { fork() }.unwrap() {
         ForkResult::Parent { child } => {
@@ -26,7 +26,7 @@ pub(crate) fn a_get_that_finds_nothing_new_makes_no_system_call() {
             libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT);
             let mut sum = 0;
             for _ in 0..1000 {
-                sum += live.get()[0].to_native();
+                sum += live.get_stale()[0].to_native();
             }
             libc::syscall(libc::SYS_exit, if sum == 1000 { 7 } else { 1 });
             unreachable!();
@@ -75,9 +75,9 @@ pub(crate) fn counts_outlive_the_workers_that_counted() {
 
     let socket = Socket::new();
     let _broker = Broker::serve(&socket.path, [&publisher]).unwrap();
-    assert_eq!(floe::list(&socket.path).unwrap()[0].lookups, None);
+    assert_eq!(floe::broker::list(&socket.path).unwrap()[0].lookups, None);
     publisher.report(&counters).unwrap();
-    let status = floe::list(&socket.path).unwrap().remove(0);
+    let status = floe::broker::list(&socket.path).unwrap().remove(0);
     assert_eq!((status.lookups, status.misses), (Some(4000), Some(400)));
     assert!(Counters::for_workers(usize::MAX).is_err());
     assert_eq!(Counters::for_workers(0).unwrap().lookups(), 0);

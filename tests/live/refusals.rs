@@ -118,7 +118,7 @@ pub(crate) fn a_lowered_limit_is_survived() {
         // Connections are taken in their order, so they are all taken then.
         let connected = |count| {
             let clients: Vec<OwnedFd> = (0..count).map(|_| socket.connect()).collect();
-            assert_eq!(floe::list(&socket.path).unwrap().len(), 1);
+            assert_eq!(floe::broker::list(&socket.path).unwrap().len(), 1);
             clients
         };
         let silent = connected(20);
@@ -154,7 +154,7 @@ pub(crate) fn a_broker_ends_without_a_byte() {
         let (publisher, _live) = channel();
         let socket = Socket::new();
         let broker = Broker::serve(&socket.path, [&publisher]).unwrap();
-        assert_eq!(floe::list(&socket.path).unwrap().len(), 1);
+        assert_eq!(floe::broker::list(&socket.path).unwrap().len(), 1);
         refuse(libc::SYS_write, Errno::EIO);
         drop(broker);
     });

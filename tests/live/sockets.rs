@@ -31,7 +31,7 @@ pub(crate) fn a_socket_is_for_its_user_alone() {
         let _broker = broker.unwrap();
         let mode = fs::metadata(&socket.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{mask:o}");
-        assert_eq!(floe::list(&socket.path).unwrap().len(), 1);
+        assert_eq!(floe::broker::list(&socket.path).unwrap().len(), 1);
     }
 }
 
@@ -51,23 +51,23 @@ pub(crate) fn only_a_dead_socket_is_replaced() {
     assert!(socket.path.exists());
     let broker = serve().unwrap();
     assert_in_use(serve());
-    assert_eq!(floe::list(&socket.path).unwrap().len(), 1);
+    assert_eq!(floe::broker::list(&socket.path).unwrap().len(), 1);
     // Another has taken its place meanwhile.
     fs::remove_file(&socket.path).unwrap();
     let successor = serve().unwrap();
     drop(broker);
-    assert_eq!(floe::list(&socket.path).unwrap().len(), 1);
+    assert_eq!(floe::broker::list(&socket.path).unwrap().len(), 1);
     drop(successor);
 
     let stream = UnixListener::bind(&socket.path).unwrap();
     assert_in_use(serve());
-    let not_ours = floe::list(&socket.path).unwrap_err();
+    let not_ours = floe::broker::list(&socket.path).unwrap_err();
     assert!(matches!(not_ours, Error::NotBroker { .. }), "{not_ours}");
     drop(stream);
     fs::remove_file(&socket.path).unwrap();
     File::create(&socket.path).unwrap();
     assert_in_use(serve());
-    let not_ours = floe::list(&socket.path).unwrap_err();
+    let not_ours = floe::broker::list(&socket.path).unwrap_err();
     assert!(matches!(not_ours, Error::Broker { .. }), "{not_ours}");
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn a_socket_of_a_dead_process_is_replaced() {
     let owner = prefork::spawn(1, |_| listen(&listener, Backlog::MAXCONN).unwrap());
     owner.unwrap().join().unwrap();
     let _broker = Broker::serve(&socket.path, [&publisher]).unwrap();
-    assert_eq!(floe::list(&socket.path).unwrap().len(), 1);
+    assert_eq!(floe::broker::list(&socket.path).unwrap().len(), 1);
 }
 
 pub(crate) fn of_two_brokers_that_start_at_once_one_serves() {
@@ -112,7 +112,7 @@ pub(crate) fn of_two_brokers_that_start_at_once_one_serves() {
 fn serves(path: &Path) {
     let (publisher, _live) = channel();
     let broker = Broker::serve(path, [&publisher]).unwrap();
-    assert_eq!(floe::list(path).unwrap().len(), 1);
+    assert_eq!(floe::broker::list(path).unwrap().len(), 1);
     assert!(Live::<Numbers>::connect(path, "numbers").is_ok());
     assert_in_use(Broker::serve(path, [&publisher]));
     drop(broker);
@@ -185,7 +185,7 @@ pub(crate) fn a_folder_need_not_be_readable() {
         assert!(fs::read_dir(folder).is_err());
         let (publisher, _live) = channel();
         let _broker = Broker::serve(&socket.path, [&publisher]).unwrap();
-        assert_eq!(floe::list(&socket.path).unwrap().len(), 1);
+        assert_eq!(floe::broker::list(&socket.path).unwrap().len(), 1);
     });
 }
 
@@ -201,7 +201,7 @@ pub(crate) fn a_lock_of_another_user_holds_up_nobody() {
     let (publisher, _live) = channel();
     fs::rename(left_behind(), &socket.path).unwrap();
     let _broker = Broker::serve(&socket.path, [&publisher]).unwrap();
-    assert_eq!(floe::list(&socket.path).unwrap().len(), 1);
+    assert_eq!(floe::broker::list(&socket.path).unwrap().len(), 1);
     assert_in_use(Broker::serve(&socket.path, [&publisher]));
     assert!(lock.exists());
 }
@@ -220,8 +220,8 @@ pub(crate) fn a_broker_of_another_user_is_not_believed() {
     served.pass();
     let path = &socket.path;
     for refused in [
-        floe::list(path).map(drop),
-        floe::fetch(path, "numbers").map(drop),
+        floe::broker::list(path).map(drop),
+        floe::broker::fetch(path, "numbers").map(drop),
         Live::<Numbers>::connect(path, "numbers").map(drop),
         Client::new(path).trust_user(65533).list().map(drop),
     ] {
@@ -233,7 +233,7 @@ pub(crate) fn a_broker_of_another_user_is_not_believed() {
     assert_eq!(client.list().unwrap().len(), 1);
     assert!(client.fetch("numbers").is_ok());
     let mut live = client.follow::<Numbers>("numbers").unwrap();
-    assert_eq!(live.get()[0], 1);
+    assert_eq!(live.get_stale()[0], 1);
     // The tool, where it was built.
     if let Some(tool) = option_env!("CARGO_BIN_EXE_floe").filter(|it| Path::new(it).exists()) {
         let list = |more: &[&str]| Command::new(tool).arg("ls").arg(path).args(more).output();
@@ -267,7 +267,7 @@ pub(crate) fn a_group_is_served() {
             let live = client.follow::<Numbers>("numbers");
             live.map_or_else(
                 |error| error.to_string(),
-                |mut live| live.get()[0].to_string(),
+                |mut live| live.get_stale()[0].to_string(),
             )
         };
         served.pass();

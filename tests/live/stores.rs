@@ -107,12 +107,12 @@ pub(crate) fn followers_see_when_a_cache_expires() {
     // Too old, and it cannot be built again: there is an old generation, but none to be served.
     clock.set(start + 2 * hour);
     assert_eq!(source.write("what is no number"), Outcome::Failed);
-    assert!(matches!(live.try_get(), Err(Error::Expired { .. })));
+    assert!(matches!(live.get(), Err(Error::Expired { .. })));
     assert_eq!(read(&mut live), 1);
     let number = source.number.get() + 1;
     clock.set(start + 4 * hour);
     assert_eq!(source.write(&number.to_string()), Outcome::Published);
-    assert_eq!(live.try_get().unwrap()[0], number);
+    assert_eq!(live.get().unwrap()[0], number);
     assert!(live.age() < hour);
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn programs_and_clients_follow_a_store() {
         program.follows_to(generation);
         client.follows_to(generation);
     }
-    assert_eq!(floe::list(&socket.path).unwrap()[0].generation, 3);
+    assert_eq!(floe::broker::list(&socket.path).unwrap()[0].generation, 3);
     drop(broker);
     assert!(program.ends() && client.ends());
 }

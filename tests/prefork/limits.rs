@@ -10,8 +10,8 @@ use std::{
 
 use floe::{
     Error,
-    memory::Memory,
     prefork::{self, MOST_WORKERS, Refusal},
+    usage::Usage,
 };
 use nix::libc;
 
@@ -159,7 +159,7 @@ pub(crate) fn another_users_memory_is_refused() {
     let owner = process::id();
     let said = prefork::spawn(1, |_| {
         become_somebody();
-        Memory::of(owner).unwrap_err().to_string()
+        Usage::of(owner).unwrap_err().to_string()
     });
     let said = said.unwrap().join().unwrap().remove(0);
     assert!(

@@ -10,8 +10,8 @@ use std::{
 
 use floe::{
     Error,
-    memory::Memory,
     prefork::{self, Failure, Pool, Worker},
+    usage::Usage,
 };
 use floe_testkit::forking::Resource;
 use nix::{
@@ -173,7 +173,7 @@ fn liar(file_length: u64, said: u64) -> Failure {
 pub(crate) fn an_answer_of_holes_costs_its_owner_nothing() {
     const HOLE: u64 = 64 << 30;
     alone(|| {
-        let used = Memory::of_self().unwrap().vss;
+        let used = Usage::of_self().unwrap().vss;
         set_limit(Resource::RLIMIT_AS, used + (1 << 30));
         for (length, said) in [(HOLE, HOLE - 16), (HOLE, 8), (1 << 20, HOLE)] {
             let failure = liar(length, said).to_string();

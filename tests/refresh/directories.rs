@@ -68,7 +68,7 @@ fn refresh(store: &Store) -> CacheReport {
 
 fn saved(folder: &Path) -> (u64, String) {
     let saved = Frozen::<String>::load(folder.join("disk/caches/text.floe")).unwrap();
-    (saved.generation(), saved.as_str().to_owned())
+    (saved.region().generation(), saved.as_str().to_owned())
 }
 
 /// A cache that is baked into an image, and one whose disk becomes read-only under it.

@@ -116,7 +116,7 @@ pub fn rebuilds_leave_nothing_behind() {
     assert_eq!(next_descriptor(), before);
     assert!(first.values().all(|value| *value == 1));
     // Two generations are mapped: the first, which is held, and the newest.
-    let mapped = floe::memory::Memory::of_named(std::process::id(), "floe:counted").unwrap();
+    let mapped = floe::usage::Usage::of_named(std::process::id(), "floe:counted").unwrap();
     assert_eq!(mapped.mappings, 2);
 }
 

@@ -8,7 +8,7 @@ use std::process;
 use std::time::Duration;
 
 use floe::map::Part;
-use floe::memory::{Memory, frames};
+use floe::usage::{Usage, frames};
 use floe::{
     Advice, Broker, Counters, Frozen, Live, Map, MapBuilder, Policy, Publisher, Store, prefork,
 };
@@ -65,7 +65,7 @@ fn map(_: &Path) -> Outcome {
 
 fn open(_: &Path) -> Outcome {
     let frozen = numbers("n", &["a", "b"])?;
-    let descriptor = frozen.as_fd()?.try_clone_to_owned()?;
+    let descriptor = frozen.region().as_fd()?.try_clone_to_owned()?;
     let opened = Frozen::<Numbers>::from_fd(descriptor)?;
     assert_eq!(opened["b"], 1);
     Ok(())
@@ -73,14 +73,14 @@ fn open(_: &Path) -> Outcome {
 
 fn advise(_: &Path) -> Outcome {
     let frozen = Frozen::freeze("large", &vec![7_u8; LARGE])?;
-    frozen.advise(Advice::WillNeed)?;
-    frozen.advise(Advice::Populate)?;
+    frozen.region().advise(Advice::WillNeed)?;
+    frozen.region().advise(Advice::Populate)?;
     Ok(())
 }
 
 fn save(folder: &Path) -> Outcome {
     let path = folder.join("n.floe");
-    numbers("n", &["a", "b"])?.save(&path)?;
+    numbers("n", &["a", "b"])?.region().save(&path)?;
     assert_eq!(Frozen::<Numbers>::load(&path)?["b"], 1);
     Ok(())
 }
@@ -94,8 +94,8 @@ fn counters(_: &Path) -> Outcome {
 
 fn memory(_: &Path) -> Outcome {
     let frozen = numbers("n", &["a"])?;
-    assert!(Memory::of_self()?.rss > 0);
-    frames(process::id(), frozen.address_range())?;
+    assert!(Usage::of_self()?.rss > 0);
+    frames(process::id(), frozen.region().address_range())?;
     Ok(())
 }
 
@@ -174,13 +174,14 @@ fn background(_: &Path) -> Outcome {
 }
 
 fn follow(_: &Path) -> Outcome {
-    let publisher = Publisher::new(&Frozen::freeze("number", &1_u64)?, None)?;
+    let publisher = Publisher::new(&Frozen::freeze("number", &1_u64)?)?;
     let mut live = publisher.subscribe::<u64>()?;
     let watch = live.watch()?;
-    publisher.publish(&publisher.freeze(&2_u64)?, Some(Duration::from_secs(3600)))?;
+    publisher.set_expire_after(Some(Duration::from_secs(3600)))?;
+    publisher.publish(&publisher.freeze(&2_u64)?)?;
     live.wait_newer(Duration::from_secs(1));
     watch.clear();
-    let newest = *live.try_get()?;
+    let newest = *live.get()?;
     if let Some(error) = live.last_error() {
         return Err(error.to_string().into());
     }
@@ -190,12 +191,12 @@ fn follow(_: &Path) -> Outcome {
 
 fn broker(folder: &Path) -> Outcome {
     let path = folder.join("socket");
-    let publisher = Publisher::new(&Frozen::freeze("number", &1_u64)?, None)?;
+    let publisher = Publisher::new(&Frozen::freeze("number", &1_u64)?)?;
     let broker = Broker::serve(&path, [&publisher])?;
-    assert_eq!(floe::list(&path)?.len(), 1);
+    assert_eq!(floe::broker::list(&path)?.len(), 1);
     let mut live = Live::<u64>::connect(&path, "number")?;
-    assert_eq!(*live.try_get()?, 1);
-    drop(floe::fetch(&path, "number")?);
+    assert_eq!(*live.get()?, 1);
+    drop(floe::broker::fetch(&path, "number")?);
     broker.stop();
     Ok(())
 }

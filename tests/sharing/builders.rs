@@ -26,7 +26,7 @@ fn assert_finishes(builder: MapBuilder<u32, String>) {
     }
     let undisturbed = begun().finish().unwrap();
     // Behind the header, which holds the time of freezing.
-    assert!(map.as_bytes()[512..] == undisturbed.as_bytes()[512..]);
+    assert!(map.region().bytes()[512..] == undisturbed.region().bytes()[512..]);
 }
 
 pub(crate) fn a_child_cannot_finish_a_builder_of_its_parent() {

@@ -30,7 +30,7 @@ pub(crate) const DIGEST: &str = "digest-of-descriptor";
 fn digest_of(fd: OwnedFd) -> Result<u64, String> {
     let map = Large::from_fd(fd).map_err(|error| error.to_string())?;
     assert_eq!(map.iter().map(|(_, value)| value.len()).sum::<usize>(), MIB);
-    Ok(digest(map.as_bytes()))
+    Ok(digest(map.region().bytes()))
 }
 
 /// What this program does instead of running tests.
@@ -52,7 +52,7 @@ pub(crate) fn exec_inherits_no_descriptor() {
     let loaded = {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("large.floe");
-        map.save(&path).unwrap();
+        map.region().save(&path).unwrap();
         Large::load(path).unwrap()
     };
     let mut builder = MapBuilder::<u32, u32>::new("begun").unwrap();
@@ -81,7 +81,7 @@ pub(crate) fn exec_inherits_no_descriptor() {
 
 pub(crate) fn exec_opens_a_descriptor_that_was_handed_over() {
     let map = large_map(MIB);
-    let fd = map.as_fd().unwrap().as_raw_fd();
+    let fd = map.region().as_fd().unwrap().as_raw_fd();
     let keep_open = move || {
         // SAFETY: `map` outlives the command, so the child has inherited its descriptor.
         let fd = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -94,13 +94,13 @@ pub(crate) fn exec_opens_a_descriptor_that_was_handed_over() {
     unsafe { command.pre_exec(keep_open) };
     let output = command.output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(said.trim_end(), digest(map.as_bytes()).to_string());
+    assert_eq!(said.trim_end(), digest(map.region().bytes()).to_string());
     assert!(output.status.success());
 }
 
 pub(crate) fn a_socket_carries_a_descriptor() {
     let map = large_map(MIB);
-    let expected = digest(map.as_bytes());
+    let expected = digest(map.region().bytes());
     let map = RefCell::new(Some(map));
     let (here, there) = UnixStream::pair().unwrap();
     let pool = prefork::spawn(1, |_| {
@@ -110,7 +110,7 @@ pub(crate) fn a_socket_carries_a_descriptor() {
     })
     .unwrap();
     let map = map.take().unwrap();
-    rights::send(&here, map.as_fd().unwrap()).unwrap();
+    rights::send(&here, map.region().as_fd().unwrap()).unwrap();
     // The message alone keeps the region, until it is received.
     drop(map);
     assert_eq!(pool.join().unwrap(), [((0, 0), Ok(expected))]);
@@ -118,7 +118,7 @@ pub(crate) fn a_socket_carries_a_descriptor() {
 
 pub(crate) fn another_user_only_reads_what_it_inherited() {
     let map = large_map(MIB);
-    let fd = map.as_fd().unwrap().as_raw_fd();
+    let fd = map.region().as_fd().unwrap().as_raw_fd();
     let paths = [
         format!("/proc/{}/fd/{fd}", process::id()),
         format!("/proc/self/fd/{fd}"),
@@ -130,11 +130,11 @@ pub(crate) fn another_user_only_reads_what_it_inherited() {
             .iter()
             .flat_map(|path| [open(path, false), open(path, true)]);
         let refused: Vec<Option<i32>> = attempts.map(|tried| errno_of(&tried)).collect();
-        (refused, digest(map.as_bytes()))
+        (refused, digest(map.region().bytes()))
     });
     let (refused, read) = pool.unwrap().join().unwrap().remove(0);
     assert_eq!(refused, [Some(libc::EACCES); 4]);
-    assert_eq!(read, digest(map.as_bytes()));
+    assert_eq!(read, digest(map.region().bytes()));
 }
 
 fn errno_of<T>(tried: &io::Result<T>) -> Option<i32> {

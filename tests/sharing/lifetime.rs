@@ -7,8 +7,8 @@ use std::{
 
 use floe::{
     Content, Frozen,
-    memory::Memory,
     prefork::{self, Pool},
+    usage::Usage,
 };
 use nix::sys::signal::{Signal, kill};
 
@@ -20,7 +20,7 @@ use crate::{
 /// Drops what may be the last handle in this process. Returns how far the memory of this process
 /// and that of the system's memory files fell.
 fn drop_measured<T: Content>(frozen: Frozen<T>) -> (u64, u64) {
-    let look = || (Memory::of_self().unwrap().rss, shmem());
+    let look = || (Usage::of_self().unwrap().rss, shmem());
     let before = look();
     drop(frozen);
     let after = look();
@@ -32,27 +32,27 @@ fn drop_measured<T: Content>(frozen: Frozen<T>) -> (u64, u64) {
 
 pub(crate) fn dropping_handles_gives_memory_back() {
     let map = large_map(64 * MIB);
-    let size = map.size();
-    let expected = digest(map.as_bytes());
+    let size = map.region().size();
+    let expected = digest(map.region().bytes());
     let handle = RefCell::new(Some(map));
     let (first, last) = (Meeting::new(), Meeting::new());
     let pool = prefork::spawn(2, |worker| {
         let map = handle.take().unwrap();
-        let mut read = vec![digest(map.as_bytes())];
+        let mut read = vec![digest(map.region().bytes())];
         let fallen = if worker.index() == 0 {
             let fallen = drop_measured(map);
             first.attend();
             fallen
         } else {
             last.attend();
-            read.push(digest(map.as_bytes()));
+            read.push(digest(map.region().bytes()));
             drop_measured(map)
         };
         (read, fallen, regions_held())
     })
     .unwrap();
     let map = handle.take().unwrap();
-    let read_on = first.hold(1, || digest(map.as_bytes()));
+    let read_on = first.hold(1, || digest(map.region().bytes()));
     let owner = last.hold(1, || drop_measured(map));
     let [one, other] = pool.join().unwrap().try_into().unwrap();
 
@@ -78,15 +78,15 @@ pub(crate) fn the_owners_death_leaves_the_readers_reading() {
     let tell = |sum: u64| (&writer).write_all(&sum.to_ne_bytes()).unwrap();
     let owner: Pool<()> = prefork::spawn(1, |_| {
         let map = large_map(8 * MIB);
-        tell(digest(map.as_bytes()));
+        tell(digest(map.region().bytes()));
         let _workers = prefork::spawn(WORKERS, |_| {
-            digest(&map.as_bytes()[..4 * MIB]);
+            digest(&map.region().bytes()[..4 * MIB]);
             ready.open();
             go.pass();
-            let again = map.as_fd().unwrap().try_clone_to_owned().unwrap();
+            let again = map.region().try_clone_fd().unwrap();
             let again = Large::from_fd(again).unwrap();
             assert_eq!(again.len(), map.len());
-            tell(digest(map.as_bytes()));
+            tell(digest(map.region().bytes()));
         });
         forever()
     })
@@ -106,14 +106,14 @@ pub(crate) fn the_owners_death_leaves_the_readers_reading() {
 pub(crate) fn a_thousand_freezes_leave_the_first_one_alone() {
     let freeze = |number: usize| Frozen::freeze("again", &vec![number as u8; MIB / 2]).unwrap();
     let first = freeze(0);
-    let expected = digest(first.as_bytes());
+    let expected = digest(first.region().bytes());
     let first = RefCell::new(Some(first));
     let gate = Gate::new();
     let reader = prefork::spawn(1, |_| {
         let first = first.take().unwrap();
         gate.pass();
         let intact = first.iter().all(|&byte| byte == 0);
-        (intact, digest(first.as_bytes()))
+        (intact, digest(first.region().bytes()))
     })
     .unwrap();
     drop(first.take());

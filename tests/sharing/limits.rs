@@ -1,6 +1,6 @@
 //! What is left when the system refuses a freeze.
 
-use floe::{Error, Frozen, Map, MapBuilder, memory::Memory, prefork};
+use floe::{Error, Frozen, Map, MapBuilder, prefork, usage::Usage};
 use nix::{
     libc,
     sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
@@ -50,7 +50,7 @@ pub(crate) fn want_of_descriptors_leaves_nothing() {
 
 /// There is room for the buffers of a freeze, not for the map of its result.
 pub(crate) fn want_of_addresses_leaves_nothing() {
-    let most = || Memory::of_self().unwrap().vss + 16 * MIB as u64;
+    let most = || Usage::of_self().unwrap().vss + 16 * MIB as u64;
     assert_refused(poor(Resource::RLIMIT_AS, most), "MemoryFile", libc::ENOMEM);
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn a_builder_goes_on_after_a_block_that_was_refused() {
     });
     assert!(matches!(appended, Err(Error::Write { .. })));
     let frozen = builder.finish().unwrap();
-    let fd = frozen.as_fd().unwrap().try_clone_to_owned().unwrap();
+    let fd = frozen.region().try_clone_fd().unwrap();
     let opened = Frozen::<Blocks>::from_fd(fd).unwrap();
     assert!(opened.len() == 1 && opened.contains_key(&2));
 }

@@ -3,9 +3,8 @@
 use std::process;
 
 use floe::{
-    Frozen, Map,
-    memory::{self, Memory},
-    prefork,
+    Frozen, Map, prefork,
+    usage::{self, Usage},
 };
 
 use crate::{
@@ -21,11 +20,11 @@ pub(crate) fn workers_share_every_page() {
     let pairs = recipes.iter().map(|recipe| (&recipe.name, recipe));
     let map: Frozen<Map<String, Recipe>> = Map::freeze("map", pairs).unwrap();
     let names: Vec<&str> = recipes.iter().map(|recipe| recipe.name.as_str()).collect();
-    let ranges = [value.address_range(), map.address_range()];
+    let ranges = [value.region().address_range(), map.region().address_range()];
     let frames = || {
         ranges
             .clone()
-            .map(|range| memory::frames(std::process::id(), range).unwrap())
+            .map(|range| usage::frames(std::process::id(), range).unwrap())
     };
 
     let expected = (read_value(&value), read_map(&map, &names));
@@ -40,7 +39,7 @@ pub(crate) fn workers_share_every_page() {
     meeting.hold(WORKERS, || {
         for pid in pool.pids().into_iter().chain([process::id()]) {
             for range in &ranges {
-                assert_shared(Memory::of_mapping(pid, range.clone()).unwrap());
+                assert_shared(Usage::of_mapping(pid, range.clone()).unwrap());
             }
         }
     });
@@ -56,7 +55,7 @@ pub(crate) fn workers_share_every_page() {
 
 /// All of the mapping is present, shared with all workers and the owner, and nothing was copied.
 #[track_caller]
-fn assert_shared(memory: Memory) {
+fn assert_shared(memory: Usage) {
     assert_eq!((memory.mappings, memory.rss), (1, memory.vss), "{memory:?}");
     assert_eq!((memory.anonymous, memory.swap), (0, 0), "{memory:?}");
     assert_eq!(memory.uss, 0, "{memory:?}");
@@ -73,7 +72,7 @@ fn read_value(value: &Frozen<Vec<Recipe>>) -> (u64, u64) {
     let copy = value.clone();
     let walked = copy.iter().map(walk).sum();
     drop(copy);
-    (digest(value.as_bytes()), walked)
+    (digest(value.region().bytes()), walked)
 }
 
 /// The same for a map.
@@ -87,7 +86,7 @@ fn read_map(map: &Frozen<Map<String, Recipe>>, names: &[&str]) -> (u64, [u64; 3]
     let all = map
         .iter()
         .map(|(name, recipe)| name.len() as u64 + walk(recipe));
-    (digest(map.as_bytes()), [got, many, all.sum()])
+    (digest(map.region().bytes()), [got, many, all.sum()])
 }
 
 /// Visits every field, however deep.
@@ -119,7 +118,7 @@ pub(crate) fn reading_grows_no_worker() {
         for (key, value) in map.clone().iter() {
             sum = sum.wrapping_add(u64::from(key.to_native()) + value.len() as u64);
         }
-        sum.wrapping_add(digest(map.as_bytes()))
+        sum.wrapping_add(digest(map.region().bytes()))
     };
     // Code that only the worker ran would count as its own; so would the region if only it read.
     let expected = (read(), own_memory(&map));
@@ -131,11 +130,11 @@ pub(crate) fn reading_grows_no_worker() {
     let (sum, before, after) = pool.unwrap().join().unwrap().remove(0);
     assert_eq!(sum, expected.0);
     let grown = after.saturating_sub(before);
-    assert!(grown < 256 << 10, "grown by {}", memory::bytes(grown));
+    assert!(grown < 256 << 10, "grown by {}", usage::bytes(grown));
 }
 
 /// The memory that only this process has, without the region.
 fn own_memory<T: floe::Content>(frozen: &Frozen<T>) -> u64 {
-    let region = Memory::of_mapping(process::id(), frozen.address_range());
-    Memory::of_self().unwrap().uss - region.unwrap().uss
+    let region = Usage::of_mapping(process::id(), frozen.region().address_range());
+    Usage::of_self().unwrap().uss - region.unwrap().uss
 }

@@ -10,17 +10,17 @@ use crate::{
 
 pub(crate) fn a_worker_that_writes_dies_alone() {
     let map = large_map(MIB);
-    let expected = digest(map.as_bytes());
+    let expected = digest(map.region().bytes());
     let gate = Gate::new();
     let mut pool = prefork::spawn(3, |worker| {
         if worker.index() == 0 {
             // SAFETY: there is none, which is the point: the page is read-only, so the store ends
             // the process before it has an effect.
-            unsafe { map.as_bytes().as_ptr().cast_mut().write_volatile(7) };
+            unsafe { map.region().bytes().as_ptr().cast_mut().write_volatile(7) };
         } else {
             gate.pass();
         }
-        digest(map.as_bytes())
+        digest(map.region().bytes())
     })
     .unwrap();
     let killed = Failure::Killed {
@@ -29,5 +29,5 @@ pub(crate) fn a_worker_that_writes_dies_alone() {
     assert_eq!(pool.wait_one().unwrap().unwrap().result, Err(killed));
     (0..2).for_each(|_| gate.open());
     assert_eq!(pool.join().unwrap(), [expected; 2]);
-    assert_eq!(digest(map.as_bytes()), expected);
+    assert_eq!(digest(map.region().bytes()), expected);
 }

@@ -13,7 +13,7 @@ use crate::fixture::{MIB, digest, large_map};
 pub(crate) fn a_fork_beside_freezing_threads_reads() {
     const FORKS: usize = 200;
     let map = large_map(MIB / 4);
-    let expected = digest(map.as_bytes());
+    let expected = digest(map.region().bytes());
     let stop = AtomicBool::new(false);
     let frozen = AtomicUsize::new(0);
     let freeze = || {
@@ -28,7 +28,7 @@ pub(crate) fn a_fork_beside_freezing_threads_reads() {
         // A worker that waits for a lock which nobody will open is killed.
         alarm::set(5);
         let lengths = map.clone().iter().map(|(_, value)| value.len()).sum();
-        (lengths, digest(map.as_bytes()))
+        (lengths, digest(map.region().bytes()))
     };
     thread::scope(|scope| {
         scope.spawn(freeze);

@@ -37,13 +37,13 @@ fn a_restart_builds_what_changed_meanwhile() {
     let store = Store::open(&directory).unwrap();
     let (cache, built) = contents(&store, &sources, Policy::new().revalidate_inputs());
     refresh(&store);
-    let created = cache.get().unwrap().created();
+    let created = cache.get().unwrap().region().created();
     sources.write("b.txt", "B3");
     let report = refresh(&store);
     assert_eq!((report.outcome, report.generation), (Outcome::Published, 3));
     assert_eq!(built.take(), ["b.txt"]);
     // What was carried over has not become younger.
-    assert_eq!(cache.get().unwrap().created(), created);
+    assert_eq!(cache.get().unwrap().region().created(), created);
     assert_eq!(pairs(&cache)[1].1, "B3");
 }
 

@@ -33,7 +33,7 @@ fn inode(path: &Path) -> u64 {
 }
 
 fn saved_generation(path: &Path) -> u64 {
-    Frozen::<u32>::load(path).unwrap().generation()
+    Frozen::<u32>::load(path).unwrap().region().generation()
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_save_that_failed_is_tried_again_and_no_number_is_given_twice() {
     assert_eq!(saved_generation(&file), 2);
     let report = refresh(&first);
     assert_eq!((report.outcome, report.generation), (Outcome::Loaded, 2));
-    assert_eq!(cache.get().unwrap().generation(), 2);
+    assert_eq!(cache.get().unwrap().region().generation(), 2);
 }
 
 #[test]

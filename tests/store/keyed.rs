@@ -36,10 +36,10 @@ fn one_changed_file_builds_one_entry() {
     assert_eq!(before["b.txt"].as_str(), "B");
 
     // What was carried over and what was built are the region of any other process.
-    let bytes = cache.get().unwrap().as_bytes().to_vec();
+    let bytes = cache.get().unwrap().region().bytes().to_vec();
     let opened: Frozen<Map<String, String>> = Frozen::from_bytes(&bytes).unwrap();
     assert_eq!(opened["b.txt"].as_str(), "B2");
-    assert_eq!(opened.generation(), 2);
+    assert_eq!(opened.region().generation(), 2);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn files_that_come_and_go_are_entries_that_come_and_go() {
     assert!(built.take().is_empty());
     let map = cache.get().unwrap();
     assert_eq!((map.len(), map.get("a.txt")), (2, None));
-    let opened: Frozen<Map<String, String>> = Frozen::from_bytes(map.as_bytes()).unwrap();
+    let opened: Frozen<Map<String, String>> = Frozen::from_bytes(map.region().bytes()).unwrap();
     assert_eq!(opened.len(), 2);
 }
 
@@ -73,7 +73,7 @@ fn an_unchanged_rebuild_publishes_nothing() {
     let store = Store::new();
     let (cache, built) = contents(&store, &sources, Policy::new().revalidate_inputs());
     refresh(&store);
-    let before = cache.get().unwrap().address_range();
+    let before = cache.get().unwrap().region().address_range();
     assert_eq!(refresh(&store).outcome, Outcome::Fresh);
     built.take();
 
@@ -85,7 +85,7 @@ fn an_unchanged_rebuild_publishes_nothing() {
     let report = refresh(&store);
     assert_eq!((report.outcome, report.generation), (Outcome::Unchanged, 1));
     assert_eq!(built.take(), ["a.txt"]);
-    assert_eq!(cache.get().unwrap().address_range(), before);
+    assert_eq!(cache.get().unwrap().region().address_range(), before);
     assert_eq!(store.status().unwrap()[0].unchanged, 2);
 
     // The inputs were recorded anew, at the places of the generation that stayed.
@@ -175,7 +175,7 @@ fn entries_that_point_into_dropped_ones_still_read() {
         let report = refresh(&store);
         assert_eq!((report.entries, report.error), (most, None));
         let map = cache.get().unwrap();
-        let opened: Frozen<Map<u64, Shares>> = Frozen::from_bytes(map.as_bytes()).unwrap();
+        let opened: Frozen<Map<u64, Shares>> = Frozen::from_bytes(map.region().bytes()).unwrap();
         for map in [&map, &opened] {
             for (key, shares) in map.iter() {
                 assert_eq!(shares.number, *key);
@@ -253,7 +253,7 @@ fn keys_that_go_and_come_one_by_one_keep_the_index_valid() {
             (1, u64::from(first % 2 == 0))
         );
         let map = cache.get().unwrap();
-        let opened: Frozen<Map<String, u64>> = Frozen::from_bytes(map.as_bytes()).unwrap();
+        let opened: Frozen<Map<String, u64>> = Frozen::from_bytes(map.region().bytes()).unwrap();
         assert_eq!(opened.len() as u64, 1000 + first / 2 - first);
         assert!(!opened.contains_key(&*name(first - 1)) && opened.contains_key(&*name(first)));
     }
@@ -294,12 +294,12 @@ proptest! {
             let report = refresh(&store);
             prop_assert_eq!(report.error, None);
             let map = cache.get().unwrap();
-            let opened: Frozen<Map<u32, String>> = Frozen::from_bytes(map.as_bytes()).unwrap();
+            let opened: Frozen<Map<u32, String>> = Frozen::from_bytes(map.region().bytes()).unwrap();
             prop_assert_eq!(map.len(), state.len());
             for (key, value) in &state {
                 prop_assert_eq!(opened[key].len() as u64, 100 * value);
             }
-            prop_assert!(map.garbage() * 3 < map.size());
+            prop_assert!(map.garbage() * 3 < map.region().size());
             prop_assert_eq!(refresh(&store).outcome, Outcome::Fresh);
         }
     }

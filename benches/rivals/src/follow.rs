@@ -47,7 +47,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<(), Failure> {
     let value: Numbers = vec![1; BYTES / size_of::<u64>()];
     let frozen = Frozen::freeze("numbers", &value)?;
-    let publisher = Publisher::new(&frozen, None)?;
+    let publisher = Publisher::new(&frozen)?;
     let live = publisher.subscribe::<Numbers>()?;
     let mut rival = Rival::create(&value);
     let count = options.reads;
@@ -65,7 +65,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
             black_box(&mut live).get()[place].to_native()
         })?);
         let next = publisher.freeze(&value)?;
-        let (published, time) = timed(|| publisher.publish(&next, None));
+        let (published, time) = timed(|| publisher.publish(&next));
         published?;
         times[2].push(time.as_nanos() as f64);
         if let Ok(rival) = &mut rival {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use floe::census::{self, Census, Row};
 use floe::dynamic::Described;
-use floe::memory::bytes;
+use floe::usage::bytes;
 
 use super::Failure;
 use super::fields;

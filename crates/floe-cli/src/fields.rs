@@ -1,7 +1,7 @@
 //! The fields of a census as a tree, to be drawn.
 
 use floe::census::{Census, Row};
-use floe::memory::bytes;
+use floe::usage::bytes;
 
 use super::output::counted;
 use super::treemap::Node;

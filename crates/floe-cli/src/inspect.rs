@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use floe::dynamic::Described;
-use floe::memory::bytes;
 use floe::schema::Description;
+use floe::usage::bytes;
 use indicatif::HumanCount;
 use serde::Serialize;
 

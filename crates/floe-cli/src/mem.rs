@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::{Write, stderr};
 use std::time::Duration;
 
-use floe::memory::Memory;
+use floe::usage::Usage;
 
 use super::Failure;
 use super::output::{FAINT, Format, Output, counted, seconds};
@@ -152,7 +152,7 @@ fn tell_unreadable(count: u64, format: Format, output: &mut Output) -> Result<()
 
 fn table(processes: &[Process]) -> Table {
     let mut table = Table::new(COLUMNS);
-    let mut regions: BTreeMap<(&str, u64), (BTreeSet<u32>, Memory)> = BTreeMap::new();
+    let mut regions: BTreeMap<(&str, u64), (BTreeSet<u32>, Usage)> = BTreeMap::new();
     for process in processes {
         let pid = Cell::Number(u64::from(process.pid));
         let name = Cell::text(&process.name);
@@ -175,7 +175,7 @@ fn table(processes: &[Process]) -> Table {
     table
 }
 
-fn row(pid: Cell, name: Cell, region: Option<(&str, u64)>, memory: Memory) -> Vec<Cell> {
+fn row(pid: Cell, name: Cell, region: Option<(&str, u64)>, memory: Usage) -> Vec<Cell> {
     let (region, generation) = match region {
         Some((region, generation)) => (Cell::text(region), Cell::Number(generation)),
         None => (Cell::Empty, Cell::Empty),

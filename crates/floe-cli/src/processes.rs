@@ -5,7 +5,7 @@ use std::fs;
 use std::io::ErrorKind;
 
 use floe::Error;
-use floe::memory::{MappedRegion, Memory, Unreadable};
+use floe::usage::{MappedRegion, Unreadable, Usage};
 
 use super::Failure;
 
@@ -34,7 +34,7 @@ pub(crate) struct Reading {
 pub(crate) struct Process {
     pub(crate) pid: u32,
     pub(crate) name: String,
-    pub(crate) memory: Memory,
+    pub(crate) memory: Usage,
     pub(crate) regions: Vec<MappedRegion>,
 }
 
@@ -82,7 +82,7 @@ impl Scope {
 
 impl Process {
     fn read(pid: u32) -> Result<Self, Error> {
-        let (memory, mut regions) = Memory::with_regions(pid)?;
+        let (memory, mut regions) = Usage::with_regions(pid)?;
         regions.sort_by(|a, b| (&a.name, a.generation).cmp(&(&b.name, b.generation)));
         Ok(Self {
             pid,

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use clap::builder::styling::Style;
-use floe::memory::bytes;
+use floe::usage::bytes;
 use indicatif::HumanCount;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 

@@ -17,7 +17,7 @@ pub struct Forgery {
 
 impl Forgery {
     pub fn of<T: Content>(frozen: &Frozen<T>) -> Self {
-        let bytes = frozen.as_bytes();
+        let bytes = frozen.region().bytes();
         let rows = bytes[TABLE..]
             .chunks_exact(ROW)
             .take(usize::from(bytes[19]));

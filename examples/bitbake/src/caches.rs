@@ -241,12 +241,12 @@ impl<C: Contents> Cache for Forms<C> {
     }
 
     fn region(&self) -> Option<Range<usize>> {
-        self.frozen.as_ref().map(Frozen::address_range)
+        self.frozen.as_ref().map(|it| it.region().address_range())
     }
 
     fn save(&self, path: &Path) -> floe::Result<()> {
         self.frozen
             .as_ref()
-            .map_or(Ok(()), |frozen| frozen.save(path))
+            .map_or(Ok(()), |frozen| frozen.region().save(path))
     }
 }

@@ -6,8 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::process;
 use std::time::Instant;
 
-use floe::memory::{self, Memory};
 use floe::prefork::{self, Pool};
+use floe::usage::{self, Usage};
 use serde::Serialize;
 
 use crate::Result;
@@ -68,7 +68,7 @@ struct Running {
 pub(crate) fn run(caches: &Caches, form: Form, workers: usize) -> Result<Measured> {
     // The owner reads and measures first, so that its pages are in use as they are after a parse.
     let expected = read(&caches.borrow(), form);
-    Memory::of_self()?;
+    Usage::of_self()?;
     let mut measured = Measured {
         digest: format!("{expected:016x}"),
         ..Measured::default()
@@ -124,13 +124,13 @@ pub(crate) fn run(caches: &Caches, form: Form, workers: usize) -> Result<Measure
 }
 
 /// The memory of all workers, once all have arrived.
-fn at_the_gate(running: &mut [Running]) -> Result<Vec<Memory>> {
+fn at_the_gate(running: &mut [Running]) -> Result<Vec<Usage>> {
     for worker in &mut *running {
         worker.gate.read_exact(&mut [0])?;
     }
     Ok(running
         .iter()
-        .map(|worker| Memory::of(worker.pid))
+        .map(|worker| Usage::of(worker.pid))
         .collect::<floe::Result<_>>()?)
 }
 
@@ -173,19 +173,17 @@ fn read(caches: &[Box<dyn Cache>], form: Form) -> u64 {
 impl Regions {
     fn measure(caches: &[Box<dyn Cache>], running: &[Running]) -> floe::Result<Self> {
         let regions: Vec<_> = caches.iter().filter_map(|cache| cache.region()).collect();
-        let memory = |pid| -> floe::Result<Memory> {
+        let memory = |pid| -> floe::Result<Usage> {
             let regions = regions.iter().cloned();
-            regions.map(|region| Memory::of_mapping(pid, region)).sum()
+            regions.map(|region| Usage::of_mapping(pid, region)).sum()
         };
         let of_workers = running.iter().map(|worker| memory(worker.pid));
-        let of_workers = of_workers.collect::<floe::Result<Vec<Memory>>>()?;
+        let of_workers = of_workers.collect::<floe::Result<Vec<Usage>>>()?;
         let mut same_frames = Some(true);
         for region in &regions {
-            let own = memory::frames(process::id(), region.clone())?;
+            let own = usage::frames(process::id(), region.clone())?;
             for worker in running {
-                let pair = own
-                    .as_ref()
-                    .zip(memory::frames(worker.pid, region.clone())?);
+                let pair = own.as_ref().zip(usage::frames(worker.pid, region.clone())?);
                 let equal = pair.map(|(own, theirs)| same(own, &theirs));
                 same_frames = same_frames.zip(equal).map(|(all, equal)| all && equal);
             }

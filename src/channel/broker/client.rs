@@ -42,19 +42,19 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// # let directory = tempfile::tempdir().unwrap();
 /// # let path = directory.path().join("floe.sock");
 /// let serve = |answer: u32| {
-///     let publisher = Publisher::new(&Frozen::freeze("answer", &answer)?, None)?;
+///     let publisher = Publisher::new(&Frozen::freeze("answer", &answer)?)?;
 ///     Broker::serve(&path, [&publisher])
 /// };
 /// let first = serve(41)?;
 /// let client = Client::new(&path).reconnect_every(Duration::from_millis(1));
 /// let mut live = client.follow::<u32>("answer")?;
-/// assert_eq!(*live.get(), 41);
+/// assert_eq!(*live.get()?, 41);
 ///
 /// // The owner ends, and another one begins.
 /// drop(first);
 /// let _second = serve(42)?;
 /// assert!(live.wait_newer(Duration::from_secs(10)));
-/// assert_eq!(*live.get(), 42);
+/// assert_eq!(*live.get()?, 42);
 /// # Ok::<(), floe::Error>(())
 /// ```
 #[derive(Debug, Clone)]

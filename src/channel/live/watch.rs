@@ -26,16 +26,16 @@ use crate::sys::peer::{self, Process};
 /// use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 /// use std::os::fd::AsFd;
 ///
-/// let publisher = Publisher::new(&Frozen::freeze("answer", &41_u32)?, None)?;
+/// let publisher = Publisher::new(&Frozen::freeze("answer", &41_u32)?)?;
 /// let mut live = publisher.subscribe::<u32>()?;
 /// let watch = live.watch()?;
 /// watch.clear();
-/// publisher.publish(&publisher.freeze(&42_u32)?, None)?;
+/// publisher.publish(&publisher.freeze(&42_u32)?)?;
 ///
 /// let mut polled = [PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
 /// assert_eq!(poll(&mut polled, PollTimeout::NONE), Ok(1));
 /// watch.clear();
-/// assert_eq!(*live.get(), 42);
+/// assert_eq!(*live.get()?, 42);
 /// # Ok::<(), floe::Error>(())
 /// ```
 #[derive(Debug)]

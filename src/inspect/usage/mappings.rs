@@ -8,11 +8,11 @@ use procfs::{
     process::{MMapPath, MemoryMap, MemoryMaps},
 };
 
-use super::{Memory, Unreadable};
+use super::{Unreadable, Usage};
 use crate::error::Error;
 
 /// The memory of those mappings of process `pid` that are `wanted`.
-pub(super) fn sum(pid: u32, wanted: impl Fn(&MemoryMap) -> bool) -> Result<Memory, Error> {
+pub(super) fn sum(pid: u32, wanted: impl Fn(&MemoryMap) -> bool) -> Result<Usage, Error> {
     let mappings = of(pid)?;
     Ok(mappings.iter().filter(|one| wanted(one)).map(memory).sum())
 }
@@ -63,10 +63,10 @@ fn parse(smaps: &[u8]) -> Result<MemoryMaps, String> {
 }
 
 /// The memory of one mapping.
-pub(super) fn memory(mapping: &MemoryMap) -> Memory {
+pub(super) fn memory(mapping: &MemoryMap) -> Usage {
     let field = |name: &str| mapping.extension.map.get(name).copied().unwrap_or(0);
     let (private_clean, private_dirty) = (field("Private_Clean"), field("Private_Dirty"));
-    Memory {
+    Usage {
         uss: private_clean + private_dirty,
         pss: field("Pss"),
         rss: field("Rss"),
@@ -84,7 +84,7 @@ pub(super) fn memory(mapping: &MemoryMap) -> Memory {
 #[cfg(test)]
 mod tests {
     use super::{memfd, memory, parse};
-    use crate::inspect::usage::Memory;
+    use crate::inspect::usage::Usage;
 
     const SMAPS: &str = "\
 7f5c8a000000-7f5c8a400000 r--s 00000000 00:01 2053                       /memfd:floe:recipes.1 (deleted)
@@ -116,7 +116,7 @@ VmFlags: rd wr mr mw me gd ac
     #[test]
     fn each_field_is_the_kernels_in_bytes() {
         let mappings = parse(SMAPS.as_bytes()).unwrap();
-        let frozen = Memory {
+        let frozen = Usage {
             uss: 4 << 10,
             pss: 1000 << 10,
             rss: 4000 << 10,
@@ -133,7 +133,7 @@ VmFlags: rd wr mr mw me gd ac
         assert_eq!(memfd(&mappings.0[0]), Some("floe:recipes.1 (deleted)"));
         assert_eq!(memfd(&mappings.0[1]), None);
 
-        let whole: Memory = mappings.iter().map(memory).sum();
+        let whole: Usage = mappings.iter().map(memory).sum();
         assert_eq!(whole.mappings, 2);
         assert_eq!(whole.uss, 20 << 10);
         assert_eq!(whole.vss, 4228 << 10);

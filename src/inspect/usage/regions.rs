@@ -1,6 +1,6 @@
 //! The frozen regions that a process maps.
 
-use super::{Memory, mappings};
+use super::{Usage, mappings};
 use crate::error::Error;
 
 /// A frozen region that a process maps, known by the name of its memory file.
@@ -12,10 +12,10 @@ pub struct MappedRegion {
     /// Which version of the cache it is.
     pub generation: u64,
     /// What the process has of it.
-    pub memory: Memory,
+    pub memory: Usage,
 }
 
-impl Memory {
+impl Usage {
     /// The memory of process `pid`, and of each frozen region that it maps, from one reading.
     ///
     /// Regions come in the order of their addresses. Several mappings of one memory file are one
@@ -23,7 +23,7 @@ impl Memory {
     /// the names are hints.
     ///
     /// # Errors
-    /// As [`Memory::of`].
+    /// As [`Usage::of`].
     pub fn with_regions(pid: u32) -> Result<(Self, Vec<MappedRegion>), Error> {
         let (mut all, mut files) = (Self::default(), Vec::new());
         let mut regions: Vec<MappedRegion> = Vec::new();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Memory, bytes, mappings};
+use super::{Usage, bytes, mappings};
 use crate::error::Error;
 
 /// The memory of several processes, a row for each.
@@ -28,21 +28,21 @@ pub struct Row {
     pub name: String,
     /// Its memory; the fields stand beside `pid` and `name` when the row is serialised.
     #[serde(flatten)]
-    pub memory: Memory,
+    pub memory: Usage,
 }
 
 impl Table {
     /// The memory of the processes `pids`, one after the other: not a picture of one moment.
     ///
     /// # Errors
-    /// As [`Memory::of`], for the first process that cannot be read.
+    /// As [`Usage::of`], for the first process that cannot be read.
     pub fn of(pids: impl IntoIterator<Item = u32>) -> Result<Self, Error> {
         let rows = pids.into_iter().map(Row::of).collect::<Result<_, _>>()?;
         Ok(Self { rows })
     }
 
     /// All rows added up.
-    pub fn total(&self) -> Memory {
+    pub fn total(&self) -> Usage {
         self.rows.iter().map(|row| row.memory).sum()
     }
 }
@@ -51,13 +51,13 @@ impl Row {
     /// The memory of process `pid`, under the name of its command, up to 15 bytes of it.
     ///
     /// # Errors
-    /// As [`Memory::of`].
+    /// As [`Usage::of`].
     pub fn of(pid: u32) -> Result<Self, Error> {
         let command = mappings::read(pid, "comm")?;
         Ok(Self {
             pid,
             name: String::from_utf8_lossy(command.trim_ascii_end()).into_owned(),
-            memory: Memory::of(pid)?,
+            memory: Usage::of(pid)?,
         })
     }
 }
@@ -81,7 +81,7 @@ impl fmt::Display for Table {
     }
 }
 
-fn columns(f: &mut fmt::Formatter<'_>, memory: &Memory) -> fmt::Result {
+fn columns(f: &mut fmt::Formatter<'_>, memory: &Usage) -> fmt::Result {
     let shown = [
         memory.uss,
         memory.pss,

@@ -120,9 +120,9 @@ impl Directory {
         let found = identity(&metadata);
         let told = generation_told(&file).unwrap_or(0);
         match Frozen::<T>::load_opened(file, &path) {
-            Ok(frozen) if frozen.name() == name => Found::New(frozen, found),
+            Ok(frozen) if frozen.region().name() == name => Found::New(frozen, found),
             Ok(frozen) => {
-                let got = frozen.name();
+                let got = frozen.region().name();
                 let reason = format!("expected a file of cache {name:?}, got one of {got:?}");
                 refused(failed(&path, "read")(io::Error::other(reason)), found, 0)
             }

@@ -423,7 +423,7 @@ fn a_section_of_an_earlier_version_is_built_anew_and_no_number_is_given_twice() 
     let folder = folder.path().join("caches");
     let store = crate::Store::open(&folder).unwrap();
     let path = folder.join("text.floe");
-    saved.save(&path).unwrap();
+    saved.region().save(&path).unwrap();
     let policy = crate::Policy::new().revalidate_inputs();
     let cache = store.cache("text", policy, |_| Ok("after".to_owned()));
     let cache = cache.unwrap();
@@ -432,7 +432,10 @@ fn a_section_of_an_earlier_version_is_built_anew_and_no_number_is_given_twice() 
     assert_eq!(report.generation, 8);
     assert_eq!(cache.get().unwrap().as_str(), "after");
     let loaded = crate::Frozen::<String>::load(&path).unwrap();
-    assert_eq!((loaded.generation(), loaded.as_str()), (8, "after"));
+    assert_eq!(
+        (loaded.region().generation(), loaded.as_str()),
+        (8, "after")
+    );
     // What was read before is still there.
     assert_eq!(saved.as_str(), "before");
 }

@@ -38,10 +38,10 @@ impl<T: Content> Slot<T> {
             }
             Found::New(frozen, identity) => {
                 keeping.generation = Some(identity);
-                keeping.told = keeping.told.max(frozen.generation());
-                if frozen.generation() <= own {
+                keeping.told = keeping.told.max(frozen.region().generation());
+                if frozen.region().generation() <= own {
                     // Another process may have numbered so too, that could not tell of it.
-                    keeping.owes_generation &= frozen.generation() < own;
+                    keeping.owes_generation &= frozen.region().generation() < own;
                     return false;
                 }
                 let taken = self.take_over(work, frozen);
@@ -97,9 +97,11 @@ impl<T: Content> Slot<T> {
                 keeping.owes_inputs |= keeping.inputs.is_some();
                 keeping.inputs = None;
             }
-            Found::New(saved, identity) if saved.generation() <= frozen.generation() => {
+            Found::New(saved, identity)
+                if saved.region().generation() <= frozen.region().generation() =>
+            {
                 keeping.inputs = Some(identity);
-                if saved.generation() == frozen.generation()
+                if saved.region().generation() == frozen.region().generation()
                     && saved.to_native() == frozen.content_digest()
                 {
                     let taken = self.take_over_inputs(work, frozen, &saved);

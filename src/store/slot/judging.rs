@@ -33,7 +33,7 @@ impl<T: Content> Slot<T> {
             same_key: known.sets.keyed_by() == self.policy.keyed_by,
             invalidated: lock(&self.invalid).any(),
             entries: frozen.map_or(0, |it| self.build.size(it).0),
-            bytes: frozen.map_or(0, Frozen::size),
+            bytes: frozen.map_or(0, |it| it.region().size()),
             failures: work.attempts.failures,
             last_failure: work.attempts.last_failure,
             draw: work.draw,

@@ -139,7 +139,7 @@ impl<T: Content> Slot<T> {
     fn freeze_inputs(&self, frozen: &Frozen<T>, work: &Work) -> Result<Frozen<u128>> {
         let label = Label {
             name: self.name.clone(),
-            generation: frozen.generation(),
+            generation: frozen.region().generation(),
             built: work.known.built,
         };
         let entries = self.build.size(frozen).0 as usize;

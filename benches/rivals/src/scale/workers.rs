@@ -4,7 +4,7 @@ use std::error::Error;
 use std::hint::black_box;
 use std::io;
 
-use floe::memory::Memory;
+use floe::usage::Usage;
 use floe::prefork::{self, Pool};
 use floe::{Frozen, Map};
 use nix::time::{ClockId, clock_gettime};
@@ -162,12 +162,12 @@ impl<V: Scalable> Owner<V> {
             first_cpu_ns: 0.0,
             cpu_ns: 0.0,
             wall_ns: nanoseconds_each(time, QUERIES * workers as usize),
-            pss_total: Memory::of_self()?.pss,
+            pss_total: Usage::of_self()?.pss,
             uss_max: 0,
             map_bytes: self.map.size(),
         };
         for worker in &running {
-            let memory = Memory::of(worker.pool.pids()[0])?;
+            let memory = Usage::of(worker.pool.pids()[0])?;
             measured.pss_total += memory.pss;
             measured.uss_max = measured.uss_max.max(memory.uss);
         }

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
-use floe::memory::bytes;
+use floe::usage::bytes;
 
 use super::picture::{Escaped, HEIGHT, STYLE, WIDTH, write_tile};
 use super::{Content, Frame, Node, Tile, layout};

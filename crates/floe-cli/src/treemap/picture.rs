@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use floe::memory::bytes;
+use floe::usage::bytes;
 
 use super::{Content, Frame, Node, TITLE_HEIGHT, Tile, layout};
 

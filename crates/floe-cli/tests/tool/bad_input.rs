@@ -54,7 +54,7 @@ const FULL: [&str; 3] = ["census", "dump", "verify"];
 
 #[test]
 fn what_is_no_region() {
-    let whole = recipes(20).as_bytes().to_vec();
+    let whole = recipes(20).region().bytes().to_vec();
     refuse(&ALL, b"", "cut short: expected 512 bytes, got 0");
     refuse(
         &ALL,
@@ -90,7 +90,7 @@ fn what_is_no_region() {
 
 #[test]
 fn what_is_damaged() {
-    let whole = recipes(20).as_bytes().to_vec();
+    let whole = recipes(20).region().bytes().to_vec();
     let changed = |place: usize, byte: u8| {
         let mut bytes = whole.clone();
         bytes[place] = byte;
@@ -242,7 +242,7 @@ fn control_characters_do_not_get_through() {
             "{verb}"
         );
     }
-    fs::write(path, recipes(2).as_bytes()).unwrap();
+    fs::write(path, recipes(2).region().bytes()).unwrap();
     for verb in ["inspect", "verify"] {
         let text = floe([verb, path]).good();
         assert!(!text.replace('\n', "").contains(char::is_control), "{text}");

@@ -37,7 +37,7 @@ impl Served {
 }
 
 pub(crate) fn publisher<T: Content>(frozen: &Frozen<T>) -> Publisher {
-    Publisher::new(frozen, None).unwrap()
+    Publisher::new(frozen).unwrap()
 }
 
 fn number(name: &str) -> Publisher {
@@ -46,7 +46,8 @@ fn number(name: &str) -> Publisher {
 
 #[test]
 fn a_list_tells_how_caches_stand() {
-    let cache = Publisher::new(&recipes(1200), Some(2 * HOUR)).unwrap();
+    let cache = Publisher::new(&recipes(1200)).unwrap();
+    let cache = cache.expire_after(2 * HOUR).unwrap();
     let why = "no space left\n\u{1b}[2J";
     cache.note(Some(HOUR), Some(why.to_owned())).unwrap();
     let counters = Counters::for_workers(1).unwrap();
@@ -100,7 +101,8 @@ fn a_list_tells_how_caches_stand() {
 #[test]
 fn what_is_over_is_told_in_words() {
     let first = Frozen::freeze("short", &1_u8).unwrap();
-    let cache = Publisher::new(&first, Some(Duration::ZERO)).unwrap();
+    let cache = Publisher::new(&first).unwrap();
+    let cache = cache.expire_after(Duration::ZERO).unwrap();
     cache.note(Some(Duration::ZERO), None).unwrap();
     let served = Served::of([&cache]);
     let table = floe(["ls", &served.path]).good();
@@ -146,7 +148,7 @@ fn caches_are_targets_of_every_verb() {
 fn the_newest_generation_is_read() {
     let cache = number("number");
     let served = Served::of([&cache]);
-    cache.publish(&cache.freeze(&8_u8).unwrap(), None).unwrap();
+    cache.publish(&cache.freeze(&8_u8).unwrap()).unwrap();
     let target = served.cache("number");
     assert_eq!(floe(["dump", &target]).good(), "8\n");
     let inspected = floe(["inspect", "--json", &target]).json();

@@ -76,7 +76,7 @@ fn keys_that_are_no_text_are_json() {
 #[test]
 fn a_memory_file_is_dumped_where_it_is() {
     let frozen = recipes(3);
-    let fd = frozen.as_fd().unwrap().as_raw_fd();
+    let fd = frozen.region().as_fd().unwrap().as_raw_fd();
     let path = format!("/proc/{}/fd/{fd}", std::process::id());
     assert_eq!(floe(["dump", &path, "recipe-2"]).json()["priority"], -2);
     assert_eq!(floe(["dump", &path]).json()["recipe-2"]["priority"], -2);

@@ -15,7 +15,7 @@ fn a_map_tells_what_it_holds() {
     for expected in [
         "recipes, generation 1",
         "a map of 1,200 entries",
-        &frozen.fingerprint().to_string(),
+        &frozen.region().fingerprint().to_string(),
         "Map<String, Recipe>",
         "license: String, interned",
         "tasks: Vec<String>, interned",
@@ -30,7 +30,7 @@ fn a_map_tells_what_it_holds() {
 #[test]
 fn a_memory_file_is_read_where_it_is() {
     let frozen = Frozen::freeze("words", &vec!["a".to_owned(), "b".to_owned()]).unwrap();
-    let fd = frozen.as_fd().unwrap().as_raw_fd();
+    let fd = frozen.region().as_fd().unwrap().as_raw_fd();
     let path = format!("/proc/{}/fd/{fd}", std::process::id());
     let text = floe(["inspect", &path]).good();
     assert!(text.contains("one value: Vec<String>"), "{text}");
@@ -43,7 +43,7 @@ fn json_has_all_of_it() {
     let object = floe(["inspect", "--json", Saved::of(&frozen).path()]).json();
     assert_eq!(object["name"], "recipes");
     assert_eq!(object["entries"], 3);
-    assert_eq!(object["size"], frozen.size());
+    assert_eq!(object["size"], frozen.region().size());
     assert_eq!(object["sections"][0]["section"], "archive");
     let schema: &Value = &object["schema"];
     assert_eq!(schema["types"][0]["name"], "Map");

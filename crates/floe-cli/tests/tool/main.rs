@@ -81,7 +81,7 @@ struct Saved {
 
 impl Saved {
     fn of<T: Content>(frozen: &Frozen<T>) -> Self {
-        Self::bytes(frozen.as_bytes())
+        Self::bytes(frozen.region().bytes())
     }
 
     fn bytes(bytes: &[u8]) -> Self {

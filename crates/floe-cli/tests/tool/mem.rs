@@ -28,7 +28,7 @@ fn regions_are_rows_of_their_own() {
         .collect();
     let region = regions.iter().find(|row| {
         let vss = row["vss"].as_u64().unwrap();
-        vss >= second.size() && vss - second.size() < 1 << 16
+        vss >= second.region().size() && vss - second.region().size() < 1 << 16
     });
     let region = region.expect("the region is mapped");
     assert_eq!(region["generation"], 1);
@@ -117,7 +117,7 @@ fn a_broker_tells_who_maps_which_generation() {
     let cache = publisher(&first);
     let served = Served::of([&cache]);
     let second = cache.freeze(&2_u8).unwrap();
-    cache.publish(&second, None).unwrap();
+    cache.publish(&second).unwrap();
 
     let run = floe(["mem", &served.path, "--format", "json"]);
     let unreadable = std::fs::read("/proc/1/maps").is_err();

@@ -11,7 +11,7 @@ use crate::{Saved, floe, recipes};
 #[test]
 fn good_regions_have_a_line_each() {
     let frozen = recipes(40);
-    let fd = frozen.as_fd().unwrap().as_raw_fd();
+    let fd = frozen.region().as_fd().unwrap().as_raw_fd();
     let memory = format!("/proc/{}/fd/{fd}", std::process::id());
     let (map, value) = (
         Saved::of(&frozen),
@@ -35,7 +35,7 @@ fn good_regions_have_a_line_each() {
 #[test]
 fn faults_are_told_one_line_each() {
     let frozen = recipes(40);
-    let mut bytes = frozen.as_bytes().to_vec();
+    let mut bytes = frozen.region().bytes().to_vec();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     let (good, bad) = (Saved::of(&frozen), Saved::bytes(&bytes));
@@ -60,7 +60,7 @@ fn faults_are_told_one_line_each() {
 fn a_memory_file_without_seals_is_bad() {
     let fd = nix::sys::memfd::memfd_create("floe:open.1", nix::sys::memfd::MFdFlags::empty());
     let mut file = File::from(fd.unwrap());
-    file.write_all(recipes(2).as_bytes()).unwrap();
+    file.write_all(recipes(2).region().bytes()).unwrap();
     let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
     let run = floe(["verify", &path]);
     assert_eq!(run.code, 1);

@@ -40,11 +40,14 @@ fn each_change_is_a_table_until_the_broker_ends() {
     for _ in 0..5 {
         floe(["ls", &served.path]).good();
     }
-    cache.publish(&cache.freeze(&2_u8).unwrap(), None).unwrap();
+    cache.publish(&cache.freeze(&2_u8).unwrap()).unwrap();
     assert_eq!(next(&mut output)[0]["generation"], 2);
     cache.note(None, Some("it rained".to_owned())).unwrap();
     assert_eq!(next(&mut output)[0]["last_error"], "it rained");
-    cache.renew(Some(std::time::Duration::ZERO)).unwrap();
+    cache
+        .set_expire_after(Some(std::time::Duration::ZERO))
+        .unwrap();
+    cache.renew().unwrap();
     assert_eq!(next(&mut output)[0]["expires_in_seconds"], 0.0);
     served.broker.offer(&other).unwrap();
     assert_eq!(next(&mut output)[0]["name"], "other");

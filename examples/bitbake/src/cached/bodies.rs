@@ -58,8 +58,8 @@ impl Bodies {
     pub(super) fn parse<R>(&self, hash: &CodeHash, parse: fn(&str) -> R) -> BuildResult<R> {
         let statements = self.statements.get()?;
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        if gathered.0 != statements.generation() {
-            *gathered = (statements.generation(), self.gather(&statements));
+        if gathered.0 != statements.region().generation() {
+            *gathered = (statements.region().generation(), self.gather(&statements));
         }
         let body = gathered
             .1

@@ -11,7 +11,7 @@ use std::{
 
 use floe::{
     Error,
-    memory::{MappedRegion, Memory, Row, Table, Unreadable, frames},
+    usage::{MappedRegion, Row, Table, Unreadable, Usage, frames},
 };
 use memmap2::{Mmap, MmapOptions};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -52,22 +52,22 @@ fn a_shared_mapping_that_was_read_has_nothing_anonymous() {
     let file = memfd("floe:read.1");
     let (first, second) = (map(&file), map(&file));
     touch(&first);
-    let one = Memory::of_mapping(process::id(), addresses(&first)).unwrap();
+    let one = Usage::of_mapping(process::id(), addresses(&first)).unwrap();
     assert_eq!(
         (one.mappings, one.vss, one.rss),
         (1, SIZE as u64, SIZE as u64)
     );
     assert_eq!((one.anonymous, one.swap), (0, 0));
     touch(&second);
-    let both = Memory::of_named(process::id(), "floe:read").unwrap();
+    let both = Usage::of_named(process::id(), "floe:read").unwrap();
     assert_eq!(
         (both.mappings, both.rss, both.anonymous),
         (2, 2 * SIZE as u64, 0)
     );
     assert_eq!(both.pss, SIZE as u64);
     assert_eq!(both.uss, both.private_clean + both.private_dirty);
-    let none = Memory::of_named(process::id(), "floe:read.2").unwrap();
-    assert_eq!(none, Memory::default());
+    let none = Usage::of_named(process::id(), "floe:read.2").unwrap();
+    assert_eq!(none, Usage::default());
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn each_region_is_told_apart() {
     let files = ["floe:told.1", "floe:told.1", "floe:other told.12", "told.1"].map(memfd);
     let mappings: Vec<Mmap> = files.iter().chain([&files[0]]).map(map).collect();
     mappings.iter().for_each(|mapping| touch(mapping));
-    let (all, mut regions) = Memory::with_regions(process::id()).unwrap();
+    let (all, mut regions) = Usage::with_regions(process::id()).unwrap();
     assert!(all.rss > 5 * SIZE as u64, "{all:?}");
     regions.retain(|region| names.contains(&region.name.as_str()));
     regions.sort_by_key(|region| (region.generation, region.memory.mappings));
@@ -94,7 +94,7 @@ fn a_copied_page_is_anonymous() {
     let mut private = unsafe { MmapOptions::new().map_copy(&file) }.unwrap();
     touch(&private);
     private[3 * page()] = 8;
-    let memory = Memory::of_named(process::id(), "floe:copied").unwrap();
+    let memory = Usage::of_named(process::id(), "floe:copied").unwrap();
     assert_eq!(memory.anonymous, page() as u64);
 }
 
@@ -103,7 +103,7 @@ fn a_part_of_a_mapping_finds_all_of_it() {
     let file = memfd("floe:part.1");
     let mapping = map(&file);
     let Range { start, end } = addresses(&mapping);
-    let vss = |range| Memory::of_mapping(process::id(), range).unwrap().vss;
+    let vss = |range| Usage::of_mapping(process::id(), range).unwrap().vss;
     assert_eq!(vss(start + 5..start + 6), SIZE as u64);
     assert_eq!(vss(end - 1..end), SIZE as u64);
     assert_eq!(vss(start..start), 0);
@@ -114,7 +114,7 @@ fn the_whole_process_is_more_than_a_part() {
     let file = memfd("floe:whole.1");
     let mapping = map(&file);
     touch(&mapping);
-    let whole = Memory::of_self().unwrap();
+    let whole = Usage::of_self().unwrap();
     assert!(
         whole.rss > SIZE as u64 && whole.vss >= whole.rss,
         "{whole:?}"
@@ -198,7 +198,7 @@ fn addresses_that_no_process_has_are_an_error() {
 fn a_process_that_is_gone_is_named() {
     let mut child = Command::new("true").spawn().unwrap();
     child.wait().unwrap();
-    let error = Memory::of(child.id()).unwrap_err();
+    let error = Usage::of(child.id()).unwrap_err();
     let Error::ReadProcess { pid, path, source } = error else {
         panic!("{error:?}");
     };
@@ -213,7 +213,7 @@ fn row(pid: u32, name: &str, mebibytes: u64) -> Row {
     let mut row = Row::of(process::id()).unwrap();
     row.pid = pid;
     row.name = name.to_owned();
-    row.memory = Memory::default();
+    row.memory = Usage::default();
     row.memory.uss = mebibytes << 20;
     row.memory.rss = 3 << 30;
     row
