@@ -1,9 +1,12 @@
 //! What can go wrong: one variant for each step that can fail.
 
 mod advice;
+mod broker;
 mod bytes;
+mod channel;
 mod failure;
 mod fingerprint;
+mod header;
 mod part;
 mod refusal;
 mod remedy;
@@ -14,22 +17,27 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use advice::Advice;
+pub use broker::BrokerError;
 pub use bytes::bytes;
+pub use channel::ChannelError;
 pub use failure::Failure;
 pub use fingerprint::Fingerprint;
+pub use header::HeaderError;
 pub use part::{Part, SectionKind};
 pub use refusal::Refusal;
 pub(crate) use remedy::remedy;
 pub use unreadable::Unreadable;
 
-use remedy::{broker_remedy, read_remedy, serve_remedy};
+use remedy::read_remedy;
 
 /// Result with the [`Error`] of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation failed: what, where, expected and got, and what to do about it.
 ///
-/// After any error nothing is half done: what was readable before still is.
+/// It prints as one line that says everything, the answer of the kernel included: so there is nothing
+/// more in [`source`](std::error::Error::source). After any error nothing is half done: what was
+/// readable before still is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -43,27 +51,27 @@ pub enum Error {
     },
     /// The memory file of a region could not be created (`memfd_create`, `fchmod`), locked for one
     /// builder or sealed (`fcntl`), or mapped (`mmap`).
-    #[error("cannot {step} the memory file of cache {name:?}: {source}{}", remedy(.source))]
+    #[error("cannot {step} the memory file of cache {name:?}: {reason}{}", remedy(.reason))]
     MemoryFile {
         /// The cache.
         name: String,
         /// The step that failed.
         step: &'static str,
         /// The kernel's answer.
-        source: io::Error,
+        reason: io::Error,
     },
     /// Writing into a region that is being frozen failed: memory or a file size limit is used up.
-    #[error("cannot write cache {name:?} into its memory file: {source}{}", remedy(.source))]
+    #[error("cannot write cache {name:?} into its memory file: {reason}{}", remedy(.reason))]
     Write {
         /// The cache.
         name: String,
         /// The kernel's answer.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The kernel did not take an advice. The region reads as before.
     #[error(
-        "the kernel did not take the advice {advice:?} (madvise) on cache {name:?}: {source}{}",
-        remedy(.source)
+        "the kernel did not take the advice {advice:?} (madvise) on cache {name:?}: {reason}{}",
+        remedy(.reason)
     )]
     Advise {
         /// The cache.
@@ -71,7 +79,7 @@ pub enum Error {
         /// What was advised.
         advice: Advice,
         /// The kernel's answer.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A value could not be serialised.
     #[error("cannot serialise a value of cache {name:?}: {reason}")]
@@ -138,7 +146,6 @@ pub enum Error {
         /// The cache.
         name: String,
     },
-
     /// A descriptor is not a memory file whose content can no longer change.
     #[error(
         "the descriptor is not fully sealed: {missing} missing; only a memory file with the seals WRITE, SHRINK, GROW and SEAL can be read safely"
@@ -148,103 +155,10 @@ pub enum Error {
         missing: String,
     },
     /// A descriptor could not be asked for its seals or its size (`fcntl`, `fstat`), or not be mapped.
-    #[error("cannot inspect the descriptor or map it (fcntl, fstat, mmap): {source}{}", remedy(.source))]
+    #[error("cannot inspect the descriptor or map it (fcntl, fstat, mmap): {reason}{}", remedy(.reason))]
     Descriptor {
         /// The kernel's answer.
-        source: io::Error,
-    },
-    /// The bytes do not start as a region does.
-    #[error("not a floe region: it starts with \"{got}\"")]
-    NotRegion {
-        /// The first bytes, escaped.
-        got: String,
-    },
-    /// There are fewer bytes than the header says, or than a header has; or there are more.
-    #[error(
-        "the region {}: expected {expected} bytes, got {got}; build the cache again",
-        if got < expected { "is cut short" } else { "has bytes behind its end" }
-    )]
-    Length {
-        /// Bytes that there should be.
-        expected: u64,
-        /// Bytes that there are.
-        got: u64,
-    },
-    /// The memory file has holes, which reading would fill.
-    #[error(
-        "the memory file has holes: expected {expected} bytes of memory, got {got}; a region is written whole"
-    )]
-    Sparse {
-        /// Bytes that the file is long.
-        expected: u64,
-        /// Bytes that have memory.
-        got: u64,
-    },
-    /// The region was written in another version of the format.
-    #[error(
-        "the region has format version {got}, this build reads {expected}; build the cache again"
-    )]
-    Version {
-        /// The version of this build.
-        expected: u32,
-        /// The version in the header.
-        got: u32,
-    },
-    /// Bytes are not those that were written.
-    #[error("the region is damaged: {part} is not what was written; build the cache again")]
-    Damaged {
-        /// Which bytes.
-        part: Part,
-    },
-    /// The archive was written by an rkyv of another format.
-    #[error("the archive has rkyv format {}.{}, this build reads {}.{}; build the cache again", got & 0xffff, got >> 16, expected & 0xffff, expected >> 16)]
-    ArchiveFormat {
-        /// rkyv's version here: major in the low half, minor in the high half.
-        expected: u32,
-        /// The one in the header.
-        got: u32,
-    },
-    /// The archive has the other byte order.
-    #[error(
-        "the archive has byte order {got}, this build reads {expected} (1 little, 2 big); build the cache with the same features of rkyv"
-    )]
-    ByteOrder {
-        /// The byte order of this build.
-        expected: u8,
-        /// The one in the header.
-        got: u8,
-    },
-    /// The archive has pointers of another width.
-    #[error(
-        "the archive has pointers of {got} bits, this build reads {expected}; build the cache with the same features of rkyv"
-    )]
-    PointerWidth {
-        /// Bits of an archived pointer in this build.
-        expected: u8,
-        /// The ones in the header.
-        got: u8,
-    },
-    /// The archive aligns its integers otherwise.
-    #[error(
-        "the archive has alignment {got}, this build reads {expected} (1 aligned, 0 unaligned); build the cache with the same features of rkyv"
-    )]
-    Alignment {
-        /// Whether this build aligns archived integers.
-        expected: u8,
-        /// What the header says.
-        got: u8,
-    },
-    /// The header or its section table contradicts itself.
-    #[error("the section table of the region is not valid: {problem}")]
-    SectionTable {
-        /// What does not fit.
-        problem: &'static str,
-    },
-    /// A section that the type needs is not there.
-    #[error("the region has no {section} section, which this type needs")]
-    MissingSection {
-        /// The section.
-        section: SectionKind,
+        reason: io::Error,
     },
     /// The region holds another type, or another version of it.
     #[error(
@@ -276,14 +190,13 @@ pub enum Error {
         /// The cache.
         name: String,
     },
-
     /// A file could not be opened or read.
-    #[error("cannot read {}: {source}{}", path.display(), read_remedy(.source))]
+    #[error("cannot read {}: {reason}{}", path.display(), read_remedy(.reason))]
     ReadFile {
         /// The file.
         path: PathBuf,
         /// The kernel's answer.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A file that a build reads is larger than a build may read.
     #[error(
@@ -315,14 +228,14 @@ pub enum Error {
         problem: &'static str,
     },
     /// A build closure failed. The last generation is still there.
-    #[error("cannot build {}: {source}", what(name, key.as_deref()))]
+    #[error("cannot build {}: {reason}", what(name, key.as_deref()))]
     Build {
         /// The cache.
         name: String,
         /// The key of the entry, as `Debug` prints it; none for a whole value or a list of keys.
         key: Option<String>,
         /// What the closure said.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        reason: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A build closure panicked. The last generation is still there.
     #[error("cannot build {}: the build panicked: {message}", what(name, key.as_deref()))]
@@ -347,120 +260,48 @@ pub enum Error {
         name: String,
     },
     /// The directory of a store cannot be used.
-    #[error("cannot use the directory {}: {step}: {source}", path.display())]
+    #[error("cannot use the directory {}: {step}: {reason}", path.display())]
     Directory {
         /// The directory, or the file in it.
         path: PathBuf,
         /// The step that failed.
         step: &'static str,
         /// The kernel's answer, or what is wrong.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A thread could not be started.
-    #[error("cannot start the thread that {what}: {source}")]
+    #[error("cannot start the thread that {what}: {reason}")]
     Thread {
         /// What the thread does.
         what: &'static str,
         /// The kernel's answer.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A file does not hold a valid region of the type asked for.
-    #[error("cannot load {}: {source}", path.display())]
+    #[error("cannot load {}: {reason}", path.display())]
     Load {
         /// The file.
         path: PathBuf,
         /// What is wrong with its content.
-        source: Box<Error>,
+        reason: Box<Error>,
     },
     /// A file could not be written; the file that was there before still is.
-    #[error("cannot save {}: {step}: {source}", path.display())]
+    #[error("cannot save {}: {step}: {reason}", path.display())]
     Save {
         /// The file.
         path: PathBuf,
         /// The step that failed.
         step: &'static str,
         /// The kernel's answer.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The file is in place, but the disk did not confirm its name: a power loss may undo it.
-    #[error("saved {}, but the disk did not confirm it: {source}; save again to be sure", path.display())]
+    #[error("saved {}, but the disk did not confirm it: {reason}; save again to be sure", path.display())]
     PublishedNotDurable {
         /// The file.
         path: PathBuf,
         /// The kernel's answer.
-        source: io::Error,
-    },
-
-    /// The channel of a cache could not be opened, passed on, watched or published on.
-    #[error("the channel of cache {name:?} cannot {step}: {source}{}", remedy(.source))]
-    Channel {
-        /// The cache.
-        name: String,
-        /// The step that failed.
-        step: &'static str,
-        /// The kernel's answer.
-        source: io::Error,
-    },
-    /// The user has as many descriptors in flight as it may: in messages that nobody has received yet,
-    /// of all its processes. Those who follow the cache keep what they have; the next publication, or
-    /// the next renewal, tries again.
-    #[error(
-        "cannot publish cache {name:?}: this user has as many descriptors in flight as the limit on open files of this process lets it, {limit}; raise the limit (ulimit -n), or end processes that do not read what they were sent"
-    )]
-    InFlight {
-        /// The cache.
-        name: String,
-        /// The limit on open files of this process.
-        limit: u64,
-    },
-    /// A generation was published on the channel of another cache.
-    #[error("the publisher is that of cache {expected:?}, and cannot publish {got:?}")]
-    OtherCache {
-        /// The cache of the publisher.
-        expected: String,
-        /// The cache of the generation.
-        got: String,
-    },
-    /// A generation was published that does not come after the newest one.
-    #[error(
-        "generation {got} of cache {name:?} is not newer than {newest}, which is published; make the next one with `Publisher::freeze` or `Publisher::builder`"
-    )]
-    NotNewer {
-        /// The cache.
-        name: String,
-        /// The newest generation.
-        newest: u64,
-        /// The one that was to be published.
-        got: u64,
-    },
-    /// The newest generation was announced, but is not in the mailbox.
-    #[error(
-        "cannot take generation {generation} of cache {name:?} out of its mailbox: {source}; it is being published, or another process has disturbed the mailbox: those who subscribe after the next publication get a sound one"
-    )]
-    Mailbox {
-        /// The cache.
-        name: String,
-        /// The generation that is announced.
-        generation: u64,
-        /// What was found.
-        source: io::Error,
-    },
-    /// A descriptor is not the control page of a channel.
-    #[error("the descriptor is not the control page of a cache")]
-    NotControlPage,
-    /// There is no memory for the counters of workers.
-    #[error("cannot make counters for {count} workers (mmap): {source}{}", remedy(.source))]
-    Counters {
-        /// Workers asked for.
-        count: usize,
-        /// The kernel's answer.
-        source: io::Error,
-    },
-    /// This program was given no caches to follow.
-    #[error("no caches were passed to this program: {problem}")]
-    NotInherited {
-        /// What was found.
-        problem: &'static str,
+        reason: io::Error,
     },
     /// There is no cache of this name.
     #[error("there is no cache {name:?} in {place}; there are {known:?}")]
@@ -471,56 +312,6 @@ pub enum Error {
         place: String,
         /// The names that there are.
         known: Vec<String>,
-    },
-    /// A broker could not be started.
-    #[error("cannot serve on {}: {source}{}", path.display(), serve_remedy(source))]
-    Serve {
-        /// The path of the socket.
-        path: PathBuf,
-        /// The kernel's answer.
-        source: io::Error,
-    },
-    /// A broker did not answer.
-    #[error("cannot {step} the broker on {}: {source}{}", path.display(), broker_remedy(source))]
-    Broker {
-        /// The path of the socket.
-        path: PathBuf,
-        /// The step that failed.
-        step: &'static str,
-        /// The kernel's answer.
-        source: io::Error,
-    },
-    /// Something else than a broker of this version answered.
-    #[error("what listens on {} is not a broker of this version of floe", path.display())]
-    NotBroker {
-        /// The path of the socket.
-        path: PathBuf,
-    },
-    /// A broker belongs to a user that this process has no reason to believe.
-    #[error(
-        "the broker on {} belongs to user {user}, which is neither this one nor root; if it is to be believed, allow it by name: `Client::trust_user`, `floe --trust-user`",
-        path.display()
-    )]
-    ForeignBroker {
-        /// The path of the socket.
-        path: PathBuf,
-        /// The number of the user who serves there.
-        user: u32,
-    },
-    /// A broker has as many answers out as it may.
-    #[error(
-        "the broker on {} has no room for another answer; there are clients that do not receive theirs, or its user has too many descriptors in flight: end them, or raise the limit on open files of its owner (ulimit -n)",
-        path.display()
-    )]
-    BrokerBusy {
-        /// The path of the socket.
-        path: PathBuf,
-    },
-    /// A broker serves other users only.
-    #[error("the broker on {} refused: it serves its own user and root, or a group that this process is not in", path.display())]
-    BrokerRefused {
-        /// The path of the socket.
-        path: PathBuf,
     },
     /// The newest generation is older than its policy lets it be read.
     #[error(
@@ -535,44 +326,51 @@ pub enum Error {
         /// How long ago it was frozen, or found to be up to date.
         age: Duration,
     },
-
     /// Workers could not be forked. Those that were already started were ended.
-    #[error("cannot fork workers: {source}")]
+    #[error("cannot fork workers: {reason}")]
     Fork {
         /// Why.
-        source: Refusal,
+        reason: Refusal,
     },
     /// Waiting for a worker failed.
-    #[error("cannot wait for worker {worker} (process {pid}, waitid): {source}{}", remedy(.source))]
+    #[error("cannot wait for worker {worker} (process {pid}, waitid): {reason}{}", remedy(.reason))]
     WaitWorker {
         /// The worker.
         worker: usize,
         /// Its process.
         pid: u32,
         /// What the kernel said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A worker gave no result.
-    #[error("worker {worker} (process {pid}) gave no result: {source}")]
+    #[error("worker {worker} (process {pid}) gave no result: {reason}")]
     WorkerFailed {
         /// The worker.
         worker: usize,
         /// Its process, which is gone.
         pid: u32,
         /// How it ended.
-        #[source]
-        source: Failure,
+        reason: Failure,
     },
     /// The memory of a process could not be read.
-    #[error("cannot read {path} of process {pid}: {source}")]
+    #[error("cannot read {path} of process {pid}: {reason}")]
     ReadProcess {
         /// The process asked for.
         pid: u32,
         /// The file of `/proc`.
         path: String,
         /// Why.
-        source: Unreadable,
+        reason: Unreadable,
     },
+    /// Bytes are not a region that this build reads.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// A generation cannot be published or followed.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// A broker cannot be started, or does not answer.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
 }
 
 impl Error {
@@ -580,7 +378,7 @@ impl Error {
     /// memory, descriptors, a signal or the disk.
     pub(crate) fn tells_of_content(&self) -> bool {
         match self {
-            Self::Load { source, .. } => source.tells_of_content(),
+            Self::Load { reason, .. } => reason.tells_of_content(),
             Self::ReadFile { .. }
             | Self::MemoryFile { .. }
             | Self::Write { .. }
@@ -596,7 +394,7 @@ impl Error {
             Self::ReadFile { .. } => self,
             refused => Self::Load {
                 path: path.to_owned(),
-                source: Box::new(refused),
+                reason: Box::new(refused),
             },
         }
     }

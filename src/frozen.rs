@@ -182,7 +182,7 @@ impl<T: Content> Frozen<T> {
         Self::checked(Region::from_bytes(bytes)?)
     }
 
-    /// Loads a file that [`save`](Self::save) wrote: copies it into a sealed memory file and
+    /// Loads a file that [`Region::save`] wrote: copies it into a sealed memory file and
     /// checks that like [`from_fd`](Self::from_fd). What happens to the file afterwards cannot
     /// reach a reader.
     ///

@@ -8,6 +8,7 @@ pub mod format;
 mod heap;
 mod unsealed;
 
+use crate::error::HeaderError;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
@@ -69,11 +70,11 @@ impl Bytes {
         let length = memfd::sealed_length(&fd, memfd::all_seals())?;
         let Some(length) = NonZeroUsize::new(length as usize) else {
             let expected = HEADER_LENGTH as u64;
-            return Err(Error::Length { expected, got: 0 });
+            return Err(Error::Header(HeaderError::Length { expected, got: 0 }));
         };
         let file = File::from(fd);
-        let map =
-            memfd::map_sealed(&file, length).map_err(|source| Error::Descriptor { source })?;
+        let map = memfd::map_sealed(&file, length)
+            .map_err(|source| Error::Descriptor { reason: source })?;
         Ok(Self::Memfd {
             map,
             fd: OwnedFd::from(file),
@@ -126,7 +127,7 @@ impl Region {
             let range = section.range();
             if slice[end..range.start].iter().any(|&byte| byte != 0) {
                 let part = Part::PaddingBefore(section.kind);
-                return Err(Error::Damaged { part });
+                return Err(Error::Header(HeaderError::Damaged { part }));
             }
             section.check(slice)?;
             end = range.end;
@@ -186,7 +187,7 @@ impl Region {
         let section = self
             .header
             .section(kind)
-            .ok_or(Error::MissingSection { section: kind })?;
+            .ok_or(Error::Header(HeaderError::MissingSection { section: kind }))?;
         Ok(&self.bytes()[section.range()])
     }
 
@@ -210,7 +211,7 @@ impl Region {
         map.advise(advice).map_err(|source| Error::Advise {
             name: self.header.name.clone(),
             advice,
-            source,
+            reason: source,
         })
     }
 
@@ -231,7 +232,7 @@ impl Region {
     /// may open no more.
     pub fn try_clone_fd(&self) -> Result<OwnedFd> {
         let cloned = self.as_fd()?.try_clone_to_owned();
-        cloned.map_err(|source| Error::Descriptor { source })
+        cloned.map_err(|source| Error::Descriptor { reason: source })
     }
 
     /// Writes the region to a file, atomically: a crash or power loss at any moment leaves the
@@ -279,14 +280,18 @@ fn check_length(expected: u64, got: u64) -> Result<()> {
     if expected == got {
         Ok(())
     } else {
-        Err(Error::Length { expected, got })
+        Err(Error::Header(HeaderError::Length { expected, got }))
     }
 }
 
 /// Adds the cache, and the step, to what the kernel said of its memory file.
 fn failed(name: &str, step: &'static str) -> impl FnOnce(io::Error) -> Error {
     let name = name.to_owned();
-    move |source| Error::MemoryFile { name, step, source }
+    move |source| Error::MemoryFile {
+        name,
+        step,
+        reason: source,
+    }
 }
 
 #[cfg(test)]

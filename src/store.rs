@@ -392,7 +392,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::UnknownCache`]; [`Error::NotBuilt`] before the first generation;
-    /// [`Error::SchemaMismatch`] if the cache holds another type; [`Error::Channel`] and
+    /// [`Error::SchemaMismatch`] if the cache holds another type; [`ChannelError::Step`](crate::error::ChannelError::Step) and
     /// [`Error::NotOwner`].
     pub fn live<T: Content>(&self, name: &str) -> Result<Live<T>> {
         self.slot(name)?.publisher()?.subscribe()
@@ -415,7 +415,7 @@ impl Store {
     /// later there is [`Broker::offer`] with [`publisher`](Self::publisher).
     ///
     /// # Errors
-    /// As [`Broker::serve`], and [`Error::Channel`].
+    /// As [`Broker::serve`], and [`ChannelError::Step`](crate::error::ChannelError::Step).
     pub fn serve(&self, path: impl AsRef<Path>) -> Result<Broker> {
         Broker::serve(path, &self.publishers()?)
     }
@@ -423,7 +423,7 @@ impl Store {
     /// As [`serve`](Self::serve), also for the members of a group, by its number.
     ///
     /// # Errors
-    /// As [`Broker::serve_group`], and [`Error::Channel`].
+    /// As [`Broker::serve_group`], and [`ChannelError::Step`](crate::error::ChannelError::Step).
     pub fn serve_group(&self, path: impl AsRef<Path>, group: u32) -> Result<Broker> {
         Broker::serve_group(path, group, &self.publishers()?)
     }

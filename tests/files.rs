@@ -1,5 +1,6 @@
 //! Saving and loading: what a file is like afterwards, whatever goes wrong.
 
+use floe::error::HeaderError;
 use floe_testkit::alone;
 use std::error::Error as _;
 use std::fs::{self, File};
@@ -139,13 +140,24 @@ fn only_a_regular_file_is_replaced() {
     assert!(!place("nowhere").exists());
 }
 
+/// That a message has the reason in it, and that whoever prints a chain of causes reads it once.
+fn assert_says_all(error: &Error) {
+    let reason = match error {
+        Error::Save { reason, .. } | Error::ReadFile { reason, .. } => reason.to_string(),
+        Error::Load { reason, .. } => reason.to_string(),
+        other => panic!("{other}"),
+    };
+    assert!(error.to_string().contains(&reason), "{error}");
+    assert!(error.source().is_none(), "{error}");
+}
+
 /// The step that failed, and that the path is told.
 fn failed_step(error: &Error, expected: &Path) -> &'static str {
     match error {
         Error::Save { path, step, .. } => {
             assert_eq!(path, expected);
             assert!(error.to_string().contains(&expected.display().to_string()));
-            assert!(error.source().is_some());
+            assert_says_all(error);
             step
         }
         other => panic!("{other}"),
@@ -202,7 +214,7 @@ fn load_source(path: &Path) -> Error {
                 error.to_string().contains(&path.display().to_string()),
                 "{error}"
             );
-            assert!(error.source().is_some());
+            assert_says_all(&error);
             error
         }
         Ok(_) => panic!("{} was loaded", path.display()),
@@ -231,15 +243,15 @@ fn content_that_is_refused_is_told_with_its_path_and_its_reason() {
     for content in ["", "not a region", &"not a region".repeat(100)] {
         fs::write(&path, content).unwrap();
         let error = load_source(&path);
-        let Error::Load { source, .. } = &error else {
+        let Error::Load { reason: source, .. } = &error else {
             panic!("{error}");
         };
         assert!(error.to_string().contains(&source.to_string()));
-        let chained = error.source().unwrap().to_string();
-        assert_eq!(chained, source.to_string());
+        assert_says_all(&error);
         assert!(matches!(
             **source,
-            Error::Length { .. } | Error::NotRegion { .. }
+            Error::Header(HeaderError::Length { .. })
+                | Error::Header(HeaderError::NotRegion { .. })
         ));
     }
     Frozen::freeze("other", &1_u32)
@@ -249,7 +261,7 @@ fn content_that_is_refused_is_told_with_its_path_and_its_reason() {
         .unwrap();
     assert!(matches!(
         load_source(&path),
-        Error::Load { source, .. } if matches!(*source, Error::SchemaMismatch { .. })
+        Error::Load { reason: source, .. } if matches!(*source, Error::SchemaMismatch { .. })
     ));
 }
 
@@ -300,8 +312,12 @@ fn a_file_that_changes_while_it_is_loaded() {
         for _ in 0..300 {
             match Frozen::<Texts>::load(&path) {
                 Ok(loaded) => assert_eq!(loaded.region().bytes(), bytes),
-                Err(Error::Load { source, .. }) => assert!(
-                    matches!(*source, Error::Length { .. } | Error::Damaged { .. }),
+                Err(Error::Load { reason: source, .. }) => assert!(
+                    matches!(
+                        *source,
+                        Error::Header(HeaderError::Length { .. })
+                            | Error::Header(HeaderError::Damaged { .. })
+                    ),
                     "{source}"
                 ),
                 Err(other) => panic!("{other}"),
@@ -319,6 +335,6 @@ fn a_file_that_is_longer_than_its_header_says() {
     file.write_all(b"x").unwrap();
     assert!(matches!(
         load_source(&path),
-        Error::Load { source, .. } if matches!(*source, Error::Length { .. })
+        Error::Load { reason: source, .. } if matches!(*source, Error::Header(HeaderError::Length { .. }))
     ));
 }

@@ -10,7 +10,7 @@ const LAYERS: [&str; 11] = [
     "inspect",
 ];
 /// More lines than this are more than one concept.
-const MOST_LINES: usize = 600;
+const MOST_LINES: usize = 500;
 
 /// A source file by its path from the root of the repository.
 struct Source {

@@ -177,7 +177,7 @@ fn an_absent_page_has_no_frame() {
 
 fn reason(error: &Error) -> &Unreadable {
     match error {
-        Error::ReadProcess { source, .. } => source,
+        Error::ReadProcess { reason: source, .. } => source,
         other => panic!("{other:?}"),
     }
 }
@@ -199,7 +199,12 @@ fn a_process_that_is_gone_is_named() {
     let mut child = Command::new("true").spawn().unwrap();
     child.wait().unwrap();
     let error = Usage::of(child.id()).unwrap_err();
-    let Error::ReadProcess { pid, path, source } = error else {
+    let Error::ReadProcess {
+        pid,
+        path,
+        reason: source,
+    } = error
+    else {
         panic!("{error:?}");
     };
     assert_eq!(pid, child.id());
@@ -240,5 +245,5 @@ fn rows_are_flat_objects_in_json() {
     assert_eq!(fields["pid"], process::id());
     assert_eq!(fields["rss"], table.rows[0].memory.rss);
     assert_eq!(fields.len(), 13);
-    assert!(table.rows[0].name.starts_with("memory"));
+    assert!(table.rows[0].name.starts_with("usage"));
 }

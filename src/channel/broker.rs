@@ -21,6 +21,7 @@ mod protocol;
 mod server;
 mod socket;
 
+use crate::error::BrokerError;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, PipeWriter, Write};
@@ -50,7 +51,7 @@ use socket::Place;
 ///
 /// Serve in a folder that no other user can write to, such as `$XDG_RUNTIME_DIR` or
 /// `/run/NAME`. In `/tmp` another user can take the path first; clients then
-/// [refuse](Error::ForeignBroker) to follow him.
+/// [refuse](BrokerError::Foreign) to follow him.
 ///
 /// A client that asks and does not receive the answer holds descriptors in flight, which the kernel
 /// counts for the user of the broker. So the broker has few such answers out at a time, 32 at most,
@@ -106,7 +107,7 @@ impl Broker {
     /// socket. Paths above 108 bytes need `/proc`.
     ///
     /// # Errors
-    /// [`Error::Serve`]; with `AddrInUse` if there is a broker that lives, or something else than
+    /// [`BrokerError::Serve`]; with `AddrInUse` if there is a broker that lives, or something else than
     /// a socket. [`Error::NotOwner`] for publishers of another process.
     pub fn serve<'a>(
         path: impl AsRef<Path>,
@@ -144,9 +145,11 @@ impl Broker {
             publisher.check_owner()?;
             offer(&caches, publisher);
         }
-        let failed = |source| Error::Serve {
-            path: path.to_owned(),
-            source,
+        let failed = |source| {
+            Error::Broker(BrokerError::Serve {
+                path: path.to_owned(),
+                reason: source,
+            })
         };
         let (woken, wake) = io::pipe().map_err(failed)?;
         let (listener, place) = socket::listen(path, access).map_err(failed)?;

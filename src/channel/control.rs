@@ -2,6 +2,7 @@
 //! write.
 #![allow(unsafe_code)]
 
+use crate::error::ChannelError;
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
@@ -188,22 +189,22 @@ impl ControlPage {
     /// Maps a descriptor from anywhere, if it is a control page.
     ///
     /// # Errors
-    /// [`Error::Unsealed`], [`Error::Sparse`], [`Error::Descriptor`], [`Error::NotControlPage`].
+    /// [`Error::Unsealed`], [`HeaderError::Sparse`], [`Error::Descriptor`], [`ChannelError::NotControlPage`].
     pub(crate) fn open(fd: OwnedFd) -> Result<Self> {
         let length = memfd::sealed_length(&fd, seals())?;
         if length != LENGTH.get() as u64 {
-            return Err(Error::NotControlPage);
+            return Err(Error::Channel(ChannelError::NotControlPage));
         }
         let file = File::from(fd);
-        let page =
-            map(&file, ProtFlags::PROT_READ).map_err(|source| Error::Descriptor { source })?;
+        let page = map(&file, ProtFlags::PROT_READ)
+            .map_err(|source| Error::Descriptor { reason: source })?;
         let control = Self {
             page,
             fd: OwnedFd::from(file),
         };
         match control.page().magic.load(Relaxed) {
             MAGIC => Ok(control),
-            _ => Err(Error::NotControlPage),
+            _ => Err(Error::Channel(ChannelError::NotControlPage)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Statistics of readers, for those who want them.
 #![allow(unsafe_code)]
 
+use crate::error::ChannelError;
 use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
@@ -50,9 +51,14 @@ impl Counters {
     /// Zeros for a number of workers.
     ///
     /// # Errors
-    /// [`Error::Counters`] if there is no memory for them.
+    /// [`ChannelError::Counters`] if there is no memory for them.
     pub fn for_workers(count: usize) -> Result<Self> {
-        let memory = Memory::new(count).map_err(|source| Error::Counters { count, source })?;
+        let memory = Memory::new(count).map_err(|source| {
+            Error::Channel(ChannelError::Counters {
+                count,
+                reason: source,
+            })
+        })?;
         Ok(Self {
             memory: Arc::new(memory),
         })

@@ -1,6 +1,7 @@
 //! Channels for programs that are started by exec: two descriptors, named in the environment.
 #![allow(unsafe_code)]
 
+use crate::error::ChannelError;
 use std::env;
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
@@ -56,20 +57,22 @@ impl Inherited {
     /// Finds the channel of a cache.
     ///
     /// # Errors
-    /// [`Error::NotInherited`], [`Error::UnknownCache`], [`Error::Descriptor`] and those of
+    /// [`ChannelError::NotInherited`], [`Error::UnknownCache`], [`Error::Descriptor`] and those of
     /// [`ControlPage::open`].
     pub(crate) fn find(name: &str) -> Result<Self> {
         // SAFETY: the call takes a plain number.
         if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
             let problem =
                 "this program runs with more rights than its parent, and does not trust it";
-            return Err(Error::NotInherited { problem });
+            return Err(Error::Channel(ChannelError::NotInherited { problem }));
         }
-        let value = env::var(VARIABLE).map_err(|_| Error::NotInherited {
+        let value = env::var(VARIABLE).map_err(|_| Error::Channel(ChannelError::NotInherited {
             problem: "FLOE_LIVE is not set; start the program by a command that was given to `pass_to`",
-        })?;
-        let malformed = || Error::NotInherited {
-            problem: "FLOE_LIVE does not consist of names and numbers",
+        }))?;
+        let malformed = || {
+            Error::Channel(ChannelError::NotInherited {
+                problem: "FLOE_LIVE does not consist of names and numbers",
+            })
         };
         let fields: Vec<&str> = value.split('/').collect();
         let (rows, rest) = fields.as_chunks::<3>();
@@ -110,7 +113,7 @@ fn duplicate(number: RawFd) -> Result<OwnedFd> {
     // SAFETY: the call takes plain numbers.
     let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, FIRST_FREE) };
     let duplicate = Errno::result(duplicate).map_err(|errno| Error::Descriptor {
-        source: errno.into(),
+        reason: errno.into(),
     })?;
     // SAFETY: the kernel has just opened it for this caller alone.
     Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })

@@ -4,6 +4,7 @@
 mod reconnection;
 mod watch;
 
+use crate::error::ChannelError;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -108,9 +109,9 @@ impl<T: Content> Live<T> {
     /// program.
     ///
     /// # Errors
-    /// [`Error::NotInherited`], also in a program that has more rights than its parent
+    /// [`ChannelError::NotInherited`], also in a program that has more rights than its parent
     /// (set-user-ID); [`Error::UnknownCache`]; [`Error::Descriptor`], [`Error::Unsealed`] and
-    /// [`Error::NotControlPage`] for descriptors that are something else by now; and those of
+    /// [`ChannelError::NotControlPage`] for descriptors that are something else by now; and those of
     /// [`Frozen::from_fd`].
     pub fn inherited(name: &str) -> Result<Self> {
         let Inherited {
@@ -258,12 +259,14 @@ impl<T: Content> Live<T> {
     /// descriptor must not be.
     ///
     /// # Errors
-    /// [`Error::Channel`].
+    /// [`ChannelError::Step`].
     pub fn watch(&self) -> Result<Watch> {
-        Watch::on(self.subscription.mailbox()).map_err(|source| Error::Channel {
-            name: self.name().to_owned(),
-            step: "be watched",
-            source,
+        Watch::on(self.subscription.mailbox()).map_err(|source| {
+            Error::Channel(ChannelError::Step {
+                name: self.name().to_owned(),
+                step: "be watched",
+                reason: source,
+            })
         })
     }
 

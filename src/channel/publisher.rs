@@ -1,5 +1,6 @@
 //! The owner's end of a channel.
 
+use crate::error::ChannelError;
 use std::any::Any;
 use std::fmt;
 use std::io;
@@ -101,7 +102,7 @@ impl Publisher {
     /// descriptors, besides that of the region.
     ///
     /// # Errors
-    /// [`Error::Channel`], [`Error::InFlight`], and [`Error::NoDescriptor`] for what lies on the heap.
+    /// [`ChannelError::Step`], [`ChannelError::InFlight`], and [`Error::NoDescriptor`] for what lies on the heap.
     pub fn new<T: Content>(first: &Frozen<T>) -> Result<Self> {
         first.region().as_fd()?;
         let name = first.region().name().to_owned();
@@ -176,9 +177,9 @@ impl Publisher {
     /// `get`. The generation before stays readable for all who hold it.
     ///
     /// # Errors
-    /// [`Error::NotOwner`]; [`Error::OtherCache`], [`Error::NotNewer`] and
-    /// [`Error::SchemaMismatch`] for what does not continue this cache; [`Error::Channel`];
-    /// [`Error::InFlight`]. Nothing is published then.
+    /// [`Error::NotOwner`]; [`ChannelError::OtherCache`], [`ChannelError::NotNewer`] and
+    /// [`Error::SchemaMismatch`] for what does not continue this cache; [`ChannelError::Step`];
+    /// [`ChannelError::InFlight`]. Nothing is published then.
     pub fn publish<T: Content>(&self, next: &Frozen<T>) -> Result<()> {
         let mut newest = self.newest()?;
         newest.check_continued_by(next)?;
@@ -191,7 +192,9 @@ impl Publisher {
                     newest.fill();
                 }
             }
-            Err(Error::Channel { source, .. }) if mailbox::is_spoiled(&source) => {
+            Err(Error::Channel(ChannelError::Step { reason: source, .. }))
+                if mailbox::is_spoiled(&source) =>
+            {
                 newest.replace_mailbox()?;
                 deliver(&newest)?;
                 newest.content = Box::new(next.clone());
@@ -253,13 +256,15 @@ impl Publisher {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotOwner`] and [`Error::Channel`].
+    /// [`Error::NotOwner`] and [`ChannelError::Step`].
     pub fn pass_to(&self, command: &mut Command) -> Result<()> {
         let subscription = self.subscription()?;
-        handover::pass(&subscription, command).map_err(|source| Error::Channel {
-            name: self.name().to_owned(),
-            step: "be passed on",
-            source,
+        handover::pass(&subscription, command).map_err(|source| {
+            Error::Channel(ChannelError::Step {
+                name: self.name().to_owned(),
+                step: "be passed on",
+                reason: source,
+            })
         })
     }
 
@@ -416,17 +421,17 @@ impl Newest {
     fn check_continued_by<T: Content>(&self, next: &Frozen<T>) -> Result<()> {
         let header = self.content.region().header();
         if next.region().name() != header.name {
-            return Err(Error::OtherCache {
+            return Err(Error::Channel(ChannelError::OtherCache {
                 expected: header.name.clone(),
                 got: next.region().name().to_owned(),
-            });
+            }));
         }
         if next.region().generation() <= header.generation {
-            return Err(Error::NotNewer {
+            return Err(Error::Channel(ChannelError::NotNewer {
                 name: header.name.clone(),
                 newest: header.generation,
                 got: next.region().generation(),
-            });
+            }));
         }
         self.content::<T>().map(drop)
     }
@@ -470,11 +475,15 @@ impl Newest {
 fn channel_failed(name: &str, step: &'static str, source: io::Error) -> Error {
     let name = name.to_owned();
     match mailbox::is_crowded(&source) {
-        true => Error::InFlight {
+        true => Error::Channel(ChannelError::InFlight {
             name,
             limit: limits::most_descriptors(),
-        },
-        false => Error::Channel { name, step, source },
+        }),
+        false => Error::Channel(ChannelError::Step {
+            name,
+            step,
+            reason: source,
+        }),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a worker needs to follow a cache: two descriptors.
 
+use crate::error::ChannelError;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -36,13 +37,15 @@ impl Subscription {
     /// the mailbox.
     ///
     /// # Errors
-    /// [`Error::Mailbox`]. While the owner publishes, this is a matter of a moment.
+    /// [`ChannelError::Mailbox`]. While the owner publishes, this is a matter of a moment.
     pub(crate) fn fetch(&self) -> Result<(Announcement, OwnedFd)> {
         let announcement = self.control.announcement();
-        let failed = |source| Error::Mailbox {
-            name: self.name.clone(),
-            generation: announcement.generation,
-            source,
+        let failed = |source| {
+            Error::Channel(ChannelError::Mailbox {
+                name: self.name.clone(),
+                generation: announcement.generation,
+                reason: source,
+            })
         };
         let letter = mailbox::peek(&self.mailbox).map_err(failed)?;
         let identity = Identity::of(&letter.region).map_err(failed)?;
@@ -70,11 +73,11 @@ impl Subscription {
 
     /// The error for what is in the mailbox instead of a generation.
     pub(crate) fn disturbed(&self, generation: u64) -> Error {
-        Error::Mailbox {
+        Error::Channel(ChannelError::Mailbox {
             name: self.name.clone(),
             generation,
-            source: io::ErrorKind::InvalidData.into(),
-        }
+            reason: io::ErrorKind::InvalidData.into(),
+        })
     }
 
     /// Whether nobody will publish here any more: the owner has ended or closed the channel, or
@@ -90,5 +93,8 @@ impl Subscription {
 
 /// Whether another attempt may succeed. A region that was refused will be refused again.
 pub(crate) fn is_passing(error: &Error) -> bool {
-    matches!(error, Error::Mailbox { .. } | Error::Descriptor { .. })
+    matches!(
+        error,
+        Error::Channel(ChannelError::Mailbox { .. }) | Error::Descriptor { .. }
+    )
 }

@@ -31,7 +31,7 @@ pub enum Failure {
         /// Which step failed and why.
         reason: String,
     },
-    /// Its result is larger than the owner takes; see [`Pool::limit_answers`](super::Pool::limit_answers).
+    /// Its result is larger than the owner takes; see [`Pool::limit_answers`](crate::prefork::Pool::limit_answers).
     #[error(
         "its result has {got} bytes, more than the {most} that are taken; see Pool::limit_answers"
     )]

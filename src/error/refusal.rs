@@ -23,7 +23,7 @@ pub enum Refusal {
         "cannot count the threads of this process in /proc/self/task: {0}; is /proc mounted, and may \
          it be read (openat, getdents64)? The unsafe prefork::spawn_multithreaded does not count"
     )]
-    CountThreads(#[source] io::Error),
+    CountThreads(io::Error),
     /// More workers were asked for than there are places left in the process.
     #[error(
         "{asked} were asked for, but this process has room for {most} more; wait for other pools \
@@ -39,30 +39,30 @@ pub enum Refusal {
     #[error(
         "cannot prepare the handling of SIGTERM (sigaction, sigprocmask): {0}; does a sandbox refuse it?"
     )]
-    Disposition(#[source] io::Error),
+    Disposition(io::Error),
     /// The memory in which a worker hands back its result could not be made.
     #[error(
         "cannot create the memfd for the result of worker {worker} (memfd_create, fchmod): \
-         {source}{}", remedy(.source)
+         {reason}{}", remedy(.reason)
     )]
     AnswerMemory {
         /// The worker, which is also how many were started before it.
         worker: usize,
         /// What the kernel said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The kernel forked no more.
-    #[error("worker {worker} (fork): {source}{}", remedy(.source))]
+    #[error("worker {worker} (fork): {reason}{}", remedy(.reason))]
     Kernel {
         /// The worker, which is also how many were started before it.
         worker: usize,
         /// What the kernel said.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
 impl From<Refusal> for super::Error {
     fn from(source: Refusal) -> Self {
-        Self::Fork { source }
+        Self::Fork { reason: source }
     }
 }

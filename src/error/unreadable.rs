@@ -14,7 +14,7 @@ pub enum Unreadable {
     NotPermitted,
     /// The kernel refused for another reason.
     #[error("{0}; is /proc mounted?")]
-    Refused(#[source] io::Error),
+    Refused(io::Error),
     /// The list of mappings has a form that is not known.
     #[error("expected mappings as Linux 4.14 and later list them, got: {reason}")]
     Form {
@@ -22,13 +22,13 @@ pub enum Unreadable {
         reason: String,
     },
     /// The physical frames of a range of addresses could not be read.
-    #[error("addresses {start:#x}..{end:#x}: {source}; the range must be of that process")]
+    #[error("addresses {start:#x}..{end:#x}: {reason}; the range must be of that process")]
     Addresses {
         /// First address.
         start: usize,
         /// The address after the last.
         end: usize,
         /// What failed.
-        source: io::Error,
+        reason: io::Error,
     },
 }

@@ -95,7 +95,7 @@ impl Part {
         let failed = |source: io::Error| Error::MemoryFile {
             name: self.label.name.clone(),
             step: "lock",
-            source,
+            reason: source,
         };
         let lock = libc::flock {
             l_type: libc::F_WRLCK as libc::c_short,

@@ -174,7 +174,7 @@ impl<R> Exit<R> {
         self.result.map_err(|source| Error::WorkerFailed {
             worker: self.worker,
             pid: self.pid,
-            source,
+            reason: source,
         })
     }
 }
@@ -291,7 +291,7 @@ impl Running {
         Error::WaitWorker {
             worker: self.index,
             pid: self.id(),
-            source: source.into(),
+            reason: source.into(),
         }
     }
 }

@@ -74,7 +74,7 @@ where
     for index in 0..count {
         let letter = Letter::create().map_err(|source| Refusal::AnswerMemory {
             worker: index,
-            source,
+            reason: source,
         })?;
         // Text waiting in the buffer would be printed by each worker once more.
         let (mut stdout, stderr) = (io::stdout().lock(), io::stderr().lock());
@@ -96,7 +96,11 @@ where
             }
             Err(errno) => {
                 let (worker, source) = (index, errno.into());
-                return Err(Refusal::Kernel { worker, source }.into());
+                return Err(Refusal::Kernel {
+                    worker,
+                    reason: source,
+                }
+                .into());
             }
         }
     }

@@ -23,7 +23,7 @@ pub(crate) fn save(region: &Region, path: &Path) -> Result<()> {
         move |source| Error::Save {
             path: path.to_owned(),
             step,
-            source,
+            reason: source,
         }
     };
     check_replaceable(path).map_err(failed("replace"))?;
@@ -60,7 +60,7 @@ pub(crate) fn save(region: &Region, path: &Path) -> Result<()> {
         .map_err(|error| failed("rename")(error.error))?;
     where_known(directory_file.sync_all()).map_err(|source| Error::PublishedNotDurable {
         path: path.to_owned(),
-        source,
+        reason: source,
     })
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn load_opened(file: File, path: &Path) -> Result<Region> {
 pub(crate) fn open(path: &Path) -> Result<(File, Vec<u8>, Header)> {
     let unreadable = |source| Error::ReadFile {
         path: path.to_owned(),
-        source,
+        reason: source,
     };
     // A FIFO must not block the open; for a regular file the flag means nothing.
     let file = File::options()
@@ -149,7 +149,7 @@ pub(crate) fn generation_told(file: &File) -> Option<u64> {
 fn read_header(mut file: File, path: &Path) -> Result<(File, Vec<u8>, Header)> {
     let unreadable = |source| Error::ReadFile {
         path: path.to_owned(),
-        source,
+        reason: source,
     };
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
@@ -182,7 +182,7 @@ fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> 
         .and_then(|()| copy_rest(&mut file, &mut memory, header.length, start.len() as u64));
     copied.map_err(|source| Error::Write {
         name: name.clone(),
-        source,
+        reason: source,
     })?;
     memfd::seal(&memory).map_err(failed(name, "seal"))?;
     Region::from_fd(memory.into())

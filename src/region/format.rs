@@ -35,6 +35,7 @@
 
 mod section;
 
+use crate::error::HeaderError;
 use std::any::TypeId;
 use std::ops::Range;
 
@@ -130,41 +131,41 @@ impl Header {
     ///
     /// # Errors
     /// One variant for each field that does not fit: see the `Error` variants from
-    /// [`Error::NotRegion`] to [`Error::SectionTable`].
+    /// [`HeaderError::NotRegion`] to [`HeaderError::SectionTable`].
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let Some(bytes) = bytes.first_chunk::<HEADER_LENGTH>() else {
-            return Err(Error::Length {
+            return Err(Error::Header(HeaderError::Length {
                 expected: HEADER_LENGTH as u64,
                 got: bytes.len() as u64,
-            });
+            }));
         };
         if bytes[..8] != MAGIC {
-            return Err(Error::NotRegion {
+            return Err(Error::Header(HeaderError::NotRegion {
                 got: bytes[..8].escape_ascii().to_string(),
-            });
+            }));
         }
         let version = u32_at(bytes, 8);
         if version != FORMAT_VERSION {
-            return Err(Error::Version {
+            return Err(Error::Header(HeaderError::Version {
                 expected: FORMAT_VERSION,
                 got: version,
-            });
+            }));
         }
         if xxh3_128(&bytes[..DIGEST.start]).to_le_bytes() != bytes[DIGEST] {
-            return Err(Error::Damaged { part: Part::Header });
+            return Err(Error::Header(HeaderError::Damaged { part: Part::Header }));
         }
         check_archive_format(bytes)?;
         if u32_at(bytes, 20) != HEADER_LENGTH as u32 || u64_at(bytes, 88) != 0 {
-            return Err(Error::SectionTable {
+            return Err(Error::Header(HeaderError::SectionTable {
                 problem: "the length of the header is not 512",
-            });
+            }));
         }
         let (name, generation) = (text(&bytes[NAME])?, u64_at(bytes, 24));
         check_name(&name)?;
         if generation == 0 {
-            return Err(Error::SectionTable {
+            return Err(Error::Header(HeaderError::SectionTable {
                 problem: "the generation is 0",
-            });
+            }));
         }
         let length = u64_at(bytes, 80);
         Ok(Self {
@@ -213,28 +214,28 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 fn check_archive_format(header: &[u8; HEADER_LENGTH]) -> Result<()> {
     let archive_format = u32_at(header, 12);
     if archive_format != ARCHIVE_FORMAT {
-        return Err(Error::ArchiveFormat {
+        return Err(Error::Header(HeaderError::ArchiveFormat {
             expected: ARCHIVE_FORMAT,
             got: archive_format,
-        });
+        }));
     }
     if header[16] != byte_order() {
-        return Err(Error::ByteOrder {
+        return Err(Error::Header(HeaderError::ByteOrder {
             expected: byte_order(),
             got: header[16],
-        });
+        }));
     }
     if header[17] != POINTER_WIDTH {
-        return Err(Error::PointerWidth {
+        return Err(Error::Header(HeaderError::PointerWidth {
             expected: POINTER_WIDTH,
             got: header[17],
-        });
+        }));
     }
     if header[18] != ALIGNED {
-        return Err(Error::Alignment {
+        return Err(Error::Header(HeaderError::Alignment {
             expected: ALIGNED,
             got: header[18],
-        });
+        }));
     }
     Ok(())
 }
@@ -257,11 +258,11 @@ fn text(field: &[u8]) -> Result<String> {
         .position(|&byte| byte == 0)
         .unwrap_or(field.len());
     if field[end..].iter().any(|&byte| byte != 0) {
-        return Err(Error::SectionTable { problem });
+        return Err(Error::Header(HeaderError::SectionTable { problem }));
     }
     match str::from_utf8(&field[..end]) {
         Ok(text) => Ok(text.to_owned()),
-        Err(_) => Err(Error::SectionTable { problem }),
+        Err(_) => Err(Error::Header(HeaderError::SectionTable { problem })),
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::error::Fingerprint;
+use crate::error::HeaderError;
 
 const FINGERPRINT: Fingerprint = Fingerprint::from_le_bytes([7; 16]);
 
@@ -31,9 +32,9 @@ fn sections_stand_at_multiples_of_64_and_read_back() {
         assert_eq!(region.section(SectionKind::Schema).unwrap(), [3; 65]);
         assert!(matches!(
             region.section(SectionKind::Inputs),
-            Err(Error::MissingSection {
+            Err(Error::Header(HeaderError::MissingSection {
                 section: SectionKind::Inputs
-            })
+            }))
         ));
         let offsets: Vec<u64> = region
             .header()
@@ -75,9 +76,9 @@ fn padding_that_is_not_zero_names_the_section_behind_it() {
         padded[place] = 1;
         assert!(matches!(
             reopened(&padded),
-            Err(Error::Damaged {
+            Err(Error::Header(HeaderError::Damaged {
                 part: Part::PaddingBefore(SectionKind::Index)
-            })
+            }))
         ));
     }
 }
@@ -92,7 +93,7 @@ fn a_region_without_sections_is_one_header() {
     let region = reopened(&header.encode()).unwrap();
     assert!(matches!(
         region.section(SectionKind::Archive),
-        Err(Error::MissingSection { .. })
+        Err(Error::Header(HeaderError::MissingSection { .. }))
     ));
 }
 

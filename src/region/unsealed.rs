@@ -241,7 +241,7 @@ impl Unsealed {
         };
         written.map_err(|source| Error::Write {
             name: self.label.name.clone(),
-            source,
+            reason: source,
         })?;
         let end = NonZeroUsize::new((offset + bytes.len() as u64) as usize);
         self.written = end.map_or(self.written, |end| end.max(self.written));

@@ -70,7 +70,7 @@ impl Background {
         let thread = std::thread::Builder::new().name("floe-refresh".to_owned());
         let thread = thread.spawn(run).map_err(|source| Error::Thread {
             what: "refreshes the store",
-            source,
+            reason: source,
         })?;
         Ok(Self {
             signal,

@@ -95,7 +95,7 @@ impl<T: Content> Job<'_, T> {
             Ok(Err(source)) => Error::Build {
                 name: name(),
                 key: key(),
-                source,
+                reason: source,
             },
             Err(message) => Error::BuildPanicked {
                 name: name(),

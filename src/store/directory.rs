@@ -164,6 +164,6 @@ fn failed(path: &Path, step: &'static str) -> impl Fn(io::Error) -> Error {
     move |source| Error::Directory {
         path: path.to_owned(),
         step,
-        source,
+        reason: source,
     }
 }

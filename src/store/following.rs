@@ -40,7 +40,7 @@ impl Following {
     /// it.
     ///
     /// # Errors
-    /// [`Error::Channel`](crate::Error::Channel). They keep what they have; the next call tries
+    /// [`ChannelError::Step`](crate::Error::Channel). They keep what they have; the next call tries
     /// again.
     pub(super) fn hand_over<T: Content>(
         &self,

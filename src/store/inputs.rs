@@ -376,7 +376,7 @@ impl Inputs {
 fn unreadable(path: &Path, source: io::Error) -> Error {
     Error::ReadFile {
         path: path.to_owned(),
-        source,
+        reason: source,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The system-call boundary: memory files and their seals.
 #![allow(unsafe_code)]
 
+use crate::error::HeaderError;
 use std::fs::{File, Permissions};
 use std::io;
 use std::num::NonZeroUsize;
@@ -49,7 +50,7 @@ pub(crate) fn seal(file: &File) -> io::Result<()> {
 pub(crate) fn sealed_length(fd: impl AsFd, seals: SealFlag) -> Result<u64> {
     check_seals(&fd, seals)?;
     let stat = fstat(fd).map_err(|errno| Error::Descriptor {
-        source: errno.into(),
+        reason: errno.into(),
     })?;
     check_not_sparse(&stat)?;
     Ok(stat.st_size as u64)
@@ -61,7 +62,7 @@ fn check_not_sparse(stat: &FileStat) -> Result<()> {
     const BLOCK: u64 = 512;
     let (expected, got) = (stat.st_size as u64, stat.st_blocks as u64 * BLOCK);
     if got < expected {
-        return Err(Error::Sparse { expected, got });
+        return Err(Error::Header(HeaderError::Sparse { expected, got }));
     }
     Ok(())
 }
@@ -74,7 +75,7 @@ fn check_seals(fd: &impl AsFd, expected: SealFlag) -> Result<()> {
         Err(Errno::EINVAL) => SealFlag::empty(),
         Err(errno) => {
             return Err(Error::Descriptor {
-                source: errno.into(),
+                reason: errno.into(),
             });
         }
     };

@@ -1,5 +1,6 @@
 //! Files that are read in place, without being mapped or read whole.
 
+use floe::error::HeaderError;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 
@@ -108,10 +109,13 @@ fn a_file_that_is_cut_short_meanwhile_is_an_error() {
         "{error}"
     );
     let damaged = Described::open(&path).unwrap_err();
-    let Error::Load { source, .. } = damaged else {
+    let Error::Load { reason: source, .. } = damaged else {
         panic!("{damaged}")
     };
-    assert!(matches!(*source, Error::Length { .. }), "{source}");
+    assert!(
+        matches!(*source, Error::Header(HeaderError::Length { .. })),
+        "{source}"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Regions that were cut, stretched or changed: every such accident is an error.
 
+use floe::error::HeaderError;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -53,13 +54,15 @@ fn cut<T: Content>(whole: &[u8], lengths: impl Iterator<Item = usize>) {
     for length in lengths {
         let part = &whole[..length];
         let is_cut = |error: &Error| {
-            matches!(error, Error::Length { expected, got }
+            matches!(error, Error::Header(HeaderError::Length { expected, got })
                 if *got == length as u64 && expected > got)
         };
         assert!(is_cut(&refused::<T>(part)), "{length}");
         file.set_len(length as u64).unwrap();
         match Frozen::<T>::load(&path) {
-            Err(Error::Load { source, .. }) => assert!(is_cut(&source), "{length}: {source}"),
+            Err(Error::Load { reason: source, .. }) => {
+                assert!(is_cut(&source), "{length}: {source}")
+            }
             other => panic!("{length}: {other:?}"),
         }
         unsealed.set_len(length as u64).unwrap();
@@ -124,16 +127,20 @@ fn every_flipped_bit_is_an_error() {
             flipped[place] ^= 1 << bit;
             let error = refused::<Small>(&flipped);
             let expected = match (section, &error) {
-                (Some((kind, _)), Error::Damaged { part }) => *part == Part::Section(*kind),
+                (Some((kind, _)), Error::Header(HeaderError::Damaged { part })) => {
+                    *part == Part::Section(*kind)
+                }
                 (
                     None,
-                    Error::Damaged {
+                    Error::Header(HeaderError::Damaged {
                         part: Part::PaddingBefore(_),
-                    },
+                    }),
                 ) => place >= 512,
-                (None, Error::NotRegion { .. }) => place < 8,
-                (None, Error::Version { .. }) => (8..12).contains(&place),
-                (None, Error::Damaged { part: Part::Header }) => (12..512).contains(&place),
+                (None, Error::Header(HeaderError::NotRegion { .. })) => place < 8,
+                (None, Error::Header(HeaderError::Version { .. })) => (8..12).contains(&place),
+                (None, Error::Header(HeaderError::Damaged { part: Part::Header })) => {
+                    (12..512).contains(&place)
+                }
                 _ => false,
             };
             assert!(expected, "bit {bit} of byte {place}: {error}");
@@ -162,10 +169,13 @@ fn bytes_behind_the_end_are_an_error() {
         longer.push(0);
         assert!(matches!(
             refused::<Small>(&longer),
-            Error::Length { expected, got } if expected == length && got == length + more
+            Error::Header(HeaderError::Length { expected, got }) if expected == length && got == length + more
         ));
         let error = Frozen::<Small>::from_fd(sealed(&longer, ALL_SEALS)).unwrap_err();
-        assert!(matches!(error, Error::Length { .. }), "{error}");
+        assert!(
+            matches!(error, Error::Header(HeaderError::Length { .. })),
+            "{error}"
+        );
     }
 }
 
@@ -173,11 +183,11 @@ fn bytes_behind_the_end_are_an_error() {
 fn what_is_not_a_region_at_all_is_an_error() {
     assert!(matches!(
         refused::<Small>(b""),
-        Error::Length { got: 0, .. }
+        Error::Header(HeaderError::Length { got: 0, .. })
     ));
     assert!(matches!(
         Frozen::<Small>::from_fd(sealed(b"", ALL_SEALS)),
-        Err(Error::Length { got: 0, .. })
+        Err(Error::Header(HeaderError::Length { got: 0, .. }))
     ));
     let padded = |start: &[u8]| [start, &[b' '; 600]].concat();
     let noise: Vec<u8> = (0..4096_u32)
@@ -191,8 +201,14 @@ fn what_is_not_a_region_at_all_is_an_error() {
         vec![0xff; 4096],
         noise,
     ] {
-        assert!(matches!(refused::<Small>(&bytes), Error::NotRegion { .. }));
+        assert!(matches!(
+            refused::<Small>(&bytes),
+            Error::Header(HeaderError::NotRegion { .. })
+        ));
         let error = Frozen::<Small>::from_fd(sealed(&bytes, ALL_SEALS)).unwrap_err();
-        assert!(matches!(error, Error::NotRegion { .. }), "{error}");
+        assert!(
+            matches!(error, Error::Header(HeaderError::NotRegion { .. })),
+            "{error}"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Descriptors that are no sealed memory files.
 
+use floe::error::HeaderError;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -146,5 +147,7 @@ fn a_memory_file_with_holes_is_refused_before_it_is_read() {
     let file = File::from(memory_file(&start));
     file.set_len(1 << 40).unwrap();
     fcntl(&file, FcntlArg::F_ADD_SEALS(ALL_SEALS)).unwrap();
-    assert!(matches!(refusal(file), Error::Sparse { expected, got: 4096 } if expected == 1 << 40));
+    assert!(
+        matches!(refusal(file), Error::Header(HeaderError::Sparse { expected, got: 4096 }) if expected == 1 << 40)
+    );
 }

@@ -1,6 +1,7 @@
 //! Maps whose digests are right and whose index or entries lie.
 
 use floe::dynamic::Described;
+use floe::error::HeaderError;
 use floe::{Error, Frozen, Key, Map, MapBuilder};
 
 use crate::alone::alone;
@@ -316,7 +317,7 @@ fn an_index_of_another_length() {
     without.sections.retain(|(kind, _)| *kind != INDEX);
     assert!(matches!(
         refused::<Numbers>(&without.bytes()),
-        Error::MissingSection { .. }
+        Error::Header(HeaderError::MissingSection { .. })
     ));
 }
 

@@ -1,5 +1,6 @@
 //! Values whose digests are right and whose pointers, lengths, texts or tags lie.
 
+use floe::error::HeaderError;
 use std::num::NonZeroU32;
 
 use floe::{Error, Frozen, Intern, Schema, Value};
@@ -125,7 +126,7 @@ fn an_archive_that_has_no_room_for_its_root() {
     without.sections.retain(|(kind, _)| *kind != ARCHIVE);
     assert!(matches!(
         refused::<u32>(&without.bytes()),
-        Error::MissingSection { .. }
+        Error::Header(HeaderError::MissingSection { .. })
     ));
 }
 

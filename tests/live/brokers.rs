@@ -1,5 +1,6 @@
 //! Unrelated processes follow what a broker hands out.
 
+use floe::error::BrokerError;
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -93,7 +94,10 @@ pub(crate) fn a_client_is_told_what_is_wrong() {
     let socket = Socket::new();
     let connect = |name| Live::<Numbers>::connect(&socket.path, name).unwrap_err();
     let gone = connect("numbers");
-    assert!(matches!(gone, Error::Broker { .. }), "{gone}");
+    assert!(
+        matches!(gone, Error::Broker(BrokerError::Step { .. })),
+        "{gone}"
+    );
     let broker = Broker::serve(&socket.path, [&publisher]).unwrap();
     let unknown = connect("letters").to_string();
     assert!(
@@ -106,7 +110,10 @@ pub(crate) fn a_client_is_told_what_is_wrong() {
     assert!(matches!(other, Error::SchemaMismatch { .. }), "{other}");
     drop(broker);
     let gone = floe::broker::list(&socket.path).unwrap_err();
-    assert!(matches!(gone, Error::Broker { .. }), "{gone}");
+    assert!(
+        matches!(gone, Error::Broker(BrokerError::Step { .. })),
+        "{gone}"
+    );
 }
 
 /// The broker is a thread, which forbids safe forks while it runs.

@@ -1,5 +1,7 @@
 //! A user who may have no more descriptors in flight.
 
+use floe::error::BrokerError;
+use floe::error::ChannelError;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use floe::{Broker, Error, Frozen, Publisher, prefork};
@@ -81,13 +83,19 @@ pub(crate) fn want_of_descriptors_in_flight_is_told_and_passes() {
         let next = publisher.freeze(&numbers(2)).unwrap();
         let refused = publisher.publish(&next).unwrap_err();
         assert!(
-            matches!(refused, Error::InFlight { limit: LIMIT, .. }),
+            matches!(
+                refused,
+                Error::Channel(ChannelError::InFlight { limit: LIMIT, .. })
+            ),
             "{refused}"
         );
         assert_eq!((read(&mut live), live.last_error().is_none()), (1, true));
         let first = Frozen::freeze("others", &numbers(1)).unwrap();
         let refused = Publisher::new(&first).unwrap_err();
-        assert!(matches!(refused, Error::InFlight { .. }), "{refused}");
+        assert!(
+            matches!(refused, Error::Channel(ChannelError::InFlight { .. })),
+            "{refused}"
+        );
 
         // What was taken out to make room is put back, for those who come new.
         (0..2).for_each(|_| hog.receive());
@@ -109,7 +117,10 @@ pub(crate) fn a_crowded_broker_says_so() {
         let broker = Broker::serve(&path, [&publisher]).unwrap();
         let hog = Hog::new();
         let refused = floe::broker::list(&path).unwrap_err();
-        assert!(matches!(refused, Error::BrokerBusy { .. }), "{refused}");
+        assert!(
+            matches!(refused, Error::Broker(BrokerError::Busy { .. })),
+            "{refused}"
+        );
         hog.receive();
         assert_eq!(floe::broker::list(&path).unwrap().len(), 1);
         drop(broker);

@@ -1,5 +1,6 @@
 //! Handles follow what is published.
 
+use floe::error::ChannelError;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -117,16 +118,19 @@ pub(crate) fn what_does_not_continue_a_cache_is_refused() {
     let (publisher, mut live) = channel();
     let freeze = |name| Frozen::freeze(name, &numbers(2)).unwrap();
     let refused = publisher.publish(&freeze("letters")).unwrap_err();
-    assert!(matches!(refused, Error::OtherCache { .. }), "{refused}");
+    assert!(
+        matches!(refused, Error::Channel(ChannelError::OtherCache { .. })),
+        "{refused}"
+    );
     let refused = publisher.publish(&freeze("numbers")).unwrap_err();
     assert!(
         matches!(
             refused,
-            Error::NotNewer {
+            Error::Channel(ChannelError::NotNewer {
                 newest: 1,
                 got: 1,
                 ..
-            }
+            })
         ),
         "{refused}"
     );
@@ -194,6 +198,7 @@ pub(crate) fn a_renewed_cache_is_young_again() {
     publisher.set_expire_after(Some(Duration::ZERO)).unwrap();
     publisher.renew().unwrap();
     assert!(live.get().is_err());
+    publisher.set_expire_after(None).unwrap();
     publisher.renew().unwrap();
     assert!(live.get().is_ok() && live.expires_in().is_none());
     assert!(age > Duration::ZERO);

@@ -1,5 +1,7 @@
 //! Brokers and owners that lie to their clients.
 
+use floe::error::BrokerError;
+use floe::error::HeaderError;
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -109,7 +111,10 @@ pub(crate) fn lies_of_a_broker_are_errors() {
         (LIST, &honest),
     ] {
         let refused = refusal(message, fds);
-        let named = matches!(refused, Error::NotBroker { .. } | Error::Broker { .. });
+        let named = matches!(
+            refused,
+            Error::Broker(BrokerError::NotBroker { .. }) | Error::Broker(BrokerError::Step { .. })
+        );
         assert!(named, "{message:?}: {refused}");
     }
     let refused = refusal(CHANNEL, &[number; 250]);
@@ -122,7 +127,10 @@ pub(crate) fn lies_of_a_broker_are_errors() {
         let listed = answered(LIST, &[list.as_raw_fd()], |socket| {
             floe::broker::list(&socket.path)
         });
-        assert!(matches!(listed, Err(Error::Broker { .. })), "{listed:?}");
+        assert!(
+            matches!(listed, Err(Error::Broker(BrokerError::Step { .. }))),
+            "{listed:?}"
+        );
     }
 }
 
@@ -219,7 +227,10 @@ pub(crate) fn a_lying_owner_cannot_take_back() {
     assert_eq!((live.get_stale()[0].to_native(), live.generation()), (1, 1));
     let why = live.last_error().unwrap();
     assert!(
-        matches!(why, Error::Damaged { part: Part::Header }),
+        matches!(
+            why,
+            Error::Header(HeaderError::Damaged { part: Part::Header })
+        ),
         "{why}"
     );
     replace(0, &region);

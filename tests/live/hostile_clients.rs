@@ -1,5 +1,6 @@
 //! Clients of a broker that mean harm.
 
+use floe::error::BrokerError;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use floe::{Broker, Error, Live};
@@ -118,7 +119,10 @@ pub(crate) fn few_answers_wait_to_be_received() {
     };
     assert!(waiting.len() >= 4);
     let refused = floe::broker::list(&socket.path).unwrap_err();
-    assert!(matches!(refused, Error::BrokerBusy { .. }), "{refused}");
+    assert!(
+        matches!(refused, Error::Broker(BrokerError::Busy { .. })),
+        "{refused}"
+    );
     assert_eq!(publish_next(&publisher), 2);
     assert_eq!(read(&mut live), 2);
     // Who is told to ask again costs nothing; who hangs up gives way to others.

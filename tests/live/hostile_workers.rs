@@ -1,5 +1,6 @@
 //! A worker that means harm reaches nobody's data.
 
+use floe::error::ChannelError;
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -24,7 +25,10 @@ fn drain(reader: BorrowedFd) {
 }
 
 fn is_missed(live: &Live<Numbers>) -> bool {
-    matches!(live.last_error(), Some(Error::Mailbox { .. }))
+    matches!(
+        live.last_error(),
+        Some(Error::Channel(ChannelError::Mailbox { .. }))
+    )
 }
 
 pub(crate) fn a_drained_mailbox_is_filled_again() {

@@ -1,5 +1,6 @@
 //! Handles tell when their owner has ended.
 
+use floe::error::BrokerError;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::process::Stdio;
@@ -120,7 +121,10 @@ pub(crate) fn a_handle_connects_to_the_next_owner() {
 
     assert_eq!(read(&mut live), 3, "it keeps what it has");
     let why = live.last_error().unwrap();
-    assert!(matches!(why, Error::Broker { .. }), "{why}");
+    assert!(
+        matches!(why, Error::Broker(BrokerError::Step { .. })),
+        "{why}"
+    );
     assert!(!live.wait_newer(Duration::from_millis(1)));
     ended.open();
     served.pass();

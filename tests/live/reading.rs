@@ -1,5 +1,6 @@
 //! What reading costs, and what it does not need.
 
+use floe::error::ChannelError;
 use std::time::Duration;
 
 use floe::{Broker, Counters, Error, prefork};
@@ -54,7 +55,10 @@ pub(crate) fn want_of_resources_keeps_the_generation() {
 }
 
 fn is_passing(error: &Error) -> bool {
-    matches!(error, Error::Mailbox { .. } | Error::Descriptor { .. })
+    matches!(
+        error,
+        Error::Channel(ChannelError::Mailbox { .. }) | Error::Descriptor { .. }
+    )
 }
 
 pub(crate) fn counts_outlive_the_workers_that_counted() {

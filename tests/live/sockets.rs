@@ -1,5 +1,6 @@
 //! The socket of a broker in the file system.
 
+use floe::error::BrokerError;
 use std::env;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -36,7 +37,7 @@ pub(crate) fn a_socket_is_for_its_user_alone() {
 }
 
 fn assert_in_use(served: floe::Result<Broker>) {
-    let Err(Error::Serve { source, .. }) = served else {
+    let Err(Error::Broker(BrokerError::Serve { reason: source, .. })) = served else {
         panic!("{served:?}")
     };
     assert_eq!(source.raw_os_error(), Some(libc::EADDRINUSE));
@@ -62,13 +63,19 @@ pub(crate) fn only_a_dead_socket_is_replaced() {
     let stream = UnixListener::bind(&socket.path).unwrap();
     assert_in_use(serve());
     let not_ours = floe::broker::list(&socket.path).unwrap_err();
-    assert!(matches!(not_ours, Error::NotBroker { .. }), "{not_ours}");
+    assert!(
+        matches!(not_ours, Error::Broker(BrokerError::NotBroker { .. })),
+        "{not_ours}"
+    );
     drop(stream);
     fs::remove_file(&socket.path).unwrap();
     File::create(&socket.path).unwrap();
     assert_in_use(serve());
     let not_ours = floe::broker::list(&socket.path).unwrap_err();
-    assert!(matches!(not_ours, Error::Broker { .. }), "{not_ours}");
+    assert!(
+        matches!(not_ours, Error::Broker(BrokerError::Step { .. })),
+        "{not_ours}"
+    );
 }
 
 /// A child forked off a broker has its socket open.
@@ -226,7 +233,10 @@ pub(crate) fn a_broker_of_another_user_is_not_believed() {
         Client::new(path).trust_user(65533).list().map(drop),
     ] {
         let refused = refused.unwrap_err();
-        let named = matches!(refused, Error::ForeignBroker { user: 65534, .. });
+        let named = matches!(
+            refused,
+            Error::Broker(BrokerError::Foreign { user: 65534, .. })
+        );
         assert!(named, "{refused}");
     }
     let client = Client::new(path).trust_user(65534);
@@ -309,7 +319,10 @@ pub(crate) fn another_user_is_refused() {
         let by_mode = connect().to_string();
         refused.open();
         opened.pass();
-        (by_mode, matches!(connect(), Error::BrokerRefused { .. }))
+        (
+            by_mode,
+            matches!(connect(), Error::Broker(BrokerError::Refused { .. })),
+        )
     });
     let _broker = Broker::serve(&socket.path, [&publisher]).unwrap();
     served.open();

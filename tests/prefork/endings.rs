@@ -133,7 +133,7 @@ pub(crate) fn join_names_the_worker_and_ends_the_others() {
     let Error::WorkerFailed {
         worker: 1,
         pid,
-        source,
+        reason: source,
     } = error
     else {
         panic!("{error:?}");

@@ -52,7 +52,7 @@ pub(crate) fn several_threads_are_refused() {
             matches!(
                 refused,
                 Error::Fork {
-                    source: Refusal::Multithreaded { threads: 2 }
+                    reason: Refusal::Multithreaded { threads: 2 }
                 }
             ),
             "{refused:?}"
@@ -128,7 +128,7 @@ pub(crate) fn want_of_descriptors_leaves_nothing() {
         set_limit(Resource::RLIMIT_NOFILE, next_descriptor() as u64 + 3);
     });
     assert!(
-        error.starts_with("Fork { source: AnswerMemory { worker: 3, source: Os { code: 24"),
+        error.starts_with("Fork { reason: AnswerMemory { worker: 3, reason: Os { code: 24"),
         "{error}"
     );
 }
@@ -146,11 +146,11 @@ pub(crate) fn want_of_processes_leaves_nothing() {
         set_limit(Resource::RLIMIT_NPROC, 3);
     });
     let (started, rest) = error
-        .strip_prefix("Fork { source: Kernel { worker: ")
+        .strip_prefix("Fork { reason: Kernel { worker: ")
         .unwrap()
         .split_once(',')
         .unwrap();
-    assert!(rest.starts_with(" source: Os { code: 11,"), "{rest}");
+    assert!(rest.starts_with(" reason: Os { code: 11,"), "{rest}");
     // Somebody who is not root has processes of his own already.
     assert!(started == "2" || !is_root(), "{started}");
 }

@@ -32,7 +32,7 @@ use target::User;
 /// Look into frozen regions, and into the memory of the processes that map them
 ///
 /// A region of floe describes itself: no verb needs the Rust types that it was frozen from. TARGET is
-/// a file that `Frozen::save` wrote, the memory file of a running process as /proc/PID/fd/N, or
+/// a file that `Region::save` wrote, the memfd of a running process as /proc/PID/fd/N, or
 /// SOCKET:NAME, the newest generation of a cache that a broker offers (`floe ls SOCKET` lists them).
 /// A path that exists is that file, colons or not. SOCKET alone is a broker as a whole. No verb
 /// changes a region.

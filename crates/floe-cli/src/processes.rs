@@ -47,7 +47,7 @@ impl Scope {
             match Process::read(pid) {
                 Ok(process) => reading.processes.push(process),
                 Err(Error::ReadProcess {
-                    source: Unreadable::Gone,
+                    reason: Unreadable::Gone,
                     ..
                 }) if !(first && self.names(pid)) => {}
                 Err(error) => return Err(error.into()),
@@ -102,7 +102,7 @@ impl Process {
                 return Err(Error::ReadProcess {
                     pid,
                     path,
-                    source: Unreadable::NotPermitted,
+                    reason: Unreadable::NotPermitted,
                 });
             }
             // It maps none, or has ended.
@@ -110,7 +110,7 @@ impl Process {
         }
         let mut process = match Self::read(pid) {
             Err(Error::ReadProcess {
-                source: Unreadable::Gone,
+                reason: Unreadable::Gone,
                 ..
             }) => return Ok(None),
             read => read?,

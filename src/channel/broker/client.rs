@@ -1,5 +1,6 @@
 //! Asking a broker.
 
+use crate::error::BrokerError;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -94,10 +95,10 @@ impl Client {
     /// [`last_error`](ChannelStatus::last_error).
     ///
     /// # Errors
-    /// [`Error::Broker`] if there is none, or it does not answer within 5 seconds;
-    /// [`Error::BrokerBusy`] if it has no room for another answer until then;
-    /// [`Error::NotBroker`] if something else answers; [`Error::ForeignBroker`];
-    /// [`Error::BrokerRefused`].
+    /// [`BrokerError::Step`] if there is none, or it does not answer within 5 seconds;
+    /// [`BrokerError::Busy`] if it has no room for another answer until then;
+    /// [`BrokerError::NotBroker`] if something else answers; [`BrokerError::Foreign`];
+    /// [`BrokerError::Refused`].
     pub fn list(&self) -> Result<Vec<ChannelStatus>> {
         match self.ask(&Request::List, PATIENCE)? {
             (Reply::List, descriptors) => self.received_list(descriptors),
@@ -180,19 +181,20 @@ impl Client {
         loop {
             match self.ask_once(request, until) {
                 Ok((Reply::Refused, _)) => {
-                    return Err(Error::BrokerRefused {
+                    return Err(Error::Broker(BrokerError::Refused {
                         path: self.path.clone(),
-                    });
+                    }));
                 }
                 Ok((Reply::Busy, _)) => is_busy = true,
                 // The time ran out before another answer.
-                Err(Error::Broker { .. }) if is_busy && Instant::now() >= until => {}
+                Err(Error::Broker(BrokerError::Step { .. }))
+                    if is_busy && Instant::now() >= until => {}
                 answered => return answered,
             }
             if Instant::now() >= until {
-                return Err(Error::BrokerBusy {
+                return Err(Error::Broker(BrokerError::Busy {
                     path: self.path.clone(),
-                });
+                }));
             }
             thread::sleep(PAUSE);
         }
@@ -225,21 +227,27 @@ impl Client {
         if is_own(user) || self.trusted.contains(&user) {
             return Ok(());
         }
-        Err(Error::ForeignBroker {
+        Err(Error::Broker(BrokerError::Foreign {
             path: self.path.clone(),
             user: user.as_raw(),
-        })
+        }))
     }
 
     fn failed(&self, step: &'static str) -> impl FnOnce(io::Error) -> Error {
         let path = self.path.clone();
-        move |source| Error::Broker { path, step, source }
+        move |source| {
+            Error::Broker(BrokerError::Step {
+                path,
+                step,
+                reason: source,
+            })
+        }
     }
 
     fn not_broker(&self) -> Error {
-        Error::NotBroker {
+        Error::Broker(BrokerError::NotBroker {
             path: self.path.clone(),
-        }
+        })
     }
 }
 

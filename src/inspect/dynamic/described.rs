@@ -1,5 +1,6 @@
 //! A region that is read by its own schema.
 
+use crate::error::HeaderError;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -66,7 +67,7 @@ enum Source {
 }
 
 impl Described {
-    /// Opens a file that [`Frozen::save`] wrote, or the memory file behind a `/proc/PID/fd/N`.
+    /// Opens a file that [`Region::save`](crate::Region::save) wrote, or the memory file behind a `/proc/PID/fd/N`.
     ///
     /// Reads the header, the schema and the head of the index, whatever the length of the file is.
     /// Values are read when they are asked for, in blocks of 16 KiB; 1 MiB of them is kept. Only
@@ -127,7 +128,7 @@ impl Described {
     fn over(source: Source, header: Header) -> Result<Self> {
         let section = |kind| {
             let found = header.section(kind).copied();
-            found.ok_or(Error::MissingSection { section: kind })
+            found.ok_or(Error::Header(HeaderError::MissingSection { section: kind }))
         };
         let (archive, schema) = (
             section(SectionKind::Archive)?,

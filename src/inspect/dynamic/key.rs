@@ -1,5 +1,6 @@
 //! Finding an entry by a key that is given as text.
 
+use crate::error::HeaderError;
 use std::collections::HashSet;
 
 use serde_json::Value;
@@ -40,7 +41,7 @@ impl Described {
     /// ```
     ///
     /// # Errors
-    /// [`Error::MissingSection`] if the region holds no map; [`Error::Invalid`] if index or archive
+    /// [`HeaderError::MissingSection`] if the region holds no map; [`Error::Invalid`] if index or archive
     /// do not hold what the schema says.
     pub fn get(&self, key: &str) -> Result<Option<Dynamic<'_>>> {
         let entries = self.keyed()?;
@@ -50,7 +51,8 @@ impl Described {
 
     pub(super) fn keyed(&self) -> Result<Entries<'_>> {
         let section = SectionKind::Index;
-        self.entries().ok_or(Error::MissingSection { section })
+        self.entries()
+            .ok_or(Error::Header(HeaderError::MissingSection { section }))
     }
 
     fn find<'a>(&'a self, entries: &Entries<'a>, key: &str) -> Read<Option<Dynamic<'a>>> {

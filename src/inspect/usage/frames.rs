@@ -27,7 +27,11 @@ pub fn frames(pid: u32, addresses: Range<usize>) -> Result<Option<Vec<u64>>, Err
         Err(why) if is_hidden(why.kind()) => Ok(None),
         Err(source) => {
             let Range { start, end } = addresses;
-            let why = Unreadable::Addresses { start, end, source };
+            let why = Unreadable::Addresses {
+                start,
+                end,
+                reason: source,
+            };
             Err(unreadable(pid, "pagemap", why))
         }
     }

@@ -48,7 +48,11 @@ pub(super) fn read(pid: u32, name: &str) -> Result<Vec<u8>, Error> {
 /// The error about a file of `/proc/PID`.
 pub(super) fn unreadable(pid: u32, name: &str, source: Unreadable) -> Error {
     let path = path(pid, name);
-    Error::ReadProcess { pid, path, source }
+    Error::ReadProcess {
+        pid,
+        path,
+        reason: source,
+    }
 }
 
 pub(super) fn path(pid: u32, name: &str) -> String {

@@ -1,5 +1,6 @@
 //! Rows of the section table.
 
+use crate::error::HeaderError;
 use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -37,7 +38,7 @@ impl Section {
     pub(crate) fn check_bytes(&self, bytes: &[u8]) -> Result<()> {
         if xxh3_128(bytes) != self.digest {
             let part = Part::Section(self.kind);
-            return Err(Error::Damaged { part });
+            return Err(Error::Header(HeaderError::Damaged { part }));
         }
         Ok(())
     }
@@ -72,7 +73,7 @@ pub(crate) fn align_section(offset: u64) -> u64 {
 /// Reads the table of a region of `length` bytes: the sections follow each other without gaps
 /// but for alignment, each kind at most once, and the last one ends the region.
 pub(super) fn decode_table(table: &[u8], count: u8, length: u64) -> Result<Vec<Section>> {
-    let refuse = |problem| Err(Error::SectionTable { problem });
+    let refuse = |problem| Err(Error::Header(HeaderError::SectionTable { problem }));
     let count = usize::from(count);
     if count > ROWS {
         return refuse("it has more than six rows");

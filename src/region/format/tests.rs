@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::HeaderError;
 
 /// Position of the n-th row of the section table.
 fn row(number: usize) -> usize {
@@ -107,10 +108,19 @@ fn every_flipped_bit_is_an_error() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         let refused = Header::decode(&flipped).unwrap_err();
         match bit / 8 {
-            0..8 => assert!(matches!(refused, Error::NotRegion { .. }), "bit {bit}"),
-            8..12 => assert!(matches!(refused, Error::Version { .. }), "bit {bit}"),
+            0..8 => assert!(
+                matches!(refused, Error::Header(HeaderError::NotRegion { .. })),
+                "bit {bit}"
+            ),
+            8..12 => assert!(
+                matches!(refused, Error::Header(HeaderError::Version { .. })),
+                "bit {bit}"
+            ),
             _ => assert!(
-                matches!(refused, Error::Damaged { part: Part::Header }),
+                matches!(
+                    refused,
+                    Error::Header(HeaderError::Damaged { part: Part::Header })
+                ),
                 "bit {bit}"
             ),
         }
@@ -123,7 +133,7 @@ fn a_header_cut_short_is_an_error() {
     for length in 0..HEADER_LENGTH {
         assert!(matches!(
             Header::decode(&bytes[..length]),
-            Err(Error::Length { expected: 512, got }) if got == length as u64
+            Err(Error::Header(HeaderError::Length { expected: 512, got })) if got == length as u64
         ));
     }
 }
@@ -132,42 +142,42 @@ fn a_header_cut_short_is_an_error() {
 fn each_field_has_its_own_error() {
     assert!(matches!(
         refusal(|bytes| bytes[..4].copy_from_slice(b"\x89PNG")),
-        Error::NotRegion { got } if got == "\\x89PNGe\\r\\n\\x1a"
+        Error::Header(HeaderError::NotRegion { got }) if got == "\\x89PNGe\\r\\n\\x1a"
     ));
     assert!(matches!(
         refusal(|bytes| bytes[8] = 2),
-        Error::Version {
+        Error::Header(HeaderError::Version {
             expected: 1,
             got: 2
-        }
+        })
     ));
     assert!(matches!(
         refusal(|bytes| bytes[14] = 9),
-        Error::ArchiveFormat {
+        Error::Header(HeaderError::ArchiveFormat {
             expected: 8,
             got: 0x0009_0008
-        }
+        })
     ));
     assert!(matches!(
         refusal(|bytes| bytes[16] = 2),
-        Error::ByteOrder {
+        Error::Header(HeaderError::ByteOrder {
             expected: 1,
             got: 2
-        }
+        })
     ));
     assert!(matches!(
         refusal(|bytes| bytes[17] = 64),
-        Error::PointerWidth {
+        Error::Header(HeaderError::PointerWidth {
             expected: 32,
             got: 64
-        }
+        })
     ));
     assert!(matches!(
         refusal(|bytes| bytes[18] = 0),
-        Error::Alignment {
+        Error::Header(HeaderError::Alignment {
             expected: 1,
             got: 0
-        }
+        })
     ));
 }
 
@@ -185,7 +195,7 @@ fn a_name_that_cannot_be_used_is_refused() {
 /// What one edit of the header is told to be.
 fn table_problem(edit: impl FnOnce(&mut [u8; HEADER_LENGTH])) -> &'static str {
     match refusal(edit) {
-        Error::SectionTable { problem } => problem,
+        Error::Header(HeaderError::SectionTable { problem }) => problem,
         other => panic!("expected an error about the section table, got: {other}"),
     }
 }

@@ -233,7 +233,7 @@ fn is_there(inputs: &mut Inputs, path: &Path, named: bool) -> Result<bool> {
 /// has named. Errors that may pass are errors: for want of a descriptor nothing may be missed.
 pub(super) fn passed_over<T>(result: Result<T>, named: bool) -> Result<Option<T>> {
     match result {
-        Err(Error::ReadFile { source, .. }) if !named && is_no_way(&source) => Ok(None),
+        Err(Error::ReadFile { reason: source, .. }) if !named && is_no_way(&source) => Ok(None),
         result => result.map(Some),
     }
 }

@@ -1,0 +1,102 @@
+//! Why bytes are not a region of this build.
+
+use super::{Part, SectionKind};
+
+/// Why bytes are not a region that this build reads: what stands in its header, or around it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeaderError {
+    /// The bytes do not start as a region does.
+    #[error("not a floe region: it starts with \"{got}\"")]
+    NotRegion {
+        /// The first bytes, escaped.
+        got: String,
+    },
+    /// There are fewer bytes than the header says, or than a header has; or there are more.
+    #[error(
+        "the region {}: expected {expected} bytes, got {got}; build the cache again",
+        if got < expected { "is cut short" } else { "has bytes behind its end" }
+    )]
+    Length {
+        /// Bytes that there should be.
+        expected: u64,
+        /// Bytes that there are.
+        got: u64,
+    },
+    /// The memory file has holes, which reading would fill.
+    #[error(
+        "the memory file has holes: expected {expected} bytes of memory, got {got}; a region is written whole"
+    )]
+    Sparse {
+        /// Bytes that the file is long.
+        expected: u64,
+        /// Bytes that have memory.
+        got: u64,
+    },
+    /// The region was written in another version of the format.
+    #[error(
+        "the region has format version {got}, this build reads {expected}; build the cache again"
+    )]
+    Version {
+        /// The version of this build.
+        expected: u32,
+        /// The version in the header.
+        got: u32,
+    },
+    /// Bytes are not those that were written.
+    #[error("the region is damaged: {part} is not what was written; build the cache again")]
+    Damaged {
+        /// Which bytes.
+        part: Part,
+    },
+    /// The archive was written by an rkyv of another format.
+    #[error("the archive has rkyv format {}.{}, this build reads {}.{}; build the cache again", got & 0xffff, got >> 16, expected & 0xffff, expected >> 16)]
+    ArchiveFormat {
+        /// rkyv's version here: major in the low half, minor in the high half.
+        expected: u32,
+        /// The one in the header.
+        got: u32,
+    },
+    /// The archive has the other byte order.
+    #[error(
+        "the archive has byte order {got}, this build reads {expected} (1 little, 2 big); build the cache with the same features of rkyv"
+    )]
+    ByteOrder {
+        /// The byte order of this build.
+        expected: u8,
+        /// The one in the header.
+        got: u8,
+    },
+    /// The archive has pointers of another width.
+    #[error(
+        "the archive has pointers of {got} bits, this build reads {expected}; build the cache with the same features of rkyv"
+    )]
+    PointerWidth {
+        /// Bits of an archived pointer in this build.
+        expected: u8,
+        /// The ones in the header.
+        got: u8,
+    },
+    /// The archive aligns its integers otherwise.
+    #[error(
+        "the archive has alignment {got}, this build reads {expected} (1 aligned, 0 unaligned); build the cache with the same features of rkyv"
+    )]
+    Alignment {
+        /// Whether this build aligns archived integers.
+        expected: u8,
+        /// What the header says.
+        got: u8,
+    },
+    /// The header or its section table contradicts itself.
+    #[error("the section table of the region is not valid: {problem}")]
+    SectionTable {
+        /// What does not fit.
+        problem: &'static str,
+    },
+    /// A section that the type needs is not there.
+    #[error("the region has no {section} section, which this type needs")]
+    MissingSection {
+        /// The section.
+        section: SectionKind,
+    },
+}
