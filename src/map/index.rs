@@ -50,8 +50,7 @@ impl Line {
     /// The slots whose tag is `tag`.
     #[inline]
     pub(crate) fn candidates(&self, tag: u8) -> Candidates {
-        let (start, _) = self.0.split_first_chunk().expect("a line is longer");
-        Candidates(equal_bytes(start, tag) & ((1 << LINE_SLOTS) - 1))
+        Candidates(equal_bytes(self, tag) & ((1 << LINE_SLOTS) - 1))
     }
 
     /// The archive offset in a slot.

@@ -1,4 +1,5 @@
 //! Entries by offsets from anywhere, and entries that are handed to the wrong map.
+#![forbid(unsafe_code)]
 
 use std::collections::HashSet;
 

@@ -10,7 +10,7 @@ use crate::archive::{Seen, Validator};
 use crate::map::entry::entry_alignment;
 use crate::schema::{Description, Schema};
 
-/// What [`check_entries`] has counted.
+/// What [`check_entries`](super::check_entries) has counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::map) struct Counted {
     /// Entries that are not garbage.
