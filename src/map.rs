@@ -1,6 +1,7 @@
 //! The frozen keyed cache.
 
 mod archived;
+mod assembly;
 mod builder;
 mod check;
 mod entry;
@@ -8,6 +9,7 @@ mod index;
 mod iterators;
 mod key;
 mod part;
+mod raw;
 mod table;
 
 use std::fmt;
@@ -16,11 +18,10 @@ use std::marker::PhantomData;
 use rkyv::Archive;
 
 use crate::archive::Value;
-use crate::error::{Error, Result};
-use crate::frozen::{Content, Frozen, sealed};
+use crate::error::Result;
+use crate::frozen::{Frozen, sealed};
 use crate::region::Region;
 use crate::region::format::SectionKind;
-use crate::schema::Description;
 
 pub use archived::ArchivedMap;
 pub use builder::MapBuilder;
@@ -31,8 +32,7 @@ pub(crate) use index::{HEAD_LENGTH, IndexHead, Line, home, next, tag};
 pub use iterators::{GetMany, Iter};
 pub use key::{Key, mix};
 pub use part::Part;
-
-use entry::Entry;
+pub(crate) use raw::EntryRef;
 
 /// The type of a frozen keyed cache: `Frozen<Map<K, V>>` has `get`, `get_many`, `iter`, `len`.
 ///
@@ -116,55 +116,10 @@ impl<K, V> Pair<K, V> for (&K, &V) {
 
 impl<K, V> sealed::Sealed for Map<K, V> {}
 
-impl<K: MapKey, V: Value> Content for Map<K, V> {
-    type Archived = ArchivedMap<K, V>;
-    type View = ArchivedMap<K, V>;
-
-    fn describe() -> Description {
-        Description::of::<Entry<K, V>>()
-    }
-
-    fn check(region: &Region) -> Result<()> {
-        let (archive, index) = sections(region)?;
-        let checked = check::check::<K, V>(archive, index, &Self::describe());
-        checked.map_err(|problem| problem.in_cache(region.header().name.clone()))
-    }
-
-    #[allow(unsafe_code)]
-    unsafe fn view(region: &Region) -> Result<Self::View> {
-        let (archive, index) = sections(region)?;
-        let head = index::IndexHead::decode(index).map_err(|problem| Error::Invalid {
-            name: region.header().name.clone(),
-            section: SectionKind::Index,
-            reason: problem.to_owned(),
-        })?;
-        // SAFETY: the caller vouches for valid sections of this type, which live as long as the
-        // region; `Region` keeps them at multiples of 64 and never writes.
-        Ok(unsafe { ArchivedMap::new(archive, index, head) })
-    }
-
-    #[allow(unsafe_code)]
-    unsafe fn copy_view(view: &Self::View) -> Self::View {
-        view.copy()
-    }
-
-    #[allow(unsafe_code)]
-    unsafe fn archived(view: &Self::View) -> &Self::Archived {
-        view
-    }
-}
-
 /// How many entries a region has that holds a map.
 pub(crate) fn entries(region: &Region) -> Option<u64> {
     let index = region.section(SectionKind::Index).ok()?;
     Some(index::IndexHead::decode(index).ok()?.entries)
-}
-
-fn sections(region: &Region) -> Result<(&[u8], &[u8])> {
-    Ok((
-        region.section(SectionKind::Archive)?,
-        region.section(SectionKind::Index)?,
-    ))
 }
 
 impl<K, V> fmt::Debug for Map<K, V> {
@@ -172,3 +127,6 @@ impl<K, V> fmt::Debug for Map<K, V> {
         match self.never {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,18 @@
 //! Reading a map in its region.
-#![allow(unsafe_code)]
+#![forbid(unsafe_code)]
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Index;
 
 use rkyv::Archive;
+use rkyv::bytecheck::CheckBytes;
 
-use super::entry::Entry;
-use super::index::{HEAD_LENGTH, IndexHead, Line, home, next, tag};
+use super::index::Line;
 use super::iterators::{GetMany, Iter};
 use super::key::Key;
-
-/// Bytes that memory is fetched by, of common processors.
-pub(super) const CACHE_LINE: u64 = 64;
+use super::raw::{Entry, EntryRef, MapLine, RawMap, Walk};
+use crate::archive::CheckStrategy;
+use crate::schema::Schema;
 
 /// A frozen map, as [`Frozen<Map<K, V>>`](crate::Frozen) derefs to it.
 ///
@@ -24,57 +23,34 @@ pub(super) const CACHE_LINE: u64 = 64;
 ///
 /// No method writes, locks or allocates.
 pub struct ArchivedMap<K: Archive, V: Archive> {
-    archive: *const u8,
-    archive_length: u64,
-    lines: *const Line,
-    head: IndexHead,
-    types: PhantomData<(K::Archived, V::Archived)>,
+    raw: RawMap<K, V>,
 }
 
-// SAFETY: a map is a view of immutable bytes; sharing or sending it shares references to keys and
-// values, which the bounds allow.
-unsafe impl<K: Archive<Archived: Sync>, V: Archive<Archived: Sync>> Sync for ArchivedMap<K, V> {}
-// SAFETY: as above.
-unsafe impl<K: Archive<Archived: Sync>, V: Archive<Archived: Sync>> Send for ArchivedMap<K, V> {}
-
 impl<K: Archive, V: Archive> ArchivedMap<K, V> {
-    /// A view of the two sections of a map.
-    ///
-    /// # Safety
-    /// Both sections are valid for `K` and `V`: made by this process's own builder, or accepted
-    /// by [`super::check::check`]. They start at multiples of 64, outlive the view and are never
-    /// written.
-    pub(crate) unsafe fn new(archive: &[u8], index: &[u8], head: IndexHead) -> Self {
-        Self {
-            archive: archive.as_ptr(),
-            archive_length: archive.len() as u64,
-            // SAFETY: a valid index section has its head before the lines.
-            lines: unsafe { index.as_ptr().add(HEAD_LENGTH).cast() },
-            head,
-            types: PhantomData,
-        }
+    pub(super) fn over(raw: RawMap<K, V>) -> Self {
+        Self { raw }
     }
 
-    /// The same view again, under the same promise.
-    pub(super) fn copy(&self) -> Self {
-        Self { ..*self }
+    #[inline]
+    pub(super) fn raw(&self) -> &RawMap<K, V> {
+        &self.raw
     }
 
     /// Number of entries.
     #[inline]
     pub fn len(&self) -> usize {
-        self.head.entries as usize
+        self.raw.head().entries as usize
     }
 
     /// Whether the map has no entries.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.head.entries == 0
+        self.raw.head().entries == 0
     }
 
     /// Bytes of entries that were replaced by later ones under the same key and are still there.
     pub fn garbage(&self) -> u64 {
-        self.head.garbage
+        self.raw.head().garbage
     }
 
     /// The value of a key.
@@ -86,7 +62,7 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
         Q: Key + ?Sized,
         K::Archived: PartialEq<Q>,
     {
-        self.find(key.key_hash(), key).map(|entry| &entry.value)
+        self.find(key.key_hash(), key).map(Entry::value)
     }
 
     /// The archived key and the value of a key.
@@ -97,7 +73,7 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
         K::Archived: PartialEq<Q>,
     {
         self.find(key.key_hash(), key)
-            .map(|entry| (&entry.key, &entry.value))
+            .map(|entry| (entry.key(), entry.value()))
     }
 
     /// Whether the map has a key.
@@ -137,13 +113,13 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
     /// Keys and values, in the order in which they were inserted.
     #[inline]
     pub fn iter(&self) -> Iter<'_, K, V> {
-        Iter::new(self)
+        Iter::new(&self.raw)
     }
 
-    /// Archive offsets and keys of all entries, in the order in which they were inserted.
-    pub(crate) fn offsets(&self) -> impl Iterator<Item = (u64, &K::Archived)> {
-        let mut walk = self.iter();
-        std::iter::from_fn(move || walk.next_entry()).map(|(offset, entry)| (offset, &entry.key))
+    /// The entries, in the order in which they were inserted.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = EntryRef<'_, K, V>> {
+        let mut walk = Walk::new(&self.raw);
+        std::iter::from_fn(move || walk.next()).filter_map(|entry| self.raw.entry_ref(entry))
     }
 
     /// The archived keys, in the order in which they were inserted.
@@ -164,171 +140,90 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
         Q: ?Sized,
         K::Archived: PartialEq<Q>,
     {
-        let home = home(hash, self.head.lines);
-        let line = self.line(home);
-        match self.find_in(line, hash, key) {
-            None if line.overflows() => self.find_beyond(home, hash, key),
+        let home = self.raw.home(hash);
+        match find_in(home, hash, key) {
+            None if home.overflows() => find_behind(home, hash, key),
             found => found,
         }
     }
 
-    #[inline]
-    fn find_in<Q>(&self, line: &Line, hash: u64, key: &Q) -> Option<&Entry<K, V>>
+    /// The entry with a key.
+    pub(crate) fn find_entry<Q>(&self, hash: u64, key: &Q) -> Option<EntryRef<'_, K, V>>
     where
         Q: ?Sized,
         K::Archived: PartialEq<Q>,
     {
-        for slot in line.candidates(tag(hash)) {
-            let offset = line.offset(slot);
-            // Such a key reaches into the next line as a rule, and would be waited for twice.
-            if Entry::<K, V>::SIZE as u64 > CACHE_LINE / 2 {
-                self.prefetch(offset + CACHE_LINE, 1);
-            }
-            let entry = self.entry(offset);
-            if entry.key == *key {
-                return Some(entry);
-            }
-        }
-        None
+        self.raw.entry_ref(self.find(hash, key)?)
     }
 
-    /// Goes on behind a line that overflows; apart, so that what is usual is small.
-    #[inline(never)]
-    fn find_beyond<Q>(&self, home: u64, hash: u64, key: &Q) -> Option<&Entry<K, V>>
+    /// An entry whose key has a hash.
+    pub(crate) fn find_hash(&self, hash: u64) -> Option<EntryRef<'_, K, V>>
     where
-        Q: ?Sized,
-        K::Archived: PartialEq<Q>,
+        K::Archived: Key,
     {
-        let mut number = home;
+        let mut line = self.raw.home(hash);
+        let has_hash = |entry: &&Entry<K, V>| entry.key().key_hash() == hash;
         loop {
-            number = next(number, self.head.lines);
-            let line = self.line(number);
-            let found = self.find_in(line, hash, key);
-            if found.is_some() || !line.overflows() {
-                return found;
+            if let Some(entry) = line.candidates(hash).find(has_hash) {
+                return self.raw.entry_ref(entry);
             }
+            line = line.behind()?;
         }
+    }
+
+    /// The entry at an archive offset from anywhere, if there is one.
+    ///
+    /// Costs a check of the key and what a lookup costs.
+    pub(crate) fn entry_at(&self, offset: u64) -> Option<EntryRef<'_, K, V>>
+    where
+        K: Archive<Archived: CheckBytes<CheckStrategy> + Schema + Key>,
+    {
+        self.raw.entry_at(offset)
+    }
+
+    /// The archive section.
+    pub(super) fn archive(&self) -> &[u8] {
+        self.raw.archive()
     }
 
     /// All lines of the index.
     pub(super) fn lines(&self) -> &[Line] {
-        // SAFETY: a valid index section has as many lines behind its head as the head says, at a
-        // multiple of 64 (`new`).
-        unsafe { std::slice::from_raw_parts(self.lines, self.head.lines as usize) }
-    }
-
-    /// The archive offset of the entry with a key.
-    pub(crate) fn find_offset<Q>(&self, hash: u64, key: &Q) -> Option<u64>
-    where
-        Q: ?Sized,
-        K::Archived: PartialEq<Q>,
-    {
-        let found = self.find(hash, key)?;
-        Some((&raw const *found).addr() as u64 - self.archive.addr() as u64)
-    }
-
-    /// The key of the entry at an offset that this map gave.
-    pub(crate) fn key_at(&self, offset: u64) -> &K::Archived {
-        &self.entry(offset).key
-    }
-
-    /// Length in bytes of the entry at an offset that this map gave.
-    pub(crate) fn length_at(&self, offset: u64) -> usize {
-        self.entry(offset).length()
-    }
-
-    /// The archive offset of an entry whose key has a hash.
-    pub(crate) fn find_hash(&self, hash: u64) -> Option<u64>
-    where
-        K::Archived: Key,
-    {
-        let mut number = home(hash, self.head.lines);
-        loop {
-            let line = self.line(number);
-            let mut offsets = line.candidates(tag(hash)).map(|slot| line.offset(slot));
-            let found = offsets.find(|offset| self.entry(*offset).key.key_hash() == hash);
-            if found.is_some() || !line.overflows() {
-                return found;
-            }
-            number = next(number, self.head.lines);
-        }
-    }
-
-    /// The line and the slot in which the entry at an archive offset stands.
-    pub(super) fn slot_of(&self, hash: u64, offset: u64) -> Option<(usize, usize)> {
-        let mut number = home(hash, self.head.lines);
-        loop {
-            let line = self.line(number);
-            let mut slots = line.candidates(tag(hash));
-            if let Some(slot) = slots.find(|slot| line.offset(*slot) == offset) {
-                return Some((number as usize, slot));
-            }
-            if !line.overflows() {
-                return None;
-            }
-            number = next(number, self.head.lines);
-        }
-    }
-
-    /// The line with a number from [`home`] or [`next`].
-    #[inline]
-    fn line(&self, number: u64) -> &Line {
-        // SAFETY: `home` and `next` keep numbers below the number of lines, and the lines are
-        // valid and start at a multiple of 64 (`new`).
-        unsafe { &*self.lines.add(number as usize) }
-    }
-
-    /// The entry at an offset from a slot or from a walk over the entries.
-    #[inline]
-    pub(super) fn entry(&self, offset: u64) -> &Entry<K, V> {
-        // SAFETY: the sections are valid (`new`): offsets in slots, and the ends of entries before
-        // the end of the archive, are starts of valid entries, which live as long as `self`.
-        unsafe { Entry::at(self.archive, offset) }
-    }
-
-    #[inline]
-    pub(super) fn archive_length(&self) -> u64 {
-        self.archive_length
-    }
-
-    /// Asks for the memory of the home line of a hash.
-    #[inline]
-    pub(super) fn prefetch_line(&self, hash: u64) {
-        let home = home(hash, self.head.lines);
-        prefetch(self.lines.wrapping_add(home as usize).cast());
-    }
-
-    /// The first entry in the home line of a hash that has its tag, whose memory is asked for.
-    #[inline]
-    pub(super) fn prefetch_entry(&self, hash: u64) -> Option<u64> {
-        let line = self.line(home(hash, self.head.lines));
-        let offset = line.offset(line.candidates(tag(hash)).next()?);
-        self.prefetch(offset, 2);
-        Some(offset)
-    }
-
-    /// Asks for some lines of memory from an archive offset on, which may lie behind the end.
-    #[inline]
-    pub(super) fn prefetch(&self, offset: u64, lines: u64) {
-        let start = self.archive.wrapping_add(offset as usize);
-        for line in 0..lines {
-            prefetch(start.wrapping_add((line * CACHE_LINE) as usize));
-        }
+        self.raw.lines()
     }
 }
 
-/// Starts loading a cache line; a hint that has no effect on addresses that are not mapped.
 #[inline]
-fn prefetch(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch reads nothing that the program could see and never faults; SSE is part
-    // of x86-64.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+fn find_in<'a, K: Archive, V: Archive, Q>(
+    line: MapLine<'a, K, V>,
+    hash: u64,
+    key: &Q,
+) -> Option<&'a Entry<K, V>>
+where
+    Q: ?Sized,
+    K::Archived: PartialEq<Q>,
+{
+    line.candidates(hash).find(|entry| entry.key() == key)
+}
+
+/// Goes on behind a line that overflows; apart, so that what is usual is small.
+#[inline(never)]
+fn find_behind<'a, K: Archive, V: Archive, Q>(
+    home: MapLine<'a, K, V>,
+    hash: u64,
+    key: &Q,
+) -> Option<&'a Entry<K, V>>
+where
+    Q: ?Sized,
+    K::Archived: PartialEq<Q>,
+{
+    let mut line = home;
+    loop {
+        line = line.behind()?;
+        let found = find_in(line, hash, key);
+        if found.is_some() {
+            return found;
+        }
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }
 
 /// `map[key]`: the value of a key.

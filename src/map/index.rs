@@ -11,7 +11,9 @@
 //! ones. A key that finds its home line full goes to the next; the overflow mark of the lines that
 //! it passed is 1, and a search goes on from marked lines only. At most 7 of 10 slots are taken on
 //! average.
-#![allow(unsafe_code)]
+#![forbid(unsafe_code)]
+
+use super::raw::equal_bytes;
 
 /// Bytes before the lines.
 pub(crate) const HEAD_LENGTH: usize = 64;
@@ -48,26 +50,7 @@ impl Line {
     /// The slots whose tag is `tag`.
     #[inline]
     pub(crate) fn candidates(&self, tag: u8) -> Candidates {
-        Candidates(self.equal_bytes(tag) & ((1 << LINE_SLOTS) - 1))
-    }
-
-    /// One bit for each of the first sixteen bytes: whether it is `byte`.
-    #[cfg(target_arch = "x86_64")]
-    #[inline]
-    fn equal_bytes(&self, byte: u8) -> u32 {
-        use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_set1_epi8};
-        // SAFETY: SSE2 is part of x86-64; a line has 64 bytes and starts at a multiple of 64.
-        unsafe {
-            let bytes = _mm_load_si128(self.0.as_ptr().cast());
-            _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8))) as u32
-        }
-    }
-
-    #[cfg(not(target_arch = "x86_64"))]
-    #[inline]
-    fn equal_bytes(&self, byte: u8) -> u32 {
-        let equal = |number: usize| u32::from(self.0[number] == byte) << number;
-        (0..16).map(equal).sum()
+        Candidates(equal_bytes(self, tag) & ((1 << LINE_SLOTS) - 1))
     }
 
     /// The archive offset in a slot.
@@ -187,9 +170,14 @@ pub(crate) struct IndexHead {
 impl IndexHead {
     /// The head for a number of entries.
     pub(crate) fn new(entries: u64) -> Self {
+        Self::of(entries, (entries / LINE_ENTRIES + 1) as usize)
+    }
+
+    /// The head for a number of entries in a number of lines.
+    pub(crate) fn of(entries: u64, lines: usize) -> Self {
         Self {
             entries,
-            lines: entries / LINE_ENTRIES + 1,
+            lines: lines as u64,
             garbage: 0,
         }
     }

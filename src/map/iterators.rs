@@ -1,57 +1,24 @@
 //! Walking a map, and looking up many keys at once.
+#![forbid(unsafe_code)]
 
 use std::iter::FusedIterator;
 
 use rkyv::Archive;
 
-use super::archived::{ArchivedMap, CACHE_LINE};
-use super::entry::Entry;
+use super::archived::ArchivedMap;
 use super::key::Key;
+use super::raw::{RawMap, Walk};
 
 /// Keys and values of a map, in the order in which they were inserted.
 pub struct Iter<'a, K: Archive, V: Archive> {
-    map: &'a ArchivedMap<K, V>,
-    offset: u64,
-    left: usize,
-    /// Lines of memory that are asked for at each step: as many as the mean entry has, since a
-    /// number that changed would be a branch that is not predicted.
-    ahead: u64,
+    walk: Walk<'a, K, V>,
 }
 
 impl<'a, K: Archive, V: Archive> Iter<'a, K, V> {
-    pub(super) fn new(map: &'a ArchivedMap<K, V>) -> Self {
-        let mean_length = map.archive_length() / (map.len() as u64).max(1);
+    pub(super) fn new(map: &'a RawMap<K, V>) -> Self {
         Self {
-            map,
-            offset: 0,
-            left: map.len(),
-            ahead: (mean_length / CACHE_LINE + 1).min(MOST_AHEAD),
+            walk: Walk::new(map),
         }
-    }
-}
-
-/// How many bytes ahead of the entry that it gives a walk asks for memory, so that it comes in time:
-/// each entry tells only where the next one is.
-const AHEAD: u64 = 2048;
-/// Most lines that it asks for at each step.
-const MOST_AHEAD: u64 = 8;
-
-impl<'a, K: Archive, V: Archive> Iter<'a, K, V> {
-    /// The next live entry and its archive offset.
-    #[inline]
-    pub(super) fn next_entry(&mut self) -> Option<(u64, &'a Entry<K, V>)> {
-        while self.offset < self.map.archive_length() {
-            let offset = self.offset;
-            let entry = self.map.entry(offset);
-            self.offset += entry.length() as u64;
-            let ahead = self.offset.max(offset + AHEAD);
-            self.map.prefetch(ahead, self.ahead);
-            if !entry.is_garbage() {
-                self.left -= 1;
-                return Some((offset, entry));
-            }
-        }
-        None
     }
 }
 
@@ -60,12 +27,11 @@ impl<'a, K: Archive, V: Archive> Iterator for Iter<'a, K, V> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_entry()
-            .map(|(_, entry)| (&entry.key, &entry.value))
+        self.walk.next().map(|entry| (entry.key(), entry.value()))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        (self.walk.left(), Some(self.walk.left()))
     }
 }
 
@@ -74,7 +40,9 @@ impl<K: Archive, V: Archive> FusedIterator for Iter<'_, K, V> {}
 
 impl<K: Archive, V: Archive> Clone for Iter<'_, K, V> {
     fn clone(&self) -> Self {
-        Self { ..*self }
+        Self {
+            walk: self.walk.clone(),
+        }
     }
 }
 
@@ -121,21 +89,20 @@ where
         while count < GROUP {
             let Some(key) = self.keys.next() else { break };
             let hash = key.key_hash();
-            self.map.prefetch_line(hash);
+            self.map.raw().prefetch_line(hash);
             keys[count] = Some(key);
             hashes[count] = hash;
             count += 1;
         }
         for (likely, hash) in likely.iter_mut().zip(&hashes[..count]) {
-            *likely = self.map.prefetch_entry(*hash);
+            *likely = self.map.raw().home(*hash).prefetch_entry(*hash);
         }
         for (number, key) in keys.into_iter().flatten().enumerate() {
-            let likely = likely[number].map(|offset| self.map.entry(offset));
-            let entry = match likely.filter(|entry| entry.key == *key) {
+            let entry = match likely[number].filter(|entry| entry.key() == key) {
                 None => self.map.find(hashes[number], key),
                 found => found,
             };
-            self.found[number] = entry.map(|entry| &entry.value);
+            self.found[number] = entry.map(|entry| entry.value());
         }
         self.end = count;
     }

@@ -1,4 +1,5 @@
 //! What can key a map: values with a portable hash that their archived twins share.
+#![forbid(unsafe_code)]
 
 use rapidhash::v3::{DEFAULT_RAPID_SECRETS, rapidhash_v3_nano_inline};
 use rkyv::boxed::ArchivedBox;

@@ -1,4 +1,5 @@
 //! Maps built in forked processes.
+#![forbid(unsafe_code)]
 
 use std::fs::File;
 use std::io;

@@ -1,6 +1,11 @@
 //! Placing entries into the slots of an index.
+#![forbid(unsafe_code)]
+
+use rkyv::Archive;
 
 use super::index::{Line, home, most_steps, next, tag};
+use super::key::Key;
+use super::raw::EntryRef;
 use crate::error::{Error, Result};
 
 /// An entry that a builder has written.
@@ -8,6 +13,23 @@ use crate::error::{Error, Result};
 pub(super) struct Record {
     pub(super) hash: u64,
     pub(super) offset: u64,
+}
+
+impl Record {
+    /// The same entry with an archive before its own.
+    pub(super) fn behind(self, shift: u64) -> Self {
+        let offset = self.offset + shift;
+        Self { offset, ..self }
+    }
+}
+
+impl<K: Archive<Archived: Key>, V: Archive> From<EntryRef<'_, K, V>> for Record {
+    fn from(entry: EntryRef<'_, K, V>) -> Self {
+        Self {
+            hash: entry.key().key_hash(),
+            offset: entry.offset(),
+        }
+    }
 }
 
 /// An entry whose key a later one took.
@@ -18,17 +40,21 @@ pub(super) struct Garbage {
 }
 
 /// The lines of an index, and the entries that are not in it.
+///
+/// A taken slot leads where one of the lines led that the table began with, or to a record that was
+/// placed; to nothing that was exchanged, cleared or is garbage.
 pub(super) struct Table {
-    pub(super) lines: Vec<Line>,
-    pub(super) garbage: Vec<Garbage>,
+    lines: Vec<Line>,
+    garbage: Vec<Garbage>,
     steps_left: u64,
 }
 
 impl Table {
-    /// Places all records in their order.
+    /// A table with all records, placed in their order.
     ///
-    /// `replaces(earlier, later)` compares the keys of two entries with equal tags: `None` if
-    /// they differ, the length of the earlier entry if the later one replaces it, or an error.
+    /// `replaces(earlier, later)` compares the keys of two records with equal tags, by their
+    /// offsets: `None` if they differ, the length of the earlier entry if the later one replaces it,
+    /// or an error.
     ///
     /// # Errors
     /// `crowded` if too many keys have equal hashes, and what `replaces` returns.
@@ -38,17 +64,75 @@ impl Table {
         mut replaces: impl FnMut(u64, u64) -> Result<Option<u64>>,
         crowded: impl Fn() -> Error,
     ) -> Result<Self> {
-        let mut table = Self {
-            lines: vec![Line::EMPTY; lines as usize],
-            garbage: Vec::new(),
-            steps_left: most_steps(lines),
-        };
+        let mut table = Self::over(vec![Line::EMPTY; lines as usize]);
         for record in records {
             if !table.place(*record, &mut replaces)? {
                 return Err(crowded());
             }
         }
         Ok(table)
+    }
+
+    /// A table that begins with lines of an earlier index, for changes.
+    pub(super) fn over(lines: Vec<Line>) -> Self {
+        Self {
+            garbage: Vec::new(),
+            steps_left: most_steps(lines.len() as u64),
+            lines,
+        }
+    }
+
+    pub(super) fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// The entries that later ones have replaced.
+    pub(super) fn garbage(&self) -> &[Garbage] {
+        &self.garbage
+    }
+
+    /// Places a record whose key is not there; false if no steps are left.
+    pub(super) fn add(&mut self, record: Record) -> bool {
+        self.place(record, &mut |_, _| Ok(None)).unwrap_or(false)
+    }
+
+    /// Gives the slot of the entry at an archive offset to a record with the same hash; false if it
+    /// has none.
+    pub(super) fn exchange(&mut self, offset: u64, record: Record) -> bool {
+        let Some((line, slot)) = self.slot_of(record.hash, offset) else {
+            return false;
+        };
+        self.lines[line].put(slot, tag(record.hash), record.offset);
+        true
+    }
+
+    /// Empties the slot of the entry at an archive offset; false if that is not possible.
+    pub(super) fn clear(&mut self, hash: u64, offset: u64) -> bool {
+        match self.slot_of(hash, offset) {
+            // A line that overflows must stay full: searches rely on it.
+            Some((line, slot)) if !self.lines[line].overflows() => {
+                self.lines[line].clear(slot);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The line and the slot in which the entry at an archive offset stands.
+    fn slot_of(&self, hash: u64, offset: u64) -> Option<(usize, usize)> {
+        let lines = self.lines.len() as u64;
+        let mut number = home(hash, lines);
+        loop {
+            let line = &self.lines[number as usize];
+            let mut slots = line.candidates(tag(hash));
+            if let Some(slot) = slots.find(|slot| line.offset(*slot) == offset) {
+                return Some((number as usize, slot));
+            }
+            if !line.overflows() {
+                return None;
+            }
+            number = next(number, lines);
+        }
     }
 
     /// Places one record; false if no steps are left.

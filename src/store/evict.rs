@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::build::{Built, Job};
-use super::keyed::{StoreKey, all_stand_in, entry};
+use super::keyed::{StoreKey, all_stand_in, place_in};
 use crate::archive::Value;
 use crate::error::Result;
 use crate::frozen::{Content, Frozen};
-use crate::map::{Key, Map, MapBuilder, Moved, entries_are_independent, offset_of_unit, unit};
+use crate::map::{
+    EntryRef, Key, Map, MapBuilder, Moved, entries_are_independent, offset_of_unit, unit,
+};
 use crate::region::Backing;
 use crate::store::inputs::{Sets, SetsBuilder, encode};
 
@@ -25,13 +27,10 @@ pub(super) fn evict<K: StoreKey, V: Value>(
         return Ok(built);
     }
     built.counts.evicted += victims.len() as u64;
+    let gone: HashSet<u64> = victims.iter().map(|entry| entry.offset()).collect();
     let name = job.label.name.as_str();
     let keep = |place: &dyn Fn(u64) -> Option<u64>| {
-        let stays = |offset: u64| {
-            (!victims.contains(&offset))
-                .then(|| place(offset))
-                .flatten()
-        };
+        let stays = |offset: u64| (!gone.contains(&offset)).then(|| place(offset)).flatten();
         let moved = |it: u32| unit(name, stays(offset_of_unit(it))?).ok();
         let mut kept = SetsBuilder::after(&built.sets);
         let whole = kept.carry(&built.sets, moved);
@@ -46,10 +45,7 @@ pub(super) fn evict<K: StoreKey, V: Value>(
     if let Some(earlier) = job.earlier
         && what_stays_is_earlier(earlier, frozen, &victims)
     {
-        built.sets = keep(&|offset| {
-            let key = frozen.key_at(offset);
-            earlier.find_offset(key.key_hash(), key)
-        });
+        built.sets = keep(&|offset| place_in(earlier, frozen.entry_at(offset)?));
         built.frozen = None;
         return Ok(built);
     }
@@ -74,32 +70,26 @@ pub(super) fn evict<K: StoreKey, V: Value>(
 fn what_stays_is_earlier<K: StoreKey, V: Value>(
     earlier: &Frozen<Map<K, V>>,
     frozen: &Frozen<Map<K, V>>,
-    victims: &HashSet<u64>,
+    victims: &HashSet<EntryRef<'_, K, V>>,
 ) -> bool {
-    let stays = frozen
-        .offsets()
-        .filter(|(offset, _)| !victims.contains(offset))
-        .map(|(offset, key)| (key.key_hash(), offset, key, entry(frozen, offset)));
+    let stays = frozen.entries().filter(|entry| !victims.contains(entry));
+    let stays = stays.map(|entry| (entry.key().key_hash(), entry));
     entries_are_independent(&Map::<K, V>::describe())
         && earlier.len() == frozen.len() - victims.len()
         && all_stand_in(earlier, stays)
 }
 
-/// Offsets of the entries that go.
-fn victims<K: StoreKey, V: Value>(
+/// The entries that go.
+fn victims<'a, K: StoreKey, V: Value>(
     job: &Job<'_, Map<K, V>>,
-    frozen: &Frozen<Map<K, V>>,
+    frozen: &'a Frozen<Map<K, V>>,
     sets: &Sets,
-) -> Result<HashSet<u64>> {
+) -> Result<HashSet<EntryRef<'a, K, V>>> {
     let most_entries = job.policy.max_entries.unwrap_or(u64::MAX);
     let most_bytes = job.policy.max_bytes.unwrap_or(u64::MAX);
     let mut entries = frozen.len() as u64;
-    let mut bytes = job.policy.max_bytes.map_or(0, |_| {
-        let lengths = frozen
-            .offsets()
-            .map(|(offset, _)| entry(frozen, offset).len() as u64);
-        lengths.sum()
-    });
+    let lengths = || frozen.entries().map(EntryRef::length);
+    let mut bytes = job.policy.max_bytes.map_or(0, |_| lengths().sum());
     if entries <= most_entries && bytes <= most_bytes {
         return Ok(HashSet::new());
     }
@@ -109,19 +99,21 @@ fn victims<K: StoreKey, V: Value>(
         .map(|(unit, generation)| (offset_of_unit(*unit), *generation))
         .collect();
     let mut queue = Vec::with_capacity(frozen.len());
-    for (offset, key) in frozen.offsets() {
-        let last = idle.get(&offset).copied().unwrap_or(job.label.generation);
-        queue.push((last, super::keyed::thaw::<K>(&job.label.name, key)?, offset));
+    for entry in frozen.entries() {
+        let last = idle.get(&entry.offset()).copied();
+        let last = last.unwrap_or(job.label.generation);
+        let key = super::keyed::thaw::<K>(&job.label.name, entry.key())?;
+        queue.push((last, key, entry));
     }
     queue.sort_unstable_by(|one, other| one.0.cmp(&other.0).then_with(|| other.1.cmp(&one.1)));
     let mut victims = HashSet::new();
-    for (_, _, offset) in queue {
+    for (_, _, entry) in queue {
         if entries <= most_entries && bytes <= most_bytes {
             break;
         }
         entries -= 1;
-        bytes = bytes.saturating_sub(entry(frozen, offset).len() as u64);
-        victims.insert(offset);
+        bytes = bytes.saturating_sub(entry.length());
+        victims.insert(entry);
     }
     Ok(victims)
 }

@@ -13,7 +13,7 @@ use crate::archive::Value;
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::map::{
-    Key, Map, MapBuilder, MapKey, Moved, entries_are_independent, offset_of_unit, unit,
+    EntryRef, Key, Map, MapBuilder, MapKey, Moved, entries_are_independent, offset_of_unit, unit,
 };
 use crate::region::Backing;
 use crate::region::format::SectionKind;
@@ -61,13 +61,14 @@ type List<K> = dyn Fn(&mut Inputs) -> BuildResult<Vec<K>> + Send + Sync;
 type Entry<K, V> = dyn Fn(&K, &mut Inputs) -> BuildResult<V> + Send + Sync;
 
 /// What becomes of the entries of an earlier generation.
-struct Plan<K> {
+struct Plan<'a, K: StoreKey, V: Value> {
+    earlier: &'a Frozen<Map<K, V>>,
     /// The keys to build, ascending.
     build: Vec<K>,
-    /// Offsets of the entries that are built anew.
-    dirty: HashSet<u64>,
-    /// Offsets of the entries that go and are not built anew.
-    vanished: HashSet<u64>,
+    /// The entries that are built anew.
+    dirty: HashSet<EntryRef<'a, K, V>>,
+    /// The entries that go and are not built anew.
+    vanished: HashSet<EntryRef<'a, K, V>>,
     /// Offsets of entries that nobody asks for now, and when somebody last did.
     idle: HashMap<u64, u64>,
     /// What the list of keys was made from, if it was made anew.
@@ -94,8 +95,8 @@ impl<K: StoreKey, V: Value + Send> Build<Map<K, V>> for Keyed<K, V> {
     fn check_sets(&self, frozen: &Frozen<Map<K, V>>, sets: &Sets) -> Result<(), &'static str> {
         let mut units = sets.units();
         let mut next = units.next();
-        for (offset, _) in frozen.offsets() {
-            while next.is_some_and(|unit| offset_of_unit(unit) == offset) {
+        for entry in frozen.entries() {
+            while next.is_some_and(|unit| offset_of_unit(unit) == entry.offset()) {
                 next = units.next();
             }
         }
@@ -132,19 +133,16 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
             .finish(whole, entries.len())
             .with_keyed_by(job.policy.keyed_by);
         let frozen = builder.with_inputs(encode(&sets)).finish()?;
+        let hashes = || entries.iter().map(|(hash, _, _)| *hash);
+        let built = || hashes().zip(frozen.entries());
         let same = |earlier: &&Frozen<Map<K, V>>| {
-            let built = |(hash, offset, _): &(u64, u64, u32)| {
-                let key = frozen.key_at(*offset);
-                (*hash, *offset, key, entry(&frozen, *offset))
-            };
-            earlier.len() == frozen.len() && all_stand_in(earlier, entries.iter().map(built))
+            earlier.len() == frozen.len() && all_stand_in(earlier, built())
         };
         let vanished = job.earlier.map_or(0, |earlier| {
-            let found = |(hash, offset, _): &&(u64, u64, u32)| {
-                let key = frozen.key_at(*offset);
-                earlier.find_offset(*hash, key).is_some()
+            let found = |(hash, entry): &(u64, EntryRef<'_, K, V>)| {
+                earlier.find_entry(*hash, entry.key()).is_some()
             };
-            earlier.len() - entries.iter().filter(found).count()
+            earlier.len() - built().filter(found).count()
         });
         let counts = Counts {
             rebuilt: entries.len() as u64,
@@ -160,10 +158,7 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
             });
         };
         // The earlier generation stays, and the entries stand elsewhere in it.
-        let place = |offset| {
-            let key = frozen.key_at(offset);
-            earlier.find_offset(key.key_hash(), key)
-        };
+        let place = |offset| place_in(earlier, frozen.entry_at(offset)?);
         let name = &job.label.name;
         let sets = sets.with_units(|it| unit(name, place(offset_of_unit(it))?).ok());
         Ok(Built {
@@ -181,11 +176,7 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
         due: &Due,
     ) -> Result<Built<Map<K, V>>> {
         let plan = self.plan(job, earlier, due)?;
-        let garbage = earlier.garbage()
-            + plan
-                .going()
-                .map(|at| entry(earlier, at).len() as u64)
-                .sum::<u64>();
+        let garbage = earlier.garbage() + plan.going().map(EntryRef::length).sum::<u64>();
         let total = archive(earlier).len() as u64;
         let independent = entries_are_independent(&Map::<K, V>::describe());
         let compacts = garbage * 4 > total;
@@ -193,9 +184,9 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
             return self.build_all(job);
         }
         let mut fresh = self.fill(job, &plan.build, SetsBuilder::after(job.sets))?;
-        let going: HashSet<u64> = plan.going().collect();
+        let going: HashSet<EntryRef<'_, K, V>> = plan.going().collect();
         if plan.vanished.is_empty() && plan.adds_nothing() && fresh.equals(earlier)? {
-            return fresh.unchanged(job, earlier, plan);
+            return fresh.unchanged(job, plan);
         }
         let counts = Counts {
             carried: (earlier.len() - going.len()) as u64,
@@ -209,9 +200,10 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
             sets: known,
         } = fresh;
         let total = earlier.len() - going.len() + entries.len();
+        let gone: HashSet<u64> = going.iter().map(|entry| entry.offset()).collect();
         let mut sets = Ok(Sets::default());
         let inputs = |moved: &Moved| {
-            let place = |at: u64| (!going.contains(&at)).then(|| moved.of(at)).flatten();
+            let place = |at: u64| (!gone.contains(&at)).then(|| moved.of(at)).flatten();
             let entries = entries.iter().map(|(_, at, set)| (at + moved.shift, *set));
             sets = compose(job, known, plan.list, place, entries, &plan.idle, total);
             sets.as_ref().map(encode).unwrap_or_default()
@@ -261,26 +253,24 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
     }
 
     /// Decides what becomes of each entry.
-    fn plan(
+    fn plan<'a>(
         &self,
         job: &Job<'_, Map<K, V>>,
-        earlier: &Frozen<Map<K, V>>,
+        earlier: &'a Frozen<Map<K, V>>,
         due: &Due,
-    ) -> Result<Plan<K>> {
-        let entries = due.touched.entries.iter().map(|it| offset_of_unit(*it));
-        let mut dirty: HashSet<u64> = entries.collect();
-        dirty.extend(
-            due.hashes
-                .iter()
-                .filter_map(|hash| earlier.find_hash(*hash)),
-        );
+    ) -> Result<Plan<'a, K, V>> {
+        let offsets = due.touched.entries.iter().map(|it| offset_of_unit(*it));
+        let entries = offsets.filter_map(|offset| earlier.entry_at(offset));
+        let mut dirty: HashSet<EntryRef<'a, K, V>> = entries.collect();
+        let hashes = due.hashes.iter();
+        dirty.extend(hashes.filter_map(|hash| earlier.find_hash(*hash)));
         if due.touched.common {
-            let common = earlier.offsets().map(|(offset, _)| offset);
-            let name = &job.label.name;
-            dirty
-                .extend(common.filter(|at| unit(name, *at).is_ok_and(|it| job.sets.is_common(it))));
+            let unit = |entry: &EntryRef<'_, K, V>| unit(&job.label.name, entry.offset());
+            let is_common = |entry: &_| unit(entry).is_ok_and(|it| job.sets.is_common(it));
+            dirty.extend(earlier.entries().filter(is_common));
         }
         let mut plan = Plan {
+            earlier,
             build: Vec::new(),
             dirty,
             vanished: HashSet::new(),
@@ -295,24 +285,25 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
         if due.touched.whole {
             let (keys, list) = self.list(job)?;
             plan.list = Some(list);
-            plan.ask_for(keys, earlier);
+            plan.ask_for(keys);
         } else {
-            plan.ask_for_the_same(job, earlier)?;
+            plan.ask_for_the_same(job)?;
         }
         plan.drop_idle(job);
         Ok(plan)
     }
 }
 
-impl<K: StoreKey> Plan<K> {
+impl<'a, K: StoreKey, V: Value> Plan<'a, K, V> {
     /// Takes a new list of keys.
-    fn ask_for<V: Value>(&mut self, keys: Vec<K>, earlier: &Frozen<Map<K, V>>) {
+    fn ask_for(&mut self, keys: Vec<K>) {
+        let earlier = self.earlier;
         let mut asked = HashSet::with_capacity(keys.len());
         for key in keys {
-            match earlier.find_offset(key.key_hash(), &key) {
-                Some(offset) => {
-                    asked.insert(offset);
-                    if self.dirty.contains(&offset) {
+            match earlier.find_entry(key.key_hash(), &key) {
+                Some(entry) => {
+                    asked.insert(entry.offset());
+                    if self.dirty.contains(&entry) {
                         self.build.push(key);
                     }
                 }
@@ -321,7 +312,7 @@ impl<K: StoreKey> Plan<K> {
         }
         self.idle.retain(|offset, _| !asked.contains(offset));
         if asked.len() < earlier.len() {
-            let offsets = earlier.offsets().map(|(offset, _)| offset);
+            let offsets = earlier.entries().map(EntryRef::offset);
             for offset in offsets.filter(|offset| !asked.contains(offset)) {
                 self.idle
                     .entry(offset)
@@ -331,13 +322,10 @@ impl<K: StoreKey> Plan<K> {
     }
 
     /// The list of keys is as it was: only what is dirty and was asked for is built.
-    fn ask_for_the_same<V: Value>(
-        &mut self,
-        job: &Job<'_, Map<K, V>>,
-        earlier: &Frozen<Map<K, V>>,
-    ) -> Result<()> {
-        let asked = self.dirty.iter().filter(|at| !self.idle.contains_key(at));
-        let key = |at: &u64| thaw(&job.label.name, earlier.key_at(*at));
+    fn ask_for_the_same(&mut self, job: &Job<'_, Map<K, V>>) -> Result<()> {
+        let is_idle = |entry: &EntryRef<'_, K, V>| self.idle.contains_key(&entry.offset());
+        let asked = self.dirty.iter().filter(|entry| !is_idle(entry));
+        let key = |entry: &EntryRef<'_, K, V>| thaw(&job.label.name, entry.key());
         self.build = asked.map(key).collect::<Result<_>>()?;
         self.build.sort_unstable();
         Ok(())
@@ -345,22 +333,23 @@ impl<K: StoreKey> Plan<K> {
 
     /// Lets entries go that were idle for too long, or whose inputs changed while nobody asked for
     /// them.
-    fn drop_idle<V: Value>(&mut self, job: &Job<'_, Map<K, V>>) {
+    fn drop_idle(&mut self, job: &Job<'_, Map<K, V>>) {
         let most = job.policy.max_idle_generations;
-        let (dirty, vanished) = (&mut self.dirty, &mut self.vanished);
-        self.idle.retain(|offset, last| {
-            let too_long =
-                most.is_none_or(|most| job.label.generation.saturating_sub(*last) > most);
-            let goes = dirty.remove(offset) || too_long;
-            if goes {
-                vanished.insert(*offset);
+        let dirty: HashSet<u64> = self.dirty.iter().map(|entry| entry.offset()).collect();
+        let goes = |offset: &u64, last: &mut u64| {
+            let generations = job.label.generation.saturating_sub(*last);
+            dirty.contains(offset) || most.is_none_or(|most| generations > most)
+        };
+        for (offset, _) in self.idle.extract_if(goes) {
+            if let Some(entry) = self.earlier.entry_at(offset) {
+                self.dirty.remove(&entry);
+                self.vanished.insert(entry);
             }
-            !goes
-        });
+        }
     }
 
-    /// Offsets of all entries that go.
-    fn going(&self) -> impl Iterator<Item = u64> {
+    /// All entries that go.
+    fn going(&self) -> impl Iterator<Item = EntryRef<'a, K, V>> {
         self.dirty.iter().chain(&self.vanished).copied()
     }
 
@@ -373,28 +362,22 @@ impl<K: StoreKey, V: Value> Fresh<K, V> {
     /// Whether every entry is like the earlier one with its key.
     fn equals(&mut self, earlier: &Frozen<Map<K, V>>) -> Result<bool> {
         let inserted = self.builder.inserted()?;
-        let built = |(hash, offset, _): &(u64, u64, u32)| {
-            let (key, bytes) = inserted.entry(*offset);
-            (*hash, *offset, key, bytes)
-        };
-        Ok(all_stand_in(earlier, self.entries.iter().map(built)))
+        let hashes = self.entries.iter().map(|(hash, _, _)| *hash);
+        Ok(all_stand_in(earlier, hashes.zip(inserted.entries())))
     }
 
     /// The earlier generation stays; only the inputs are recorded anew.
     fn unchanged(
         mut self,
         job: &Job<'_, Map<K, V>>,
-        earlier: &Frozen<Map<K, V>>,
-        plan: Plan<K>,
+        plan: Plan<'_, K, V>,
     ) -> Result<Built<Map<K, V>>> {
         let inserted = self.builder.inserted()?;
-        let place = |(hash, offset, set): &(u64, u64, u32)| {
-            let (key, _) = inserted.entry(*offset);
-            Some((earlier.find_offset(*hash, key)?, *set))
-        };
-        let places: Vec<_> = self.entries.iter().filter_map(place).collect();
+        let sets = self.entries.iter().map(|(_, _, set)| *set);
+        let place = |(entry, set)| Some((place_in(plan.earlier, entry)?, set));
+        let places: Vec<_> = inserted.entries().zip(sets).filter_map(place).collect();
         drop(inserted);
-        let dirty = plan.dirty;
+        let dirty: HashSet<u64> = plan.dirty.iter().map(|entry| entry.offset()).collect();
         let stays = |at: u64| (!dirty.contains(&at)).then_some(at);
         let sets = compose(
             job,
@@ -403,7 +386,7 @@ impl<K: StoreKey, V: Value> Fresh<K, V> {
             stays,
             places,
             &plan.idle,
-            earlier.len(),
+            plan.earlier.len(),
         )?;
         Ok(Built {
             frozen: None,
@@ -416,25 +399,35 @@ impl<K: StoreKey, V: Value> Fresh<K, V> {
     }
 }
 
-/// Whether each of some entries, given as hash, offset, key and bytes, stands in an earlier
-/// generation too, byte for byte.
+/// Whether each of some entries, given with the hashes of their keys, stands in an earlier generation
+/// too, byte for byte.
 ///
 /// What an entry points to in another one it knows by the distance. So where entries point to each
 /// other, equal bytes are equal values only if all entries stand equally far from the earlier ones:
 /// then what they point to is among what was compared.
 pub(super) fn all_stand_in<'a, K: StoreKey, V: Value>(
     earlier: &Frozen<Map<K, V>>,
-    mut entries: impl Iterator<Item = (u64, u64, &'a K::Archived, &'a [u8])>,
+    mut entries: impl Iterator<Item = (u64, EntryRef<'a, K, V>)>,
 ) -> bool {
     let independent = entries_are_independent(&Map::<K, V>::describe());
     let mut distance = None;
-    entries.all(|(hash, offset, key, bytes)| {
-        let Some(found) = earlier.find_offset(hash, key) else {
+    entries.all(|(hash, entry)| {
+        let Some(found) = earlier.find_entry(hash, entry.key()) else {
             return false;
         };
-        let apart = found.wrapping_sub(offset);
-        entry(earlier, found) == bytes && (independent || *distance.get_or_insert(apart) == apart)
+        let apart = found.offset().wrapping_sub(entry.offset());
+        let near = independent || *distance.get_or_insert(apart) == apart;
+        near && found.bytes() == entry.bytes()
     })
+}
+
+/// Where a map has the key of an entry of another one.
+pub(super) fn place_in<K: StoreKey, V: Value>(
+    map: &Frozen<Map<K, V>>,
+    entry: EntryRef<'_, K, V>,
+) -> Option<u64> {
+    let found = map.find_entry(entry.key().key_hash(), entry.key())?;
+    Some(found.offset())
 }
 
 /// The sets of a generation: of entries that stay, at the offset that `place` gives, of those that
@@ -474,9 +467,4 @@ pub(super) fn thaw<K: StoreKey>(name: &str, key: &K::Archived) -> Result<K> {
 fn archive<K: MapKey, V: Value>(map: &Frozen<Map<K, V>>) -> &[u8] {
     let section = map.region().section(SectionKind::Archive);
     section.unwrap_or_default()
-}
-
-/// The bytes of the entry at an archive offset.
-pub(super) fn entry<K: MapKey, V: Value>(map: &Frozen<Map<K, V>>, offset: u64) -> &[u8] {
-    &archive(map)[offset as usize..][..map.length_at(offset)]
 }

@@ -1,0 +1,70 @@
+//! How far a check of entries has come.
+#![forbid(unsafe_code)]
+
+use std::marker::PhantomData;
+
+use rkyv::Archive;
+
+use super::Entry;
+use crate::archive::{Seen, Validator};
+use crate::map::entry::entry_alignment;
+use crate::schema::{Description, Schema};
+
+/// What [`check_entries`](super::check_entries) has counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::map) struct Counted {
+    /// Entries that are not garbage.
+    pub(in crate::map) entries: u64,
+    /// Bytes of those that are.
+    pub(in crate::map) garbage: u64,
+}
+
+/// Checks the entries of an archive section, which may grow meanwhile.
+pub(in crate::map) struct EntryCheck<K, V> {
+    pub(super) description: Description,
+    /// Entries start at multiples of this.
+    pub(super) alignment: u64,
+    /// Archive offset behind the last entry that was checked.
+    pub(super) offset: usize,
+    pub(super) counted: Counted,
+    pub(super) validator: Validator,
+    pub(super) seen: Seen,
+    /// A check is running, or did not come to a good end. It left shared values started that
+    /// nobody has found valid, so there is no going on.
+    pub(super) broken: bool,
+    pub(super) types: PhantomData<fn(K, V)>,
+}
+
+impl<K, V> EntryCheck<K, V>
+where
+    K: Archive<Archived: Schema> + 'static,
+    V: Archive<Archived: Schema> + 'static,
+{
+    /// A check that has seen nothing yet.
+    pub(in crate::map) fn new() -> Self {
+        let description = Description::of::<Entry<K, V>>();
+        Self {
+            alignment: entry_alignment(&description),
+            description,
+            offset: 0,
+            counted: Counted::default(),
+            validator: Validator::default(),
+            seen: Seen::default(),
+            broken: false,
+            types: PhantomData,
+        }
+    }
+
+    pub(in crate::map) fn description(&self) -> &Description {
+        &self.description
+    }
+
+    pub(in crate::map) fn alignment(&self) -> u64 {
+        self.alignment
+    }
+
+    /// Archive offset behind the last entry that was checked.
+    pub(in crate::map) fn offset(&self) -> u64 {
+        self.offset as u64
+    }
+}

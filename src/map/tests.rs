@@ -1,0 +1,140 @@
+//! Entries by offsets from anywhere, and entries that are handed to the wrong map.
+#![forbid(unsafe_code)]
+
+use std::collections::HashSet;
+
+use rkyv::rancor::Fallible;
+use rkyv::string::ArchivedString;
+use rkyv::with::{ArchiveWith, Identity, SerializeWith};
+use rkyv::{Archive, Place, Serialize};
+
+use super::{EntryRef, Key, Map, MapBuilder, MapKey};
+use crate::archive::Value;
+use crate::archive::intern::{Intern, Interned, InternedResolver};
+use crate::frozen::Frozen;
+use crate::region::{Backing, Label};
+
+fn freeze<K: MapKey, V: Value>(pairs: impl IntoIterator<Item = (K, V)>) -> Frozen<Map<K, V>> {
+    let mut builder = MapBuilder::on_heap("entries").unwrap().last_wins();
+    for (key, value) in pairs {
+        builder.insert(&key, &value).unwrap();
+    }
+    builder.finish().unwrap()
+}
+
+/// Every offset of the archive, some behind its end, and the ends of numbers.
+fn offsets<K: MapKey, V: Value>(map: &Frozen<Map<K, V>>) -> impl Iterator<Item = u64> {
+    let far = [1 << 31, 1 << 40, 1 << 42, 1 << 63, u64::MAX];
+    let near = |offset: u64| (0..64).map(move |less| offset - less);
+    (0..map.archive().len() as u64 + 256).chain(far.into_iter().flat_map(near))
+}
+
+/// Whether exactly the offsets of the entries of a map lead to its entries.
+fn has_no_others<K: MapKey, V: Value>(map: &Frozen<Map<K, V>>) -> bool {
+    let mut entries = map.entries().peekable();
+    offsets(map).all(|offset| {
+        let expected = entries.next_if(|entry| entry.offset() == offset);
+        map.entry_at(offset) == expected
+    })
+}
+
+/// Bytes that have a key at every place.
+fn lying_value(key: u64) -> [u8; 48] {
+    let bytes = key.to_le_bytes();
+    std::array::from_fn(|at| bytes[at % 8])
+}
+
+#[test]
+fn offsets_within_entries_lead_to_nothing() {
+    let map = freeze((0..100_u64).map(|key| (key, lying_value(99 - key))));
+    assert_eq!(map.entries().count(), 100);
+    assert!(has_no_others(&map));
+}
+
+#[test]
+fn replaced_entries_are_not_there() {
+    let pairs = (0..100_u64).map(|key| (key % 60, lying_value(key)));
+    let map = freeze(pairs);
+    assert_eq!(map.entries().count(), 60);
+    assert!(map.garbage() > 0 && has_no_others(&map));
+}
+
+#[test]
+fn offsets_between_texts_lead_to_nothing() {
+    let text = |number: u64| format!("a text of more than eight bytes, number {number}");
+    let map = freeze((0..50).map(|number| (text(number), vec![text(number); 3])));
+    assert!(has_no_others(&map));
+    assert!(has_no_others(&freeze::<String, u8>([])));
+}
+
+/// A text that is written once.
+struct Shared(String);
+
+impl Archive for Shared {
+    type Archived = Interned<ArchivedString>;
+    type Resolver = InternedResolver;
+
+    fn resolve(&self, resolver: InternedResolver, out: Place<Self::Archived>) {
+        Intern::<Identity>::resolve_with(&self.0, resolver, out);
+    }
+}
+
+impl<S: Fallible + ?Sized> Serialize<S> for Shared
+where
+    Intern: SerializeWith<String, S, Resolver = InternedResolver>,
+{
+    fn serialize(&self, serializer: &mut S) -> Result<InternedResolver, S::Error> {
+        Intern::<Identity>::serialize_with(&self.0, serializer)
+    }
+}
+
+impl Key for Shared {
+    fn key_hash(&self) -> u64 {
+        self.0.key_hash()
+    }
+}
+
+#[test]
+fn keys_whose_text_is_in_another_entry_are_found() {
+    let text = |number| {
+        Shared(format!(
+            "a text that is a value and then a key, number {number}"
+        ))
+    };
+    let map = freeze((0..50).map(|number| (text(number), text(number + 1))));
+    assert!(map.archive().len() < 51 * 70);
+    assert!(has_no_others(&map));
+}
+
+/// The next generation of a map, without some entries.
+fn carry(
+    map: &Frozen<Map<u64, u64>>,
+    going: &HashSet<EntryRef<'_, u64, u64>>,
+) -> Frozen<Map<u64, u64>> {
+    let label = Label::first("entries").unwrap();
+    let mut builder = MapBuilder::next_generation(label, Backing::Heap).unwrap();
+    builder.insert(&1000, &1000).unwrap();
+    builder.carry(map, going, |_| Vec::new()).unwrap()
+}
+
+#[test]
+fn entries_that_went_are_not_there() {
+    let map = freeze((0..100).map(|key| (key, key)));
+    let going: HashSet<_> = map.entries().filter(|it| it.offset() % 3 == 0).collect();
+    let next = carry(&map, &going);
+    assert_eq!(next.len(), 101 - going.len());
+    assert!(next.garbage() > 0 && has_no_others(&next));
+}
+
+#[test]
+fn entries_of_another_map_do_not_go() {
+    let [map, other] = [1, 2].map(|value| freeze((0..100).map(|key| (key, value))));
+    let going: HashSet<_> = other.entries().collect();
+    let next = carry(&map, &going);
+    assert_eq!((next.len(), next.garbage()), (101, 0));
+    // Those of another handle on the same generation are the same entries.
+    let clone = map.clone();
+    let going: HashSet<_> = clone.entries().collect();
+    let next = carry(&map, &going);
+    assert_eq!((next.len(), next[&1000].to_native()), (1, 1000));
+}
