@@ -1,6 +1,9 @@
 //! Maps of more than 2 and 4 GiB: positions within them do not fit into the 32 bits of rkyv's.
 
+use std::process::ExitCode;
+
 use floe::{Frozen, Intern, Map, MapBuilder, Schema};
+use floe_testkit::forking::{self, Need, trials_needing};
 
 #[derive(rkyv::Archive, rkyv::Serialize)]
 #[rkyv(derive(Schema))]
@@ -21,21 +24,14 @@ fn mark(number: u32) -> char {
     char::from(b'0' + (number % 70) as u8)
 }
 
-/// Free memory in bytes, as the kernel estimates it.
-fn available() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:"));
-    let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-    kibibytes.unwrap_or(0) << 10
+fn main() -> ExitCode {
+    let needed = (u64::from(COUNT) + 8) * BLOCK as u64;
+    forking::run(trials_needing![Need::Memory(needed);
+        a_map_may_be_larger_than_its_pointers_reach,
+    ])
 }
 
-#[test]
 fn a_map_may_be_larger_than_its_pointers_reach() {
-    let needed = (u64::from(COUNT) + 8) * BLOCK as u64;
-    if available() < needed {
-        println!("skipped: this needs {needed} bytes of memory");
-        return;
-    }
     let mut builder = MapBuilder::<u32, Block>::new("large").unwrap();
     let mut block = Block {
         license: LICENSE.to_owned(),

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use floe::{prefork, usage::Usage};
+use floe::prefork::{self, Failure};
+use floe::usage::Usage;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{alarm, getpid, getppid};
 
@@ -13,6 +14,9 @@ use crate::forking::{Gate, next_descriptor, pid_of};
 
 pub(crate) fn a_thousand_workers_leave_nothing() {
     const AT_ONCE: usize = 20;
+    const KILLED: Failure = Failure::Killed {
+        signal: Signal::SIGKILL as i32,
+    };
     let (publisher, live) = channel();
     let attach = || {
         let workers = prefork::spawn(AT_ONCE, |worker| {
@@ -29,7 +33,10 @@ pub(crate) fn a_thousand_workers_leave_nothing() {
         let mut workers = workers.unwrap();
         let published = publish_next(&publisher);
         while let Some(exit) = workers.wait_one().unwrap() {
-            assert!(exit.result.is_err() || exit.result.unwrap() <= published);
+            match exit.worker % 2 {
+                0 => assert_eq!(exit.result, Err(KILLED)),
+                _ => assert!(exit.result.unwrap() <= published),
+            }
         }
     };
     let held = || {

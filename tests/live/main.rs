@@ -62,7 +62,6 @@ fn main() -> ExitCode {
         brokers::fork_serve_stop_fork,
         sockets::a_socket_is_for_its_user_alone,
         sockets::only_a_dead_socket_is_replaced,
-        sockets::a_socket_of_a_dead_process_is_replaced,
         sockets::a_lock_on_the_folder_holds_up_nobody,
         sockets::long_paths_are_served,
         sockets::of_two_brokers_that_start_at_once_one_serves,
@@ -82,6 +81,9 @@ fn main() -> ExitCode {
         hostile_brokers::lies_of_an_owner_are_errors,
         hostile_brokers::a_lying_owner_cannot_take_back,
     ];
+    trials.extend(trials_needing![Need::Linux(6, 5);
+        sockets::a_socket_of_a_dead_process_is_replaced,
+    ]);
     trials.extend(trials_needing![Need::Root;
         crowded::a_crowded_owner_publishes,
         crowded::a_crowded_broker_says_so,

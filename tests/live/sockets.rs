@@ -11,11 +11,9 @@ use std::sync::Barrier;
 use std::thread;
 
 use floe::{Broker, Client, Error, Live, prefork};
-use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
-use nix::sys::socket::sockopt::PeerPidfd;
-use nix::sys::socket::{Backlog, getsockopt, listen};
+use nix::sys::socket::{Backlog, listen};
 use nix::sys::stat::{Mode, umask};
 
 use crate::fixture::{Numbers, Socket, channel};
@@ -83,13 +81,6 @@ pub(crate) fn a_socket_of_a_dead_process_is_replaced() {
     let (publisher, _live) = channel();
     let socket = Socket::new();
     let listener = socket.listen();
-    if matches!(
-        getsockopt(&socket.connect(), PeerPidfd),
-        Err(Errno::ENOPROTOOPT)
-    ) {
-        eprintln!("not tested: needs Linux 6.5");
-        return;
-    }
     assert_in_use(Broker::serve(&socket.path, [&publisher]));
     let owner = prefork::spawn(1, |_| listen(&listener, Backlog::MAXCONN).unwrap());
     owner.unwrap().join().unwrap();

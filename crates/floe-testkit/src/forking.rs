@@ -48,6 +48,10 @@ pub enum Need {
     RootWith(&'static str),
     /// Mounts of squashfs images.
     Images,
+    /// So many bytes of free memory.
+    Memory(u64),
+    /// A kernel of this version, or later.
+    Linux(u32, u32),
 }
 
 impl Need {
@@ -60,6 +64,8 @@ impl Need {
                 let control = fs::metadata("/dev/loop-control");
                 Self::RootWith("mount").is_met() && known.contains("squashfs") && control.is_ok()
             }
+            Self::Memory(bytes) => available_memory() >= bytes,
+            Self::Linux(major, minor) => kernel() >= (major, minor),
             Self::Program(name) => env::var_os("PATH")
                 .is_some_and(|path| env::split_paths(&path).any(|it| it.join(name).is_file())),
         }
@@ -71,8 +77,27 @@ impl Need {
             Self::Program(name) => format!("needs {name}"),
             Self::RootWith(name) => format!("needs root and {name}"),
             Self::Images => "needs root, mount, loop devices and squashfs".to_owned(),
+            Self::Memory(bytes) => format!("needs {} of memory", floe::error::bytes(bytes)),
+            Self::Linux(major, minor) => format!("needs Linux {major}.{minor}"),
         }
     }
+}
+
+/// Free memory in bytes, as the kernel estimates it.
+fn available_memory() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    kibibytes.unwrap_or(0) << 10
+}
+
+/// The first two numbers of the kernel's version.
+fn kernel() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map(|part| part.trim().parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// A test by its name.
