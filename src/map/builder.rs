@@ -8,6 +8,8 @@ use std::fmt;
 use super::assembly::Assembly;
 use super::{Map, MapKey};
 use crate::archive::Value;
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 use crate::frozen::Frozen;
 use crate::region::{Backing, Label, Unsealed};
