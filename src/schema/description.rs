@@ -1,5 +1,6 @@
 //! What a [`Description`] is made of. It is data only: any process can read it back from JSON and
 //! walk an archive whose Rust types it does not have.
+#![forbid(unsafe_code)]
 
 use crate::error::Fingerprint;
 

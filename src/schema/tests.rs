@@ -1,4 +1,5 @@
 //! Each test names the promise it holds.
+#![forbid(unsafe_code)]
 
 #[cfg(feature = "uuid-1")]
 mod external;
