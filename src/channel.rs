@@ -34,6 +34,7 @@
 //! they have; the next publication fills the mailbox again. Options of the socket that somebody has set
 //! are undone by whoever finds nothing. Where a mailbox is shut down, or still does not hold what was
 //! sent, it gets replaced, for those who come later.
+#![forbid(unsafe_code)]
 
 pub mod broker;
 mod control;
@@ -48,11 +49,10 @@ mod status;
 mod subscription;
 
 pub use broker::{Broker, Client};
-pub(crate) use control::{Announcement, ControlPage, Freshness};
+pub(crate) use control::{ControlPage, Freshness};
 pub use counters::{Counter, Counters};
 pub(crate) use handover::Inherited;
 pub use live::{Live, Watch};
-pub(crate) use options::peer_groups;
 pub use publisher::Publisher;
 pub use status::{ChannelStatus, prometheus};
 pub(crate) use subscription::{RETRY, Subscription, is_passing};

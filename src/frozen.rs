@@ -152,6 +152,17 @@ impl<T: Value> Frozen<T> {
     }
 }
 
+/// A memory file that holds a value which was frozen and checked already.
+pub(crate) struct Vouched(OwnedFd);
+
+impl Vouched {
+    /// The file that a channel announces whose control page this process can write, or the process that
+    /// it was forked from. Made by `Subscription::open_newest` alone, which says why it can be believed.
+    pub(crate) fn announced(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
 impl<T: Content> Frozen<T> {
     /// Adds the schema section to a region that holds a `T`, and seals it.
     pub(crate) fn seal(mut unsealed: Unsealed, description: &Description) -> Result<Region> {
@@ -217,6 +228,18 @@ impl<T: Content> Frozen<T> {
         }
         T::check(&region)?;
         // SAFETY: `check` has just accepted the region.
+        unsafe { Self::over(region) }
+    }
+
+    /// Takes over what its owner vouches for: the seals are checked, and the header is read; its
+    /// digests and what the sections mean were checked when it was frozen.
+    ///
+    /// # Errors
+    /// Those of [`from_fd`](Self::from_fd).
+    pub(crate) fn from_vouched(vouched: Vouched) -> Result<Self> {
+        let region = Region::vouched(vouched.0)?;
+        // SAFETY: whoever made the `Vouched` knows that this is a region of a `Frozen` of this type,
+        // which `check` accepted, and it is sealed.
         unsafe { Self::over(region) }
     }
 

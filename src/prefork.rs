@@ -26,15 +26,16 @@
 //!   read, up to a limit that [`Pool::limit_answers`] sets.
 
 mod answer;
+mod multithreaded;
 mod pool;
 mod process;
 mod relay;
-mod threads;
 
 pub use crate::error::{Failure, Refusal};
 pub use answer::{Answer, MOST_ANSWER};
+pub use multithreaded::spawn_multithreaded;
 pub use pool::{Exit, GRACE, Pool};
-pub use process::{spawn, spawn_multithreaded};
+pub use process::spawn;
 pub use relay::MOST_WORKERS;
 
 /// What a worker knows of itself.

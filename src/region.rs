@@ -2,6 +2,7 @@
 //!
 //! A region begins as [`Unsealed`] bytes that only grow, is sealed once, and is never written
 //! again. Readers never know whether a sealed memfd or a heap buffer holds it.
+#![forbid(unsafe_code)]
 
 mod file;
 pub mod format;
@@ -10,11 +11,9 @@ mod unsealed;
 
 use crate::error::HeaderError;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -22,7 +21,7 @@ use rkyv::util::AlignedVec;
 
 use crate::error::{Advice, Error, Fingerprint, Part, Result, SectionKind};
 use crate::sys::mapping::Mapping;
-use crate::sys::memfd;
+use crate::sys::memfd::SealedFile;
 use format::{HEADER_LENGTH, Header};
 
 pub(crate) use file::{TEMPORARY, generation_told, load, load_opened, open, where_known};
@@ -49,36 +48,24 @@ pub struct Region {
 
 #[derive(Debug)]
 enum Bytes {
-    Memfd { map: Mapping, fd: OwnedFd },
+    Memfd { map: Mapping, file: SealedFile },
     Heap(AlignedVec<64>),
 }
 
-/// Maps a memory file from anywhere that has all four seals, no holes, and at least one byte.
-pub(crate) fn open_sealed(fd: OwnedFd) -> Result<impl AsRef<[u8]>> {
-    Bytes::open(fd)
-}
-
-impl AsRef<[u8]> for Bytes {
-    fn as_ref(&self) -> &[u8] {
-        self.as_slice()
-    }
-}
-
 impl Bytes {
+    fn sealed(file: SealedFile) -> io::Result<Self> {
+        let map = Mapping::sealed(&file)?;
+        Ok(Self::Memfd { map, file })
+    }
+
     /// Maps a descriptor from anywhere, if it can no longer change.
     fn open(fd: OwnedFd) -> Result<Self> {
-        let length = memfd::sealed_length(&fd, memfd::all_seals())?;
-        let Some(length) = NonZeroUsize::new(length as usize) else {
+        let file = SealedFile::open(fd)?;
+        if file.length() == 0 {
             let expected = HEADER_LENGTH as u64;
             return Err(Error::Header(HeaderError::Length { expected, got: 0 }));
-        };
-        let file = File::from(fd);
-        let map = memfd::map_sealed(&file, length)
-            .map_err(|source| Error::Descriptor { reason: source })?;
-        Ok(Self::Memfd {
-            map,
-            fd: OwnedFd::from(file),
-        })
+        }
+        Self::sealed(file).map_err(|source| Error::Descriptor { reason: source })
     }
 
     fn as_slice(&self) -> &[u8] {
@@ -259,7 +246,7 @@ impl Region {
 
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.bytes {
-            Bytes::Memfd { fd, .. } => Some(std::os::fd::AsFd::as_fd(fd)),
+            Bytes::Memfd { file, .. } => Some(file.as_fd()),
             Bytes::Heap(_) => None,
         }
     }

@@ -1,17 +1,12 @@
 //! Statistics of readers, for those who want them.
-#![allow(unsafe_code)]
 
 use crate::error::ChannelError;
 use std::fmt;
-use std::io;
-use std::num::NonZeroUsize;
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
-
 use crate::error::{Error, Result};
+use crate::sys::mapping::{Line, SharedLines};
 
 /// What forked workers count: lookups, and those that found nothing.
 ///
@@ -35,17 +30,12 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Clone)]
 pub struct Counters {
-    memory: Arc<Memory>,
+    lines: Arc<SharedLines>,
 }
 
-/// A line of one worker: padded, so that no two of them share one, nor the one that is fetched
-/// along with it.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Line {
-    lookups: AtomicU64,
-    misses: AtomicU64,
-}
+/// The words of a worker's line.
+const LOOKUPS: usize = 0;
+const MISSES: usize = 1;
 
 impl Counters {
     /// Zeros for a number of workers.
@@ -53,14 +43,14 @@ impl Counters {
     /// # Errors
     /// [`ChannelError::Counters`] if there is no memory for them.
     pub fn for_workers(count: usize) -> Result<Self> {
-        let memory = Memory::new(count).map_err(|source| {
+        let lines = SharedLines::new(count).map_err(|source| {
             Error::Channel(ChannelError::Counters {
                 count,
                 reason: source,
             })
         })?;
         Ok(Self {
-            memory: Arc::new(memory),
+            lines: Arc::new(lines),
         })
     }
 
@@ -69,27 +59,27 @@ impl Counters {
     /// # Panics
     /// If there are not so many workers.
     pub fn of(&self, worker: usize) -> Counter<'_> {
-        Counter(&self.memory.lines()[worker])
+        Counter(&self.lines[worker])
     }
 
     /// How many workers can count.
     pub fn workers(&self) -> usize {
-        self.memory.count
+        self.lines.len()
     }
 
     /// Lookups of all workers so far.
     pub fn lookups(&self) -> u64 {
-        self.sum(|line| &line.lookups)
+        self.sum(LOOKUPS)
     }
 
     /// Lookups of all workers that found nothing.
     pub fn misses(&self) -> u64 {
-        self.sum(|line| &line.misses)
+        self.sum(MISSES)
     }
 
     /// Whatever a worker has written there.
-    fn sum(&self, counter: impl Fn(&Line) -> &AtomicU64) -> u64 {
-        let counters = self.memory.lines().iter().map(counter);
+    fn sum(&self, word: usize) -> u64 {
+        let counters = self.lines.iter().map(|line| &line.words[word]);
         counters.fold(0, |sum, counter| sum.wrapping_add(counter.load(Relaxed)))
     }
 }
@@ -116,55 +106,10 @@ impl Counter<'_> {
         let increment = |counter: &AtomicU64| {
             counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
         };
-        increment(&self.0.lookups);
+        increment(&self.0.words[LOOKUPS]);
         if found.is_none() {
-            increment(&self.0.misses);
+            increment(&self.0.words[MISSES]);
         }
         found
-    }
-}
-
-/// Memory that a process shares with those that are forked from it.
-struct Memory {
-    start: NonNull<Line>,
-    count: usize,
-}
-
-// SAFETY: the lines are read and written through atomics only.
-unsafe impl Send for Memory {}
-// SAFETY: as above.
-unsafe impl Sync for Memory {}
-
-impl Memory {
-    fn new(count: usize) -> io::Result<Self> {
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        let length = Self::length(count).ok_or(io::ErrorKind::OutOfMemory)?;
-        // SAFETY: without an address, a new mapping touches no memory in use.
-        let start = unsafe { mmap_anonymous(None, length, protection, MapFlags::MAP_SHARED)? };
-        Ok(Self {
-            start: start.cast(),
-            count,
-        })
-    }
-
-    /// `None` for more than the address space holds.
-    fn length(count: usize) -> Option<NonZeroUsize> {
-        NonZeroUsize::new(count.max(1).checked_mul(size_of::<Line>())?)
-    }
-
-    fn lines(&self) -> &[Line] {
-        // SAFETY: `new` mapped so many lines, page-aligned, readable and writable until `drop`. All
-        // zeros, and any other bytes, are valid atomics, also while other processes write them.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.count) }
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        if let Some(length) = Self::length(self.count) {
-            // SAFETY: the range is that of this process's map; references into it borrow `self`.
-            // Refused, the addresses are lost, no more.
-            let _ = unsafe { munmap(self.start.cast(), length.get()) };
-        }
     }
 }

@@ -1,20 +1,17 @@
 //! Channels for programs that are started by exec: two descriptors, named in the environment.
-#![allow(unsafe_code)]
 
 use crate::error::ChannelError;
 use std::env;
 use std::io;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::process::Command;
 
-use nix::errno::Errno;
-use nix::libc;
-use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::io::fcntl_dupfd_cloexec;
 
 use super::Subscription;
 use super::control::ControlPage;
 use crate::error::{Error, Result};
+use crate::sys::process;
 
 /// `NAME/CONTROL/MAILBOX` for each cache, joined with slashes, which no name contains.
 const VARIABLE: &str = "FLOE_LIVE";
@@ -32,18 +29,10 @@ pub(super) fn pass(subscription: &Subscription, command: &mut Command) -> io::Re
         .get_envs()
         .find_map(|(key, value)| (key == VARIABLE).then_some(value?.to_str()?));
     let mut value = earlier.map_or(String::new(), |earlier| format!("{earlier}/"));
-    let [control, mailbox] = passed.each_ref().map(std::os::fd::AsRawFd::as_raw_fd);
+    let [control, mailbox] = passed.each_ref().map(AsRawFd::as_raw_fd);
     value.push_str(&format!("{}/{control}/{mailbox}", subscription.name));
     command.env(VARIABLE, value);
-    let keep_open = move || {
-        for fd in &passed {
-            fcntl_setfd(fd, FdFlags::empty())?;
-        }
-        Ok(())
-    };
-    // SAFETY: the closure makes system calls on descriptors that it owns, and neither allocates nor
-    // locks, so it may run in the child of a process with several threads.
-    unsafe { command.pre_exec(keep_open) };
+    process::keep_open_in(command, passed);
     Ok(())
 }
 
@@ -60,8 +49,7 @@ impl Inherited {
     /// [`ChannelError::NotInherited`], [`Error::UnknownCache`], [`Error::Descriptor`] and those of
     /// [`ControlPage::open`].
     pub(crate) fn find(name: &str) -> Result<Self> {
-        // SAFETY: the call takes a plain number.
-        if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+        if process::has_more_rights_than_its_parent() {
             let problem =
                 "this program runs with more rights than its parent, and does not trust it";
             return Err(Error::Channel(ChannelError::NotInherited { problem }));
@@ -88,7 +76,10 @@ impl Inherited {
         };
         let number = |text: &str| text.parse().map_err(|_| malformed());
         let numbers = [number(control)?, number(mailbox)?];
-        let [control, mailbox] = numbers.map(duplicate);
+        let opened = |number| {
+            process::inherited(number).map_err(|source| Error::Descriptor { reason: source })
+        };
+        let [control, mailbox] = numbers.map(opened);
         let subscription =
             Subscription::new(name.to_owned(), ControlPage::open(control?)?, mailbox?);
         Ok(Self {
@@ -100,21 +91,6 @@ impl Inherited {
     /// Keeps the descriptors from the children of this program. To be called once they have proved
     /// to be those of a channel, and not others that happen to have these numbers.
     pub(crate) fn close_on_exec(numbers: [RawFd; 2]) {
-        for number in numbers {
-            // SAFETY: the call takes plain numbers, and closes nothing in this process.
-            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
-        }
+        numbers.into_iter().for_each(process::close_on_exec);
     }
-}
-
-/// A descriptor of its own for a number that may be no descriptor at all. It leaves the other open,
-/// so that a channel can be found more than once.
-fn duplicate(number: RawFd) -> Result<OwnedFd> {
-    // SAFETY: the call takes plain numbers.
-    let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, FIRST_FREE) };
-    let duplicate = Errno::result(duplicate).map_err(|errno| Error::Descriptor {
-        reason: errno.into(),
-    })?;
-    // SAFETY: the kernel has just opened it for this caller alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
 }

@@ -1,5 +1,4 @@
 //! Handles that follow the newest generation of a cache.
-#![allow(unsafe_code)]
 
 mod reconnection;
 mod watch;
@@ -11,10 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::channel::broker::Client;
-use crate::channel::{Announcement, Freshness, Inherited, RETRY, Subscription, is_passing};
+use crate::channel::{Freshness, Inherited, RETRY, Subscription, is_passing};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
-use crate::region::Region;
 use crate::sys::clock;
 
 use reconnection::Reconnection;
@@ -75,22 +73,12 @@ pub struct Live<T: Content> {
     /// As announced when the generation was taken.
     freshness: Freshness,
     subscription: Arc<Subscription>,
-    origin: Origin,
     missed: Option<Missed>,
     reconnection: Option<Box<Reconnection>>,
 }
 
 /// How often those who wait see whether the owner still lives.
 const OWNER_LOOKED_AFTER: Duration = Duration::from_secs(1);
-
-/// Who put the regions into the channel.
-#[derive(Debug, Clone, Copy)]
-enum Origin {
-    /// The process that made this handle, or the one that this process was forked from.
-    Owner,
-    /// Anybody.
-    Elsewhere,
-}
 
 /// A generation that could not be taken.
 struct Missed {
@@ -144,16 +132,13 @@ impl<T: Content> Live<T> {
 
     /// Over a channel of another process, with the generation that is the newest.
     fn from_elsewhere(subscription: Subscription) -> Result<Self> {
-        let origin = Origin::Elsewhere;
-        let attempt = |subscription: &Subscription| take(subscription, origin);
-        let (announcement, current) = subscription.patiently(attempt)?;
+        let (announcement, current) = subscription.patiently(Subscription::open_newest)?;
         Ok(Self {
             reconnection: None,
             generation: announcement.generation,
             current,
             freshness: announcement.freshness,
             subscription: Arc::new(subscription),
-            origin,
             missed: None,
         })
     }
@@ -165,7 +150,6 @@ impl<T: Content> Live<T> {
             current,
             freshness: subscription.control.freshness(),
             subscription,
-            origin: Origin::Owner,
             missed: None,
             reconnection: None,
         }
@@ -342,7 +326,7 @@ impl<T: Content> Live<T> {
         if self.missed.as_ref().is_some_and(|it| it.stands(newest)) {
             return;
         }
-        match take(&self.subscription, self.origin) {
+        match self.subscription.open_newest() {
             Ok((announcement, next)) if announcement.generation > self.generation => {
                 self.generation = announcement.generation;
                 self.freshness = announcement.freshness;
@@ -377,29 +361,6 @@ impl<T: Content> Live<T> {
     }
 }
 
-/// Opens the generation that is announced.
-fn take<T: Content>(
-    subscription: &Subscription,
-    origin: Origin,
-) -> Result<(Announcement, Frozen<T>)> {
-    let (announcement, fd) = subscription.fetch()?;
-    let frozen = match origin {
-        // SAFETY: `fetch` has compared this memory file with the control page, which only the
-        // owner's `Publisher` can write: no other process has a writable map of it, since children
-        // do not inherit the owner's, and the seal FUTURE_WRITE refuses any other. The publisher
-        // announces nothing but regions of a `Frozen` of the type that `subscribe` found there,
-        // which is `T`, and whose `check` accepted them. No other file has the same identity.
-        Origin::Owner => unsafe { Frozen::over(Region::vouched(fd)?)? },
-        Origin::Elsewhere => Frozen::<T>::from_fd(fd)?,
-    };
-    if frozen.region().generation() != announcement.generation
-        || frozen.region().name() != subscription.name
-    {
-        return Err(subscription.disturbed(announcement.generation));
-    }
-    Ok((announcement, frozen))
-}
-
 impl Missed {
     /// Whether it is not yet time for another attempt.
     fn stands(&self, newest: u64) -> bool {
@@ -414,7 +375,6 @@ impl<T: Content> Clone for Live<T> {
             generation: self.generation,
             freshness: self.freshness,
             subscription: Arc::clone(&self.subscription),
-            origin: self.origin,
             missed: None,
             reconnection: self.reconnection.clone(),
         }

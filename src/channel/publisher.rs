@@ -4,12 +4,12 @@ use crate::error::ChannelError;
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::control::{Announcement, ControlPage, ControlWriter, Freshness};
+use super::control::{Announcement, ControlWriter, Freshness};
 use super::identity::Identity;
 use super::status::ChannelStatus;
 use super::subscription::Subscription;
@@ -453,9 +453,8 @@ impl Newest {
     fn replace_mailbox(&mut self) -> Result<()> {
         let Subscription { name, control, .. } = &*self.subscription;
         let failed = |source| opening_failed(name, source);
-        let page = control.as_fd().try_clone_to_owned().map_err(failed)?;
+        let page = control.try_clone().map_err(failed)?;
         let (sender, receiver) = mailbox::create().map_err(failed)?;
-        let page = ControlPage::open(page)?;
         self.subscription = Arc::new(Subscription::new(name.clone(), page, receiver));
         mailbox::close(std::mem::replace(&mut self.sender, sender));
         Ok(())

@@ -1,20 +1,15 @@
 //! Maps built in forked processes.
 #![forbid(unsafe_code)]
 
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc;
 
 use super::{Map, MapBuilder, MapKey};
 use crate::archive::Value;
 use crate::error::{Error, Result};
 use crate::frozen::Frozen;
 use crate::region::{Label, Unsealed};
+use crate::sys::memfd::UnclaimedFile;
 
 /// A memory file in which one forked parser builds a map.
 ///
@@ -53,9 +48,8 @@ use crate::region::{Label, Unsealed};
 /// ```
 #[derive(Debug)]
 pub struct Part {
-    file: File,
+    file: UnclaimedFile,
     label: Label,
-    taken: AtomicBool,
 }
 
 impl Part {
@@ -65,12 +59,8 @@ impl Part {
     /// [`Error::Name`] and [`Error::MemoryFile`].
     pub fn new(name: &str) -> Result<Self> {
         let label = Label::first(name)?;
-        let file = Unsealed::memory_file(&label)?;
-        Ok(Self {
-            file,
-            label,
-            taken: AtomicBool::new(false),
-        })
+        let file = Unsealed::unclaimed(&label)?;
+        Ok(Self { file, label })
     }
 
     /// The builder that fills this part, in whatever process it is called; once over all of them.
@@ -79,47 +69,16 @@ impl Part {
     /// [`Error::PartTaken`] if another builder was made from this part, in any process;
     /// [`Error::MemoryFile`], [`Error::Write`].
     pub fn builder<K: MapKey, V: Value>(&self) -> Result<MapBuilder<K, V>> {
-        if self.taken.swap(true, Ordering::Relaxed) {
-            return Err(self.taken_error());
-        }
-        let file = self.claim().inspect_err(|error| {
-            // A claim that failed for another reason may be tried again.
-            let taken = matches!(error, Error::PartTaken { .. });
-            self.taken.store(taken, Ordering::Relaxed);
-        })?;
-        Ok(MapBuilder::over(Unsealed::adopt(self.label.clone(), file)?))
-    }
-
-    /// Makes this process the only writer. The lock keeps other processes out until the builder has
-    /// written the space of the header; after that, the length of the file does.
-    fn claim(&self) -> Result<File> {
         let failed = |source: io::Error| Error::MemoryFile {
             name: self.label.name.clone(),
             step: "lock",
             reason: source,
         };
-        let lock = libc::flock {
-            l_type: libc::F_WRLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: 0,
-            l_len: 0,
-            l_pid: 0,
-        };
-        match fcntl(&self.file, FcntlArg::F_SETLK(&lock)) {
-            Ok(_) => {}
-            Err(Errno::EACCES | Errno::EAGAIN) => return Err(self.taken_error()),
-            Err(errno) => return Err(failed(errno.into())),
-        }
-        if self.file.metadata().map_err(failed)?.len() > 0 {
-            return Err(self.taken_error());
-        }
-        self.file.try_clone().map_err(failed)
-    }
-
-    fn taken_error(&self) -> Error {
-        Error::PartTaken {
+        let taken = || Error::PartTaken {
             name: self.label.name.clone(),
-        }
+        };
+        let file = self.file.claim().map_err(failed)?.ok_or_else(taken)?;
+        Ok(MapBuilder::over(Unsealed::adopt(self.label.clone(), file)?))
     }
 
     /// The map that a child built here, every byte checked.

@@ -19,8 +19,8 @@ use rkyv::{
 };
 
 use super::Failure;
-use crate::region;
-use crate::sys::memfd;
+use crate::sys::mapping::Mapping;
+use crate::sys::memfd::{self, SealedFile};
 
 const HEADER: u64 = 16;
 
@@ -116,7 +116,7 @@ impl Letter {
             Ok(sealed) => sealed?,
             Err(failure) => return Some(Err(failure)),
         };
-        let (header, payload) = sealed.as_ref().split_at(HEADER as usize);
+        let (header, payload) = sealed.split_at(HEADER as usize);
         let (words, _) = header.as_chunks();
         let [tag, length] = [words[0], words[1]].map(u64::from_ne_bytes);
         let got = payload.len() as u64;
@@ -136,16 +136,15 @@ impl Letter {
     }
 
     /// Maps the memory, with all seals; `None` if there is not so much as a header.
-    fn seal(self, most: u64) -> Result<Option<impl AsRef<[u8]>>, Failure> {
+    fn seal(self, most: u64) -> Result<Option<Mapping>, Failure> {
         let cannot = |why: &dyn fmt::Display| unreadable(format!("cannot read it: {why}"));
         let written = self.0.metadata().map_err(|why| cannot(&why))?.len();
         if written < HEADER {
             return Ok(None);
         }
-        // Where the worker has sealed it, this may be refused: what counts is what is there then.
-        let _ = memfd::seal(&self.0);
-        let sealed = region::open_sealed(self.0.into()).map_err(|why| cannot(&why))?;
-        match sealed.as_ref().len() as u64 - HEADER {
+        let sealed = SealedFile::seal_shared(self.0).map_err(|why| cannot(&why))?;
+        let sealed = Mapping::sealed(&sealed).map_err(|why| cannot(&why))?;
+        match sealed.len() as u64 - HEADER {
             got if got > most => Err(Failure::TooLarge { most, got }),
             _ => Ok(Some(sealed)),
         }

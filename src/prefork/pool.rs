@@ -17,10 +17,10 @@ use nix::{
 use super::{
     Answer, Failure, Refusal,
     answer::{Letter, MOST_ANSWER},
-    process::{End, Look, end_of, watch},
-    relay::{Places, dismiss},
+    relay::Places,
 };
 use crate::error::Error;
+use crate::sys::process::{End, Look, dismiss, end_of, watch};
 
 /// How long workers have between `SIGTERM` and `SIGKILL` when their pool ends them.
 pub const GRACE: Duration = Duration::from_secs(1);

@@ -1,20 +1,14 @@
-//! Forking, and the system calls about children for which there is no safe wrapper.
-#![allow(unsafe_code)]
+//! Forking workers, and what they do until they end.
+#![forbid(unsafe_code)]
 
-use std::{
-    io::{self, Write},
-    mem::MaybeUninit,
-    os::fd::{FromRawFd, OwnedFd, RawFd},
-};
+use std::io::{self, Write};
 
-use nix::{
-    errno::Errno,
-    libc,
-    unistd::{ForkResult, Pid, fork},
-};
+use nix::unistd::ForkResult;
 
-use super::{Answer, Pool, Refusal, Worker, answer::Letter, relay::Fork, threads};
-use crate::{error::Error, sys::panics::catch};
+use super::{Answer, Pool, Refusal, Worker, answer::Letter, relay::Fork};
+use crate::error::Error;
+use crate::sys::panics::catch;
+use crate::sys::process::{MayFork, exit_at_once, fork};
 
 /// Forks `count` workers; each runs its own copy of `work` and hands back what it returns.
 ///
@@ -37,35 +31,11 @@ where
     F: FnOnce(Worker) -> R,
     R: Answer,
 {
-    threads::require_single()?;
-    // SAFETY: this process has one thread, which is here, so no other one can have left anything
-    // half done in the memory that a worker inherits.
-    unsafe { spawn_multithreaded(count, work) }
+    spawn_with(&MayFork::single_threaded()?, count, work)
 }
 
-/// As [`spawn`], but from a process that may have several threads.
-///
-/// # Safety
-/// Only the calling thread exists in a worker. Everything that another thread was changing at the
-/// moment of the fork stays half changed there, and every lock that it held stays locked for ever.
-/// So `work`, and all that it calls, must not touch such state. In particular:
-/// * No lock, channel, once-cell or condition variable that another thread may use, also inside of
-///   libraries: loggers, thread pools, `std::env`, name resolution, time zones.
-/// * Joining, waking or messaging a thread of the owner never succeeds.
-/// * Memory that other threads write without a lock (by `unsafe` code) may be torn.
-/// * The allocator is safe to use with glibc, which repairs its own locks in the child; another
-///   global allocator must promise the same.
-///
-/// These are safe: reading frozen caches; `print!` and `eprintln!` and panics, since the locks
-/// of stdout and stderr are held by the calling thread while it forks (though not while another
-/// thread replaces the panic hook); and all that the worker makes itself.
-///
-/// A `SIGTERM` that another thread handles just while a worker is being forked may miss that
-/// worker.
-///
-/// # Errors
-/// As [`spawn`], but never [`Refusal::Multithreaded`].
-pub unsafe fn spawn_multithreaded<F, R>(count: usize, work: F) -> Result<Pool<R>, Error>
+/// Forks workers with a right to do so.
+pub(super) fn spawn_with<F, R>(may_fork: &MayFork, count: usize, work: F) -> Result<Pool<R>, Error>
 where
     F: FnOnce(Worker) -> R,
     R: Answer,
@@ -80,9 +50,9 @@ where
         let (mut stdout, stderr) = (io::stdout().lock(), io::stderr().lock());
         let _ = stdout.flush();
         let around = Fork::prepare()?;
-        // SAFETY: the caller vouches for what `work` does in the child; what runs there besides
-        // uses no lock but those of stdout, stderr and the registry, which this thread holds.
-        match unsafe { fork() } {
+        // What runs in the child beside `work` uses no lock but those of stdout, stderr and the
+        // registry, which this thread holds.
+        match fork(may_fork) {
             Ok(ForkResult::Parent { child }) => {
                 around.enlist(child);
                 pool.add(index, child, letter);
@@ -128,65 +98,5 @@ where
     };
     let _ = io::stdout().flush();
     let _ = io::stderr().flush();
-    // SAFETY: `_exit` ends the process at once, with no handler and no destructor to rely on.
-    unsafe { libc::_exit(code) }
-}
-
-/// How the kernel says a process has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// It exited with this code.
-    Exited(i32),
-    /// This signal killed it.
-    Killed(i32),
-}
-
-/// What to do about a child that has ended or will.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Look {
-    /// See whether it has ended, and leave it as it is.
-    Now,
-    /// Wait until it has ended, and leave it as it is.
-    Wait,
-    /// Wait until it has ended, and reap it: its pid may then be reused.
-    Reap,
-}
-
-/// The end of a child; `None` if it goes on. `ECHILD` when it is no child (any more).
-pub(super) fn end_of(child: Pid, look: Look) -> nix::Result<Option<End>> {
-    let how = match look {
-        Look::Now => libc::WNOHANG | libc::WNOWAIT,
-        Look::Wait => libc::WNOWAIT,
-        Look::Reap => 0,
-    };
-    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let id = child.as_raw().unsigned_abs();
-    let info = loop {
-        // SAFETY: `info` has room for what the call writes; all zeros are a valid siginfo_t, and
-        // mean that there is nothing to report.
-        let done = Errno::result(unsafe {
-            libc::waitid(libc::P_PID, id, info.as_mut_ptr(), libc::WEXITED | how)
-        });
-        match done {
-            Err(Errno::EINTR) => {}
-            // SAFETY: it was zeroed above, so it is initialised whatever the call wrote.
-            _ => break done.map(|_| unsafe { info.assume_init() })?,
-        }
-    };
-    // SAFETY: the call has succeeded, so the fields are those of SIGCHLD, or zero.
-    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-    Ok(match info.si_code {
-        _ if pid == 0 => None,
-        libc::CLD_EXITED => Some(End::Exited(status)),
-        _ => Some(End::Killed(status)),
-    })
-}
-
-/// A descriptor that becomes readable when the process ends. It must be an unreaped child.
-pub(super) fn watch(child: Pid) -> nix::Result<OwnedFd> {
-    // SAFETY: the call takes plain numbers.
-    let opened = unsafe { libc::syscall(libc::SYS_pidfd_open, child.as_raw(), 0) };
-    let descriptor = Errno::result(opened)?;
-    // SAFETY: the kernel has just opened it for this caller alone; descriptors fit RawFd.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) })
+    exit_at_once(code)
 }

@@ -6,10 +6,10 @@ use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::unsealed::Label;
-use super::{Region, Unsealed, check_length, failed};
+use super::{Region, check_length, failed};
 use crate::error::{Error, Result};
 use crate::region::format::{HEADER_LENGTH, Header};
-use crate::sys::memfd;
+use crate::sys::memfd::{self, SealedFile};
 
 /// How the names of files begin that are being written.
 pub(crate) const TEMPORARY: &str = ".floe-";
@@ -176,7 +176,7 @@ fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> 
         generation: header.generation,
         built: None,
     };
-    let mut memory = Unsealed::memory_file(&label)?;
+    let mut memory = memfd::create(&label.memfd_name()).map_err(failed(name, "create"))?;
     let copied = memory
         .write_all(start)
         .and_then(|()| copy_rest(&mut file, &mut memory, header.length, start.len() as u64));
@@ -184,8 +184,8 @@ fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> 
         name: name.clone(),
         reason: source,
     })?;
-    memfd::seal(&memory).map_err(failed(name, "seal"))?;
-    Region::from_fd(memory.into())
+    let sealed = SealedFile::seal(memory).map_err(failed(name, "seal"))?;
+    Region::from_fd(File::from(sealed).into())
 }
 
 /// Copies a file behind its start, which is copied already, up to a length. It may grow meanwhile;

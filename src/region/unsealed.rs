@@ -1,11 +1,8 @@
 //! A region in the making: bytes are appended, then digested, sealed and mapped.
 
-use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
@@ -15,8 +12,8 @@ use crate::error::Fingerprint;
 use crate::error::{Error, Result};
 use crate::region::format::{self, HEADER_LENGTH, Header, Section, SectionKind};
 use crate::sys::clock::Moment;
-use crate::sys::mapping::Mapping;
-use crate::sys::memfd;
+use crate::sys::mapping;
+use crate::sys::memfd::{UnclaimedFile, UnsealedFile};
 use crate::sys::owner::Owner;
 
 /// What a region is called and which version of its cache it is.
@@ -75,7 +72,7 @@ const PIECE: usize = 1 << 18;
 
 #[derive(Debug)]
 enum Storage {
-    Memfd(File),
+    Memfd(UnsealedFile),
     Heap(HeapFile),
 }
 
@@ -84,17 +81,19 @@ impl Unsealed {
     pub fn create(label: Label, backing: Backing) -> Result<Self> {
         let storage = match backing {
             Backing::Heap => Storage::Heap(HeapFile::default()),
-            Backing::Memfd => Storage::Memfd(Self::memory_file(&label)?),
+            Backing::Memfd => {
+                let file = UnsealedFile::create(&label.memfd_name());
+                Storage::Memfd(file.map_err(failed(&label.name, "create"))?)
+            }
         };
         Self::over(storage, label)
     }
 
-    /// Takes over an empty memory file that was made before a fork; this process, a child, is
-    /// its only writer from now on.
+    /// The same in a memory file that was made before a fork, and that this process has claimed.
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn adopt(label: Label, file: File) -> Result<Self> {
+    pub(crate) fn adopt(label: Label, file: UnsealedFile) -> Result<Self> {
         Self::over(Storage::Memfd(file), label)
     }
 
@@ -115,9 +114,9 @@ impl Unsealed {
         Ok(unsealed)
     }
 
-    /// Creates an empty memory file for [`adopt`](Self::adopt).
-    pub fn memory_file(label: &Label) -> Result<File> {
-        memfd::create(&label.memfd_name()).map_err(failed(&label.name, "create"))
+    /// Creates an empty memory file of which a claim is [adopted](Self::adopt).
+    pub(crate) fn unclaimed(label: &Label) -> Result<UnclaimedFile> {
+        UnclaimedFile::create(&label.memfd_name()).map_err(failed(&label.name, "create"))
     }
 
     pub fn label(&self) -> &Label {
@@ -171,7 +170,7 @@ impl Unsealed {
             Storage::Heap(heap) => heap.bytes.resize(written.get(), 0),
             // That a memory file cannot be cut before its seal does not happen.
             Storage::Memfd(file) => {
-                let _ = file.set_len(written.get() as u64);
+                let _ = file.cut(written.get() as u64);
             }
         }
     }
@@ -190,7 +189,7 @@ impl Unsealed {
         let bytes = match &self.storage {
             Storage::Heap(heap) => ViewBytes::Heap(&heap.bytes),
             Storage::Memfd(file) => {
-                let map = memfd::map_unsealed(file, self.written);
+                let map = mapping::View::of(file);
                 ViewBytes::Map(map.map_err(|source| self.map_error(source))?)
             }
         };
@@ -211,12 +210,8 @@ impl Unsealed {
         let bytes = match self.storage {
             Storage::Heap(heap) => Bytes::Heap(heap.bytes),
             Storage::Memfd(file) => {
-                memfd::seal(&file).map_err(failed(&name, "seal"))?;
-                let map = memfd::map_sealed(&file, self.written).map_err(failed(&name, "map"))?;
-                Bytes::Memfd {
-                    map,
-                    fd: OwnedFd::from(file),
-                }
+                let sealed = file.seal().map_err(failed(&name, "seal"))?;
+                Bytes::sealed(sealed).map_err(failed(&name, "map"))?
             }
         };
         Ok(Region::trusted(bytes, header))
@@ -266,7 +261,7 @@ pub struct View<'a> {
 
 enum ViewBytes<'a> {
     Heap(&'a [u8]),
-    Map(Mapping),
+    Map(mapping::View<'a>),
 }
 
 impl View<'_> {

@@ -1,17 +1,25 @@
-//! Maps of memory files into this process.
+//! Memory that this process maps: of sealed and unsealed memory files, and what it shares with others
+//! word by word.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
-use std::fs::File;
 use std::io;
+use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
-use std::ptr::NonNull;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
+use memmap2::{Mmap, MmapOptions, MmapRaw};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use rustix::thread::futex;
 
+use super::memfd::{self, FixedFile, SealedFile, UnsealedFile};
+use super::owner::Owner;
 use crate::error::Advice;
 
 /// Size and alignment of a huge page of memory files.
@@ -24,35 +32,28 @@ pub(crate) struct Mapping {
     length: NonZeroUsize,
 }
 
-// SAFETY: a mapping gives shared references to bytes that do not change (`shared`, `private`).
+// SAFETY: a mapping gives shared references to bytes that do not change, since they are sealed.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the start of a file, shared with all who map it; on an address that allows huge pages
-    /// where the length does.
+    /// Maps a sealed file, shared with all who map it; on an address that allows huge pages where
+    /// the length does.
     ///
     /// Kernels before 6.7 refuse to map a write-sealed file as shared. A private read-only map has
     /// the same frames, and where nobody can write, none of them is ever copied.
     ///
-    /// # Safety
-    /// Nobody changes or truncates these bytes while the mapping lives.
-    pub(crate) unsafe fn shared(file: &File, length: NonZeroUsize) -> io::Result<Self> {
+    /// # Errors
+    /// `InvalidInput` for an empty file.
+    pub(crate) fn sealed(file: &SealedFile) -> io::Result<Self> {
+        let length = usize::try_from(file.length()).map_err(io::Error::other)?;
+        let length = NonZeroUsize::new(length).ok_or(io::ErrorKind::InvalidInput)?;
         let map = |flags| match map_aligned(file, length, flags) {
             Err(_) => map(file, length, flags),
             aligned => aligned,
         };
         let start = map(MapFlags::MAP_SHARED).or_else(|_| map(MapFlags::MAP_PRIVATE))?;
-        Ok(Self { start, length })
-    }
-
-    /// Maps the start of a file without marking it as shared, so that it can be sealed meanwhile.
-    ///
-    /// # Safety
-    /// As [`shared`](Self::shared).
-    pub(crate) unsafe fn private(file: &File, length: NonZeroUsize) -> io::Result<Self> {
-        let start = map(file, length, MapFlags::MAP_PRIVATE)?;
         Ok(Self { start, length })
     }
 
@@ -62,7 +63,7 @@ impl Mapping {
             Advice::NoDump => (libc::MADV_DONTDUMP, self.length.get()),
             Advice::Dump => (libc::MADV_DODUMP, self.length.get()),
             Advice::Populate => (libc::MADV_POPULATE_READ, self.length.get()),
-            // Not in `libc` yet; the number is that of Linux's `asm-generic/mman-common.h`.
+            // `MADV_COLLAPSE`, which `libc` has for glibc alone.
             Advice::HugePages => (25, self.length.get() / HUGE_PAGE * HUGE_PAGE),
         };
         if length == 0 {
@@ -79,7 +80,8 @@ impl Deref for Mapping {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: these bytes are mapped readable until `drop`, and do not change (`shared`).
+        // SAFETY: these bytes are mapped readable until `drop`. A `SealedFile` had so many, and its
+        // seals, which nobody can take off, keep them as they are.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length.get()) }
     }
 }
@@ -93,7 +95,7 @@ impl Drop for Mapping {
 }
 
 /// Maps a file wherever the kernel likes.
-fn map(file: &File, length: NonZeroUsize, flags: MapFlags) -> Result<NonNull<u8>, Errno> {
+fn map(file: &SealedFile, length: NonZeroUsize, flags: MapFlags) -> Result<NonNull<u8>, Errno> {
     // SAFETY: without an address, a new mapping touches no memory in use.
     let start = unsafe { mmap(None, length, ProtFlags::PROT_READ, flags, file, 0)? };
     Ok(start.cast())
@@ -101,7 +103,11 @@ fn map(file: &File, length: NonZeroUsize, flags: MapFlags) -> Result<NonNull<u8>
 
 /// Maps a file, if it has so much, at a multiple of the huge page size: into a reservation that is
 /// longer by one huge page, of which the ends are given back.
-fn map_aligned(file: &File, length: NonZeroUsize, flags: MapFlags) -> Result<NonNull<u8>, Errno> {
+fn map_aligned(
+    file: &SealedFile,
+    length: NonZeroUsize,
+    flags: MapFlags,
+) -> Result<NonNull<u8>, Errno> {
     if length.get() < HUGE_PAGE {
         return map(file, length, flags);
     }
@@ -136,11 +142,304 @@ fn map_aligned(file: &File, length: NonZeroUsize, flags: MapFlags) -> Result<Non
     Ok(start.cast())
 }
 
-/// Gives back a part of a reservation that holds nothing.
+/// Gives back what this file has mapped and nothing refers to.
 fn unmap(start: NonNull<c_void>, length: usize) {
     if length > 0 {
-        // SAFETY: `map_aligned` passes parts of its own reservation, which nothing refers to. Refused,
-        // the addresses are lost, no more.
+        // SAFETY: `map_aligned` passes parts of its own reservation, and `wiped_page` and `find_place` a
+        // page that nobody else knows. Refused, the addresses are lost, no more.
         let _ = unsafe { munmap(start, length) };
     }
+}
+
+/// The bytes of an unsealed file as they were written, borrowed from its only writer.
+pub(crate) struct View<'a> {
+    map: Mmap,
+    file: PhantomData<&'a UnsealedFile>,
+}
+
+impl<'a> View<'a> {
+    /// Maps what was written so far, without marking it as shared, so that the file can be sealed.
+    pub(crate) fn of(file: &'a UnsealedFile) -> io::Result<Self> {
+        file.check_owner()?;
+        let length = usize::try_from(file.length()).map_err(io::Error::other)?;
+        let raw = file.as_fd().as_raw_fd();
+        // SAFETY: the file has so many bytes. It is written and cut through `&mut UnsealedFile` in
+        // this process alone, and that is borrowed for as long as the view. No other process opens it
+        // for writing, since its mode is 0400; children that have inherited it refuse to write.
+        let map = unsafe { MmapOptions::new().len(length).map_copy_read_only(raw)? };
+        let file = PhantomData;
+        Ok(Self { map, file })
+    }
+}
+
+impl Deref for View<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+// Read-only memory may be loaded from atomically up to the width of a pointer.
+const _: () = assert!(
+    size_of::<usize>() == 8,
+    "pages of words need a 64-bit system"
+);
+
+/// Length of the file of a page, and of each map of it.
+const PAGE_LENGTH: usize = 4096;
+/// How many words a page has.
+pub(crate) const PAGE_WORDS: usize = 7;
+
+/// Words that one process writes and others read, in the byte order of the machine.
+#[repr(C)]
+struct Page {
+    words: [AtomicU64; PAGE_WORDS],
+    /// Counts events, for those who wait for the next.
+    events: AtomicU32,
+}
+
+const _: () = assert!(size_of::<Page>() == 64 && size_of::<Page>() <= PAGE_LENGTH);
+
+/// The writer's half of a page: the one writable map. Children of the writer do not inherit it, and
+/// in them it does nothing.
+#[derive(Debug)]
+pub(crate) struct PageWriter {
+    /// In a child there is something else at this address, or nothing.
+    map: Option<MmapRaw>,
+    owner: Owner,
+}
+
+impl PageWriter {
+    /// Makes a page of zeros, and the reader's half of it. From then on nobody else can get a writable
+    /// map of it.
+    pub(crate) fn create(label: &str) -> io::Result<(Self, PageReader)> {
+        let file = memfd::create(label)?;
+        file.set_len(PAGE_LENGTH as u64)?;
+        let map = MmapOptions::new().len(PAGE_LENGTH).map_raw(&file)?;
+        map.advise(memmap2::Advice::DontFork)?;
+        let writer = Self {
+            map: Some(map),
+            owner: Owner::here(),
+        };
+        // Only a map that is made after the seal can never be made writable.
+        let reader = PageReader::over(FixedFile::seal(file)?)?;
+        Ok((writer, reader))
+    }
+
+    pub(crate) fn store(&self, word: usize, value: u64, order: Ordering) {
+        if let Some(page) = self.page() {
+            page.words[word].store(value, order);
+        }
+    }
+
+    /// Counts an event, and wakes all who wait for one.
+    pub(crate) fn wake(&self) {
+        if let Some(page) = self.page() {
+            page.events.fetch_add(1, Ordering::Release);
+            // It has no way to fail for an address that is mapped.
+            let _ = futex::wake(&page.events, futex::Flags::empty(), i32::MAX as u32);
+        }
+    }
+
+    /// `None` in a child.
+    fn page(&self) -> Option<&Page> {
+        let map = self.map.as_ref().filter(|_| self.is_here())?;
+        // SAFETY: in the process that mapped it the page is readable and writable until `drop`, and
+        // of this length for ever (`FixedFile`). `Page` is made of atomics, for which any bytes are
+        // valid, and page-aligned.
+        Some(unsafe { &*map.as_ptr().cast() })
+    }
+
+    fn is_here(&self) -> bool {
+        self.owner.check("a control page").is_ok()
+    }
+}
+
+impl Drop for PageWriter {
+    fn drop(&mut self) {
+        if !self.is_here() {
+            std::mem::forget(self.map.take());
+        }
+    }
+}
+
+/// The reader's half of a page.
+#[derive(Debug)]
+pub(crate) struct PageReader {
+    map: MmapRaw,
+    file: FixedFile,
+}
+
+impl PageReader {
+    /// Whether a file is as long as a page.
+    pub(crate) fn fits(file: &FixedFile) -> bool {
+        file.length() == PAGE_LENGTH as u64
+    }
+
+    /// Maps a file that is as long as a page.
+    ///
+    /// # Errors
+    /// `InvalidInput` for one that is not.
+    pub(crate) fn over(file: FixedFile) -> io::Result<Self> {
+        if !Self::fits(&file) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let raw = file.as_fd().as_raw_fd();
+        let map = MmapOptions::new().len(PAGE_LENGTH).map_raw_read_only(raw)?;
+        Ok(Self { map, file })
+    }
+
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Self::over(self.file.try_clone()?)
+    }
+
+    #[inline]
+    pub(crate) fn load(&self, word: usize, order: Ordering) -> u64 {
+        self.page().words[word].load(order)
+    }
+
+    /// How many events there were, for [`wait`](Self::wait).
+    pub(crate) fn events(&self) -> u32 {
+        self.page().events.load(Ordering::Acquire)
+    }
+
+    /// Sleeps until there were more events than `seen`, or for `timeout`; it may also return for no
+    /// reason.
+    pub(crate) fn wait(&self, seen: u32, timeout: Duration) {
+        let timeout = futex::Timespec {
+            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        let (events, flags) = (&self.page().events, futex::Flags::empty());
+        // Whatever it returns for, the caller looks again.
+        let _ = futex::wait(events, flags, seen, Some(&timeout));
+    }
+
+    /// Stays in this file: nobody may store to what it gives.
+    #[inline]
+    fn page(&self) -> &Page {
+        // SAFETY: `over` found the file of this length, and its seals keep it; so the page is mapped
+        // and readable until `drop`. `Page` is made of atomics, for which any bytes are valid, also
+        // while another process writes them. They are only loaded, which read-only memory allows up
+        // to the width of a pointer.
+        unsafe { &*self.map.as_ptr().cast() }
+    }
+}
+
+impl AsFd for PageReader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Two words, padded, so that no two lines share a cache line, nor the one that is fetched along
+/// with it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Line {
+    pub(crate) words: [AtomicU64; 2],
+}
+
+/// Lines that a process shares with those that are forked from it, zeros at first.
+#[derive(Debug)]
+pub(crate) struct SharedLines {
+    start: NonNull<Line>,
+    count: usize,
+}
+
+// SAFETY: the lines are read and written through atomics only.
+unsafe impl Send for SharedLines {}
+// SAFETY: as above.
+unsafe impl Sync for SharedLines {}
+
+impl SharedLines {
+    pub(crate) fn new(count: usize) -> io::Result<Self> {
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let length = Self::length(count).ok_or(io::ErrorKind::OutOfMemory)?;
+        // SAFETY: without an address, a new mapping touches no memory in use.
+        let start = unsafe { mmap_anonymous(None, length, protection, MapFlags::MAP_SHARED)? };
+        let start = start.cast();
+        Ok(Self { start, count })
+    }
+
+    /// `None` for more than the address space holds.
+    fn length(count: usize) -> Option<NonZeroUsize> {
+        NonZeroUsize::new(count.max(1).checked_mul(size_of::<Line>())?)
+    }
+}
+
+impl Deref for SharedLines {
+    type Target = [Line];
+
+    fn deref(&self) -> &[Line] {
+        // SAFETY: `new` mapped so many lines, page-aligned, readable and writable until `drop`. All
+        // zeros, and any other bytes, are valid atomics, also while other processes write them.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.count) }
+    }
+}
+
+impl Drop for SharedLines {
+    fn drop(&mut self) {
+        if let Some(length) = Self::length(self.count) {
+            // SAFETY: the range is that of this process's map; references into it borrow `self`.
+            // Refused, the addresses are lost, no more.
+            let _ = unsafe { munmap(self.start.cast(), length.get()) };
+        }
+    }
+}
+
+/// A word that the kernel hands to children as zero, whoever forks them and however
+/// (`MADV_WIPEONFORK`, Linux 4.14): always the same one. `None` where the kernel has none to give,
+/// does not know the advice, or a sandbox refuses it.
+///
+/// Lock-free, so that a fork in the middle leaves nothing locked; of two threads that get here at
+/// once, one keeps its page.
+#[inline]
+pub(crate) fn word_wiped_on_fork() -> Option<&'static AtomicU64> {
+    let mut place = PLACE.load(Ordering::Acquire);
+    if place.is_null() {
+        place = find_place();
+    }
+    // SAFETY: it is that of `NOWHERE`, or of a page that is never unmapped, readable and writable, and
+    // of which any bytes are valid atomics.
+    (!ptr::eq(place, &NOWHERE)).then(|| unsafe { &*place })
+}
+
+/// Where the word is; null until it is needed.
+static PLACE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+/// Stands for no word.
+static NOWHERE: AtomicU64 = AtomicU64::new(0);
+
+#[cold]
+fn find_place() -> *mut AtomicU64 {
+    let page = wiped_page();
+    let place = page.map_or((&raw const NOWHERE).cast_mut(), |page| page.as_ptr().cast());
+    match PLACE.compare_exchange(ptr::null_mut(), place, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => place,
+        Err(earlier) => {
+            // Nobody else has seen this one.
+            if let Some(page) = page {
+                unmap(page, procfs::page_size() as usize);
+            }
+            earlier
+        }
+    }
+}
+
+/// Maps a page that children find filled with zeros.
+fn wiped_page() -> Option<NonNull<c_void>> {
+    const UNKNOWN_ADVICE: libc::c_int = -1;
+    let size = NonZeroUsize::new(procfs::page_size() as usize)?;
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: without an address, a new mapping touches no memory in use.
+    let page = unsafe { mmap_anonymous(None, size, protection, MapFlags::MAP_PRIVATE).ok()? };
+    // SAFETY: the range is that of the mapping, which nobody else knows.
+    let advised = |advice| unsafe { libc::madvise(page.as_ptr(), size.get(), advice) == 0 };
+    // An emulator that says yes to an advice that there is not would say so to any, and wipe nothing.
+    if !advised(UNKNOWN_ADVICE) && advised(libc::MADV_WIPEONFORK) {
+        return Some(page);
+    }
+    unmap(page, size.get());
+    None
 }

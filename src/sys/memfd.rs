@@ -1,25 +1,33 @@
-//! The system-call boundary: memory files and their seals.
-#![allow(unsafe_code)]
+//! Memory files and their seals.
+//!
+//! What may be mapped is told by types, each of which is made in this file alone: a [`SealedFile`]
+//! never changes, a [`FixedFile`] never gets shorter, and an [`UnsealedFile`] has one writer.
+#![forbid(unsafe_code)]
 
 use crate::error::HeaderError;
 use std::fs::{File, Permissions};
 use std::io;
-use std::num::NonZeroUsize;
-use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::stat::{FileStat, fstat};
+use rustix::fs::{
+    FlockOperation, MemfdFlags, SealFlags, Stat, fcntl_add_seals, fcntl_get_seals, fcntl_lock,
+    fstat, memfd_create,
+};
+use rustix::io::Errno;
 
-use super::mapping::Mapping;
+use super::owner::Owner;
 use crate::error::{Error, Result};
 
 /// The seals that make a memory file immutable for everybody, for ever.
-pub(crate) fn all_seals() -> SealFlag {
-    SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL
-}
+const IMMUTABLE: SealFlags = SealFlags::WRITE.union(FIXED_LENGTH);
+/// The seals by which nobody can map a memory file writable any more, cut it or seal it further;
+/// maps that were writable before still are.
+const READ_ONLY: SealFlags = SealFlags::FUTURE_WRITE.union(FIXED_LENGTH);
+const FIXED_LENGTH: SealFlags = SealFlags::SHRINK
+    .union(SealFlags::GROW)
+    .union(SealFlags::SEAL);
 
 /// Creates an empty memory file that only this process can write: closed on exec, not
 /// executable where the kernel knows the flag (Linux 6.3), mode 0400 whatever the umask is.
@@ -27,10 +35,9 @@ pub(crate) fn all_seals() -> SealFlag {
 /// The mode keeps other processes of the same user from opening it for writing through /proc
 /// before it is sealed.
 pub(crate) fn create(label: &str) -> io::Result<File> {
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let noexec = MFdFlags::from_bits_retain(nix::libc::MFD_NOEXEC_SEAL);
-    let fd = match memfd_create(label, flags | noexec) {
-        Err(Errno::EINVAL) => memfd_create(label, flags)?,
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let fd = match memfd_create(label, flags | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => memfd_create(label, flags)?,
         other => other?,
     };
     let file = File::from(fd);
@@ -38,27 +45,225 @@ pub(crate) fn create(label: &str) -> io::Result<File> {
     Ok(file)
 }
 
-/// Adds all four seals. Fails with `EBUSY` while any writable map of the file exists.
-pub(crate) fn seal(file: &File) -> io::Result<()> {
-    fcntl(file, FcntlArg::F_ADD_SEALS(all_seals()))?;
-    Ok(())
+/// A memory file with all four seals: its bytes never change, for nobody.
+#[derive(Debug)]
+pub(crate) struct SealedFile {
+    file: File,
+    length: u64,
+}
+
+impl SealedFile {
+    /// Seals a file of this process. Fails with `EBUSY` while any writable map of it exists.
+    pub(crate) fn seal(file: File) -> io::Result<Self> {
+        fcntl_add_seals(&file, IMMUTABLE)?;
+        let length = file.metadata()?.len();
+        Ok(Self { file, length })
+    }
+
+    /// Seals a file that others may have sealed, or may still write to, if it can be; then as
+    /// [`open`](Self::open): what counts are the seals that it has.
+    pub(crate) fn seal_shared(file: File) -> Result<Self> {
+        let _ = fcntl_add_seals(&file, IMMUTABLE);
+        Self::open(file.into())
+    }
+
+    /// Takes a descriptor from anywhere, if its file has all seals, and no holes.
+    ///
+    /// # Errors
+    /// [`Error::Unsealed`], [`HeaderError::Sparse`], [`Error::Descriptor`].
+    pub(crate) fn open(fd: OwnedFd) -> Result<Self> {
+        let length = sealed_length(&fd, IMMUTABLE)?;
+        let file = File::from(fd);
+        Ok(Self { file, length })
+    }
+
+    /// Bytes that are there for ever.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+}
+
+impl AsFd for SealedFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl From<SealedFile> for File {
+    fn from(sealed: SealedFile) -> Self {
+        sealed.file
+    }
+}
+
+/// A memory file of which nobody can make a writable map any more, and that keeps its length.
+#[derive(Debug)]
+pub(crate) struct FixedFile {
+    file: File,
+    length: u64,
+}
+
+impl FixedFile {
+    /// Seals a file of this process; writable maps that it has stay writable.
+    pub(super) fn seal(file: File) -> io::Result<Self> {
+        fcntl_add_seals(&file, READ_ONLY)?;
+        let length = file.metadata()?.len();
+        Ok(Self { file, length })
+    }
+
+    /// Takes a descriptor from anywhere, if its file has these seals, and no holes.
+    ///
+    /// # Errors
+    /// [`Error::Unsealed`], [`HeaderError::Sparse`], [`Error::Descriptor`].
+    pub(crate) fn open(fd: OwnedFd) -> Result<Self> {
+        let length = sealed_length(&fd, READ_ONLY)?;
+        let file = File::from(fd);
+        Ok(Self { file, length })
+    }
+
+    /// Bytes that are there for ever, though they may change.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            file: self.file.try_clone()?,
+            length: self.length,
+        })
+    }
+}
+
+impl AsFd for FixedFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// A memory file that one process writes, through one value; in a forked child it refuses.
+#[derive(Debug)]
+pub(crate) struct UnsealedFile {
+    file: File,
+    owner: Owner,
+    /// No more than the file has.
+    length: u64,
+}
+
+impl UnsealedFile {
+    /// An empty file.
+    pub(crate) fn create(label: &str) -> io::Result<Self> {
+        Ok(Self::over(create(label)?, 0))
+    }
+
+    fn over(file: File, length: u64) -> Self {
+        let owner = Owner::here();
+        Self {
+            file,
+            owner,
+            length,
+        }
+    }
+
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Refuses in a child: its parent writes to the same file.
+    pub(super) fn check_owner(&self) -> io::Result<()> {
+        self.owner.check("a builder").map_err(io::Error::other)
+    }
+
+    pub(crate) fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.check_owner()?;
+        self.file.write_all_at(bytes, offset)?;
+        self.length = self.length.max(offset + bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Drops what stands behind the first bytes.
+    pub(crate) fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.check_owner()?;
+        self.length = self.length.min(length);
+        self.file.set_len(length)
+    }
+
+    /// Makes what was written immutable.
+    pub(crate) fn seal(self) -> io::Result<SealedFile> {
+        self.check_owner()?;
+        SealedFile::seal(self.file)
+    }
+}
+
+impl AsFd for UnsealedFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// An empty memory file that is made before a fork, for one process to claim.
+#[derive(Debug)]
+pub(crate) struct UnclaimedFile {
+    file: File,
+    /// By this process, or one that it was forked from.
+    claimed: AtomicBool,
+}
+
+impl UnclaimedFile {
+    pub(crate) fn create(label: &str) -> io::Result<Self> {
+        Ok(Self {
+            file: create(label)?,
+            claimed: AtomicBool::new(false),
+        })
+    }
+
+    /// Makes this process the only writer; `None` if there is one, in any process. A claim that
+    /// failed for another reason may be tried again.
+    pub(crate) fn claim(&self) -> io::Result<Option<UnsealedFile>> {
+        if self.claimed.swap(true, Relaxed) {
+            return Ok(None);
+        }
+        self.claim_from_others()
+            .inspect_err(|_| self.claimed.store(false, Relaxed))
+    }
+
+    /// The lock keeps other processes out until there is a first byte; after that, the length of the
+    /// file does, also when the lock ends with the first descriptor that this process closes.
+    fn claim_from_others(&self) -> io::Result<Option<UnsealedFile>> {
+        match fcntl_lock(&self.file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::ACCESS | Errno::AGAIN) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        }
+        if self.file.metadata()?.len() > 0 {
+            return Ok(None);
+        }
+        let file = self.file.try_clone()?;
+        file.write_all_at(&[0], 0)?;
+        Ok(Some(UnsealedFile::over(file, 1)))
+    }
+}
+
+impl From<UnclaimedFile> for OwnedFd {
+    fn from(unclaimed: UnclaimedFile) -> Self {
+        unclaimed.file.into()
+    }
 }
 
 /// The length of a memory file of unknown origin that has certain seals, and no holes.
 ///
 /// With `SHRINK` among the seals, each of its bytes is there for ever.
-pub(crate) fn sealed_length(fd: impl AsFd, seals: SealFlag) -> Result<u64> {
-    check_seals(&fd, seals)?;
-    let stat = fstat(fd).map_err(|errno| Error::Descriptor {
+fn sealed_length(fd: impl AsFd, seals: SealFlags) -> Result<u64> {
+    let unknown = |errno: Errno| Error::Descriptor {
         reason: errno.into(),
-    })?;
+    };
+    check_seals(&fd, seals)?;
+    let stat = fstat(fd).map_err(unknown)?;
     check_not_sparse(&stat)?;
     Ok(stat.st_size as u64)
 }
 
 /// Refuses a file with holes: it costs its sender nothing, but reading it would fill them with
 /// this process's memory, without end.
-fn check_not_sparse(stat: &FileStat) -> Result<()> {
+fn check_not_sparse(stat: &Stat) -> Result<()> {
     const BLOCK: u64 = 512;
     let (expected, got) = (stat.st_size as u64, stat.st_blocks as u64 * BLOCK);
     if got < expected {
@@ -69,10 +274,10 @@ fn check_not_sparse(stat: &FileStat) -> Result<()> {
 
 /// Refuses a descriptor that lacks one of the seals; a descriptor that cannot have seals (any
 /// ordinary file) lacks them all.
-fn check_seals(fd: &impl AsFd, expected: SealFlag) -> Result<()> {
-    let seals = match fcntl(fd, FcntlArg::F_GET_SEALS) {
-        Ok(bits) => SealFlag::from_bits_retain(bits),
-        Err(Errno::EINVAL) => SealFlag::empty(),
+fn check_seals(fd: &impl AsFd, expected: SealFlags) -> Result<()> {
+    let seals = match fcntl_get_seals(fd) {
+        Ok(seals) => seals,
+        Err(Errno::INVAL) => SealFlags::empty(),
         Err(errno) => {
             return Err(Error::Descriptor {
                 reason: errno.into(),
@@ -83,23 +288,10 @@ fn check_seals(fd: &impl AsFd, expected: SealFlag) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let names: Vec<&str> = missing.iter_names().map(|(name, _)| name).collect();
+    let names = missing
+        .iter_names()
+        .map(|(name, _)| format!("F_SEAL_{name}"));
     Err(Error::Unsealed {
-        missing: names.join(", "),
+        missing: names.collect::<Vec<_>>().join(", "),
     })
-}
-
-/// Maps a file whose seals were checked, or set by this process.
-pub(crate) fn map_sealed(file: &File, length: NonZeroUsize) -> io::Result<Mapping> {
-    // SAFETY: the caller checked or set the seals WRITE, SHRINK, GROW and SEAL of `file`, so no
-    // process can ever change or truncate its bytes.
-    unsafe { Mapping::shared(file, length) }
-}
-
-/// Maps the bytes written so far, so that their author can read them before the seal.
-pub(crate) fn map_unsealed(file: &File, length: NonZeroUsize) -> io::Result<Mapping> {
-    // SAFETY: `file` was created by this process with mode 0400, and `Unsealed`, its only writer,
-    // is borrowed as long as the map, so the bytes do not change meanwhile. A forked child that
-    // inherited the descriptor refuses to write (`Unsealed::check_owner`).
-    unsafe { Mapping::private(file, length) }
 }

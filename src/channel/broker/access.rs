@@ -4,8 +4,8 @@ use std::os::fd::OwnedFd;
 
 use nix::unistd::{Gid, Uid, geteuid};
 
-use crate::channel::peer_groups;
 use crate::sys::peer::credentials;
+use crate::sys::process::peer_groups;
 
 /// The users that a broker answers, beside its own and root.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,6 +1,7 @@
 //! Asking a broker.
 
 use crate::error::BrokerError;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use crate::channel::{ChannelStatus, ControlPage, Subscription};
 use crate::error::{Error, Result};
 use crate::frozen::Content;
 use crate::region::format::check_name;
-use crate::sys::memfd;
+use crate::sys::memfd::SealedFile;
 use crate::sys::message::{receive, send};
 use crate::sys::peer;
 
@@ -116,8 +117,7 @@ impl Client {
     pub fn fetch(&self, name: &str) -> Result<OwnedFd> {
         let subscription = self.subscribe(name, PATIENCE)?;
         let (_, region) = subscription.patiently(Subscription::fetch)?;
-        memfd::sealed_length(&region, memfd::all_seals())?;
-        Ok(region)
+        Ok(File::from(SealedFile::open(region)?).into())
     }
 
     /// Follows a cache. The broker is needed no more afterwards.

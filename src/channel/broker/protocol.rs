@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::channel::ChannelStatus;
 use crate::region::format::NAME_LENGTH;
-use crate::sys::memfd;
+use crate::sys::memfd::{self, SealedFile};
 
 /// What every message begins with; the digit is the version of the protocol.
 const MAGIC: &[u8; 8] = b"\x89floebr1";
@@ -88,19 +88,19 @@ fn message(kind: u8, name: &str) -> Vec<u8> {
 pub(super) fn write_list(list: &[ChannelStatus]) -> io::Result<OwnedFd> {
     let mut file = memfd::create("floe-list")?;
     file.write_all(&serde_json::to_vec(list)?)?;
-    memfd::seal(&file)?;
-    Ok(file.into())
+    Ok(File::from(SealedFile::seal(file)?).into())
 }
 
 /// Reads a list from a descriptor of anybody.
 pub(super) fn read_list(fd: OwnedFd) -> io::Result<Vec<ChannelStatus>> {
     // Reading from anything but a memory file might never end.
-    let length = memfd::sealed_length(&fd, memfd::all_seals()).map_err(io::Error::other)?;
+    let sealed = SealedFile::open(fd).map_err(io::Error::other)?;
+    let length = sealed.length();
     if length > LONGEST_LIST {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     let mut text = vec![0; length as usize];
-    File::from(fd).read_exact_at(&mut text, 0)?;
+    File::from(sealed).read_exact_at(&mut text, 0)?;
     let rows: Vec<&RawValue> = serde_json::from_slice(&text)?;
     if rows.len() > MOST_ROWS {
         let problem = format!("the list has {} rows, more than {MOST_ROWS}", rows.len());
@@ -139,6 +139,12 @@ mod tests {
         }
     }
 
+    fn sealed(text: &str) -> OwnedFd {
+        let mut file = memfd::create("list").unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        File::from(SealedFile::seal(file).unwrap()).into()
+    }
+
     #[test]
     fn a_strange_row_is_one_row() {
         let good = ChannelStatus::unreadable("good".to_owned(), "rain".to_owned());
@@ -152,10 +158,7 @@ mod tests {
         ];
         let good = serde_json::to_string(&good).unwrap();
         let text = format!("[{},{good}]", strange.join(","));
-        let mut file = memfd::create("list").unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        memfd::seal(&file).unwrap();
-        let rows = read_list(file.into()).unwrap();
+        let rows = read_list(sealed(&text)).unwrap();
         let names: Vec<_> = rows.iter().map(|row| &*row.name).collect();
         assert_eq!(names, ["short", "huge", "null", "", "", "", "good"]);
         assert_eq!(rows[6].last_error.as_deref(), Some("rain"));
@@ -168,10 +171,7 @@ mod tests {
     #[test]
     fn a_list_of_nothing_costs_nothing() {
         let text = format!("[0{}]", ",0".repeat(MOST_ROWS));
-        let mut file = memfd::create("list").unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        memfd::seal(&file).unwrap();
-        let refused = read_list(file.into()).unwrap_err();
+        let refused = read_list(sealed(&text)).unwrap_err();
         assert!(refused.to_string().contains("65537 rows"), "{refused}");
     }
 

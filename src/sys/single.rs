@@ -1,11 +1,12 @@
 //! The check that makes a fork safe: this process has one thread.
+#![forbid(unsafe_code)]
 
 use std::{
     fs, io, thread,
     time::{Duration, Instant},
 };
 
-use super::Refusal;
+use crate::error::Refusal;
 
 /// How long a thread that was joined may stay visible in `/proc`.
 const LINGER: Duration = Duration::from_millis(100);
@@ -14,7 +15,7 @@ const LINGER: Duration = Duration::from_millis(100);
 ///
 /// A scope ends, and `join` may return, a moment before the kernel takes the thread off its list.
 /// So a process that seems to have several is looked at again for up to [`LINGER`].
-pub(super) fn require_single() -> Result<(), Refusal> {
+pub(super) fn require() -> Result<(), Refusal> {
     let deadline = Instant::now() + LINGER;
     loop {
         let threads = count().map_err(Refusal::CountThreads)?;

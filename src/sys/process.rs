@@ -1,0 +1,370 @@
+//! Processes: forking them, waiting for them, ending them, what they pass on to each other.
+//!
+//! What a signal handler runs, and what runs in a child between fork and exec, is in this file whole:
+//! it calls only what is async-signal-safe.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::{hint, mem, ptr};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{ForkResult, Gid, Pid, getpid};
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+use super::single;
+use crate::error::Refusal;
+
+/// Standard input, output and error have the numbers before.
+const FIRST_FREE: RawFd = 3;
+
+/// The right to fork. Whoever has one starts no thread while it has it, and gives it to no other.
+pub(crate) struct MayFork(PhantomData<*const ()>);
+
+impl MayFork {
+    /// Granted to a process with a single thread.
+    ///
+    /// # Errors
+    /// [`Refusal::Multithreaded`] and [`Refusal::CountThreads`].
+    pub(crate) fn single_threaded() -> Result<Self, Refusal> {
+        single::require()?;
+        Ok(Self(PhantomData))
+    }
+
+    /// Granted to a process that may have several threads.
+    ///
+    /// # Safety
+    /// What runs in the children touches nothing that another thread may have been changing at the
+    /// moment of the fork, and takes no lock that another thread may have held.
+    pub(crate) unsafe fn multithreaded() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// Forks this process.
+pub(crate) fn fork(_: &MayFork) -> nix::Result<ForkResult> {
+    // SAFETY: either this process has one thread, which is here, so that no other one can have left
+    // anything half done in the memory that the child inherits; or whoever made the permission vouches
+    // for what runs in the child.
+    unsafe { nix::unistd::fork() }
+}
+
+/// Ends this process at once, with no exit handler and no destructor.
+pub(crate) fn exit_at_once(code: i32) -> ! {
+    // SAFETY: the call takes a plain number, and nothing can rely on a destructor to run.
+    unsafe { libc::_exit(code) }
+}
+
+/// How the kernel says a process has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It exited with this code.
+    Exited(i32),
+    /// This signal killed it.
+    Killed(i32),
+}
+
+/// What to do about a child that has ended or will.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Look {
+    /// See whether it has ended, and leave it as it is.
+    Now,
+    /// Wait until it has ended, and leave it as it is.
+    Wait,
+    /// Wait until it has ended, and reap it: its pid may then be reused.
+    Reap,
+}
+
+/// The end of a child; `None` if it goes on. `ECHILD` when it is no child (any more).
+pub(crate) fn end_of(child: Pid, look: Look) -> nix::Result<Option<End>> {
+    let how = match look {
+        Look::Now => WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT,
+        Look::Wait => WaitIdOptions::NOWAIT,
+        Look::Reap => WaitIdOptions::empty(),
+    };
+    let id = rustix::process::Pid::from_raw(child.as_raw()).ok_or(Errno::ECHILD)?;
+    let wait = || waitid(WaitId::Pid(id), WaitIdOptions::EXITED | how);
+    let status = rustix::io::retry_on_intr(wait).map_err(as_nix)?;
+    Ok(status.map(|status| match status.exit_status() {
+        Some(code) => End::Exited(code),
+        None => End::Killed(status.terminating_signal().unwrap_or_default()),
+    }))
+}
+
+/// A descriptor that becomes readable when the process ends. It must be an unreaped child.
+pub(crate) fn watch(child: Pid) -> nix::Result<OwnedFd> {
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let child = Pid::from_raw(child.as_raw()).ok_or(Errno::ESRCH)?;
+    pidfd_open(child, PidfdFlags::empty()).map_err(as_nix)
+}
+
+fn as_nix(errno: rustix::io::Errno) -> Errno {
+    Errno::from_raw(errno.raw_os_error())
+}
+
+/// The most workers that `SIGTERM` is relayed to.
+pub(crate) const MOST_RELAYED: usize = 1024;
+
+// The handler reads only what is atomic: it may interrupt anything.
+static WORKERS: [AtomicI32; MOST_RELAYED] = [const { AtomicI32::new(0) }; MOST_RELAYED];
+/// The process whose children [`WORKERS`] are. A child forked by other means inherits the table.
+static OWNER: AtomicI32 = AtomicI32::new(0);
+/// Handlers that walk the table at this moment, on other threads.
+static WALKING: AtomicUsize = AtomicUsize::new(0);
+/// The previous disposition: `SIG_DFL`, `SIG_IGN` or the address of a handler, and its flags.
+static PREVIOUS: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
+static PREVIOUS_FLAGS: AtomicI32 = AtomicI32::new(0);
+
+/// The disposition that `SIGTERM` had before it was relayed.
+pub(crate) struct Previous(libc::sigaction);
+
+/// Relays `SIGTERM` to the listed workers from now on, before what its disposition says; `None` where
+/// it is ignored, and stays so.
+pub(crate) fn relay_sigterm() -> nix::Result<Option<Previous>> {
+    let previous = disposition()?;
+    if previous.sa_sigaction == libc::SIG_IGN || is_relayed(&previous) {
+        return Ok(None);
+    }
+    PREVIOUS.store(previous.sa_sigaction, SeqCst);
+    PREVIOUS_FLAGS.store(previous.sa_flags, SeqCst);
+    let mut action = previous;
+    action.sa_sigaction = pass_on as *const () as usize;
+    action.sa_flags |= libc::SA_SIGINFO;
+    set_disposition(&action)?;
+    Ok(Some(Previous(previous)))
+}
+
+/// Restores a disposition. Leaves a handler alone that somebody else has installed in the meantime.
+pub(crate) fn stop_relaying(previous: &Previous) {
+    if disposition().is_ok_and(|now| is_relayed(&now)) {
+        // This disposition was in force before, so the kernel takes it.
+        let _ = set_disposition(&previous.0);
+    }
+}
+
+/// Whether the list is one of this process's children.
+pub(crate) fn is_list_own() -> bool {
+    OWNER.load(SeqCst) == getpid().as_raw()
+}
+
+/// Empties the list, for children of this process.
+pub(crate) fn begin_list() {
+    for place in &WORKERS {
+        place.store(0, SeqCst);
+    }
+    WALKING.store(0, SeqCst);
+    OWNER.store(getpid().as_raw(), SeqCst);
+}
+
+/// Lists a worker; `false` if there is no room.
+pub(crate) fn enlist(worker: Pid) -> bool {
+    let mut places = WORKERS.iter();
+    places.any(|place| {
+        place
+            .compare_exchange(0, worker.as_raw(), SeqCst, SeqCst)
+            .is_ok()
+    })
+}
+
+/// Takes a worker off the list. Once this returns, its pid may be reused.
+pub(crate) fn dismiss(worker: Pid) {
+    for place in &WORKERS {
+        let _ = place.compare_exchange(worker.as_raw(), 0, SeqCst, SeqCst);
+    }
+    // A handler on another thread may have read the pid just before.
+    while WALKING.load(SeqCst) > 0 {
+        hint::spin_loop();
+    }
+}
+
+extern "C" fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let errno = Errno::last_raw();
+    if is_list_own() {
+        WALKING.fetch_add(1, SeqCst);
+        for place in &WORKERS {
+            let worker = place.load(SeqCst);
+            if worker > 0 {
+                pass_to(Pid::from_raw(worker));
+            }
+        }
+        WALKING.fetch_sub(1, SeqCst);
+    }
+    Errno::set_raw(errno);
+    go_on(signal, info, context);
+}
+
+/// A host that reaps all children frees their numbers: who has one then is no child of this process.
+fn pass_to(worker: Pid) {
+    if end_of(worker, Look::Now) != Err(Errno::ECHILD) {
+        let _ = kill(worker, Signal::SIGTERM);
+    }
+}
+
+/// Does what the previous disposition says. It is not `SIG_IGN`: nothing is installed over that.
+fn go_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let previous = PREVIOUS.load(SeqCst);
+    if previous == libc::SIG_DFL {
+        // The signal is blocked while its handler runs: it strikes when this one returns.
+        // SAFETY: `signal` and `raise` are async-signal-safe and take plain numbers.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        }
+    } else if PREVIOUS_FLAGS.load(SeqCst) & libc::SA_SIGINFO != 0 {
+        // SAFETY: `relay_sigterm` took the address from a disposition with SA_SIGINFO, whose handler
+        // has this type; the arguments are those of the kernel.
+        unsafe {
+            let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void) =
+                mem::transmute(previous);
+            handler(signal, info, context);
+        }
+    } else {
+        // SAFETY: `relay_sigterm` took the address from a disposition without SA_SIGINFO that is
+        // neither SIG_DFL nor SIG_IGN, so it is a handler of this type.
+        unsafe {
+            let handler: extern "C" fn(c_int) = mem::transmute(previous);
+            handler(signal);
+        }
+    }
+}
+
+fn is_relayed(disposition: &libc::sigaction) -> bool {
+    disposition.sa_sigaction == pass_on as *const () as usize
+}
+
+fn disposition() -> nix::Result<libc::sigaction> {
+    let mut now = mem::MaybeUninit::uninit();
+    // SAFETY: a null action changes nothing, and `now` has room for the answer, which is there
+    // once the call has succeeded.
+    unsafe {
+        Errno::result(libc::sigaction(
+            libc::SIGTERM,
+            ptr::null(),
+            now.as_mut_ptr(),
+        ))?;
+        Ok(now.assume_init())
+    }
+}
+
+/// `action` must be [`pass_on`] or a disposition that was in force in this process.
+fn set_disposition(action: &libc::sigaction) -> nix::Result<()> {
+    // SAFETY: both callers keep to the rule above; `Previous` is made here alone. `pass_on` calls only
+    // what is async-signal-safe (atomics, getpid, waitid, kill, raise, signal) and the handler before.
+    Errno::result(unsafe { libc::sigaction(libc::SIGTERM, action, ptr::null_mut()) }).map(drop)
+}
+
+/// Leaves descriptors open in the program that a command starts, and in no other.
+pub(crate) fn keep_open_in(command: &mut Command, descriptors: [OwnedFd; 2]) {
+    let keep_open = move || {
+        for fd in &descriptors {
+            fcntl_setfd(fd, FdFlags::empty())?;
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes system calls on descriptors that it owns, and neither allocates nor
+    // locks, so it may run in the child of a process with several threads.
+    unsafe { command.pre_exec(keep_open) };
+}
+
+/// Whether this program has more rights than its parent, as a set-user-ID program has.
+pub(crate) fn has_more_rights_than_its_parent() -> bool {
+    // SAFETY: the call takes a plain number.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// A descriptor of its own for a number that may be no descriptor at all. It leaves the other open,
+/// so that it can be found more than once.
+pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes plain numbers, and changes no descriptor that there is.
+    let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, FIRST_FREE) };
+    let duplicate = Errno::result(duplicate)?;
+    // SAFETY: the kernel has just opened it for this caller alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
+}
+
+/// Keeps an inherited descriptor from the children of this program.
+pub(crate) fn close_on_exec(number: RawFd) {
+    // SAFETY: the call takes plain numbers, and closes nothing in this process.
+    unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+}
+
+/// The supplementary groups of the process at the other end of a socket, as they were when it
+/// connected. Linux has as many as 65,536.
+///
+/// # Errors
+/// `ENOPROTOOPT` before Linux 4.13.
+pub(crate) fn peer_groups(socket: impl AsFd) -> io::Result<Vec<Gid>> {
+    const MOST: usize = 65_536;
+    let mut groups: Vec<libc::gid_t> = vec![0; 32];
+    loop {
+        let mut length = size_of_val(&groups[..]) as libc::socklen_t;
+        // SAFETY: the socket is open while it is borrowed; the kernel writes at most `length` bytes
+        // at the address of `groups`, which has them, and any bytes are valid group numbers.
+        let got = unsafe {
+            libc::getsockopt(
+                socket.as_fd().as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        let count = length as usize / size_of::<libc::gid_t>();
+        match Errno::result(got) {
+            Ok(_) => {
+                groups.truncate(count);
+                return Ok(groups.into_iter().map(Gid::from_raw).collect());
+            }
+            // The kernel says how many there are.
+            Err(Errno::ERANGE) if count > groups.len() && count <= MOST => groups.resize(count, 0),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// Sets an option of a socket that is a number.
+///
+/// # Errors
+/// What the kernel says, `ENOPROTOOPT` for an option that it does not know.
+pub(crate) fn set_socket_option(socket: impl AsFd, option: c_int, value: c_int) -> nix::Result<()> {
+    // SAFETY: the socket is open while it is borrowed; the kernel reads one `c_int` at the address of
+    // `value`, which is one and lives until the call returns.
+    let set = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            option,
+            (&raw const value).cast(),
+            size_of::<c_int>() as libc::socklen_t,
+        )
+    };
+    Errno::result(set).map(drop)
+}
+
+/// A word that is erased in the children that libc forks: always the same one. Should libc have no
+/// memory for that, it stays as it is there.
+pub(crate) fn word_erased_on_fork() -> &'static AtomicU64 {
+    static WORD: AtomicU64 = AtomicU64::new(0);
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    extern "C" fn erase() {
+        WORD.store(0, Relaxed);
+    }
+    if !REGISTERED.load(Relaxed) {
+        // SAFETY: the handler does nothing but store to an atomic of its own; that it may do so twice
+        // is no matter.
+        unsafe { libc::pthread_atfork(None, None, Some(erase)) };
+        REGISTERED.store(true, Relaxed);
+    }
+    &WORD
+}
