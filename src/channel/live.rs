@@ -1,5 +1,5 @@
 //! Handles that follow the newest generation of a cache.
-#![allow(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod reconnection;
 mod watch;
@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use crate::channel::broker::Client;
 use crate::channel::{Announcement, Freshness, Inherited, RETRY, Subscription, is_passing};
 use crate::error::{Error, Result};
-use crate::frozen::{Content, Frozen};
-use crate::region::Region;
+use crate::frozen::{Content, Frozen, Vouched};
 use crate::sys::clock;
 
 use reconnection::Reconnection;
@@ -384,12 +383,12 @@ fn take<T: Content>(
 ) -> Result<(Announcement, Frozen<T>)> {
     let (announcement, fd) = subscription.fetch()?;
     let frozen = match origin {
-        // SAFETY: `fetch` has compared this memory file with the control page, which only the
+        // `fetch` has compared this memory file with the control page, which only the
         // owner's `Publisher` can write: no other process has a writable map of it, since children
         // do not inherit the owner's, and the seal FUTURE_WRITE refuses any other. The publisher
         // announces nothing but regions of a `Frozen` of the type that `subscribe` found there,
         // which is `T`, and whose `check` accepted them. No other file has the same identity.
-        Origin::Owner => unsafe { Frozen::over(Region::vouched(fd)?)? },
+        Origin::Owner => Frozen::from_vouched(Vouched::announced(fd))?,
         Origin::Elsewhere => Frozen::<T>::from_fd(fd)?,
     };
     if frozen.region().generation() != announcement.generation
