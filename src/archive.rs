@@ -1,5 +1,6 @@
 //! Values in rkyv's zero-copy form: written by [`Freezer`], checked by [`Validator`].
 
+pub(crate) mod checked;
 mod collections;
 mod freezer;
 pub mod intern;

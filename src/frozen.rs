@@ -1,25 +1,24 @@
 //! Typed handles on frozen generations.
-#![allow(unsafe_code)]
+#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::fs::File;
-use std::marker::PhantomData;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::ptr::NonNull;
 use std::sync::Arc;
 
-use rkyv::Archive;
-use rkyv::api::check_pos_with_context;
-use rkyv::rancor::{BoxedError, Strategy};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::archive::{Collections, Freezer, Scratch, Sink, VALUE_LIMIT, Validator, Value};
+use crate::archive::checked::Checked;
+use crate::archive::{Freezer, Scratch, Sink, VALUE_LIMIT, Value};
 use crate::error::{Error, Result};
 use crate::region::format::SectionKind;
 use crate::region::{self, Backing, Label, Region, Unsealed};
 use crate::schema::Description;
+
+pub use crate::archive::checked::Content;
+pub(crate) use crate::archive::checked::Vouched;
 
 /// A typed handle on one frozen generation of a cache; derefs to the archived value.
 ///
@@ -42,56 +41,8 @@ use crate::schema::Description;
 /// # Ok::<(), floe::Error>(())
 /// ```
 pub struct Frozen<T: Content> {
-    view: T::View,
-    region: Arc<Region>,
+    checked: Checked<T>,
 }
-
-/// What a region can hold: every [`Value`], and [`Map`](crate::Map).
-///
-/// Sealed: it cannot be implemented outside of this crate.
-pub trait Content: Sized + sealed::Sealed + 'static {
-    /// What a handle derefs to.
-    type Archived: ?Sized;
-    /// Where the parts of the value lie in a region, found once when it is opened.
-    #[doc(hidden)]
-    type View: Send + Sync;
-
-    /// The archived types.
-    #[doc(hidden)]
-    fn describe() -> Description;
-
-    /// Checks the sections of a region, whoever wrote them.
-    #[doc(hidden)]
-    fn check(region: &Region) -> Result<()>;
-
-    /// The parts of the value in a region.
-    ///
-    /// # Safety
-    /// [`check`](Self::check) accepted the region, or would.
-    #[doc(hidden)]
-    unsafe fn view(region: &Region) -> Result<Self::View>;
-
-    /// The same parts again, for another handle on the same region.
-    ///
-    /// # Safety
-    /// The region that the view was made of lives as long as the result.
-    #[doc(hidden)]
-    unsafe fn copy_view(view: &Self::View) -> Self::View;
-
-    /// The value.
-    ///
-    /// # Safety
-    /// The region that the view was made of lives as long as the result.
-    #[doc(hidden)]
-    unsafe fn archived(view: &Self::View) -> &Self::Archived;
-}
-
-/// Keeps [`Content`] to the types of this crate that are made for it.
-pub(crate) mod sealed {
-    pub trait Sealed {}
-}
-
-impl<T: Value> sealed::Sealed for T {}
 
 impl<T: Value> Frozen<T> {
     /// Serialises a value into a new memory file named `floe:NAME.1`, seals it and maps it.
@@ -146,20 +97,7 @@ impl<T: Value> Frozen<T> {
         let region = Self::seal(unsealed, &T::describe())?;
         // rkyv's traits are safe to implement, so what they wrote is no more trusted than bytes
         // from elsewhere.
-        T::check(&region)?;
-        // SAFETY: `check` has just accepted the region.
-        unsafe { Self::over(region) }
-    }
-}
-
-/// A memory file that holds a value which was frozen and checked already.
-pub(crate) struct Vouched(OwnedFd);
-
-impl Vouched {
-    /// The file that a channel announces whose control page this process can write, or the process that
-    /// it was forked from. Made by `Subscription::open_newest` alone, which says why it can be believed.
-    pub(crate) fn announced(fd: OwnedFd) -> Self {
-        Self(fd)
+        Ok(Self::from_checked(Checked::from_region(region)?))
     }
 }
 
@@ -226,37 +164,24 @@ impl<T: Content> Frozen<T> {
                 got: header.fingerprint,
             });
         }
-        T::check(&region)?;
-        // SAFETY: `check` has just accepted the region.
-        unsafe { Self::over(region) }
+        Ok(Self::from_checked(Checked::from_region(region)?))
     }
 
-    /// Takes over what its owner vouches for: the seals are checked, and the header is read; its
-    /// digests and what the sections mean were checked when it was frozen.
+    /// Takes over what its owner vouches for: the seals are checked, and the header is read.
     ///
     /// # Errors
     /// Those of [`from_fd`](Self::from_fd).
     pub(crate) fn from_vouched(vouched: Vouched) -> Result<Self> {
-        let region = Region::vouched(vouched.0)?;
-        // SAFETY: whoever made the `Vouched` knows that this is a region of a `Frozen` of this type,
-        // which `check` accepted, and it is sealed.
-        unsafe { Self::over(region) }
+        Ok(Self::from_checked(Checked::from_vouched(vouched)?))
     }
 
-    /// # Safety
-    /// As [`Content::view`].
-    pub(crate) unsafe fn over(region: Region) -> Result<Self> {
-        // SAFETY: the caller's promise.
-        let view = unsafe { T::view(&region)? };
-        Ok(Self {
-            view,
-            region: Arc::new(region),
-        })
+    pub(crate) fn from_checked(checked: Checked<T>) -> Self {
+        Self { checked }
     }
 
     /// A digest of all but the inputs, the number and the date.
     pub(crate) fn content_digest(&self) -> u128 {
-        let sections = self.region.header().sections.iter();
+        let sections = self.region().header().sections.iter();
         let content = sections.filter(|section| section.kind != SectionKind::Inputs);
         let digests: Vec<u8> = content
             .flat_map(|section| section.digest.to_le_bytes())
@@ -270,11 +195,11 @@ impl<T: Content> Frozen<T> {
     /// The only method of a handle: all others are those of the value that it derefs to.
     #[must_use]
     pub fn region(&self) -> &Region {
-        &self.region
+        self.checked.region()
     }
 
     pub(crate) fn shared_region(&self) -> Arc<Region> {
-        Arc::clone(&self.region)
+        Arc::clone(self.checked.region())
     }
 }
 
@@ -283,93 +208,22 @@ impl<T: Content> Deref for Frozen<T> {
 
     #[inline]
     fn deref(&self) -> &T::Archived {
-        // SAFETY: the handle keeps the region of its view, and the result borrows the handle.
-        unsafe { T::archived(&self.view) }
+        &self.checked
     }
 }
 
 impl<T: Content> Clone for Frozen<T> {
     fn clone(&self) -> Self {
-        // SAFETY: the new handle keeps the region as this one does.
-        let view = unsafe { T::copy_view(&self.view) };
-        Self {
-            view,
-            region: Arc::clone(&self.region),
-        }
+        Self::from_checked(self.checked.clone())
     }
 }
 
 impl<T: Content> fmt::Debug for Frozen<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frozen")
-            .field("name", &self.region.name())
-            .field("generation", &self.region.generation())
-            .field("size", &self.region.size())
+            .field("name", &self.region().name())
+            .field("generation", &self.region().generation())
+            .field("size", &self.region().size())
             .finish_non_exhaustive()
     }
-}
-
-/// Where the root of a whole value lies.
-pub struct Root<A>(NonNull<A>, PhantomData<A>);
-
-// SAFETY: a root gives shared references to an immutable `A` only.
-unsafe impl<A: Sync> Send for Root<A> {}
-// SAFETY: as above.
-unsafe impl<A: Sync> Sync for Root<A> {}
-
-impl<T: Value> Content for T {
-    type Archived = <T as Archive>::Archived;
-    type View = Root<<T as Archive>::Archived>;
-
-    fn describe() -> Description {
-        Description::of::<<T as Archive>::Archived>()
-    }
-
-    fn check(region: &Region) -> Result<()> {
-        let archive = region.section(SectionKind::Archive)?;
-        let invalid = |reason| Error::Invalid {
-            name: region.header().name.clone(),
-            section: SectionKind::Archive,
-            reason,
-        };
-        let position = root_position::<T>(archive).map_err(|reason| invalid(reason.to_owned()))?;
-        let mut validator = Validator::new(archive);
-        let context = Strategy::<_, BoxedError>::wrap(&mut validator);
-        check_pos_with_context::<<T as Archive>::Archived, _, BoxedError>(
-            archive, position, context,
-        )
-        .map_err(|error| invalid(error.to_string()))?;
-        Collections::new(&Self::describe(), archive)
-            .check(position)
-            .map_err(|refusal| invalid(refusal.to_string()))
-    }
-
-    unsafe fn view(region: &Region) -> Result<Self::View> {
-        let archive = region.section(SectionKind::Archive)?;
-        let position = archive.len() - size_of::<<T as Archive>::Archived>();
-        Ok(Root(
-            NonNull::from_ref(&archive[position..]).cast(),
-            PhantomData,
-        ))
-    }
-
-    unsafe fn copy_view(view: &Self::View) -> Self::View {
-        Root(view.0, PhantomData)
-    }
-
-    unsafe fn archived(view: &Self::View) -> &Self::Archived {
-        // SAFETY: the caller vouches that the region lives; `view` was made of a valid one, so a
-        // valid root lies there.
-        unsafe { view.0.as_ref() }
-    }
-}
-
-/// The root of a whole value is the end of its archive.
-fn root_position<T: Archive>(archive: &[u8]) -> Result<usize, &'static str> {
-    let position = archive.len().checked_sub(size_of::<T::Archived>());
-    let position = position.ok_or("it is shorter than the root of the type")?;
-    if !position.is_multiple_of(align_of::<T::Archived>()) {
-        return Err("the root of the type is not aligned");
-    }
-    Ok(position)
 }

@@ -18,8 +18,9 @@ use std::marker::PhantomData;
 use rkyv::Archive;
 
 use crate::archive::Value;
+use crate::archive::checked::sealed;
 use crate::error::Result;
-use crate::frozen::{Frozen, sealed};
+use crate::frozen::Frozen;
 use crate::region::Region;
 use crate::region::format::SectionKind;
 

@@ -12,6 +12,7 @@
 //!
 //! This pass walks the archive by its description, after rkyv has accepted it, and visits only
 //! types that contain such collections.
+#![forbid(unsafe_code)]
 
 use std::collections::HashSet;
 

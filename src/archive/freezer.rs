@@ -1,24 +1,25 @@
 //! The serialiser: rkyv's traits over a [`Sink`], with interning.
-#![allow(unsafe_code)]
+#![forbid(unsafe_code)]
 
-use std::alloc::Layout;
 use std::any::TypeId;
-use std::ptr::NonNull;
 
-use rkyv::Serialize;
 use rkyv::rancor::{BoxedError, Fallible, Source, Strategy};
-use rkyv::ser::allocator::{Allocator, ArenaHandle};
+use rkyv::ser::allocator::ArenaHandle;
 use rkyv::ser::sharing::{Share, Sharing, SharingState};
-use rkyv::ser::{Positional, Writer, WriterExt};
+use rkyv::ser::{Positional, Writer};
+use rkyv::{Serialize, SerializeUnsized};
 
 use super::sink::{Scratch, Sink};
 use crate::archive::intern::{Interner, Recorder};
 use crate::error::Result;
 
 /// The serialiser that values are frozen with. Users meet it only in bounds.
+///
+/// Its parts are private, other than those of rkyv's own `Serializer`: a `Serialize` that exchanged
+/// the arena would free the memory of those who called it.
 pub struct Freezer<'a> {
     sink: &'a mut Sink,
-    arena: ArenaHandle<'a>,
+    pub(super) arena: ArenaHandle<'a>,
     share: Share,
     interner: &'a mut Interner,
 }
@@ -62,13 +63,7 @@ impl<'a> Freezer<'a> {
     where
         T: for<'b> Serialize<Strategy<Freezer<'b>, BoxedError>>,
     {
-        let resolver = self.serialize(value)?;
-        let strategy = Strategy::<_, BoxedError>::wrap(self);
-        let written = strategy.align_for::<T::Archived>().and_then(|_| {
-            // SAFETY: `resolver` is the result of serialising `value` above, and the serialiser
-            // was just aligned for the archived type.
-            unsafe { strategy.resolve_aligned(value, resolver) }
-        });
+        let written = value.serialize_unsized(Strategy::<_, BoxedError>::wrap(self));
         written.map(drop).map_err(|error| self.sink.failure(error))
     }
 }
@@ -82,19 +77,6 @@ impl Positional for Freezer<'_> {
 impl<E: Source> Writer<E> for Freezer<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), E> {
         self.sink.write(bytes)
-    }
-}
-
-// SAFETY: every call is forwarded to rkyv's own arena, which keeps the contract.
-unsafe impl<E> Allocator<E> for Freezer<'_> {
-    unsafe fn push_alloc(&mut self, layout: Layout) -> Result<NonNull<[u8]>, E> {
-        // SAFETY: the caller keeps the contract of `push_alloc`, which is the same.
-        unsafe { self.arena.push_alloc(layout) }
-    }
-
-    unsafe fn pop_alloc(&mut self, ptr: NonNull<u8>, layout: Layout) -> Result<(), E> {
-        // SAFETY: the caller keeps the contract of `pop_alloc`, which is the same.
-        unsafe { self.arena.pop_alloc(ptr, layout) }
     }
 }
 

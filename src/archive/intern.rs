@@ -4,7 +4,7 @@
 //! with [`Intern`] takes four bytes: a relative pointer to the one copy of its value in the
 //! region. While a region is built, the builder keeps a digest and an offset for each distinct
 //! value; readers need nothing.
-#![allow(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod identity;
 mod interner;
@@ -15,23 +15,17 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
-use std::ops::Deref;
 
-use rkyv::bytecheck::CheckBytes;
-use rkyv::erased::ErasedPtr;
-use rkyv::munge::munge;
 use rkyv::rancor::{Fallible, Source};
-use rkyv::ser::{Writer, WriterExt};
+use rkyv::ser::Writer;
 use rkyv::string::ArchivedString;
-use rkyv::traits::{ArchivePointee, LayoutRaw};
-use rkyv::validation::shared::ValidationState;
-use rkyv::validation::{ArchiveContext, ArchiveContextExt, SharedContext};
+use rkyv::traits::ArchivePointee;
 use rkyv::with::{ArchiveWith, DeserializeWith, Identity, SerializeWith, With};
-use rkyv::{Place, Portable, RelPtr};
+use rkyv::{Place, SerializeUnsized};
 
 use crate::archive::Interning;
-use crate::schema::{Schema, Shape, TypeIndex, Types};
 
+pub use super::checked::Interned;
 pub use identity::Identify;
 pub(crate) use interner::Interner;
 pub use interner::Recorder;
@@ -87,28 +81,10 @@ pub use interner::Recorder;
 #[derive(Debug)]
 pub struct Intern<W = Identity>(PhantomData<W>);
 
-/// A pointer to the one copy of a value in its region; derefs to the value.
-#[derive(Portable)]
-#[repr(transparent)]
-pub struct Interned<T: ArchivePointee> {
-    pointer: RelPtr<T>,
-}
-
 /// Where an interned value was written.
 #[derive(Debug, Clone, Copy)]
 pub struct InternedResolver {
     position: usize,
-}
-
-impl<T: ArchivePointee<ArchivedMetadata = ()>> Deref for Interned<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: an `Interned` exists only in archives, and no archive is read before `check_bytes`
-        // has made sure that its pointer leads to a valid `T` in the same archive, which lives as
-        // long as `self` is borrowed.
-        unsafe { &*self.pointer.as_ptr() }
-    }
 }
 
 impl<F, W: ArchiveWith<F>> ArchiveWith<F> for Intern<W>
@@ -119,8 +95,7 @@ where
     type Resolver = InternedResolver;
 
     fn resolve_with(_: &F, resolver: InternedResolver, out: Place<Self::Archived>) {
-        munge!(let Interned { pointer } = out);
-        RelPtr::emplace(resolver.position, pointer);
+        Interned::emplace(resolver.position, out);
     }
 }
 
@@ -144,11 +119,7 @@ where
         if let Some(position) = serializer.find(written_as, identity) {
             return Ok(InternedResolver { position });
         }
-        let resolver = W::serialize_with(field, serializer)?;
-        serializer.align_for::<W::Archived>()?;
-        // SAFETY: `resolver` is the result of serialising `field` with `W`, which is what `With`
-        // does, and the serialiser was just aligned for the archived type.
-        let position = unsafe { serializer.resolve_aligned(With::<F, W>::cast(field), resolver)? };
+        let position = With::<F, W>::cast(field).serialize_unsized(serializer)?;
         serializer.remember(written_as, identity, position);
         Ok(InternedResolver { position })
     }
@@ -165,47 +136,6 @@ where
         deserializer: &mut D,
     ) -> Result<F, D::Error> {
         W::deserialize_with(field, deserializer)
-    }
-}
-
-// SAFETY: accepts only a pointer to a value in the archive of `context` that is itself valid,
-// and checks that value once for each address and type.
-unsafe impl<T, C> CheckBytes<C> for Interned<T>
-where
-    T: CheckBytes<C> + ArchivePointee<ArchivedMetadata = ()> + LayoutRaw + 'static,
-    RelPtr<T>: CheckBytes<C>,
-    C: Fallible + ArchiveContext + SharedContext + ?Sized,
-    C::Error: Source,
-{
-    unsafe fn check_bytes(value: *const Self, context: &mut C) -> Result<(), C::Error> {
-        // SAFETY: the caller vouches for a readable, aligned `Self`, whose only field this is.
-        let pointer = unsafe {
-            let pointer = &raw const (*value).pointer;
-            RelPtr::check_bytes(pointer, context)?;
-            (*pointer).as_ptr_wrapping()
-        };
-        let own_type = TypeId::of::<Self>();
-        let erased = ErasedPtr::new(pointer.cast_mut().cast::<u8>());
-        match context.start_shared(own_type, erased, |_, _| true)? {
-            ValidationState::Finished => Ok(()),
-            ValidationState::Pending => Err(C::Error::new(Cycle)),
-            ValidationState::Started => {
-                // SAFETY: `in_subtree` runs the closure only if all bytes of the target lie in
-                // the archive and are aligned for `T`.
-                context.in_subtree(pointer, |context| unsafe {
-                    T::check_bytes(pointer, context)
-                })?;
-                context.finish_shared(own_type, erased)
-            }
-        }
-    }
-}
-
-// SAFETY: `Interned` is a transparent `RelPtr`, four bytes that are never written.
-unsafe impl<T: Schema + ArchivePointee<ArchivedMetadata = ()>> Schema for Interned<T> {
-    fn describe(types: &mut Types) -> TypeIndex {
-        let target = T::describe(types);
-        types.define_generic::<Self>("Interned", &[target], Shape::Interned { target })
     }
 }
 
@@ -275,4 +205,4 @@ impl Borrow<str> for Interned<ArchivedString> {
 
 #[derive(Debug, thiserror::Error)]
 #[error("an interned value contains itself")]
-struct Cycle;
+pub(super) struct Cycle;

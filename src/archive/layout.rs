@@ -1,4 +1,5 @@
 //! How the words and the B-tree nodes of an archive are laid out.
+#![forbid(unsafe_code)]
 
 use rkyv::primitive::{ArchivedUsize, FixedIsize, FixedUsize};
 

@@ -1,4 +1,5 @@
 //! Where serialised bytes go: a buffer before the archive section of an unsealed region.
+#![forbid(unsafe_code)]
 
 use rkyv::rancor::{BoxedError, Source};
 use rkyv::ser::allocator::Arena;

@@ -1,4 +1,5 @@
 //! Hash maps and hash sets in canonical order: `#[rkyv(with = Sorted)]`.
+#![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, Hasher};

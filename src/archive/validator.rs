@@ -1,5 +1,5 @@
 //! The context in which bytes from elsewhere are checked.
-#![allow(unsafe_code)]
+#![forbid(unsafe_code)]
 
 use std::alloc::Layout;
 use std::any::TypeId;
@@ -7,9 +7,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use rkyv::erased::{ErasedPtr, Metadata};
-use rkyv::rancor::Source;
 use rkyv::validation::shared::ValidationState;
-use rkyv::validation::{ArchiveContext, SharedContext};
 
 /// How deep values may be nested: each pointer followed is one level. Without a limit, 50,000
 /// levels overflow a stack of 2 MiB.
@@ -62,7 +60,7 @@ enum Progress {
 
 /// Why a pointer was refused.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+pub(super) enum Refusal {
     #[error("a pointer to {length} bytes at offset {offset} leaves the archive of {archive} bytes")]
     Bounds {
         offset: isize,
@@ -138,7 +136,9 @@ impl Validator {
         self.archive.end - self.archive.start
     }
 
-    fn check(&mut self, address: usize, layout: &Layout) -> Result<(), Refusal> {
+    /// Accepts a pointer only if all its bytes lie in the archive that this validator was made for,
+    /// and are aligned for the layout.
+    pub(super) fn check(&mut self, address: usize, layout: &Layout) -> Result<(), Refusal> {
         let offset = address.wrapping_sub(self.archive.start) as isize;
         let end = address.checked_add(layout.size());
         if address < self.archive.start || end.is_none_or(|end| end > self.archive.end) {
@@ -171,41 +171,30 @@ impl Validator {
         }
         Ok(())
     }
-}
 
-// SAFETY: `check_subtree_ptr` accepts a pointer only if all its bytes lie in the archive that
-// this validator was made for, and are aligned for the layout.
-unsafe impl<E: Source> ArchiveContext<E> for Validator {
-    fn check_subtree_ptr(&mut self, pointer: *const u8, layout: &Layout) -> Result<(), E> {
-        self.check(pointer as usize, layout).map_err(E::new)
-    }
-
-    unsafe fn push_subtree_range(
-        &mut self,
-        _root: *const u8,
-        _end: *const u8,
-    ) -> Result<Range<usize>, E> {
+    /// Follows a pointer.
+    pub(super) fn descend(&mut self) -> Result<Range<usize>, Refusal> {
         if self.depth == DEPTH_LIMIT {
-            return Err(E::new(Refusal::Depth));
+            return Err(Refusal::Depth);
         }
         self.depth += 1;
         self.deepest = self.deepest.max(self.depth);
         Ok(self.archive.clone())
     }
 
-    unsafe fn pop_subtree_range(&mut self, _range: Range<usize>) -> Result<(), E> {
+    /// Comes back from where a pointer led to.
+    pub(super) fn ascend(&mut self) {
         self.depth -= 1;
-        Ok(())
     }
-}
 
-impl<E: Source> SharedContext<E> for Validator {
-    fn start_shared(
+    /// Begins the check of a value behind a shared pointer, unless it began before: then
+    /// `is_same` compares the metadata of the pointer that was met first.
+    pub(super) fn start(
         &mut self,
         pointer_type: TypeId,
         pointer: ErasedPtr,
-        same_metadata: unsafe fn(Metadata, Metadata) -> bool,
-    ) -> Result<ValidationState, E> {
+        is_same: impl FnOnce(Metadata) -> bool,
+    ) -> Result<ValidationState, Refusal> {
         let key = self.key(pointer, pointer_type);
         let Some(known) = self.shared.get(&key) else {
             let started = Shared {
@@ -218,28 +207,31 @@ impl<E: Source> SharedContext<E> for Validator {
             self.shared.insert(key, started);
             return Ok(ValidationState::Started);
         };
-        // SAFETY: both metadata belong to pointers of the type `pointer_type`, which the caller's
-        // comparison is for.
-        if !unsafe { same_metadata(known.metadata, pointer.metadata()) } {
-            return Err(E::new(Refusal::Metadata));
+        if !is_same(known.metadata) {
+            return Err(Refusal::Metadata);
         }
         let Progress::Finished { height } = known.progress else {
             return Ok(ValidationState::Pending);
         };
         self.deepest = self.deepest.max(self.depth + height);
         if self.deepest > DEPTH_LIMIT {
-            return Err(E::new(Refusal::Depth));
+            return Err(Refusal::Depth);
         }
         Ok(ValidationState::Finished)
     }
 
-    fn finish_shared(&mut self, pointer_type: TypeId, pointer: ErasedPtr) -> Result<(), E> {
+    /// Ends the check of a value behind a shared pointer, which is valid.
+    pub(super) fn finish(
+        &mut self,
+        pointer_type: TypeId,
+        pointer: ErasedPtr,
+    ) -> Result<(), Refusal> {
         let key = self.key(pointer, pointer_type);
         let Some(known) = self.shared.get_mut(&key) else {
-            return Err(E::new(Refusal::NotStarted));
+            return Err(Refusal::NotStarted);
         };
         let Progress::Started { depth, deepest } = known.progress else {
-            return Err(E::new(Refusal::NotStarted));
+            return Err(Refusal::NotStarted);
         };
         let height = self.deepest - depth;
         known.progress = Progress::Finished { height };

@@ -14,6 +14,7 @@ use super::key::Key;
 use super::raw::{Entry, EntryCheck, EntryRef, RawMap, place};
 use super::table::{Record, Table};
 use super::{Map, MapKey};
+use crate::archive::checked::Checked;
 use crate::archive::{Freezer, Scratch, Sink, Value};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
@@ -432,7 +433,8 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         }
         let region = Frozen::<Map<K, V>>::seal(unsealed, self.check.description())?;
         // SAFETY: the caller's promise.
-        unsafe { Frozen::over(region) }
+        let checked = unsafe { Checked::from_region_unchecked(region)? };
+        Ok(Frozen::from_checked(checked))
     }
 }
 

@@ -1,4 +1,5 @@
 //! What makes two values equal for [`Intern`](super::Intern).
+#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};

@@ -1,4 +1,5 @@
 //! What a builder remembers of the values that it has written.
+#![forbid(unsafe_code)]
 
 use std::any::TypeId;
 use std::collections::HashMap;

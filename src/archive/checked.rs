@@ -1,0 +1,343 @@
+//! What is `unsafe` about archives, in one place: which regions may be read as values, what rkyv's
+//! traits want of the [`Validator`] and the [`Freezer`], and the pointer to an interned value.
+//!
+//! What the other files rely on:
+//!
+//! - A [`Checked`] region holds a valid value of its type. Its safe makers check it, or are told by
+//!   somebody who vouches for it.
+//! - A `T` in an archive has passed rkyv's checks in a [`Validator`], and those of [`Collections`];
+//!   what the latter look at follows from the descriptions of types, which is why
+//!   [`Schema`] is an unsafe trait.
+//! - An archive is never written, and every reference into it borrows what keeps its region mapped.
+#![allow(unsafe_code)]
+
+use std::alloc::Layout;
+use std::any::TypeId;
+use std::ops::{Deref, Range};
+use std::os::fd::OwnedFd;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use rkyv::api::check_pos_with_context;
+use rkyv::bytecheck::CheckBytes;
+use rkyv::erased::{ErasedPtr, Metadata};
+use rkyv::munge::munge;
+use rkyv::rancor::{BoxedError, Fallible, Source, Strategy};
+use rkyv::ser::Allocator;
+use rkyv::traits::{ArchivePointee, LayoutRaw};
+use rkyv::validation::shared::ValidationState;
+use rkyv::validation::{ArchiveContext, ArchiveContextExt, SharedContext};
+use rkyv::{Archive, Place, Portable, RelPtr};
+
+use super::Value;
+use super::collections::Collections;
+use super::freezer::Freezer;
+use super::intern::Cycle;
+use super::validator::Validator;
+use crate::error::{Error, Result};
+use crate::region::Region;
+use crate::region::format::SectionKind;
+use crate::schema::{Description, Schema, Shape, TypeIndex, Types};
+
+/// What a region can hold: every [`Value`], and [`Map`](crate::Map).
+///
+/// Sealed: it cannot be implemented outside of this crate.
+pub trait Content: Sized + sealed::Sealed + 'static {
+    /// What a handle derefs to.
+    type Archived: ?Sized;
+    /// Where the parts of the value lie in a region, found once when it is opened.
+    #[doc(hidden)]
+    type View: Send + Sync;
+
+    /// The archived types.
+    #[doc(hidden)]
+    fn describe() -> Description;
+
+    /// Checks the sections of a region, whoever wrote them.
+    #[doc(hidden)]
+    fn check(region: &Region) -> Result<()>;
+
+    /// The parts of the value in a region.
+    ///
+    /// # Safety
+    /// [`check`](Self::check) accepted the region, or would.
+    #[doc(hidden)]
+    unsafe fn view(region: &Region) -> Result<Self::View>;
+
+    /// The same parts again, for another handle on the same region.
+    ///
+    /// # Safety
+    /// The region that the view was made of lives as long as the result.
+    #[doc(hidden)]
+    unsafe fn copy_view(view: &Self::View) -> Self::View;
+
+    /// The value.
+    ///
+    /// # Safety
+    /// The region that the view was made of lives as long as the result.
+    #[doc(hidden)]
+    unsafe fn archived(view: &Self::View) -> &Self::Archived;
+}
+
+/// Keeps [`Content`] to the types of this crate that are made for it.
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
+impl<T: Value> sealed::Sealed for T {}
+
+/// A region that holds a valid `T`, and where the parts of the value lie in it.
+///
+/// Clones share the region.
+pub(crate) struct Checked<T: Content> {
+    view: T::View,
+    region: Arc<Region>,
+}
+
+/// A memory file that holds a value which was frozen and checked already.
+pub(crate) struct Vouched(OwnedFd);
+
+impl Vouched {
+    /// The file that a channel announces whose control page only this process can write, or the
+    /// process that it was forked from. Whoever opens such files says why that can be believed.
+    pub(crate) fn announced(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
+impl<T: Content> Checked<T> {
+    /// Checks the sections of a region, whoever wrote them.
+    pub(crate) fn from_region(region: Region) -> Result<Self> {
+        T::check(&region)?;
+        // SAFETY: `check` has just accepted the region.
+        unsafe { Self::from_region_unchecked(region) }
+    }
+
+    /// Takes over what its owner vouches for: the seals are checked, and the header is read; its
+    /// digests and what the sections mean were checked when it was frozen.
+    pub(crate) fn from_vouched(vouched: Vouched) -> Result<Self> {
+        let region = Region::vouched(vouched.0)?;
+        // SAFETY: whoever made the `Vouched` knows that this is a sealed region of this type, which
+        // `check` accepted.
+        unsafe { Self::from_region_unchecked(region) }
+    }
+
+    /// # Safety
+    /// As [`Content::view`].
+    pub(crate) unsafe fn from_region_unchecked(region: Region) -> Result<Self> {
+        // SAFETY: the caller's promise.
+        let view = unsafe { T::view(&region)? };
+        Ok(Self {
+            view,
+            region: Arc::new(region),
+        })
+    }
+
+    pub(crate) fn region(&self) -> &Arc<Region> {
+        &self.region
+    }
+}
+
+impl<T: Content> Deref for Checked<T> {
+    type Target = T::Archived;
+
+    #[inline]
+    fn deref(&self) -> &T::Archived {
+        // SAFETY: the handle keeps the region of its view, and the result borrows the handle.
+        unsafe { T::archived(&self.view) }
+    }
+}
+
+impl<T: Content> Clone for Checked<T> {
+    fn clone(&self) -> Self {
+        // SAFETY: the new handle keeps the region as this one does.
+        let view = unsafe { T::copy_view(&self.view) };
+        Self {
+            view,
+            region: Arc::clone(&self.region),
+        }
+    }
+}
+
+/// Where the root of a whole value lies.
+pub struct Root<A>(NonNull<A>);
+
+// SAFETY: a root gives shared references to an immutable `A` only.
+unsafe impl<A: Sync> Send for Root<A> {}
+// SAFETY: as above.
+unsafe impl<A: Sync> Sync for Root<A> {}
+
+impl<T: Value> Content for T {
+    type Archived = <T as Archive>::Archived;
+    type View = Root<<T as Archive>::Archived>;
+
+    fn describe() -> Description {
+        Description::of::<<T as Archive>::Archived>()
+    }
+
+    fn check(region: &Region) -> Result<()> {
+        let archive = region.section(SectionKind::Archive)?;
+        let invalid = |reason| Error::Invalid {
+            name: region.header().name.clone(),
+            section: SectionKind::Archive,
+            reason,
+        };
+        let position = root_position::<T>(archive).map_err(|reason| invalid(reason.to_owned()))?;
+        let mut validator = Validator::new(archive);
+        let context = Strategy::<_, BoxedError>::wrap(&mut validator);
+        check_pos_with_context::<<T as Archive>::Archived, _, BoxedError>(
+            archive, position, context,
+        )
+        .map_err(|error| invalid(error.to_string()))?;
+        Collections::new(&Self::describe(), archive)
+            .check(position)
+            .map_err(|refusal| invalid(refusal.to_string()))
+    }
+
+    unsafe fn view(region: &Region) -> Result<Self::View> {
+        let archive = region.section(SectionKind::Archive)?;
+        let position = archive.len() - size_of::<<T as Archive>::Archived>();
+        Ok(Root(NonNull::from_ref(&archive[position..]).cast()))
+    }
+
+    unsafe fn copy_view(view: &Self::View) -> Self::View {
+        Root(view.0)
+    }
+
+    unsafe fn archived(view: &Self::View) -> &Self::Archived {
+        // SAFETY: the caller vouches that the region lives; `view` was made of a valid one, so a
+        // valid root lies there.
+        unsafe { view.0.as_ref() }
+    }
+}
+
+/// The root of a whole value is the end of its archive.
+fn root_position<T: Archive>(archive: &[u8]) -> Result<usize, &'static str> {
+    let position = archive.len().checked_sub(size_of::<T::Archived>());
+    let position = position.ok_or("it is shorter than the root of the type")?;
+    if !position.is_multiple_of(align_of::<T::Archived>()) {
+        return Err("the root of the type is not aligned");
+    }
+    Ok(position)
+}
+
+// SAFETY: `check_subtree_ptr` accepts a pointer only if all its bytes lie in the archive that
+// this validator was made for, and are aligned for the layout.
+unsafe impl<E: Source> ArchiveContext<E> for Validator {
+    fn check_subtree_ptr(&mut self, pointer: *const u8, layout: &Layout) -> Result<(), E> {
+        self.check(pointer as usize, layout).map_err(E::new)
+    }
+
+    unsafe fn push_subtree_range(
+        &mut self,
+        _root: *const u8,
+        _end: *const u8,
+    ) -> Result<Range<usize>, E> {
+        self.descend().map_err(E::new)
+    }
+
+    unsafe fn pop_subtree_range(&mut self, _range: Range<usize>) -> Result<(), E> {
+        self.ascend();
+        Ok(())
+    }
+}
+
+impl<E: Source> SharedContext<E> for Validator {
+    fn start_shared(
+        &mut self,
+        pointer_type: TypeId,
+        pointer: ErasedPtr,
+        same_metadata: unsafe fn(Metadata, Metadata) -> bool,
+    ) -> Result<ValidationState, E> {
+        let is_same = |known| {
+            // SAFETY: both metadata belong to pointers of the type `pointer_type`, which the caller's
+            // comparison is for.
+            unsafe { same_metadata(known, pointer.metadata()) }
+        };
+        self.start(pointer_type, pointer, is_same).map_err(E::new)
+    }
+
+    fn finish_shared(&mut self, pointer_type: TypeId, pointer: ErasedPtr) -> Result<(), E> {
+        self.finish(pointer_type, pointer).map_err(E::new)
+    }
+}
+
+// SAFETY: every call is forwarded to rkyv's own arena, which keeps the contract.
+unsafe impl<E> Allocator<E> for Freezer<'_> {
+    unsafe fn push_alloc(&mut self, layout: Layout) -> Result<NonNull<[u8]>, E> {
+        // SAFETY: the caller keeps the contract of `push_alloc`, which is the same.
+        unsafe { self.arena.push_alloc(layout) }
+    }
+
+    unsafe fn pop_alloc(&mut self, ptr: NonNull<u8>, layout: Layout) -> Result<(), E> {
+        // SAFETY: the caller keeps the contract of `pop_alloc`, which is the same.
+        unsafe { self.arena.pop_alloc(ptr, layout) }
+    }
+}
+
+/// A pointer to the one copy of a value in its region; derefs to the value.
+#[derive(Portable)]
+#[repr(transparent)]
+pub struct Interned<T: ArchivePointee> {
+    pointer: RelPtr<T>,
+}
+
+impl<T: ArchivePointee<ArchivedMetadata = ()>> Interned<T> {
+    /// Makes `out` lead to what was written at a position.
+    pub(super) fn emplace(position: usize, out: Place<Self>) {
+        munge!(let Interned { pointer } = out);
+        RelPtr::emplace(position, pointer);
+    }
+}
+
+impl<T: ArchivePointee<ArchivedMetadata = ()>> Deref for Interned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: an `Interned` exists only in archives, and no archive is read before `check_bytes`
+        // has made sure that its pointer leads to a valid `T` in the same archive, which lives as
+        // long as `self` is borrowed.
+        unsafe { &*self.pointer.as_ptr() }
+    }
+}
+
+// SAFETY: accepts only a pointer to a value in the archive of `context` that is itself valid,
+// and checks that value once for each address and type.
+unsafe impl<T, C> CheckBytes<C> for Interned<T>
+where
+    T: CheckBytes<C> + ArchivePointee<ArchivedMetadata = ()> + LayoutRaw + 'static,
+    RelPtr<T>: CheckBytes<C>,
+    C: Fallible + ArchiveContext + SharedContext + ?Sized,
+    C::Error: Source,
+{
+    unsafe fn check_bytes(value: *const Self, context: &mut C) -> Result<(), C::Error> {
+        // SAFETY: the caller vouches for a readable, aligned `Self`, whose only field this is.
+        let pointer = unsafe {
+            let pointer = &raw const (*value).pointer;
+            RelPtr::check_bytes(pointer, context)?;
+            (*pointer).as_ptr_wrapping()
+        };
+        let own_type = TypeId::of::<Self>();
+        let erased = ErasedPtr::new(pointer.cast_mut().cast::<u8>());
+        match context.start_shared(own_type, erased, |_, _| true)? {
+            ValidationState::Finished => Ok(()),
+            ValidationState::Pending => Err(C::Error::new(Cycle)),
+            ValidationState::Started => {
+                // SAFETY: `in_subtree` runs the closure only if all bytes of the target lie in
+                // the archive and are aligned for `T`.
+                context.in_subtree(pointer, |context| unsafe {
+                    T::check_bytes(pointer, context)
+                })?;
+                context.finish_shared(own_type, erased)
+            }
+        }
+    }
+}
+
+// SAFETY: `Interned` is a transparent `RelPtr`, four bytes that are never written.
+unsafe impl<T: Schema + ArchivePointee<ArchivedMetadata = ()>> Schema for Interned<T> {
+    fn describe(types: &mut Types) -> TypeIndex {
+        let target = T::describe(types);
+        types.define_generic::<Self>("Interned", &[target], Shape::Interned { target })
+    }
+}
