@@ -26,16 +26,15 @@
 //!   read, up to a limit that [`Pool::limit_answers`] sets.
 
 mod answer;
-mod multithreaded;
 mod pool;
 mod process;
 mod relay;
 
 pub use crate::error::{Failure, Refusal};
+pub use crate::sys::process::MayFork;
 pub use answer::{Answer, MOST_ANSWER};
-pub use multithreaded::spawn_multithreaded;
 pub use pool::{Exit, GRACE, Pool};
-pub use process::spawn;
+pub use process::{spawn, spawn_with};
 pub use relay::MOST_WORKERS;
 
 /// What a worker knows of itself.

@@ -9,6 +9,15 @@ const LAYERS: [&str; 11] = [
     "error", "sys", "schema", "region", "archive", "frozen", "map", "channel", "store", "prefork",
     "inspect",
 ];
+/// Where `unsafe` may stand: every other file of the library and of its satellites does without.
+const UNSAFE: [&str; 6] = [
+    "src/archive/checked.rs",
+    "src/map/assembly.rs",
+    "src/map/raw.rs",
+    "src/schema/impls.rs",
+    "src/sys/mapping.rs",
+    "src/sys/process.rs",
+];
 /// More lines than this are more than one concept.
 const MOST_LINES: usize = 500;
 
@@ -151,4 +160,28 @@ fn no_module_is_included_by_path() {
         .filter(|source| source.code().contains(&attribute));
     let included: Vec<&str> = included.map(|source| source.path.as_str()).collect();
     assert!(included.is_empty(), "{included:#?}");
+}
+
+#[test]
+fn unsafe_code_stands_behind_a_fence() {
+    let keyword = ["uns", "afe"].concat();
+    let words = |line: &str| {
+        line.split(|it: char| !it.is_alphanumeric() && it != '_')
+            .any(|it| it == keyword)
+    };
+    let has = |source: &Source| source.code().lines().any(words);
+    let sources = sources(&["src", "crates", "examples"]);
+    // The derives write what users would have to.
+    let own = |source: &&Source| {
+        !source.path.starts_with("crates/floe-derive/") && !source.path.contains("/tests/")
+    };
+    let unfenced: Vec<&str> = sources
+        .iter()
+        .filter(own)
+        .filter(|source| has(source) && !UNSAFE.contains(&source.path.as_str()))
+        .map(|source| source.path.as_str())
+        .collect();
+    assert!(unfenced.is_empty(), "{unfenced:#?}");
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    assert!(manifest.unwrap().contains("unsafe_code = \"deny\""));
 }

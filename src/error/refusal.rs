@@ -11,8 +11,8 @@ pub enum Refusal {
     /// The process has more threads than one, so that a safe fork is impossible.
     #[error(
         "expected 1 thread in this process, got {threads}; join thread pools and stop ticking \
-         progress bars first (rayon's global pool never ends: use a scoped one), or use the unsafe \
-         prefork::spawn_multithreaded"
+         progress bars first (rayon's global pool never ends: use a scoped one), or use \
+         prefork::spawn_with"
     )]
     Multithreaded {
         /// Threads counted in `/proc/self/task`.
@@ -21,7 +21,7 @@ pub enum Refusal {
     /// The threads of the process could not be counted.
     #[error(
         "cannot count the threads of this process in /proc/self/task: {0}; is /proc mounted, and may \
-         it be read (openat, getdents64)? The unsafe prefork::spawn_multithreaded does not count"
+         it be read (openat, getdents64)? prefork::spawn_with does not count"
     )]
     CountThreads(io::Error),
     /// More workers were asked for than there are places left in the process.

@@ -34,8 +34,11 @@ where
     spawn_with(&MayFork::single_threaded()?, count, work)
 }
 
-/// Forks workers with a right to do so.
-pub(super) fn spawn_with<F, R>(may_fork: &MayFork, count: usize, work: F) -> Result<Pool<R>, Error>
+/// As [`spawn`], but also from a process with several threads, for whoever has the right to.
+///
+/// # Errors
+/// As [`spawn`], but never [`Refusal::Multithreaded`].
+pub fn spawn_with<F, R>(may_fork: &MayFork, count: usize, work: F) -> Result<Pool<R>, Error>
 where
     F: FnOnce(Worker) -> R,
     R: Answer,

@@ -29,8 +29,10 @@ use crate::error::Refusal;
 /// Standard input, output and error have the numbers before.
 const FIRST_FREE: RawFd = 3;
 
-/// The right to fork. Whoever has one starts no thread while it has it, and gives it to no other.
-pub(crate) struct MayFork(PhantomData<*const ()>);
+/// The right to fork, for [`spawn_with`](crate::prefork::spawn_with).
+// Whoever has one of a single thread starts no other while it has it.
+#[derive(Debug)]
+pub struct MayFork(PhantomData<*const ()>);
 
 impl MayFork {
     /// Granted to a process with a single thread.
@@ -42,12 +44,28 @@ impl MayFork {
         Ok(Self(PhantomData))
     }
 
-    /// Granted to a process that may have several threads.
+    /// Granted to a process that may have several threads: [`spawn`](crate::prefork::spawn) refuses
+    /// there.
     ///
     /// # Safety
-    /// What runs in the children touches nothing that another thread may have been changing at the
-    /// moment of the fork, and takes no lock that another thread may have held.
-    pub(crate) unsafe fn multithreaded() -> Self {
+    /// Only the calling thread exists in a worker. Everything that another thread was changing at the
+    /// moment of the fork stays half changed there, and every lock that it held stays locked for ever.
+    /// So the work of a worker, and all that it calls, must not touch such state. In particular:
+    /// * No lock, channel, once-cell or condition variable that another thread may use, also inside of
+    ///   libraries: loggers, thread pools, `std::env`, name resolution, time zones.
+    /// * Joining, waking or messaging a thread of the owner never succeeds.
+    /// * Memory that other threads write without a lock (by `unsafe` code) may be torn.
+    /// * The allocator is safe to use with glibc, which repairs its own locks in the child; another
+    ///   global allocator must promise the same.
+    ///
+    /// These are safe: reading frozen caches; `print!` and `eprintln!` and panics, since the locks
+    /// of stdout and stderr are held by the calling thread while it forks (though not while another
+    /// thread replaces the panic hook); and all that the worker makes itself.
+    ///
+    /// A `SIGTERM` that another thread handles just while a worker is being forked may miss that
+    /// worker.
+    #[must_use]
+    pub unsafe fn multithreaded() -> Self {
         Self(PhantomData)
     }
 }

@@ -125,15 +125,14 @@ pub(crate) fn fork_serve_stop_fork() {
     assert!(refused.to_string().contains("got 2"), "{refused}");
     let broker = RefCell::new(Some(broker));
     // SAFETY: the child drops what it has inherited, and reads.
-    let pool = unsafe {
-        prefork::spawn_multithreaded(1, |_| {
-            let broker = broker.take().unwrap();
-            let refused = broker.offer(&publisher).is_err();
-            drop(broker);
-            let mut live = live.clone();
-            (refused, read(&mut live), socket.path.exists())
-        })
-    };
+    let may_fork = unsafe { prefork::MayFork::multithreaded() };
+    let pool = prefork::spawn_with(&may_fork, 1, |_| {
+        let broker = broker.take().unwrap();
+        let refused = broker.offer(&publisher).is_err();
+        drop(broker);
+        let mut live = live.clone();
+        (refused, read(&mut live), socket.path.exists())
+    });
     assert_eq!(pool.unwrap().join().unwrap(), [(true, 1, true)]);
     assert_eq!(floe::broker::list(&socket.path).unwrap().len(), 1);
     broker.take().unwrap().stop();

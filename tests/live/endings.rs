@@ -115,8 +115,9 @@ pub(crate) fn a_fork_beside_publishing_threads_reads() {
         scope.spawn(follow);
         // SAFETY: the closure follows a channel, for which it allocates, as glibc allows; the other
         // threads hold no other lock than that of the publisher, which it does not touch.
-        let forks = (0..FORKS)
-            .map(|_| unsafe { prefork::spawn_multithreaded(1, |_| read_in_child()) }?.join());
+        let may_fork = unsafe { prefork::MayFork::multithreaded() };
+        let forks =
+            (0..FORKS).map(|_| prefork::spawn_with(&may_fork, 1, |_| read_in_child())?.join());
         let results: Result<Vec<_>, _> = forks.collect();
         stop.store(true, Relaxed);
         assert_eq!(results.unwrap(), vec![[true]; FORKS]);

@@ -65,13 +65,12 @@ pub(crate) fn several_threads_can_be_vouched_for() {
     beside_a_thread(|| {
         for _ in 0..50 {
             // SAFETY: the other thread only prints and reads an atomic of its own.
-            let pool = unsafe {
-                prefork::spawn_multithreaded(2, |_| {
-                    print!("");
-                    eprint!("");
-                    threads()
-                })
-            };
+            let may_fork = unsafe { prefork::MayFork::multithreaded() };
+            let pool = prefork::spawn_with(&may_fork, 2, |_| {
+                print!("");
+                eprint!("");
+                threads()
+            });
             assert_eq!(pool.unwrap().join().unwrap(), [1, 1]);
         }
     });

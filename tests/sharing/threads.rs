@@ -35,8 +35,8 @@ pub(crate) fn a_fork_beside_freezing_threads_reads() {
         scope.spawn(freeze);
         // SAFETY: the closure reads a frozen map and allocates, which glibc allows; the other
         // threads hold no other lock, since freezing takes none.
-        let forks =
-            (0..FORKS).map(|_| unsafe { prefork::spawn_multithreaded(1, |_| read()) }?.join());
+        let may_fork = unsafe { prefork::MayFork::multithreaded() };
+        let forks = (0..FORKS).map(|_| prefork::spawn_with(&may_fork, 1, |_| read())?.join());
         let results: Result<Vec<_>, _> = forks.collect();
         stop.store(true, Relaxed);
         assert_eq!(results.unwrap(), vec![[(MIB / 4, expected)]; FORKS]);
