@@ -293,3 +293,40 @@ fn check_seals(file: &File, expected: SealFlags) -> Result<()> {
         missing: names.collect::<Vec<_>>().join(", "),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lock of a claim keeps out neither its own process nor, once a descriptor of the file was
+    /// closed, any other: the first byte has to.
+    #[test]
+    fn a_file_is_claimed_once() {
+        let file = UnclaimedFile::create("claimed").unwrap();
+        let as_elsewhere = UnclaimedFile {
+            file: file.file.try_clone().unwrap(),
+            claimed: AtomicBool::new(false),
+        };
+        let mut claimed = file.claim().unwrap().unwrap();
+        assert!(file.claim().unwrap().is_none());
+        assert!(as_elsewhere.claim().unwrap().is_none());
+
+        claimed.write_all_at(b"abc", 0).unwrap();
+        claimed.write_all_at(b"X", 1).unwrap();
+        assert_eq!(claimed.seal().unwrap().length(), 3);
+    }
+
+    #[test]
+    fn files_are_what_their_seals_say() {
+        let file = create("seals").unwrap();
+        let unsealed = file.try_clone().unwrap().into();
+        let refused = SealedFile::open(unsealed).unwrap_err().to_string();
+        for seal in ["WRITE", "SHRINK", "GROW", "SEAL"] {
+            assert!(refused.contains(&format!("F_SEAL_{seal}")), "{refused}");
+        }
+        let fixed = FixedFile::seal(file).unwrap();
+        let fixed = || fixed.as_fd().try_clone_to_owned().unwrap();
+        assert!(FixedFile::open(fixed()).is_ok());
+        assert!(SealedFile::open(fixed()).is_err());
+    }
+}
