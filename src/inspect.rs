@@ -1,4 +1,5 @@
 //! Looking at regions and processes without changing them.
+#![forbid(unsafe_code)]
 
 pub mod census;
 pub mod dynamic;

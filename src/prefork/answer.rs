@@ -2,6 +2,7 @@
 //!
 //! The worker writes the payload from byte 16 on, then the header `[tag u64][length u64]` in
 //! native byte order. A header that was never written reads as tag 0, or as nothing at all.
+#![forbid(unsafe_code)]
 
 use std::{fmt, fs::File, io, num::NonZeroUsize, os::unix::fs::FileExt};
 
@@ -19,6 +20,7 @@ use rkyv::{
 };
 
 use super::Failure;
+use crate::error::Error;
 use crate::sys::mapping::Mapping;
 use crate::sys::memfd::{self, SealedFile};
 
@@ -143,7 +145,8 @@ impl Letter {
             return Ok(None);
         }
         let sealed = SealedFile::seal_shared(self.0).map_err(|why| cannot(&why))?;
-        let sealed = Mapping::sealed(&sealed).map_err(|why| cannot(&why))?;
+        let sealed = Mapping::sealed(&sealed)
+            .map_err(|source| cannot(&Error::Descriptor { reason: source }))?;
         match sealed.len() as u64 - HEADER {
             got if got > most => Err(Failure::TooLarge { most, got }),
             _ => Ok(Some(sealed)),

@@ -1,4 +1,5 @@
 //! The owner's side: workers that live, and how they end.
+#![forbid(unsafe_code)]
 
 use std::{
     marker::PhantomData,

@@ -1,4 +1,5 @@
 //! Moments on the wall clock and on the boot clock, and where they come from.
+#![forbid(unsafe_code)]
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,4 +1,5 @@
 //! Limits of this process.
+#![forbid(unsafe_code)]
 
 use nix::sys::resource::{Resource, getrlimit};
 

@@ -420,7 +420,7 @@ fn find_place() -> *mut AtomicU64 {
         Err(earlier) => {
             // Nobody else has seen this one.
             if let Some(page) = page {
-                unmap(page, procfs::page_size() as usize);
+                unmap(page, rustix::param::page_size());
             }
             earlier
         }
@@ -430,7 +430,7 @@ fn find_place() -> *mut AtomicU64 {
 /// Maps a page that children find filled with zeros.
 fn wiped_page() -> Option<NonNull<c_void>> {
     const UNKNOWN_ADVICE: libc::c_int = -1;
-    let size = NonZeroUsize::new(procfs::page_size() as usize)?;
+    let size = NonZeroUsize::new(rustix::param::page_size())?;
     let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     // SAFETY: without an address, a new mapping touches no memory in use.
     let page = unsafe { mmap_anonymous(None, size, protection, MapFlags::MAP_PRIVATE).ok()? };

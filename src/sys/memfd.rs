@@ -5,15 +5,15 @@
 #![forbid(unsafe_code)]
 
 use crate::error::HeaderError;
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rustix::fs::{
-    FlockOperation, MemfdFlags, SealFlags, Stat, fcntl_add_seals, fcntl_get_seals, fcntl_lock,
-    fstat, memfd_create,
+    FlockOperation, MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fcntl_lock,
+    memfd_create,
 };
 use rustix::io::Errno;
 
@@ -72,8 +72,8 @@ impl SealedFile {
     /// # Errors
     /// [`Error::Unsealed`], [`HeaderError::Sparse`], [`Error::Descriptor`].
     pub(crate) fn open(fd: OwnedFd) -> Result<Self> {
-        let length = sealed_length(&fd, IMMUTABLE)?;
         let file = File::from(fd);
+        let length = sealed_length(&file, IMMUTABLE)?;
         Ok(Self { file, length })
     }
 
@@ -115,8 +115,8 @@ impl FixedFile {
     /// # Errors
     /// [`Error::Unsealed`], [`HeaderError::Sparse`], [`Error::Descriptor`].
     pub(crate) fn open(fd: OwnedFd) -> Result<Self> {
-        let length = sealed_length(&fd, READ_ONLY)?;
         let file = File::from(fd);
+        let length = sealed_length(&file, READ_ONLY)?;
         Ok(Self { file, length })
     }
 
@@ -251,21 +251,20 @@ impl From<UnclaimedFile> for OwnedFd {
 /// The length of a memory file of unknown origin that has certain seals, and no holes.
 ///
 /// With `SHRINK` among the seals, each of its bytes is there for ever.
-fn sealed_length(fd: impl AsFd, seals: SealFlags) -> Result<u64> {
-    let unknown = |errno: Errno| Error::Descriptor {
-        reason: errno.into(),
-    };
-    check_seals(&fd, seals)?;
-    let stat = fstat(fd).map_err(unknown)?;
-    check_not_sparse(&stat)?;
-    Ok(stat.st_size as u64)
+fn sealed_length(file: &File, seals: SealFlags) -> Result<u64> {
+    check_seals(file, seals)?;
+    // By the standard library, which goes another way where a sandbox refuses one.
+    let metadata = file.metadata();
+    let metadata = metadata.map_err(|source| Error::Descriptor { reason: source })?;
+    check_not_sparse(&metadata)?;
+    Ok(metadata.len())
 }
 
 /// Refuses a file with holes: it costs its sender nothing, but reading it would fill them with
 /// this process's memory, without end.
-fn check_not_sparse(stat: &Stat) -> Result<()> {
+fn check_not_sparse(metadata: &Metadata) -> Result<()> {
     const BLOCK: u64 = 512;
-    let (expected, got) = (stat.st_size as u64, stat.st_blocks as u64 * BLOCK);
+    let (expected, got) = (metadata.len(), metadata.blocks().saturating_mul(BLOCK));
     if got < expected {
         return Err(Error::Header(HeaderError::Sparse { expected, got }));
     }
@@ -274,8 +273,8 @@ fn check_not_sparse(stat: &Stat) -> Result<()> {
 
 /// Refuses a descriptor that lacks one of the seals; a descriptor that cannot have seals (any
 /// ordinary file) lacks them all.
-fn check_seals(fd: &impl AsFd, expected: SealFlags) -> Result<()> {
-    let seals = match fcntl_get_seals(fd) {
+fn check_seals(file: &File, expected: SealFlags) -> Result<()> {
+    let seals = match fcntl_get_seals(file) {
         Ok(seals) => seals,
         Err(Errno::INVAL) => SealFlags::empty(),
         Err(errno) => {
@@ -294,4 +293,41 @@ fn check_seals(fd: &impl AsFd, expected: SealFlags) -> Result<()> {
     Err(Error::Unsealed {
         missing: names.collect::<Vec<_>>().join(", "),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lock of a claim keeps out neither its own process nor, once a descriptor of the file was
+    /// closed, any other: the first byte has to.
+    #[test]
+    fn a_file_is_claimed_once() {
+        let file = UnclaimedFile::create("claimed").unwrap();
+        let as_elsewhere = UnclaimedFile {
+            file: file.file.try_clone().unwrap(),
+            claimed: AtomicBool::new(false),
+        };
+        let mut claimed = file.claim().unwrap().unwrap();
+        assert!(file.claim().unwrap().is_none());
+        assert!(as_elsewhere.claim().unwrap().is_none());
+
+        claimed.write_all_at(b"abc", 0).unwrap();
+        claimed.write_all_at(b"X", 1).unwrap();
+        assert_eq!(claimed.seal().unwrap().length(), 3);
+    }
+
+    #[test]
+    fn files_are_what_their_seals_say() {
+        let file = create("seals").unwrap();
+        let unsealed = file.try_clone().unwrap().into();
+        let refused = SealedFile::open(unsealed).unwrap_err().to_string();
+        for seal in ["WRITE", "SHRINK", "GROW", "SEAL"] {
+            assert!(refused.contains(&format!("F_SEAL_{seal}")), "{refused}");
+        }
+        let fixed = FixedFile::seal(file).unwrap();
+        let fixed = || fixed.as_fd().try_clone_to_owned().unwrap();
+        assert!(FixedFile::open(fixed()).is_ok());
+        assert!(SealedFile::open(fixed()).is_err());
+    }
 }

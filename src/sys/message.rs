@@ -1,4 +1,5 @@
 //! Messages on Unix sockets that carry descriptors. Nothing here ever blocks or raises `SIGPIPE`.
+#![forbid(unsafe_code)]
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;

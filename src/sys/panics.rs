@@ -1,4 +1,5 @@
 //! Panics of closures that are not ours.
+#![forbid(unsafe_code)]
 
 use std::any::Any;
 use std::mem;

@@ -1,5 +1,6 @@
 //! Who is at the other end of a socket, as the kernel knows it: whoever made the pair, or began to
 //! listen.
+#![forbid(unsafe_code)]
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

@@ -1,4 +1,5 @@
 //! Work on all processors, with threads that are gone when it is done.
+#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
