@@ -99,6 +99,23 @@ pub use frozen::{Content, Frozen};
 pub use inspect::{census, dynamic, usage};
 pub use map::{Key, Map, MapBuilder};
 pub use region::{Region, format};
+/// The serialisation framework that values are archived with, so that a crate which derives its traits
+/// needs no dependency on it: the derives are told by `crate` where it is.
+///
+/// ```
+/// use floe::{Frozen, Schema, rkyv};
+///
+/// #[derive(rkyv::Archive, rkyv::Serialize)]
+/// #[rkyv(crate = floe::rkyv, derive(Schema))]
+/// struct Recipe {
+///     name: String,
+/// }
+///
+/// let recipe = Frozen::freeze("recipe", &Recipe { name: "zlib".to_owned() })?;
+/// assert_eq!(recipe.name.as_str(), "zlib");
+/// # Ok::<(), floe::Error>(())
+/// ```
+pub use rkyv;
 pub use schema::Schema;
 #[cfg(feature = "store")]
 pub use store::inputs::{self, Inputs};

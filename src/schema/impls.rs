@@ -112,6 +112,30 @@ use super::{NoneMark, Shape, TypeIndex, Types, collections, compounds, pointers}
 /// Generic types work. A field under rkyv's `omit_bounds` gets no bound here either, so types may
 /// contain themselves.
 ///
+/// Where this crate has another name, or comes by way of another crate, the derives are told its path:
+///
+/// ```
+/// mod cache {
+///     pub mod frozen {
+///         pub use floe::*;
+///     }
+/// }
+///
+/// #[derive(rkyv::Archive, rkyv::Serialize)]
+/// #[rkyv(
+///     derive(cache::frozen::Schema, cache::frozen::Key),
+///     attr(floe(crate = "crate::cache::frozen"))
+/// )]
+/// #[derive(cache::frozen::Key)]
+/// #[floe(crate = "crate::cache::frozen")]
+/// struct Target(u32);
+///
+/// # fn main() {
+/// let target = cache::frozen::Frozen::freeze("target", &Target(7)).unwrap();
+/// assert_eq!(target.0, 7);
+/// # }
+/// ```
+///
 /// # Safety
 ///
 /// The description must be true of `Self`: size, alignment, and each field's or item's offset and

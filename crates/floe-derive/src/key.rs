@@ -1,18 +1,24 @@
 //! From the definition of a type to its `Key`.
 
+#[cfg(test)]
+mod tests;
+
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
-use syn::{Data, DeriveInput, Error, Field, Fields, Generics, Member, Result, parse_quote};
+use syn::{Data, DeriveInput, Error, Field, Fields, Generics, Member, Path, Result, parse_quote};
+
+use crate::crate_path::crate_path;
 
 /// The `impl` of `Key` for `input`: the hashes of its fields, joined in their order. A variant
 /// of an enum starts with its position, so that the native and the archived enum, whose
 /// discriminants have different types, hash alike.
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
+    let floe = &crate_path(&input.attrs)?;
     let hash = match &input.data {
         Data::Struct(data) => {
             let names = field_names(&data.fields);
             let members = data.fields.members();
-            let joined = join(quote!(0_u64), &names);
+            let joined = join(floe, quote!(0_u64), &names);
             quote!({ let Self { #(#members: #names),* } = self; #joined })
         }
         Data::Enum(data) => {
@@ -21,7 +27,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                 let members: Vec<Member> = variant.fields.members().collect();
                 let ident = &variant.ident;
                 let position = Literal::u64_suffixed(position as u64 + 1);
-                let joined = join(quote!(#position), &names);
+                let joined = join(floe, quote!(#position), &names);
                 quote!(Self::#ident { #(#members: #names),* } => #joined)
             });
             quote!(match self { #(#arms),* })
@@ -34,11 +40,11 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         }
     };
     let ident = &input.ident;
-    let generics = with_bounds(input);
+    let generics = with_bounds(floe, input);
     let (impl_generics, type_generics, bounds) = generics.split_for_impl();
     Ok(quote! {
         #[automatically_derived]
-        impl #impl_generics ::floe::map::Key for #ident #type_generics #bounds {
+        impl #impl_generics #floe::map::Key for #ident #type_generics #bounds {
             #[inline]
             fn key_hash(&self) -> u64 {
                 #hash
@@ -54,16 +60,16 @@ fn field_names(fields: &Fields) -> Vec<proc_macro2::Ident> {
 }
 
 /// `mix(mix(start, first), second)` and so on.
-fn join(start: TokenStream, names: &[proc_macro2::Ident]) -> TokenStream {
+fn join(floe: &Path, start: TokenStream, names: &[proc_macro2::Ident]) -> TokenStream {
     names.iter().fold(
         start,
-        |hash, name| quote!(::floe::map::mix(#hash, ::floe::map::Key::key_hash(#name))),
+        |hash, name| quote!(#floe::map::mix(#hash, #floe::map::Key::key_hash(#name))),
     )
 }
 
 /// In a generic type every field must be a key. (On an archived type the parameters are the native
 /// ones, so it is the fields that need the bound.)
-fn with_bounds(input: &DeriveInput) -> Generics {
+fn with_bounds(floe: &Path, input: &DeriveInput) -> Generics {
     let mut generics = input.generics.clone();
     if generics.type_params().next().is_some() {
         let bounds = generics.make_where_clause();
@@ -71,7 +77,7 @@ fn with_bounds(input: &DeriveInput) -> Generics {
             let field_type = &field.ty;
             bounds
                 .predicates
-                .push(parse_quote!(#field_type: ::floe::map::Key));
+                .push(parse_quote!(#field_type: #floe::map::Key));
         }
     }
     generics

@@ -1,6 +1,8 @@
 //! The derive macros of `floe`. Their documentation is with the traits `floe::Schema` and
 //! `floe::Key`.
+#![forbid(unsafe_code)]
 
+mod crate_path;
 mod key;
 mod schema;
 
@@ -12,7 +14,10 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// Structs keep the offsets that the compiler gave them; enums must be `#[repr(u8)]`, as rkyv makes
 /// them.
-#[proc_macro_derive(Schema)]
+///
+/// Where this crate has another name, or comes by way of another crate, say so to the archived type:
+/// `#[rkyv(derive(Schema), attr(floe(crate = "path::to::floe")))]`.
+#[proc_macro_derive(Schema, attributes(floe))]
 pub fn derive_schema(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     schema::expand(&input)
@@ -22,7 +27,10 @@ pub fn derive_schema(input: TokenStream) -> TokenStream {
 
 /// Hashes a type field by field, alike for a type and its archived form: `#[derive(Key)]` on the
 /// type and `#[rkyv(derive(Key))]` for the archived one.
-#[proc_macro_derive(Key)]
+///
+/// Where this crate has another name, or comes by way of another crate, say so to both types:
+/// `#[floe(crate = "path::to::floe")]`, and `#[rkyv(attr(floe(crate = "path::to::floe")))]`.
+#[proc_macro_derive(Key, attributes(floe))]
 pub fn derive_key(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     key::expand(&input)

@@ -7,12 +7,15 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{
     Attribute, Data, DataEnum, DeriveInput, Error, Field, Fields, GenericParam, Generics, Ident,
-    LitStr, Meta, Result, Token, Variant, WhereClause, ext::IdentExt, parse_quote,
+    LitStr, Meta, Path, Result, Token, Variant, WhereClause, ext::IdentExt, parse_quote,
     punctuated::Punctuated, spanned::Spanned, visit::Visit,
 };
 
+use crate::crate_path::crate_path;
+
 /// The `impl` of `Schema` for `input`.
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
+    let floe = &crate_path(&input.attrs)?;
     let representations = representations(&input.attrs)?;
     if representations.is_empty() {
         return Err(Error::new_spanned(
@@ -22,8 +25,8 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         ));
     }
     let shape = match &input.data {
-        Data::Struct(data) => struct_shape(&data.fields),
-        Data::Enum(data) if representations == ["u8"] => enum_shape(data),
+        Data::Struct(data) => struct_shape(floe, &data.fields),
+        Data::Enum(data) if representations == ["u8"] => enum_shape(floe, data),
         Data::Enum(_) => {
             return Err(Error::new_spanned(
                 &input.ident,
@@ -40,15 +43,15 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     };
     let ident = &input.ident;
     let name = name(ident, &input.generics);
-    let bounds = bounds(input);
+    let bounds = bounds(floe, input);
     let (impl_generics, type_generics, _) = input.generics.split_for_impl();
     Ok(quote! {
         // SAFETY: size, alignment and the offsets of struct fields are the compiler's. The fields
         // of an enum are where `#[repr(u8)]` puts them. Each field's type has a `Schema` that keeps
         // the contract for it.
         #[automatically_derived]
-        unsafe impl #impl_generics ::floe::schema::Schema for #ident #type_generics #bounds {
-            fn describe(__types: &mut ::floe::schema::Types) -> ::floe::schema::TypeIndex {
+        unsafe impl #impl_generics #floe::schema::Schema for #ident #type_generics #bounds {
+            fn describe(__types: &mut #floe::schema::Types) -> #floe::schema::TypeIndex {
                 __types.define::<Self>(#name, |__types| #shape)
             }
         }
@@ -89,15 +92,15 @@ fn name(ident: &Ident, generics: &Generics) -> TokenStream {
     quote!(::std::format!(#format, #(#constants),*))
 }
 
-fn struct_shape(fields: &Fields) -> TokenStream {
-    let style = style(fields);
+fn struct_shape(floe: &Path, fields: &Fields) -> TokenStream {
+    let style = style(floe, fields);
     let members = fields.members();
     let names = names(fields);
-    let indices = fields.iter().map(describe);
+    let indices = fields.iter().map(|field| describe(floe, field));
     quote! {
-        ::floe::schema::Shape::Struct {
+        #floe::schema::Shape::Struct {
             style: #style,
-            fields: ::std::vec![#(::floe::schema::Field::new(
+            fields: ::std::vec![#(#floe::schema::Field::new(
                 #names,
                 ::core::mem::offset_of!(Self, #members),
                 #indices,
@@ -106,7 +109,7 @@ fn struct_shape(fields: &Fields) -> TokenStream {
     }
 }
 
-fn enum_shape(data: &DataEnum) -> TokenStream {
+fn enum_shape(floe: &Path, data: &DataEnum) -> TokenStream {
     // The compiler evaluates discriminants, by the same rule as for the enum itself.
     let tags = data.variants.iter().map(|variant| {
         let ident = &variant.ident;
@@ -116,31 +119,31 @@ fn enum_shape(data: &DataEnum) -> TokenStream {
             .map(|(equals, value)| quote!(#equals #value));
         quote!(#ident #discriminant)
     });
-    let variants = data.variants.iter().map(variant);
+    let variants = data.variants.iter().map(|it| variant(floe, it));
     quote! {{
         #[repr(u8)]
         enum __Tag { #(#tags),* }
-        ::floe::schema::Shape::Enum { variants: ::std::vec![#(#variants),*] }
+        #floe::schema::Shape::Enum { variants: ::std::vec![#(#variants),*] }
     }}
 }
 
-fn variant(variant: &Variant) -> TokenStream {
+fn variant(floe: &Path, variant: &Variant) -> TokenStream {
     let ident = &variant.ident;
     let name = literal(ident);
-    let style = style(&variant.fields);
+    let style = style(floe, &variant.fields);
     let names = names(&variant.fields);
-    let indices = variant.fields.iter().map(describe);
+    let indices = variant.fields.iter().map(|field| describe(floe, field));
     quote! {{
         let __fields = ::std::vec![#((#names, #indices)),*];
         __types.variant(#name, __Tag::#ident as u8, #style, __fields)
     }}
 }
 
-fn style(fields: &Fields) -> TokenStream {
+fn style(floe: &Path, fields: &Fields) -> TokenStream {
     match fields {
-        Fields::Unit => quote!(::floe::schema::FieldStyle::Unit),
-        Fields::Unnamed(_) => quote!(::floe::schema::FieldStyle::Tuple),
-        Fields::Named(_) => quote!(::floe::schema::FieldStyle::Named),
+        Fields::Unit => quote!(#floe::schema::FieldStyle::Unit),
+        Fields::Unnamed(_) => quote!(#floe::schema::FieldStyle::Tuple),
+        Fields::Named(_) => quote!(#floe::schema::FieldStyle::Named),
     }
 }
 
@@ -160,16 +163,16 @@ fn literal(ident: &Ident) -> LitStr {
 
 /// Describes the field's type. The span makes the compiler point at a field whose type has no
 /// `Schema`.
-fn describe(field: &Field) -> TokenStream {
+fn describe(floe: &Path, field: &Field) -> TokenStream {
     let ty = &field.ty;
-    quote_spanned!(ty.span()=> <#ty as ::floe::schema::Schema>::describe(__types))
+    quote_spanned!(ty.span()=> <#ty as #floe::schema::Schema>::describe(__types))
 }
 
 /// The type's own bounds, and what `Schema` asks of a generic type.
 ///
 /// Only fields that depend on a parameter are bounded: a bound on the type's own fields would be a
 /// cycle where the type contains itself.
-fn bounds(input: &DeriveInput) -> Option<WhereClause> {
+fn bounds(floe: &Path, input: &DeriveInput) -> Option<WhereClause> {
     let mut generics = input.generics.clone();
     if generics.params.is_empty() {
         return generics.where_clause;
@@ -194,7 +197,7 @@ fn bounds(input: &DeriveInput) -> Option<WhereClause> {
             && !mentioned.contains(&&input.ident)
         {
             let ty = &field.ty;
-            predicates.push(parse_quote!(#ty: ::floe::schema::Schema));
+            predicates.push(parse_quote!(#ty: #floe::schema::Schema));
         }
     }
     generics.where_clause

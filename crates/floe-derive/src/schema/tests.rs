@@ -9,7 +9,7 @@ fn refusal(input: DeriveInput) -> String {
 
 /// The `where` clause for `input`, without spaces.
 fn where_clause(input: DeriveInput) -> String {
-    let clause = bounds(&input);
+    let clause = bounds(&parse_quote!(::floe), &input);
     quote!(#clause).to_string().replace(' ', "")
 }
 
@@ -92,4 +92,19 @@ fn type_without_parameters_keeps_its_bounds_alone() {
         struct ArchivedRecipe where String: Archive { name: <String as Archive>::Archived }
     });
     assert_eq!(clause, "whereString:Archive");
+}
+
+#[test]
+fn the_library_is_named_as_the_attribute_says_and_nowhere_else() {
+    let named: DeriveInput = parse_quote! {
+        #[repr(u8)]
+        #[floe(crate = "cache::frozen")]
+        enum ArchivedKind<T> where T: Archive { A, B(<T as Archive>::Archived), C { d: u32 } }
+    };
+    let mut plain = named.clone();
+    plain.attrs.truncate(1);
+    let code = |input| expand(&input).expect("a schema").to_string();
+    let (named, plain) = (code(named), code(plain));
+    assert!(!named.contains("floe"), "{named}");
+    assert_eq!(named, plain.replace(":: floe ::", "cache :: frozen ::"));
 }
