@@ -116,7 +116,9 @@ use super::{NoneMark, Shape, TypeIndex, Types, collections, compounds, pointers}
 ///
 /// ```
 /// mod cache {
-///     pub use floe as frozen;
+///     pub mod frozen {
+///         pub use floe::*;
+///     }
 /// }
 ///
 /// #[derive(rkyv::Archive, rkyv::Serialize)]
