@@ -62,7 +62,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         })?);
         let mut live = live.clone();
         times[1].push(in_workers(FLOE, count, |place| {
-            black_box(&mut live).get()[place].to_native()
+            black_box(&mut live).get_stale()[place].to_native()
         })?);
         let next = publisher.freeze(&value)?;
         let (published, time) = timed(|| publisher.publish(&next));

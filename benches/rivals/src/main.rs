@@ -35,7 +35,7 @@ enum Verb {
     /// What a read costs that follows generations, and what it costs to publish one.
     Follow(follow::Options),
     /// What forked children take for the same caches: floe, the heap, CPython.
-    Usage(memory::Options),
+    Memory(memory::Options),
     /// How the cost of floe grows with entries and workers, and what building takes.
     Scale(scale::Options),
     /// Builds a map under a limit of memory, for `scale`.

@@ -11,11 +11,11 @@ use crate::contenders::Problem;
 use crate::data::{Recipe, Touch};
 use crate::failure::{Failure, check_answer};
 use crate::keys::Key;
+use crate::machine;
 use crate::report::{self, Row, print_json};
 use crate::statistics::{Spread, timed};
 use crate::table::count;
 use counting_allocator as allocator;
-use crate::machine;
 use openers::Opener;
 
 const FIRST: &str = "first answer";

@@ -66,7 +66,7 @@ pub fn freeze_interned<K: Key>(
 
 impl<K: Key, V: Value<Archived: Touch>> Contender<K> for Floe<K, V> {
     fn bytes(&self) -> u64 {
-        self.0.size()
+        self.0.region().size()
     }
 
     fn get(&mut self, queries: &[&K::Query]) -> Result<u64, Problem> {

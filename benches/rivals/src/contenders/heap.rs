@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::{Contender, Problem};
-use counting_allocator::growth_by;
 use crate::data::{Recipe, Touch};
 use crate::keys::Key;
+use counting_allocator::growth_by;
 
 /// The map of the standard library, with its default hasher.
 pub type SipHash<K> = HashMap<K, Recipe>;

@@ -150,7 +150,7 @@ fn build_values<V: Scalable>(entries: u64) -> Result<(), Failure> {
         check_answer("floe", "get", entries as usize, expected, touched)?;
     }
     Ok(print_json(&Measured {
-        map_bytes: built.map.size(),
+        map_bytes: built.map.region().size(),
         heap_peak_bytes: built.heap_peak_bytes,
         heap_apart_bytes: built.heap_apart_bytes,
     })?)

@@ -4,11 +4,11 @@ use floe::{Frozen, Map, MapBuilder};
 use serde::Serialize;
 
 use super::values::Scalable;
-use counting_allocator::{occupied, peak_during};
 use crate::data::{Random, Touch};
 use crate::failure::{Failure, check_answer};
 use crate::keys::Key;
 use crate::statistics::{Spread, nanoseconds_each, timed};
+use counting_allocator::{occupied, peak_during};
 
 const MOST_QUERIES: u64 = 1_000_000;
 const FEWEST_QUERIES: u64 = 100_000;
@@ -85,8 +85,8 @@ pub fn measure<V: Scalable>(entries: u64) -> Result<Result<Measured, String>, Fa
             map.get_many(hits.iter().copied()).map(touched).sum()
         })?,
         miss_ns: median("miss", 0, &|| get(&misses))?,
-        bytes: built.map.size(),
-        bytes_per_entry: built.map.size() as f64 / entries as f64,
+        bytes: built.map.region().size(),
+        bytes_per_entry: built.map.region().size() as f64 / entries as f64,
         heap_peak_bytes: built.heap_peak_bytes,
         heap_apart_bytes: built.heap_apart_bytes,
     }))

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::hint::black_box;
 use std::io;
 
-use floe::usage::Usage;
 use floe::prefork::{self, Pool};
+use floe::usage::Usage;
 use floe::{Frozen, Map};
 use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -114,7 +114,12 @@ impl<V: Scalable> Owner<V> {
             .map_err(|error| format!("cannot be built: {error}"))?
             .map;
         // The owner reads first, so that its pages are in use as they are after a parse.
-        black_box(map.as_bytes().iter().fold(0_u8, |sum, byte| sum ^ byte));
+        black_box(
+            map.region()
+                .bytes()
+                .iter()
+                .fold(0_u8, |sum, byte| sum ^ byte),
+        );
         let mut random = Random::new(entries);
         let mut queries = <V::Key as Key>::Arena::default();
         let mut expected = 0;
@@ -164,7 +169,7 @@ impl<V: Scalable> Owner<V> {
             wall_ns: nanoseconds_each(time, QUERIES * workers as usize),
             pss_total: Usage::of_self()?.pss,
             uss_max: 0,
-            map_bytes: self.map.size(),
+            map_bytes: self.map.region().size(),
         };
         for worker in &running {
             let memory = Usage::of(worker.pool.pids()[0])?;

@@ -42,7 +42,7 @@ pub fn all(recipes: &Recipes, directory: &Path) -> Vec<(Opener, Option<Problem>)
     vec![
         opener(
             "floe",
-            |recipes, file| Ok(freeze(recipes)?.save(file)?),
+            |recipes, file| Ok(freeze(recipes)?.region().save(file)?),
             |_, file| {
                 Ok(Box::new(Floe(Frozen::<floe::Map<String, Recipe>>::load(
                     file,
