@@ -4,24 +4,14 @@
 //! bytes, the schema as JSON, and the archive.
 #![no_main]
 
-#[path = "../../tests/dynamic/announce.rs"]
-mod announce;
 mod edits;
-#[allow(dead_code)]
-#[path = "../../tests/hostile/forge.rs"]
-mod forge;
 #[path = "../../tests/dynamic/read.rs"]
 mod read;
-#[path = "../../tests/hostile/recipes.rs"]
-mod recipes;
-#[path = "../../tests/hostile/sign.rs"]
-mod sign;
-#[path = "../../tests/zoo/mod.rs"]
-mod zoo;
 
 use std::sync::LazyLock;
 
 use floe::Frozen;
+use floe_testkit::{announce, forge, recipes, zoo};
 use libfuzzer_sys::fuzz_target;
 
 static VALUE: LazyLock<forge::Forgery> = LazyLock::new(|| {

@@ -9,7 +9,7 @@ use crate::zoo::Recipe;
 
 static REGION: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let frozen = Map::<String, Recipe>::freeze("fuzz", recipes(12)).expect("there is memory");
-    frozen.as_bytes().to_vec()
+    frozen.region().bytes().to_vec()
 });
 
 /// The map after all edits.

@@ -6,14 +6,9 @@
 mod edits;
 #[path = "../../tests/hostile/read.rs"]
 mod read;
-#[path = "../../tests/hostile/recipes.rs"]
-mod recipes;
-#[path = "../../tests/hostile/sign.rs"]
-mod sign;
-#[path = "../../tests/zoo/mod.rs"]
-mod zoo;
 
 use floe::Frozen;
+use floe_testkit::{recipes, sign, zoo};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|edits: &[u8]| {
