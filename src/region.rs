@@ -9,7 +9,6 @@ pub mod format;
 mod heap;
 mod unsealed;
 
-use crate::error::HeaderError;
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -19,7 +18,7 @@ use std::time::SystemTime;
 
 use rkyv::util::AlignedVec;
 
-use crate::error::{Advice, Error, Fingerprint, Part, Result, SectionKind};
+use crate::error::{Advice, Error, Fingerprint, HeaderError, Part, Result, SectionKind};
 use crate::sys::mapping::Mapping;
 use crate::sys::memfd::SealedFile;
 use format::{HEADER_LENGTH, Header};

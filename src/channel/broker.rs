@@ -21,7 +21,6 @@ mod protocol;
 mod server;
 mod socket;
 
-use crate::error::BrokerError;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, PipeWriter, Write};
@@ -34,7 +33,7 @@ use std::thread::{self, JoinHandle};
 use nix::unistd::Gid;
 
 use crate::channel::Publisher;
-use crate::error::{Error, Result};
+use crate::error::{BrokerError, Error, Result};
 use crate::sys::owner::Owner;
 
 pub use client::{Client, fetch, list};

@@ -1,14 +1,13 @@
 //! The control page: what the owner says about the newest generation, in memory that only it can
 //! write.
 
-use crate::error::ChannelError;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use super::identity::Identity;
-use crate::error::{Error, Result};
+use crate::error::{ChannelError, Error, Result};
 use crate::sys::mapping::{PAGE_WORDS, PageReader, PageWriter};
 use crate::sys::memfd::FixedFile;
 

@@ -1,11 +1,10 @@
 //! Statistics of readers, for those who want them.
 
-use crate::error::ChannelError;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::error::{Error, Result};
+use crate::error::{ChannelError, Error, Result};
 use crate::sys::mapping::{Line, SharedLines};
 
 /// What forked workers count: lookups, and those that found nothing.

@@ -1,6 +1,5 @@
 //! Channels for programs that are started by exec: two descriptors, named in the environment.
 
-use crate::error::ChannelError;
 use std::env;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -10,7 +9,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 
 use super::Subscription;
 use super::control::ControlPage;
-use crate::error::{Error, Result};
+use crate::error::{ChannelError, Error, Result};
 use crate::sys::process;
 
 /// `NAME/CONTROL/MAILBOX` for each cache, joined with slashes, which no name contains.

@@ -3,7 +3,6 @@
 mod reconnection;
 mod watch;
 
-use crate::error::ChannelError;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::channel::broker::Client;
 use crate::channel::{Freshness, Inherited, RETRY, Subscription, is_passing};
-use crate::error::{Error, Result};
+use crate::error::{ChannelError, Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::sys::clock;
 

@@ -1,6 +1,5 @@
 //! The owner's end of a channel.
 
-use crate::error::ChannelError;
 use std::any::Any;
 use std::fmt;
 use std::io;
@@ -17,7 +16,7 @@ use super::{handover, mailbox};
 use crate::archive::Value;
 use crate::channel::counters::Counters;
 use crate::channel::live::Live;
-use crate::error::{Error, Result};
+use crate::error::{ChannelError, Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::map::{self, MapBuilder, MapKey};
 use crate::region::{Backing, Label, Region, Unsealed};

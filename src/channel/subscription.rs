@@ -1,6 +1,5 @@
 //! What a worker needs to follow a cache: two descriptors.
 
-use crate::error::ChannelError;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::control::{Announcement, ControlPage, Origin};
 use super::identity::Identity;
 use super::mailbox;
-use crate::error::{Error, Result};
+use crate::error::{ChannelError, Error, Result};
 use crate::frozen::{Content, Frozen, Vouched};
 use crate::sys::peer;
 

@@ -35,14 +35,13 @@
 
 mod section;
 
-use crate::error::HeaderError;
 use std::any::TypeId;
 use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Fingerprint;
-use crate::error::{Error, Result};
+use crate::error::{Error, HeaderError, Result};
 use crate::sys::clock::Moment;
 
 pub use crate::error::{Part, SectionKind};

@@ -4,7 +4,6 @@
 //! never changes, a [`FixedFile`] never gets shorter, and an [`UnsealedFile`] has one writer.
 #![forbid(unsafe_code)]
 
-use crate::error::HeaderError;
 use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,7 +17,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::owner::Owner;
-use crate::error::{Error, Result};
+use crate::error::{Error, HeaderError, Result};
 
 /// The seals that make a memory file immutable for everybody, for ever.
 const IMMUTABLE: SealFlags = SealFlags::WRITE.union(FIXED_LENGTH);

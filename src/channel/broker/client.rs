@@ -1,6 +1,5 @@
 //! Asking a broker.
 
-use crate::error::BrokerError;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,7 +18,7 @@ use super::protocol::{LONGEST, Reply, Request, read_list};
 use super::socket::new_socket;
 use crate::channel::Live;
 use crate::channel::{ChannelStatus, ControlPage, Subscription};
-use crate::error::{Error, Result};
+use crate::error::{BrokerError, Error, Result};
 use crate::frozen::Content;
 use crate::region::format::check_name;
 use crate::sys::memfd::SealedFile;

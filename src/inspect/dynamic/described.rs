@@ -1,6 +1,5 @@
 //! A region that is read by its own schema.
 
-use crate::error::HeaderError;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -14,7 +13,7 @@ use super::sequences::Entries;
 use super::source::{BlockFile, Bytes};
 use super::value::{Depth, Dynamic};
 use crate::error::Fingerprint;
-use crate::error::{Error, Result};
+use crate::error::{Error, HeaderError, Result};
 use crate::frozen::{Content, Frozen};
 use crate::map::{HEAD_LENGTH, IndexHead};
 use crate::region::format::{Header, Section, SectionKind};

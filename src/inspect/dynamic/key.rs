@@ -1,6 +1,5 @@
 //! Finding an entry by a key that is given as text.
 
-use crate::error::HeaderError;
 use std::collections::HashSet;
 
 use serde_json::Value;
@@ -10,7 +9,7 @@ use super::fault::Read;
 use super::sequences::Entries;
 use super::serialize::Budget;
 use super::value::{Dynamic, View};
-use crate::error::{Error, Result};
+use crate::error::{Error, HeaderError, Result};
 use crate::map::{HEAD_LENGTH, Key, Line, home, mix, next, tag};
 use crate::region::format::SectionKind;
 use crate::schema::{Field, FieldStyle, Shape, TypeIndex};

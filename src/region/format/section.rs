@@ -1,12 +1,11 @@
 //! Rows of the section table.
 
-use crate::error::HeaderError;
 use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{HEADER_LENGTH, SECTION_ALIGNMENT, array_at, u32_at, u64_at};
-use crate::error::{Error, Part, Result, SectionKind};
+use crate::error::{Error, HeaderError, Part, Result, SectionKind};
 
 pub(super) const ROW_LENGTH: usize = 40;
 pub(super) const ROWS: usize = 6;
