@@ -51,12 +51,12 @@ fn main() {
 }
 
 fn build<V: Value>(entries: u64, value: impl Fn(u64) -> V) -> Described {
-    let mut builder = MapBuilder::new("census").expect("a memory file can be made");
+    let mut builder = MapBuilder::new("census").expect("a memfd can be made");
     let mut key = String::new();
     for index in 0..entries {
         write_key(index, &mut key);
         let inserted = builder.insert(&key, &value(index));
-        inserted.expect("the memory file has room");
+        inserted.expect("the memfd has room");
     }
     let frozen = builder.finish().expect("the keys differ");
     Described::of(&frozen).expect("it was just frozen")

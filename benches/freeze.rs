@@ -109,17 +109,15 @@ fn freeze_on_two<V: Value + Sync>(entries: &[(String, V)]) -> Frozen<Map<String,
         let second = scope.spawn(|| fill(entries, half..entries.len()));
         let mut first = fill(entries, 0..half);
         let second = second.join().expect("the second half was built");
-        first.merge(second).expect("the memory file has room");
+        first.merge(second).expect("the memfd has room");
         first.finish().expect("the keys differ")
     })
 }
 
 fn fill<V: Value>(entries: &[(String, V)], range: Range<usize>) -> MapBuilder<String, V> {
-    let mut builder = MapBuilder::new("freeze").expect("a memory file can be made");
+    let mut builder = MapBuilder::new("freeze").expect("a memfd can be made");
     for (key, value) in &entries[range] {
-        builder
-            .insert(key, value)
-            .expect("the memory file has room");
+        builder.insert(key, value).expect("the memfd has room");
     }
     builder
 }

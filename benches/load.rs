@@ -60,7 +60,7 @@ fn main() {
             let memory = memfd_create("copy", MFdFlags::MFD_CLOEXEC).expect("memory is there");
             let mut saved = File::open(&path).expect("it was saved");
             let copied = io::copy(&mut saved, &mut File::from(memory));
-            assert_eq!(copied.expect("the memory file has room"), length);
+            assert_eq!(copied.expect("the memfd has room"), length);
         });
     });
     let checksum = xxh3_128(original.region().bytes());
@@ -83,18 +83,18 @@ fn main() {
 }
 
 fn build(entries: u64) -> Recipes {
-    let mut builder = MapBuilder::new("load").expect("a memory file can be made");
+    let mut builder = MapBuilder::new("load").expect("a memfd can be made");
     let mut key = String::new();
     for index in 0..entries {
         write_key(index, &mut key);
         let inserted = builder.insert(&key, &recipe(index));
-        inserted.expect("the memory file has room");
+        inserted.expect("the memfd has room");
     }
     builder.finish().expect("the keys differ")
 }
 
 fn from_fd(map: &Recipes) -> Recipes {
-    let memory = map.region().as_fd().expect("it lies in a memory file");
+    let memory = map.region().as_fd().expect("it lies in a memfd");
     let memory = memory.try_clone_to_owned().expect("there is a descriptor");
     Frozen::from_fd(memory).expect("it was just frozen")
 }

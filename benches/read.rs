@@ -175,10 +175,10 @@ fn fits(entries: u64, bytes: u64) -> bool {
 
 /// A map of numbered entries.
 fn build<K: NumberedKey, V: Value>(entries: u64, value: impl Fn(u64) -> V) -> Frozen<Map<K, V>> {
-    let mut builder = MapBuilder::new("read").expect("a memory file can be made");
+    let mut builder = MapBuilder::new("read").expect("a memfd can be made");
     for index in 0..entries {
         let inserted = builder.insert(&K::numbered(index), &value(index));
-        inserted.expect("the memory file has room");
+        inserted.expect("the memfd has room");
     }
     builder.finish().expect("the keys differ")
 }

@@ -1,8 +1,8 @@
 //! How workers that run learn of a new generation.
 //!
 //! A channel is two descriptors, which every reader of a cache shares:
-//! - the *control page*, a memory file that only the owner can write. It says which generation is
-//!   the newest, in which memory file it lies, and when it expires.
+//! - the *control page*, a memfd that only the owner can write. It says which generation is
+//!   the newest, in which memfd it lies, and when it expires.
 //! - the *mailbox*, a socket whose queue holds one message with the newest region. Readers peek at
 //!   it, so that it stays for the others.
 //!
@@ -29,7 +29,7 @@
 //! # Trust
 //! Whoever holds the mailbox can empty it, and a forked worker can put anything into it, since it
 //! inherits the owner's end as well. That cannot change what anybody reads: a region is taken only
-//! if it is the memory file that the control page announces (a process that may trace the owner can
+//! if it is the memfd that the control page announces (a process that may trace the owner can
 //! do anything in it, and needs no channel for that). Readers then keep the generation that
 //! they have; the next publication fills the mailbox again. Options of the socket that somebody has set
 //! are undone by whoever finds nothing. Where a mailbox is shut down, or still does not hold what was
@@ -40,9 +40,9 @@ pub mod broker;
 mod control;
 mod counters;
 mod handover;
-mod identity;
 mod live;
 mod mailbox;
+mod memfd_id;
 mod options;
 mod publisher;
 mod status;

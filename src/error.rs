@@ -4,13 +4,13 @@ mod advice;
 mod broker;
 mod bytes;
 mod channel;
-mod failure;
 mod fingerprint;
 mod header;
-mod part;
-mod refusal;
+mod proc;
+mod region_part;
 mod remedy;
-mod unreadable;
+mod spawn;
+mod worker;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,13 +20,13 @@ pub use advice::Advice;
 pub use broker::BrokerError;
 pub use bytes::bytes;
 pub use channel::ChannelError;
-pub use failure::Failure;
 pub use fingerprint::Fingerprint;
 pub use header::HeaderError;
-pub use part::{Part, SectionKind};
-pub use refusal::Refusal;
+pub use proc::ProcError;
+pub use region_part::{RegionPart, SectionKind};
 pub(crate) use remedy::remedy;
-pub use unreadable::Unreadable;
+pub use spawn::SpawnError;
+pub use worker::WorkerError;
 
 use remedy::read_remedy;
 
@@ -49,10 +49,10 @@ pub enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The memory file of a region could not be created (`memfd_create`, `fchmod`), locked for one
+    /// The memfd of a region could not be created (`memfd_create`, `fchmod`), locked for one
     /// builder or sealed (`fcntl`), or mapped (`mmap`).
-    #[error("cannot {step} the memory file of cache {name:?}: {reason}{}", remedy(.reason))]
-    MemoryFile {
+    #[error("cannot {step} the memfd of cache {name:?}: {reason}{}", remedy(.reason))]
+    Memfd {
         /// The cache.
         name: String,
         /// The step that failed.
@@ -61,7 +61,7 @@ pub enum Error {
         reason: io::Error,
     },
     /// Writing into a region that is being frozen failed: memory or a file size limit is used up.
-    #[error("cannot write cache {name:?} into its memory file: {reason}{}", remedy(.reason))]
+    #[error("cannot write cache {name:?} into its memfd: {reason}{}", remedy(.reason))]
     Write {
         /// The cache.
         name: String,
@@ -140,15 +140,15 @@ pub enum Error {
         /// The process that used it.
         process: u32,
     },
-    /// A part already has a builder.
-    #[error("this part of cache {name:?} already has a builder; make one part for each process")]
-    PartTaken {
+    /// A shard already has a builder.
+    #[error("this shard of cache {name:?} already has a builder; make one shard for each process")]
+    ShardTaken {
         /// The cache.
         name: String,
     },
-    /// A descriptor is not a memory file whose content can no longer change.
+    /// A descriptor is not a memfd whose content can no longer change.
     #[error(
-        "the descriptor is not fully sealed: {missing} missing; only a memory file with the seals WRITE, SHRINK, GROW and SEAL can be read safely"
+        "the descriptor is not fully sealed: {missing} missing; only a memfd with the seals WRITE, SHRINK, GROW and SEAL can be read safely"
     )]
     Unsealed {
         /// The seals that are not set.
@@ -330,7 +330,7 @@ pub enum Error {
     #[error("cannot fork workers: {reason}")]
     Fork {
         /// Why.
-        reason: Refusal,
+        reason: SpawnError,
     },
     /// Waiting for a worker failed.
     #[error("cannot wait for worker {worker} (process {pid}, waitid): {reason}{}", remedy(.reason))]
@@ -350,7 +350,7 @@ pub enum Error {
         /// Its process, which is gone.
         pid: u32,
         /// How it ended.
-        reason: Failure,
+        reason: WorkerError,
     },
     /// The memory of a process could not be read.
     #[error("cannot read {path} of process {pid}: {reason}")]
@@ -360,7 +360,7 @@ pub enum Error {
         /// The file of `/proc`.
         path: String,
         /// Why.
-        reason: Unreadable,
+        reason: ProcError,
     },
     /// Bytes are not a region that this build reads.
     #[error(transparent)]
@@ -380,7 +380,7 @@ impl Error {
         match self {
             Self::Load { reason, .. } => reason.tells_of_content(),
             Self::ReadFile { .. }
-            | Self::MemoryFile { .. }
+            | Self::Memfd { .. }
             | Self::Write { .. }
             | Self::Descriptor { .. }
             | Self::Directory { .. } => false,

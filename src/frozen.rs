@@ -45,20 +45,20 @@ pub struct Frozen<T: Content> {
 }
 
 impl<T: Value> Frozen<T> {
-    /// Serialises a value into a new memory file named `floe:NAME.1`, seals it and maps it.
+    /// Serialises a value into a new memfd named `floe:NAME.1`, seals it and maps it.
     ///
     /// Equal values give equal archive bytes, if their hash maps and hash sets are
     /// [`Sorted`](crate::Sorted). The value streams through a buffer of 1 MiB; it may take 2 GiB.
     ///
     /// # Errors
-    /// [`Error::Name`], [`Error::MemoryFile`], [`Error::Serialize`], [`Error::TooLarge`],
+    /// [`Error::Name`], [`Error::Memfd`], [`Error::Serialize`], [`Error::TooLarge`],
     /// [`Error::Write`]; [`Error::Invalid`] if a serialisation wrote what does not read, or a value
     /// is nested deeper than 128 pointers. Nothing is left behind then.
     pub fn freeze(name: &str, value: &T) -> Result<Self> {
         Self::freeze_in(Backing::Memfd, Label::first(name)?, value, None)
     }
 
-    /// The same in a private heap buffer, for tests and for systems without memory files: it
+    /// The same in a private heap buffer, for tests and for systems without memfds: it
     /// cannot be handed to other processes, and a fork copies it like any heap.
     ///
     /// # Errors
@@ -109,7 +109,7 @@ impl<T: Content> Frozen<T> {
         unsealed.seal(description.fingerprint())
     }
 
-    /// Opens a sealed memory file from anywhere: another process, an inherited descriptor.
+    /// Opens a sealed memfd from anywhere: another process, an inherited descriptor.
     ///
     /// Checks, in this order: the four seals, the header, the digest of every section, the
     /// schema's fingerprint, and the structure of every value, at most 128 pointers deep. After
@@ -131,7 +131,7 @@ impl<T: Content> Frozen<T> {
         Self::checked(Region::from_bytes(bytes)?)
     }
 
-    /// Loads a file that [`Region::save`] wrote: copies it into a sealed memory file and
+    /// Loads a file that [`Region::save`] wrote: copies it into a sealed memfd and
     /// checks that like [`from_fd`](Self::from_fd). What happens to the file afterwards cannot
     /// reach a reader.
     ///

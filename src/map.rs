@@ -8,8 +8,8 @@ mod entry;
 mod index;
 mod iterators;
 mod key;
-mod part;
 mod raw;
+mod shard;
 mod table;
 
 use std::fmt;
@@ -27,13 +27,13 @@ use crate::region::format::SectionKind;
 pub use archived::ArchivedMap;
 pub use builder::MapBuilder;
 pub(crate) use builder::{Moved, offset_of_unit, unit};
-pub(crate) use check::{Problem, Search, check_lines, entries_are_independent};
-pub(crate) use entry::{entry_alignment, head_is_garbage, head_length};
-pub(crate) use index::{HEAD_LENGTH, IndexHead, Line, home, next, tag};
+pub(crate) use check::{MapError, Search, check_lines, entries_are_independent};
+pub(crate) use entry::{entry_alignment, entry_length, is_garbage};
+pub(crate) use index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, next, tag};
 pub use iterators::{GetMany, Iter};
 pub use key::{Key, mix};
-pub use part::Part;
 pub(crate) use raw::EntryRef;
+pub use shard::MapShard;
 
 /// The type of a frozen keyed cache: `Frozen<Map<K, V>>` has `get`, `get_many`, `iter`, `len`.
 ///
@@ -120,7 +120,7 @@ impl<K, V> sealed::Sealed for Map<K, V> {}
 /// How many entries a region has that holds a map.
 pub(crate) fn entries(region: &Region) -> Option<u64> {
     let index = region.section(SectionKind::Index).ok()?;
-    Some(index::IndexHead::decode(index).ok()?.entries)
+    Some(index::IndexHeader::decode(index).ok()?.entries)
 }
 
 impl<K, V> fmt::Debug for Map<K, V> {

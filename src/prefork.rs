@@ -21,7 +21,7 @@
 //! # Limits
 //! * An owner may ignore `SIGCHLD`, set `SA_NOCLDWAIT` or reap all children that there are: results
 //!   arrive all the same. Only how a worker ended that gave none is then not known: it is reported
-//!   as [`Failure::Lost`].
+//!   as [`WorkerError::Lost`].
 //! * A worker decides what its answer says, and how long it is. Only memory that is really there is
 //!   read, up to a limit that [`Pool::limit_answers`] sets.
 
@@ -30,7 +30,7 @@ mod pool;
 mod process;
 mod relay;
 
-pub use crate::error::{Failure, Refusal};
+pub use crate::error::{SpawnError, WorkerError};
 pub use crate::sys::process::MayFork;
 pub use answer::{Answer, MOST_ANSWER};
 pub use pool::{Exit, GRACE, Pool};

@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 use rkyv::util::AlignedVec;
 
-use crate::error::{Advice, Error, Fingerprint, HeaderError, Part, Result, SectionKind};
+use crate::error::{Advice, Error, Fingerprint, HeaderError, RegionPart, Result, SectionKind};
 use crate::sys::mapping::Mapping;
 use crate::sys::memfd::SealedFile;
 use format::{HEADER_LENGTH, Header};
@@ -82,7 +82,7 @@ impl Region {
         Self { bytes, header }
     }
 
-    /// Maps a memory file of unknown origin: first the seals, then header, lengths, padding and
+    /// Maps a memfd of unknown origin: first the seals, then header, lengths, padding and
     /// every digest. What the sections mean is for the reader of their type to check.
     pub(crate) fn from_fd(fd: OwnedFd) -> Result<Self> {
         Self::checked(Bytes::open(fd)?)
@@ -95,7 +95,7 @@ impl Region {
         Self::checked(Bytes::Heap(aligned))
     }
 
-    /// Maps a memory file that its owner vouches for: the seals are checked, and the header is
+    /// Maps a memfd that its owner vouches for: the seals are checked, and the header is
     /// read; its digests and what the sections mean were checked when it was frozen.
     pub(crate) fn vouched(fd: OwnedFd) -> Result<Self> {
         let bytes = Bytes::open(fd)?;
@@ -112,7 +112,7 @@ impl Region {
         for section in &header.sections {
             let range = section.range();
             if slice[end..range.start].iter().any(|&byte| byte != 0) {
-                let part = Part::PaddingBefore(section.kind);
+                let part = RegionPart::PaddingBefore(section.kind);
                 return Err(Error::Header(HeaderError::Damaged { part }));
             }
             section.check(slice)?;
@@ -270,10 +270,10 @@ fn check_length(expected: u64, got: u64) -> Result<()> {
     }
 }
 
-/// Adds the cache, and the step, to what the kernel said of its memory file.
+/// Adds the cache, and the step, to what the kernel said of its memfd.
 fn failed(name: &str, step: &'static str) -> impl FnOnce(io::Error) -> Error {
     let name = name.to_owned();
-    move |source| Error::MemoryFile {
+    move |source| Error::Memfd {
         name,
         step,
         reason: source,

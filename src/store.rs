@@ -136,7 +136,7 @@ impl Store {
     /// A store without caches, which keeps them in memory alone.
     #[must_use]
     pub fn new() -> Self {
-        Self::over(None, Clock::system(), LOCK_TIMEOUT)
+        Self::with(None, Clock::system(), LOCK_TIMEOUT)
     }
 
     /// A store that saves every generation in a directory, and begins with those that are there: a
@@ -168,7 +168,7 @@ impl Store {
     /// not this user's alone.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
         let directory = Directory::open(directory.as_ref())?;
-        Ok(Self::over(Some(directory), Clock::system(), LOCK_TIMEOUT))
+        Ok(Self::with(Some(directory), Clock::system(), LOCK_TIMEOUT))
     }
 
     /// The same store by another clock.
@@ -178,7 +178,7 @@ impl Store {
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         let shared = self.into_shared();
-        Self::over(shared.directory, clock, shared.lock_timeout)
+        Self::with(shared.directory, clock, shared.lock_timeout)
     }
 
     /// How long a refresh waits for another process that builds the same cache in the same
@@ -190,7 +190,7 @@ impl Store {
     #[must_use]
     pub fn with_lock_timeout(self, time: Duration) -> Self {
         let shared = self.into_shared();
-        Self::over(shared.directory, shared.clock, time)
+        Self::with(shared.directory, shared.clock, time)
     }
 
     fn into_shared(self) -> Shared {
@@ -198,7 +198,7 @@ impl Store {
         shared.expect("clock and timeout are chosen before there are caches")
     }
 
-    fn over(directory: Option<Directory>, clock: Clock, lock_timeout: Duration) -> Self {
+    fn with(directory: Option<Directory>, clock: Clock, lock_timeout: Duration) -> Self {
         Self {
             shared: Arc::new(Shared {
                 owner: Owner::here(),

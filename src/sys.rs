@@ -1,4 +1,4 @@
-//! The kernel: memory files, mappings, processes, clocks, messages with descriptors.
+//! The kernel: memfds, mappings, processes, clocks, messages with descriptors.
 //!
 //! One rule for system calls: rustix for descriptors, sockets and futexes, memmap2 for maps of files;
 //! nix for processes, signals, users, and for maps that want a fixed address or advice that memmap2 has

@@ -198,7 +198,7 @@ fn a_file_size_limit_leaves_the_old_file() {
         assert_eq!(failed_step(&error, &path), "write");
         assert_eq!(names(directory.path()), ["texts.floe"]);
         assert_eq!(Frozen::<Texts>::load(&path).unwrap().len(), 10);
-        // Memory files have the same limit.
+        // memfds have the same limit.
         let large: Texts = (0..200_000).map(|n| format!("text number {n}")).collect();
         assert!(matches!(
             Frozen::freeze("large", &large),

@@ -11,7 +11,7 @@ use std::{
 
 use floe::{
     Error,
-    usage::{MappedRegion, Row, Table, Unreadable, Usage, frames},
+    usage::{MappedRegion, ProcError, Row, Table, Usage, frames},
 };
 use memmap2::{Mmap, MmapOptions};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -175,7 +175,7 @@ fn an_absent_page_has_no_frame() {
     );
 }
 
-fn reason(error: &Error) -> &Unreadable {
+fn reason(error: &Error) -> &ProcError {
     match error {
         Error::ReadProcess { reason: source, .. } => source,
         other => panic!("{other:?}"),
@@ -188,7 +188,7 @@ fn addresses_that_no_process_has_are_an_error() {
     for range in [end - page()..end, 0..usize::MAX] {
         let error = frames(std::process::id(), range).unwrap_err();
         assert!(
-            matches!(reason(&error), Unreadable::Addresses { .. }),
+            matches!(reason(&error), ProcError::Addresses { .. }),
             "{error:?}"
         );
     }
@@ -209,9 +209,9 @@ fn a_process_that_is_gone_is_named() {
     };
     assert_eq!(pid, child.id());
     assert_eq!(path, format!("/proc/{pid}/smaps"));
-    assert!(matches!(source, Unreadable::Gone), "{source:?}");
+    assert!(matches!(source, ProcError::Gone), "{source:?}");
     let error = Table::of([pid]).unwrap_err();
-    assert!(matches!(reason(&error), Unreadable::Gone), "{error:?}");
+    assert!(matches!(reason(&error), ProcError::Gone), "{error:?}");
 }
 
 fn row(pid: u32, name: &str, mebibytes: u64) -> Row {

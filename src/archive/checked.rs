@@ -94,7 +94,7 @@ pub(crate) struct Checked<T: Content> {
     region: Arc<Region>,
 }
 
-/// A memory file that holds a value which was frozen and checked already.
+/// A memfd that holds a value which was frozen and checked already.
 pub(crate) struct Vouched(OwnedFd);
 
 impl Vouched {

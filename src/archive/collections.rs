@@ -34,7 +34,7 @@ pub(crate) type Seen = HashSet<(usize, TypeIndex)>;
 
 /// Why a collection was refused.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum CollectionError {
     #[error("the hash table at offset {at} has a control byte that leads to an empty slot")]
     Control { at: usize },
     #[error("the index map at offset {at} has a position that leads to no entry")]
@@ -70,11 +70,11 @@ impl<'a> Collections<'a> {
     ///
     /// # Panics
     /// If rkyv's checks have not accepted the value.
-    pub(crate) fn check(&mut self, at: usize) -> Result<(), Refusal> {
+    pub(crate) fn check(&mut self, at: usize) -> Result<(), CollectionError> {
         self.value(self.description.root, at)
     }
 
-    fn value(&mut self, index: TypeIndex, at: usize) -> Result<(), Refusal> {
+    fn value(&mut self, index: TypeIndex, at: usize) -> Result<(), CollectionError> {
         if !self.concerned[index.0 as usize] {
             return Ok(());
         }
@@ -133,37 +133,37 @@ impl<'a> Collections<'a> {
         }
     }
 
-    fn fields(&mut self, fields: &[Field], at: usize) -> Result<(), Refusal> {
+    fn fields(&mut self, fields: &[Field], at: usize) -> Result<(), CollectionError> {
         fields
             .iter()
             .try_for_each(|field| self.value(field.type_index, at + field.offset))
     }
 
-    fn items(&mut self, item: TypeIndex, at: usize, length: usize) -> Result<(), Refusal> {
+    fn items(&mut self, item: TypeIndex, at: usize, length: usize) -> Result<(), CollectionError> {
         let size = self.type_of(item).size;
         (0..length).try_for_each(|number| self.value(item, at + number * size))
     }
 
     /// The value that the pointer at an offset leads to.
-    fn pointee(&mut self, target: TypeIndex, at: usize) -> Result<(), Refusal> {
+    fn pointee(&mut self, target: TypeIndex, at: usize) -> Result<(), CollectionError> {
         match self.type_of(target).shape {
             Shape::Slice { item } => self.items(item, self.target(at), self.length(at + WORD)),
             _ => self.value(target, self.target(at)),
         }
     }
 
-    fn table(&mut self, entry: TypeIndex, at: usize) -> Result<(), Refusal> {
+    fn table(&mut self, entry: TypeIndex, at: usize) -> Result<(), CollectionError> {
         let size = self.type_of(entry).size;
         self.slots(at, size)?
             .try_for_each(|slot| self.value(entry, slot))
     }
 
     /// Checks that the table of an index map leads to entries only.
-    fn positions(&self, at: usize) -> Result<(), Refusal> {
+    fn positions(&self, at: usize) -> Result<(), CollectionError> {
         let length = self.length(at + WORD);
         match self.slots(at, WORD)?.all(|slot| self.length(slot) < length) {
             true => Ok(()),
-            false => Err(Refusal::Position { at }),
+            false => Err(CollectionError::Position { at }),
         }
     }
 
@@ -172,7 +172,7 @@ impl<'a> Collections<'a> {
         &self,
         at: usize,
         size: usize,
-    ) -> Result<impl Iterator<Item = usize> + use<'a>, Refusal> {
+    ) -> Result<impl Iterator<Item = usize> + use<'a>, CollectionError> {
         let (length, mut capacity) = (self.length(at + WORD), self.length(at + 2 * WORD));
         if length == 0 {
             capacity = 0;
@@ -185,7 +185,7 @@ impl<'a> Collections<'a> {
         let archive = self.archive;
         let is_full = move |number: usize| archive[start + number] & 0x80 == 0;
         if (capacity..count).any(|number| is_full(number) && !is_full(number % capacity)) {
-            return Err(Refusal::Control { at });
+            return Err(CollectionError::Control { at });
         }
         let full = (0..capacity).filter(move |slot| is_full(*slot));
         Ok(full.map(move |slot| start - (slot + 1) * size))
@@ -196,16 +196,16 @@ impl<'a> Collections<'a> {
         types: (TypeIndex, TypeIndex),
         layout: &NodeLayout,
         at: usize,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CollectionError> {
         let rest = at + layout.rest;
         let length = if self.archive[at] == 0 {
             match self.length(rest) {
-                0 => return Err(Refusal::EmptyLeaf { at }),
+                0 => return Err(CollectionError::EmptyLeaf { at }),
                 length => length,
             }
         } else {
             if self.is_nowhere(rest) {
-                return Err(Refusal::NoFirstChild { at });
+                return Err(CollectionError::NoFirstChild { at });
             }
             let children = (0..=layout.entries).map(|number| rest + number * WORD);
             for child in children {

@@ -6,7 +6,7 @@
 //! value; readers need nothing.
 #![forbid(unsafe_code)]
 
-mod identity;
+mod identify;
 mod interner;
 
 use std::any::TypeId;
@@ -26,7 +26,7 @@ use rkyv::{Place, SerializeUnsized};
 use crate::archive::Interning;
 
 pub use super::checked::Interned;
-pub use identity::Identify;
+pub use identify::Identify;
 pub(crate) use interner::Interner;
 pub use interner::Recorder;
 

@@ -23,7 +23,7 @@ const CLAIMS_PER_BYTE: usize = 4;
 /// work instead: depth by a limit, and the bytes claimed by a multiple of the archive's length.
 /// An honest archive points to each byte once, since values behind shared pointers are checked
 /// once for each address and type; some of rkyv's collections look at a node up to three times.
-/// Values that overlap are harmless, because nothing in an archive can be written. Only the heads
+/// Values that overlap are harmless, because nothing in an archive can be written. Only the headers
 /// of a map's entries may not be part of any value: they change when an entry is carried into the
 /// next generation as garbage.
 #[derive(Debug, Default)]
@@ -32,9 +32,9 @@ pub struct Validator {
     /// What the value or entry being checked may claim without a look at the others, as archive
     /// offsets.
     own: Range<usize>,
-    /// Archive offsets of the entries that may hold interned values, and how long their heads are.
-    heads: Vec<usize>,
-    head_length: usize,
+    /// Archive offsets of the entries that may hold interned values, and how long their headers are.
+    headers: Vec<usize>,
+    header_length: usize,
     depth: u32,
     /// The deepest level since the shared value that was started last.
     deepest: u32,
@@ -60,7 +60,7 @@ enum Progress {
 
 /// Why a pointer was refused.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum PointerError {
     #[error("a pointer to {length} bytes at offset {offset} leaves the archive of {archive} bytes")]
     Bounds {
         offset: isize,
@@ -70,9 +70,9 @@ pub(super) enum Refusal {
     #[error("a pointer to offset {offset} is not aligned to {align}")]
     Unaligned { offset: isize, align: usize },
     #[error(
-        "a pointer to {length} bytes at offset {offset} leads to the head of an entry, or to a later one"
+        "a pointer to {length} bytes at offset {offset} leads to the header of an entry, or to a later one"
     )]
-    Head { offset: isize, length: usize },
+    Header { offset: isize, length: usize },
     #[error("values overlap: pointers claim many times the {archive} bytes that the archive has")]
     Overlap { archive: usize },
     #[error("values are nested deeper than {DEPTH_LIMIT} levels")]
@@ -109,27 +109,27 @@ impl Validator {
         (offset, pointer_type)
     }
 
-    /// Goes on to the entry of a map at archive offsets, whose head no value may claim.
-    pub(crate) fn enter(&mut self, entry: Range<usize>, head_length: usize) {
-        self.own = entry.start + head_length..entry.end;
-        self.head_length = head_length;
+    /// Goes on to the entry of a map at archive offsets, whose header no value may claim.
+    pub(crate) fn enter(&mut self, entry: Range<usize>, header_length: usize) {
+        self.own = entry.start + header_length..entry.end;
+        self.header_length = header_length;
     }
 
     /// Lets the values of later entries lead into the one that starts at an archive offset: for
     /// maps with interned values. Entries are told in their order.
     pub(crate) fn share(&mut self, entry: usize) {
-        self.heads.push(entry);
+        self.headers.push(entry);
     }
 
-    /// Whether a range is free of heads: within the entry being checked, or between the heads of
+    /// Whether a range is free of headers: within the entry being checked, or between the headers of
     /// entries before it.
     fn avoids_heads(&self, start: usize, end: usize) -> bool {
         if self.own.start <= start && end <= self.own.end {
             return true;
         }
-        let before = self.heads.partition_point(|head| *head < end);
-        let last = before.checked_sub(1).map(|last| self.heads[last]);
-        end <= self.own.end && last.is_some_and(|head| head + self.head_length <= start)
+        let before = self.headers.partition_point(|header| *header < end);
+        let last = before.checked_sub(1).map(|last| self.headers[last]);
+        end <= self.own.end && last.is_some_and(|header| header + self.header_length <= start)
     }
 
     fn length(&self) -> usize {
@@ -138,25 +138,25 @@ impl Validator {
 
     /// Accepts a pointer only if all its bytes lie in the archive that this validator was made for,
     /// and are aligned for the layout.
-    pub(super) fn check(&mut self, address: usize, layout: &Layout) -> Result<(), Refusal> {
+    pub(super) fn check(&mut self, address: usize, layout: &Layout) -> Result<(), PointerError> {
         let offset = address.wrapping_sub(self.archive.start) as isize;
         let end = address.checked_add(layout.size());
         if address < self.archive.start || end.is_none_or(|end| end > self.archive.end) {
-            return Err(Refusal::Bounds {
+            return Err(PointerError::Bounds {
                 offset,
                 length: layout.size(),
                 archive: self.length(),
             });
         }
         if !address.is_multiple_of(layout.align()) {
-            return Err(Refusal::Unaligned {
+            return Err(PointerError::Unaligned {
                 offset,
                 align: layout.align(),
             });
         }
         let start = address - self.archive.start;
         if !self.avoids_heads(start, start + layout.size()) {
-            return Err(Refusal::Head {
+            return Err(PointerError::Header {
                 offset,
                 length: layout.size(),
             });
@@ -164,7 +164,7 @@ impl Validator {
         match self.budget.checked_sub(layout.size()) {
             Some(rest) => self.budget = rest,
             None => {
-                return Err(Refusal::Overlap {
+                return Err(PointerError::Overlap {
                     archive: self.length(),
                 });
             }
@@ -173,9 +173,9 @@ impl Validator {
     }
 
     /// Follows a pointer.
-    pub(super) fn descend(&mut self) -> Result<Range<usize>, Refusal> {
+    pub(super) fn descend(&mut self) -> Result<Range<usize>, PointerError> {
         if self.depth == DEPTH_LIMIT {
-            return Err(Refusal::Depth);
+            return Err(PointerError::Depth);
         }
         self.depth += 1;
         self.deepest = self.deepest.max(self.depth);
@@ -194,7 +194,7 @@ impl Validator {
         pointer_type: TypeId,
         pointer: ErasedPtr,
         is_same: impl FnOnce(Metadata) -> bool,
-    ) -> Result<ValidationState, Refusal> {
+    ) -> Result<ValidationState, PointerError> {
         let key = self.key(pointer, pointer_type);
         let Some(known) = self.shared.get(&key) else {
             let started = Shared {
@@ -208,14 +208,14 @@ impl Validator {
             return Ok(ValidationState::Started);
         };
         if !is_same(known.metadata) {
-            return Err(Refusal::Metadata);
+            return Err(PointerError::Metadata);
         }
         let Progress::Finished { height } = known.progress else {
             return Ok(ValidationState::Pending);
         };
         self.deepest = self.deepest.max(self.depth + height);
         if self.deepest > DEPTH_LIMIT {
-            return Err(Refusal::Depth);
+            return Err(PointerError::Depth);
         }
         Ok(ValidationState::Finished)
     }
@@ -225,13 +225,13 @@ impl Validator {
         &mut self,
         pointer_type: TypeId,
         pointer: ErasedPtr,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), PointerError> {
         let key = self.key(pointer, pointer_type);
         let Some(known) = self.shared.get_mut(&key) else {
-            return Err(Refusal::NotStarted);
+            return Err(PointerError::NotStarted);
         };
         let Progress::Started { depth, deepest } = known.progress else {
-            return Err(Refusal::NotStarted);
+            return Err(PointerError::NotStarted);
         };
         let height = self.deepest - depth;
         known.progress = Progress::Finished { height };

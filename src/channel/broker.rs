@@ -4,9 +4,9 @@
 //! ```text
 //! request = magic | 1                        list the caches
 //!         | magic | 2 | name                 follow a cache
-//! reply   = magic | 1 + memory file          list: JSON in a sealed memory file
+//! reply   = magic | 1 + memfd          list: JSON in a sealed memfd
 //!         | magic | 2 + control page, mailbox
-//!         | magic | 3 + memory file          there is no such cache, but these
+//!         | magic | 3 + memfd          there is no such cache, but these
 //!         | magic | 4                        refused: another user
 //!         | magic | 5                        busy: ask again later
 //! ```

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
-use super::identity::Identity;
+use super::memfd_id::MemfdId;
 use crate::error::{ChannelError, Error, Result};
 use crate::sys::mapping::{PAGE_WORDS, PageReader, PageWriter};
 use crate::sys::memfd::FixedFile;
@@ -35,8 +35,8 @@ const _: () = assert!(Word::Deadline as usize + 1 == PAGE_WORDS);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Announcement {
     pub(crate) generation: u64,
-    /// The memory file that holds it.
-    pub(crate) identity: Identity,
+    /// The memfd that holds it.
+    pub(crate) identity: MemfdId,
     pub(crate) freshness: Freshness,
 }
 
@@ -87,7 +87,7 @@ impl ControlWriter {
 
     /// Announces a generation, and wakes all who wait for one.
     pub(crate) fn announce(&self, announcement: Announcement) {
-        let Identity {
+        let MemfdId {
             device,
             inode,
             changed,
@@ -143,7 +143,7 @@ impl ControlPage {
         if !PageReader::fits(&file) {
             return Err(Error::Channel(ChannelError::NotControlPage));
         }
-        let page = PageReader::over(file).map_err(|source| Error::Descriptor { reason: source })?;
+        let page = PageReader::new(file).map_err(|source| Error::Descriptor { reason: source })?;
         let origin = Origin::Elsewhere;
         let control = Self { page, origin };
         match control.load(Word::Magic) {
@@ -175,7 +175,7 @@ impl ControlPage {
     pub(crate) fn announcement(&self) -> Announcement {
         Announcement {
             generation: self.generation(),
-            identity: Identity {
+            identity: MemfdId {
                 device: self.load(Word::Device),
                 inode: self.load(Word::Inode),
                 changed: self.load(Word::Changed).cast_signed(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::error::{ChannelError, Error, Result};
-use crate::sys::mapping::{Line, SharedLines};
+use crate::sys::mapping::{Line, SharedWords};
 
 /// What forked workers count: lookups, and those that found nothing.
 ///
@@ -29,7 +29,7 @@ use crate::sys::mapping::{Line, SharedLines};
 /// ```
 #[derive(Clone)]
 pub struct Counters {
-    lines: Arc<SharedLines>,
+    lines: Arc<SharedWords>,
 }
 
 /// The words of a worker's line.
@@ -42,7 +42,7 @@ impl Counters {
     /// # Errors
     /// [`ChannelError::Counters`] if there is no memory for them.
     pub fn for_workers(count: usize) -> Result<Self> {
-        let lines = SharedLines::new(count).map_err(|source| {
+        let lines = SharedWords::new(count).map_err(|source| {
             Error::Channel(ChannelError::Counters {
                 count,
                 reason: source,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::control::{Announcement, ControlWriter, Freshness};
-use super::identity::Identity;
+use super::memfd_id::MemfdId;
 use super::status::ChannelStatus;
 use super::subscription::Subscription;
 use super::{handover, mailbox};
@@ -326,7 +326,7 @@ impl Publisher {
     /// [`Error::NotOwner`], and those of [`MapBuilder::new`].
     pub fn builder<K: MapKey, V: Value>(&self) -> Result<MapBuilder<K, V>> {
         let unsealed = Unsealed::create(self.next_label()?, Backing::Memfd)?;
-        Ok(MapBuilder::over(unsealed))
+        Ok(MapBuilder::from_unsealed(unsealed))
     }
 
     /// The name of the cache.
@@ -388,7 +388,7 @@ impl Channel {
             name: header.name.clone(),
         };
         let file = region.fd().ok_or_else(no_descriptor)?;
-        let identity = Identity::of(file).map_err(failed)?;
+        let identity = MemfdId::of(file).map_err(failed)?;
         let receiver = newest.subscription.mailbox();
         mailbox::put(&newest.sender, receiver, header.generation, file).map_err(failed)?;
         mailbox::keep_newest(receiver, header.generation);

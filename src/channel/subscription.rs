@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::control::{Announcement, ControlPage, Origin};
-use super::identity::Identity;
 use super::mailbox;
+use super::memfd_id::MemfdId;
 use crate::error::{ChannelError, Error, Result};
 use crate::frozen::{Content, Frozen, Vouched};
 use crate::sys::peer;
@@ -33,7 +33,7 @@ impl Subscription {
         }
     }
 
-    /// The memory file that the owner announces as the newest generation, whoever has put it into
+    /// The memfd that the owner announces as the newest generation, whoever has put it into
     /// the mailbox.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl Subscription {
             })
         };
         let letter = mailbox::peek(&self.mailbox).map_err(failed)?;
-        let identity = Identity::of(&letter.region).map_err(failed)?;
+        let identity = MemfdId::of(&letter.region).map_err(failed)?;
         // Both halves of an announcement that changes meanwhile belong to real regions, so a
         // forged one fits neither.
         if identity != announcement.identity || letter.generation != announcement.generation {
@@ -65,7 +65,7 @@ impl Subscription {
     pub(crate) fn open_newest<T: Content>(&self) -> Result<(Announcement, Frozen<T>)> {
         let (announcement, fd) = self.fetch()?;
         let frozen: Frozen<T> = match self.control.origin() {
-            // `fetch` has compared this memory file with the control page, which only the owner's
+            // `fetch` has compared this memfd with the control page, which only the owner's
             // `Publisher` can write: no other process has a writable map of it, since children do not
             // inherit the owner's, and the seal FUTURE_WRITE refuses any other. The publisher announces
             // nothing but regions of a `Frozen` of the type that `subscribe` found there, which is `T`.

@@ -1,6 +1,6 @@
 //! Why bytes are not a region of this build.
 
-use super::{Part, SectionKind};
+use super::{RegionPart, SectionKind};
 
 /// Why bytes are not a region that this build reads: what stands in its header, or around it.
 #[derive(Debug, thiserror::Error)]
@@ -23,9 +23,9 @@ pub enum HeaderError {
         /// Bytes that there are.
         got: u64,
     },
-    /// The memory file has holes, which reading would fill.
+    /// The memfd has holes, which reading would fill.
     #[error(
-        "the memory file has holes: expected {expected} bytes of memory, got {got}; a region is written whole"
+        "the memfd has holes: expected {expected} bytes of memory, got {got}; a region is written whole"
     )]
     Sparse {
         /// Bytes that the file is long.
@@ -47,7 +47,7 @@ pub enum HeaderError {
     #[error("the region is damaged: {part} is not what was written; build the cache again")]
     Damaged {
         /// Which bytes.
-        part: Part,
+        part: RegionPart,
     },
     /// The archive was written by an rkyv of another format.
     #[error("the archive has rkyv format {}.{}, this build reads {}.{}; build the cache again", got & 0xffff, got >> 16, expected & 0xffff, expected >> 16)]

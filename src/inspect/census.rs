@@ -4,7 +4,7 @@
 //! are its size without the parts that are values themselves, and what only it points to that is
 //! no value: the text of a string, the nodes of a tree, the slots of a hash table. Shared and
 //! interned values are counted where they were written: at the first use, in the entry that they
-//! lie in. Bytes that belong to no value are rows of their own: padding, the heads of entries, and
+//! lie in. Bytes that belong to no value are rows of their own: padding, the headers of entries, and
 //! garbage, with the values that were interned there. So the rows add up to the whole section.
 //!
 //! ```

@@ -48,9 +48,9 @@ mod view;
 
 pub(crate) use archive::{Archive, Run};
 pub(crate) use checked::Checked;
-pub(crate) use collections::{EntryLayout, Frame, Keyed, Pair, Table, Tree};
+pub(crate) use collections::{EntryFrames, EntryLayout, Frame, Pair, Table, Tree};
 pub use described::Described;
-pub(crate) use fault::{Fault, Problem, Read};
+pub(crate) use fault::{Fault, FaultKind, Read};
 pub use sequences::{Entries, Fields, Items};
 pub(crate) use value::Depth;
 pub use value::{Dynamic, View};

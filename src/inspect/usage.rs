@@ -22,7 +22,7 @@ use std::{
 
 use serde::Serialize;
 
-pub use crate::error::{Unreadable, bytes};
+pub use crate::error::{ProcError, bytes};
 pub use frames::frames;
 pub use regions::MappedRegion;
 pub use table::{Row, Table};

@@ -27,7 +27,7 @@ pub struct ArchivedMap<K: Archive, V: Archive> {
 }
 
 impl<K: Archive, V: Archive> ArchivedMap<K, V> {
-    pub(super) fn over(raw: RawMap<K, V>) -> Self {
+    pub(super) fn from_raw(raw: RawMap<K, V>) -> Self {
         Self { raw }
     }
 
@@ -39,18 +39,18 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
     /// Number of entries.
     #[inline]
     pub fn len(&self) -> usize {
-        self.raw.head().entries as usize
+        self.raw.header().entries as usize
     }
 
     /// Whether the map has no entries.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.raw.head().entries == 0
+        self.raw.header().entries == 0
     }
 
     /// Bytes of entries that were replaced by later ones under the same key and are still there.
     pub fn garbage(&self) -> u64 {
-        self.raw.head().garbage
+        self.raw.header().garbage
     }
 
     /// The value of a key.

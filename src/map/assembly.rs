@@ -7,9 +7,9 @@
 use std::collections::HashSet;
 
 use super::archived::ArchivedMap;
-use super::check::{Problem, check};
-use super::entry::{ENTRY_LIMIT, garbage_head};
-use super::index::{ARCHIVE_LIMIT, IndexHead, Line};
+use super::check::{MapError, check};
+use super::entry::{ENTRY_LIMIT, garbage_header};
+use super::index::{ARCHIVE_LIMIT, IndexHeader, Line};
 use super::key::Key;
 use super::raw::{Entry, EntryCheck, EntryRef, RawMap, place};
 use super::table::{Record, Table};
@@ -89,7 +89,7 @@ impl<K, V> Assembly<K, V> {
 }
 
 impl<K: MapKey, V: Value> Assembly<K, V> {
-    pub(super) fn over(unsealed: Unsealed) -> Self {
+    pub(super) fn from_unsealed(unsealed: Unsealed) -> Self {
         Self {
             sink: Sink::new(unsealed),
             scratch: Scratch::default(),
@@ -237,7 +237,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
             Some(record) if record.offset == offset && record.hash == key.key_hash() => Ok(()),
             _ => {
                 odd_key = Some(format!("{key:?}"));
-                Err(Problem::Archive(String::new()))
+                Err(MapError::Archive(String::new()))
             }
         };
         // SAFETY: bytes are appended to the archive only, but for the truncation of an entry that is
@@ -260,19 +260,19 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         inputs: Option<&[u8]>,
     ) -> Result<Frozen<Map<K, V>>> {
         self.check_all()?;
-        let mut head = IndexHead::new(self.records.len() as u64);
+        let mut header = IndexHeader::new(self.records.len() as u64);
         // SAFETY: `check_all` found a valid entry at the offset of every record.
-        let table = unsafe { self.table(head.lines, &self.records, last_wins)? };
+        let table = unsafe { self.table(header.lines, &self.records, last_wins)? };
         for garbage in table.garbage() {
-            let head = garbage_head(garbage.length);
-            self.sink.unsealed.patch_archive(&head, garbage.offset)?;
+            let header = garbage_header(garbage.length);
+            self.sink.unsealed.patch_archive(&header, garbage.offset)?;
         }
         let garbage = table.garbage().iter().map(|garbage| garbage.length);
-        head.garbage = self.garbage + garbage.sum::<u64>();
-        head.entries -= table.garbage().len() as u64;
+        header.garbage = self.garbage + garbage.sum::<u64>();
+        header.entries -= table.garbage().len() as u64;
         // SAFETY: `check_all` found every entry of the archive valid, `table` leads to their records,
         // and only entries that it does not lead to have become garbage.
-        unsafe { self.seal(&head, table.lines(), inputs) }
+        unsafe { self.seal(&header, table.lines(), inputs) }
     }
 
     /// An index over records.
@@ -310,7 +310,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         let mut gone: Vec<EntryRef<'_, K, V>> = own.copied().collect();
         gone.sort_unstable_by_key(|entry| entry.offset());
 
-        let mut next = Self::over(Unsealed::create(self.label().clone(), Backing::Memfd)?);
+        let mut next = Self::from_unsealed(Unsealed::create(self.label().clone(), Backing::Memfd)?);
         next.append_earlier(earlier, &gone)?;
         let fresh = self.inserted()?;
         let shift = next.append_bytes(fresh.view.archive())?;
@@ -318,27 +318,29 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         next.sink.flush()?;
 
         let entries = (earlier.len() + next.records.len() - gone.len()) as u64;
-        let (mut head, table) = match next.reused_table(entries, earlier, &gone, &fresh)? {
-            Some(table) => (IndexHead::of(entries, table.lines().len()), table),
+        let (mut header, table) = match next.reused_table(entries, earlier, &gone, &fresh)? {
+            Some(table) => (IndexHeader::of(entries, table.lines().len()), table),
             None => {
                 let kept = earlier.entries().filter(|entry| !going.contains(entry));
                 let kept = kept.map(Record::from);
                 let records: Vec<Record> = kept.chain(next.records.iter().copied()).collect();
-                let head = IndexHead::new(entries);
+                let header = IndexHeader::new(entries);
                 // SAFETY: entries that stay are valid where they stood, and new ones behind them.
-                (head, unsafe { next.table(head.lines, &records, false)? })
+                (header, unsafe {
+                    next.table(header.lines, &records, false)?
+                })
             }
         };
-        head.garbage = next.garbage;
+        header.garbage = next.garbage;
         let inputs = inputs(shift);
         // SAFETY: the archive is two blocks of whole entries. The first is that of a valid map,
         // so its entries and every pointer in them were checked; pointers are relative and lead
-        // nowhere out of their block, so they lead to the same bytes here. Only heads of entries
-        // that went were changed, and `Validator::enter` keeps all values clear of heads. The
+        // nowhere out of their block, so they lead to the same bytes here. Only headers of entries
+        // that went were changed, and `Validator::enter` keeps all values clear of headers. The
         // second block was accepted by `check_all`. The table is the earlier index in which no
         // entry that went has kept its slot, or one of the records of all that stay; what it was
         // given beside that are the records of the second block.
-        unsafe { next.seal(&head, table.lines(), Some(&inputs)) }
+        unsafe { next.seal(&header, table.lines(), Some(&inputs)) }
     }
 
     /// Copies the archive of an earlier generation into an empty one, with entries of it, in their
@@ -352,7 +354,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         self.garbage = earlier.garbage();
         for entry in gone {
             self.append_bytes(&archive[self.complete as usize..entry.offset() as usize])?;
-            self.append_bytes(&garbage_head(entry.length()))?;
+            self.append_bytes(&garbage_header(entry.length()))?;
             self.garbage += entry.length();
         }
         self.append_bytes(&archive[self.complete as usize..])?;
@@ -372,7 +374,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         if entries > MOST_TAKEN * earlier.lines().len() as u64 {
             return Ok(None);
         }
-        let mut table = Table::over(earlier.lines().to_vec());
+        let mut table = Table::from_lines(earlier.lines().to_vec());
         let mut vanished: HashSet<_> = gone.iter().copied().collect();
         for (record, entry) in self.records.iter().zip(fresh.entries()) {
             let done = match earlier.find_entry(record.hash, entry.key()) {
@@ -416,13 +418,13 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     /// to one of them.
     unsafe fn seal(
         self,
-        head: &IndexHead,
+        header: &IndexHeader,
         lines: &[Line],
         inputs: Option<&[u8]>,
     ) -> Result<Frozen<Map<K, V>>> {
         let mut unsealed = self.sink.unsealed;
         unsealed.begin(SectionKind::Index);
-        unsealed.append(&head.encode())?;
+        unsealed.append(&header.encode())?;
         for lines in lines.chunks(1 << 14) {
             let bytes: Vec<[u8; 64]> = lines.iter().map(|line| line.to_bytes()).collect();
             unsealed.append(bytes.as_flattened())?;
@@ -457,14 +459,14 @@ impl<K: MapKey, V: Value> Content for Map<K, V> {
         // SAFETY: the caller vouches for valid sections of this type, which live as long as the
         // region; `Region` keeps them at multiples of 64 and never writes.
         let map = unsafe { RawMap::new(archive, index) };
-        let map = map.map_err(|problem| Problem::Index(problem.to_owned()));
-        map.map(ArchivedMap::over)
+        let map = map.map_err(|problem| MapError::Index(problem.to_owned()));
+        map.map(ArchivedMap::from_raw)
             .map_err(|problem| problem.in_cache(region.header().name.clone()))
     }
 
     unsafe fn copy_view(view: &Self::View) -> Self::View {
         // SAFETY: the caller vouches for the region.
-        ArchivedMap::over(unsafe { view.raw().copy() })
+        ArchivedMap::from_raw(unsafe { view.raw().copy() })
     }
 
     unsafe fn archived(view: &Self::View) -> &Self::Archived {

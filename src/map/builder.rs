@@ -16,13 +16,13 @@ use crate::region::{Backing, Label, Unsealed};
 
 pub(crate) use carry::{Moved, offset_of_unit, unit};
 
-/// Builds a frozen map: each [`insert`](Self::insert) serialises straight into the memory file.
+/// Builds a frozen map: each [`insert`](Self::insert) serialises straight into the memfd.
 ///
 /// The heap holds one entry, sixteen bytes for each entry inserted, a digest and an offset for
 /// each distinct interned value, and at the end the table. Entries keep the order of insertion,
 /// and equal insertions give equal bytes.
 ///
-/// Several builders, on several threads or in forked parsers (see [`Part`](super::Part)), become
+/// Several builders, on several threads or in forked parsers (see [`MapShard`](super::MapShard)), become
 /// one map by [`merge`](Self::merge) and [`append`](Self::append): their bytes are concatenated,
 /// nothing is serialised again. What is interned is written once per builder.
 ///
@@ -48,32 +48,32 @@ pub struct MapBuilder<K, V> {
 }
 
 impl<K: MapKey, V: Value> MapBuilder<K, V> {
-    /// An empty map in a memory file named `floe:NAME.GENERATION`.
+    /// An empty map in a memfd named `floe:NAME.GENERATION`.
     ///
     /// # Errors
-    /// [`Error::Name`] and [`Error::MemoryFile`].
+    /// [`Error::Name`] and [`Error::Memfd`].
     pub fn new(name: &str) -> Result<Self> {
-        Ok(Self::over(Unsealed::create(
+        Ok(Self::from_unsealed(Unsealed::create(
             Label::first(name)?,
             Backing::Memfd,
         )?))
     }
 
-    /// An empty map on the heap, for tests and for systems without memory files: it cannot be
+    /// An empty map on the heap, for tests and for systems without memfds: it cannot be
     /// handed to other processes, and a fork copies it like any heap.
     ///
     /// # Errors
     /// [`Error::Name`].
     pub fn on_heap(name: &str) -> Result<Self> {
-        Ok(Self::over(Unsealed::create(
+        Ok(Self::from_unsealed(Unsealed::create(
             Label::first(name)?,
             Backing::Heap,
         )?))
     }
 
-    pub(crate) fn over(unsealed: Unsealed) -> Self {
+    pub(crate) fn from_unsealed(unsealed: Unsealed) -> Self {
         Self {
-            assembly: Assembly::over(unsealed),
+            assembly: Assembly::from_unsealed(unsealed),
             last_wins: false,
             inputs: None,
         }
@@ -113,7 +113,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     /// gone afterwards, also if entries of this builder are what is refused.
     ///
     /// # Errors
-    /// [`Error::Write`], [`Error::MemoryFile`] and [`Error::NotOwner`]; what [`finish`](Self::finish)
+    /// [`Error::Write`], [`Error::Memfd`] and [`Error::NotOwner`]; what [`finish`](Self::finish)
     /// says of entries, if those of either builder are refused. Refused entries stay, and with them
     /// every later merge and `finish` fails.
     pub fn merge(&mut self, other: Self) -> Result<()> {
@@ -123,7 +123,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     /// Adds all entries of a frozen map, behind the own ones, by copying its bytes.
     ///
     /// # Errors
-    /// [`Error::Write`], [`Error::MemoryFile`] and [`Error::NotOwner`]; what
+    /// [`Error::Write`], [`Error::Memfd`] and [`Error::NotOwner`]; what
     /// [`finish`](Self::finish) says of the own entries, as for [`merge`](Self::merge).
     pub fn append(&mut self, map: &Frozen<Map<K, V>>) -> Result<()> {
         self.assembly.append(map)
@@ -134,7 +134,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     /// # Errors
     /// [`Error::DuplicateKey`] unless the builder was told [`last_wins`](Self::last_wins);
     /// [`Error::TooLarge`] if all entries together take more than 4 TiB; [`Error::KeyHash`] and [`Error::Crowded`] for keys with a bad hash; [`Error::Invalid`] if a
-    /// serialisation wrote what does not read; [`Error::Write`], [`Error::MemoryFile`]
+    /// serialisation wrote what does not read; [`Error::Write`], [`Error::Memfd`]
     /// and [`Error::NotOwner`].
     pub fn finish(self) -> Result<Frozen<Map<K, V>>> {
         self.assembly.finish(self.last_wins, self.inputs.as_deref())

@@ -4,7 +4,7 @@
 use rkyv::Archive;
 use rkyv::bytecheck::CheckBytes;
 
-use super::index::{HEAD_LENGTH, IndexHead, Line, home, most_steps, next, tag};
+use super::index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, most_steps, next, tag};
 use super::key::Key;
 use super::raw::check_entries;
 use crate::archive::CheckStrategy;
@@ -13,12 +13,12 @@ use crate::region::format::SectionKind;
 use crate::schema::{Description, Schema, Shape};
 
 /// Why a map is not valid, and in which of its sections.
-pub(crate) enum Problem {
+pub(crate) enum MapError {
     Archive(String),
     Index(String),
 }
 
-impl Problem {
+impl MapError {
     pub(crate) fn in_cache(self, name: String) -> Error {
         let (section, reason) = match self {
             Self::Archive(reason) => (SectionKind::Archive, reason),
@@ -34,21 +34,24 @@ impl Problem {
 
 /// Checks every entry of the archive section, and that the index leads to each live entry and
 /// nowhere else.
-pub(super) fn check<K, V>(archive: &[u8], index: &[u8]) -> Result<(), Problem>
+pub(super) fn check<K, V>(archive: &[u8], index: &[u8]) -> Result<(), MapError>
 where
     K: Archive<Archived: CheckBytes<CheckStrategy> + Schema + Key> + 'static,
     V: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
 {
-    let head = IndexHead::decode(index).map_err(|problem| Problem::Index(problem.to_owned()))?;
-    let (lines, _) = index[HEAD_LENGTH..].as_chunks();
-    let taken = check_lines(lines).map_err(|problem| Problem::Index(problem.to_owned()))?;
+    let header =
+        IndexHeader::decode(index).map_err(|problem| MapError::Index(problem.to_owned()))?;
+    let (lines, _) = index[INDEX_HEADER_LENGTH..].as_chunks();
+    let taken = check_lines(lines).map_err(|problem| MapError::Index(problem.to_owned()))?;
     let mut search = Search::new(lines);
     let counted =
         check_entries::<K, V>(archive, |offset, key| search.expect(key.key_hash(), offset))?;
-    if (head.entries, head.garbage) != (counted.entries, counted.garbage) || taken != head.entries {
-        return Err(Problem::Index(format!(
+    if (header.entries, header.garbage) != (counted.entries, counted.garbage)
+        || taken != header.entries
+    {
+        return Err(MapError::Index(format!(
             "it counts {} entries, {taken} taken slots and {} bytes of garbage, where the archive has {} entries and {} bytes of garbage",
-            head.entries, head.garbage, counted.entries, counted.garbage
+            header.entries, header.garbage, counted.entries, counted.garbage
         )));
     }
     Ok(())
@@ -92,7 +95,7 @@ impl<'a> Search<'a> {
     }
 
     /// Finds the slot of the entry at `offset`, as a lookup of its key would.
-    pub(crate) fn expect(&mut self, hash: u64, offset: u64) -> Result<(), Problem> {
+    pub(crate) fn expect(&mut self, hash: u64, offset: u64) -> Result<(), MapError> {
         let lines = self.lines.len() as u64;
         let mut number = home(hash, lines);
         loop {
@@ -102,11 +105,11 @@ impl<'a> Search<'a> {
             }
             if !line.overflows() {
                 let reason = format!("it does not lead to the entry at offset {offset}");
-                return Err(Problem::Index(reason));
+                return Err(MapError::Index(reason));
             }
             let Some(left) = self.steps_left.checked_sub(1) else {
                 let reason = "its entries stand too far from their home lines";
-                return Err(Problem::Index(reason.to_owned()));
+                return Err(MapError::Index(reason.to_owned()));
             };
             self.steps_left = left;
             number = next(number, lines);

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! archive section = entry entry ...     each at a multiple of the map's alignment
-//! entry = head | archived key | archived value | what both point to | zeros to that multiple
-//! head  = u32: bits 0-30 length of the entry in units of 4 bytes, bit 31 set for garbage
+//! entry = header | archived key | archived value | what both point to | zeros to that multiple
+//! header  = u32: bits 0-30 length of the entry in units of 4 bytes, bit 31 set for garbage
 //! ```
 //!
 //! The alignment is that of the map's most aligned type, inside of values too, and 4 at least.
@@ -17,8 +17,8 @@ use crate::schema::Description;
 /// Most bytes of one entry: with the way back to interned values it stays within a pointer.
 pub(crate) const ENTRY_LIMIT: u64 = 1 << 30;
 
-/// Bytes of the head of an entry.
-pub(crate) const HEAD: usize = size_of::<u32>();
+/// Bytes of the header of an entry.
+pub(crate) const ENTRY_HEADER_LENGTH: usize = size_of::<u32>();
 
 const GARBAGE: u32 = 1 << 31;
 
@@ -31,39 +31,39 @@ pub(crate) fn entry_alignment(description: &Description) -> u64 {
     alignments.fold(OFFSET_UNIT, u64::max)
 }
 
-/// The head of an entry of `length` bytes.
-pub(super) fn head_of_length(length: u64) -> u32 {
+/// The header of an entry of `length` bytes.
+pub(super) fn header_of_length(length: u64) -> u32 {
     (length / OFFSET_UNIT) as u32
 }
 
-/// The head of an entry of `length` bytes that is garbage.
-pub(super) fn garbage_head(length: u64) -> [u8; HEAD] {
-    (head_of_length(length) | GARBAGE).to_le_bytes()
+/// The header of an entry of `length` bytes that is garbage.
+pub(super) fn garbage_header(length: u64) -> [u8; ENTRY_HEADER_LENGTH] {
+    (header_of_length(length) | GARBAGE).to_le_bytes()
 }
 
-/// Length in bytes from a head.
+/// Length in bytes from a header.
 #[inline]
-pub(crate) fn head_length(head: u32) -> u64 {
-    u64::from(head & !GARBAGE) * OFFSET_UNIT
+pub(crate) fn entry_length(header: u32) -> u64 {
+    u64::from(header & !GARBAGE) * OFFSET_UNIT
 }
 
-/// Whether a head marks garbage.
+/// Whether a header marks garbage.
 #[inline]
-pub(crate) fn head_is_garbage(head: u32) -> bool {
-    head & GARBAGE != 0
+pub(crate) fn is_garbage(header: u32) -> bool {
+    header & GARBAGE != 0
 }
 
 /// Length of the entry at the start of `archive`, and whether it is garbage. `least` is the size of
-/// head, key and value.
+/// header, key and value.
 ///
 /// Lengths are multiples of the map's alignment, those of garbage too, so that the next entry is
 /// aligned, and a block of entries behind this archive.
 pub(super) fn frame(archive: &[u8], least: usize, alignment: u64) -> Result<(usize, bool), String> {
-    let Some(head) = archive.first_chunk() else {
-        return Err("it has no room for its head".to_owned());
+    let Some(header) = archive.first_chunk() else {
+        return Err("it has no room for its header".to_owned());
     };
-    let head = u32::from_le_bytes(*head);
-    let length = head_length(head) as usize;
+    let header = u32::from_le_bytes(*header);
+    let length = entry_length(header) as usize;
     if length < least || length > archive.len() {
         return Err(format!(
             "its length of {length} bytes is not between {least} and the {} that are left",
@@ -75,5 +75,5 @@ pub(super) fn frame(archive: &[u8], least: usize, alignment: u64) -> Result<(usi
             "its length of {length} bytes is not a multiple of {alignment}"
         ));
     }
-    Ok((length, head_is_garbage(head)))
+    Ok((length, is_garbage(header)))
 }

@@ -1,8 +1,8 @@
 //! The table that finds entries: lines of ten slots, one cache line each.
 //!
 //! ```text
-//! index section = head of 64 bytes | lines
-//! head = hash id (u32) | zero (u32) | entries | lines | bytes of garbage entries | zeros
+//! index section = header of 64 bytes | lines
+//! header = hash id (u32) | zero (u32) | entries | lines | bytes of garbage entries | zeros
 //! line = 10 tags | overflow mark | 3 zeros | 10 offsets of entries (40 bits each, in units of 4)
 //! ```
 //!
@@ -16,7 +16,7 @@
 use super::raw::equal_bytes;
 
 /// Bytes before the lines.
-pub(crate) const HEAD_LENGTH: usize = 64;
+pub(crate) const INDEX_HEADER_LENGTH: usize = 64;
 /// The hash of [`Key`](super::Key) as it is today.
 const HASH_ID: u32 = 1;
 /// Slots of a line.
@@ -161,19 +161,19 @@ impl Iterator for Candidates {
 
 /// What an index says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct IndexHead {
+pub(crate) struct IndexHeader {
     pub(crate) entries: u64,
     pub(crate) lines: u64,
     pub(crate) garbage: u64,
 }
 
-impl IndexHead {
-    /// The head for a number of entries.
+impl IndexHeader {
+    /// The header for a number of entries.
     pub(crate) fn new(entries: u64) -> Self {
         Self::of(entries, (entries / LINE_ENTRIES + 1) as usize)
     }
 
-    /// The head for a number of entries in a number of lines.
+    /// The header for a number of entries in a number of lines.
     pub(crate) fn of(entries: u64, lines: usize) -> Self {
         Self {
             entries,
@@ -182,8 +182,8 @@ impl IndexHead {
         }
     }
 
-    pub(crate) fn encode(&self) -> [u8; HEAD_LENGTH] {
-        let mut bytes = [0; HEAD_LENGTH];
+    pub(crate) fn encode(&self) -> [u8; INDEX_HEADER_LENGTH] {
+        let mut bytes = [0; INDEX_HEADER_LENGTH];
         bytes[..4].copy_from_slice(&HASH_ID.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.entries.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.lines.to_le_bytes());
@@ -191,33 +191,35 @@ impl IndexHead {
         bytes
     }
 
-    /// Reads the head of an index section and compares it with the section's length.
+    /// Reads the header of an index section and compares it with the section's length.
     pub(crate) fn decode(section: &[u8]) -> Result<Self, &'static str> {
-        Self::decode_head(section, section.len() as u64)
+        Self::decode_header(section, section.len() as u64)
     }
 
     /// The same for the first bytes of a section of a length.
-    pub(crate) fn decode_head(start: &[u8], length: u64) -> Result<Self, &'static str> {
-        let Some(bytes) = start.first_chunk::<HEAD_LENGTH>() else {
-            return Err("it is shorter than its head");
+    pub(crate) fn decode_header(start: &[u8], length: u64) -> Result<Self, &'static str> {
+        let Some(bytes) = start.first_chunk::<INDEX_HEADER_LENGTH>() else {
+            return Err("it is shorter than its header");
         };
         let field = |offset: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[offset + i]));
         if field(0) != u64::from(HASH_ID) {
             return Err("its hash function is unknown");
         }
-        let head = Self {
+        let header = Self {
             entries: field(8),
             lines: field(16),
             garbage: field(24),
         };
         if bytes[32..].iter().any(|&byte| byte != 0) {
-            return Err("its head ends in other bytes than zeros");
+            return Err("its header ends in other bytes than zeros");
         }
-        let line_bytes = length.saturating_sub(HEAD_LENGTH as u64);
-        if head.lines == 0 || head.lines.checked_mul(size_of::<Line>() as u64) != Some(line_bytes) {
+        let line_bytes = length.saturating_sub(INDEX_HEADER_LENGTH as u64);
+        if header.lines == 0
+            || header.lines.checked_mul(size_of::<Line>() as u64) != Some(line_bytes)
+        {
             return Err("its length does not fit its number of lines");
         }
-        Ok(head)
+        Ok(header)
     }
 }
 

@@ -23,9 +23,9 @@ use rkyv::rancor::BoxedError;
 use rkyv::rend::u32_le;
 use rkyv::{Archive, Place, Portable};
 
-use super::check::{Problem, entries_are_independent};
-use super::entry::{HEAD, frame, head_is_garbage, head_length, head_of_length};
-use super::index::{HEAD_LENGTH, IndexHead, Line, home, tag};
+use super::check::{MapError, entries_are_independent};
+use super::entry::{ENTRY_HEADER_LENGTH, entry_length, frame, header_of_length, is_garbage};
+use super::index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, tag};
 use super::key::Key;
 use crate::archive::{CheckStrategy, Collections, Validator};
 use crate::schema::{Description, Schema, Shape, TypeIndex, Types};
@@ -39,7 +39,7 @@ const CACHE_LINE: u64 = 64;
 /// The start of an entry.
 #[repr(C)]
 pub struct Entry<K: Archive, V: Archive> {
-    head: u32_le,
+    header: u32_le,
     key: K::Archived,
     value: V::Archived,
 }
@@ -64,12 +64,12 @@ where
 }
 
 impl<K: Archive, V: Archive> Entry<K, V> {
-    /// Bytes of head, key and value, without what they point to.
+    /// Bytes of header, key and value, without what they point to.
     pub(super) const SIZE: usize = size_of::<Self>();
 }
 
 /// Fills in the first bytes of an entry that is `bytes` long, which rkyv knows by `position`: its
-/// head, and the key and value whose parts were serialised before.
+/// header, and the key and value whose parts were serialised before.
 ///
 /// # Panics
 /// If `bytes` are too few, or not aligned for the entry.
@@ -79,7 +79,7 @@ pub(super) fn place<K: Archive, V: Archive>(
     (key, key_resolver): (&K, K::Resolver),
     (value, value_resolver): (&V, V::Resolver),
 ) {
-    let head = u32_le::from_native(head_of_length(bytes.len() as u64));
+    let header = u32_le::from_native(header_of_length(bytes.len() as u64));
     let entry: *mut Entry<K, V> = bytes.as_mut_ptr().cast();
     assert!(
         bytes.len() >= Entry::<K, V>::SIZE && entry.is_aligned(),
@@ -88,7 +88,7 @@ pub(super) fn place<K: Archive, V: Archive>(
     // SAFETY: `entry` is aligned and in bounds of initialised bytes that this function borrows alone,
     // as was just asserted, and so are its fields.
     unsafe {
-        (&raw mut (*entry).head).write(head);
+        (&raw mut (*entry).header).write(header);
         let key_position = position + offset_of!(Entry<K, V>, key);
         let key_place = Place::new_unchecked(key_position, &raw mut (*entry).key);
         key.resolve(key_resolver, key_place);
@@ -118,7 +118,7 @@ pub(super) struct RawMap<K: Archive, V: Archive> {
     archive: *const u8,
     archive_length: u64,
     lines: *const Line,
-    head: IndexHead,
+    header: IndexHeader,
     types: PhantomData<(K::Archived, V::Archived)>,
 }
 
@@ -129,19 +129,19 @@ unsafe impl<K: Archive<Archived: Sync>, V: Archive<Archived: Sync>> Sync for Raw
 unsafe impl<K: Archive<Archived: Sync>, V: Archive<Archived: Sync>> Send for RawMap<K, V> {}
 
 impl<K: Archive, V: Archive> RawMap<K, V> {
-    /// A view of the two sections of a map; the error is what is wrong with the head of the index.
+    /// A view of the two sections of a map; the error is what is wrong with the header of the index.
     ///
     /// # Safety
     /// Both sections are valid for `K` and `V`: made by this process's own builder, or accepted
     /// by [`super::check::check`]. They start at multiples of 64, outlive the view and are never
     /// written.
     pub(super) unsafe fn new(archive: &[u8], index: &[u8]) -> Result<Self, &'static str> {
-        let head = IndexHead::decode(index)?;
+        let header = IndexHeader::decode(index)?;
         Ok(Self {
             archive: archive.as_ptr(),
             archive_length: archive.len() as u64,
-            lines: index[HEAD_LENGTH..].as_ptr().cast(),
-            head,
+            lines: index[INDEX_HEADER_LENGTH..].as_ptr().cast(),
+            header,
             types: PhantomData,
         })
     }
@@ -155,8 +155,8 @@ impl<K: Archive, V: Archive> RawMap<K, V> {
     }
 
     #[inline]
-    pub(super) fn head(&self) -> &IndexHead {
-        &self.head
+    pub(super) fn header(&self) -> &IndexHeader {
+        &self.header
     }
 
     /// The archive section.
@@ -168,9 +168,9 @@ impl<K: Archive, V: Archive> RawMap<K, V> {
 
     /// All lines of the index.
     pub(super) fn lines(&self) -> &[Line] {
-        // SAFETY: `IndexHead::decode` has compared the number of lines with the length of the
+        // SAFETY: `IndexHeader::decode` has compared the number of lines with the length of the
         // section, which starts at a multiple of 64 and lives as long as `self` (`RawMap::new`).
-        unsafe { std::slice::from_raw_parts(self.lines, self.head.lines as usize) }
+        unsafe { std::slice::from_raw_parts(self.lines, self.header.lines as usize) }
     }
 
     /// The entry at an archive offset from anywhere, if there is one.
@@ -196,7 +196,7 @@ impl<K: Archive, V: Archive> RawMap<K, V> {
     /// The first line to look at for a hash.
     #[inline]
     pub(super) fn home(&self, hash: u64) -> MapLine<'_, K, V> {
-        let number = home(hash, self.head.lines);
+        let number = home(hash, self.header.lines);
         // SAFETY: `home` is below the number of lines for every hash, as that is not zero.
         unsafe { self.line(number) }
     }
@@ -232,7 +232,7 @@ impl<K: Archive, V: Archive> RawMap<K, V> {
     /// Asks for the memory of the home line of a hash.
     #[inline]
     pub(super) fn prefetch_line(&self, hash: u64) {
-        let home = home(hash, self.head.lines);
+        let home = home(hash, self.header.lines);
         prefetch(self.lines.wrapping_add(home as usize).cast());
     }
 
@@ -286,7 +286,7 @@ impl<'a, K: Archive, V: Archive> MapLine<'a, K, V> {
     /// The line behind this one, or the first one behind the last, if a search goes on there.
     #[inline]
     pub(super) fn behind(self) -> Option<Self> {
-        let is_last = self.number + 1 == self.map.head.lines;
+        let is_last = self.number + 1 == self.map.header.lines;
         let behind = if is_last { 0 } else { self.number + 1 };
         // SAFETY: `number` is below the number of lines, and so is the one behind it.
         self.overflows().then(|| unsafe { self.map.line(behind) })
@@ -347,11 +347,11 @@ const MOST_AHEAD: u64 = 8;
 
 impl<'a, K: Archive, V: Archive> Walk<'a, K, V> {
     pub(super) fn new(map: &'a RawMap<K, V>) -> Self {
-        let mean_length = map.archive_length / map.head.entries.max(1);
+        let mean_length = map.archive_length / map.header.entries.max(1);
         Self {
             map,
             offset: 0,
-            left: map.head.entries as usize,
+            left: map.header.entries as usize,
             ahead: (mean_length / CACHE_LINE + 1).min(MOST_AHEAD),
         }
     }
@@ -361,13 +361,13 @@ impl<'a, K: Archive, V: Archive> Walk<'a, K, V> {
         while self.offset < self.map.archive_length {
             let offset = self.offset;
             // SAFETY: an entry starts there, valid or garbage: each one ends where the next starts.
-            let head: *const u32_le = unsafe { self.map.archive.add(offset as usize).cast() };
-            // SAFETY: its head is aligned as all of it.
-            let head = unsafe { head.read() }.to_native();
-            self.offset += head_length(head);
+            let header: *const u32_le = unsafe { self.map.archive.add(offset as usize).cast() };
+            // SAFETY: its header is aligned as all of it.
+            let header = unsafe { header.read() }.to_native();
+            self.offset += entry_length(header);
             let ahead = self.offset.max(offset + AHEAD);
             self.map.prefetch(ahead, self.ahead);
-            if !head_is_garbage(head) {
+            if !is_garbage(header) {
                 self.left -= 1;
                 // SAFETY: it is not garbage, so it is valid.
                 return Some(unsafe { self.map.entry(offset) });
@@ -380,8 +380,8 @@ impl<'a, K: Archive, V: Archive> Walk<'a, K, V> {
 /// Checks every entry of an archive section; `live` is shown those that are not garbage.
 pub(super) fn check_entries<K, V>(
     archive: &[u8],
-    live: impl FnMut(u64, &K::Archived) -> Result<(), Problem>,
-) -> Result<Counted, Problem>
+    live: impl FnMut(u64, &K::Archived) -> Result<(), MapError>,
+) -> Result<Counted, MapError>
 where
     K: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
     V: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
@@ -408,11 +408,11 @@ where
     pub(super) unsafe fn go_on(
         &mut self,
         archive: &[u8],
-        mut live: impl FnMut(u64, &K::Archived) -> Result<(), Problem>,
-    ) -> Result<(), Problem> {
+        mut live: impl FnMut(u64, &K::Archived) -> Result<(), MapError>,
+    ) -> Result<(), MapError> {
         if std::mem::replace(&mut self.broken, true) {
             let reason = "an entry was refused before".to_owned();
-            return Err(Problem::Archive(reason));
+            return Err(MapError::Archive(reason));
         }
         self.validator.grow(archive);
         let shared = !entries_are_independent(&self.description);
@@ -420,11 +420,12 @@ where
         let mut collections = Collections::resume(&self.description, archive, seen);
         while self.offset < archive.len() {
             let offset = self.offset;
-            let at = |reason| Problem::Archive(format!("entry at offset {offset}: {reason}"));
+            let at = |reason| MapError::Archive(format!("entry at offset {offset}: {reason}"));
             let least = Entry::<K, V>::SIZE;
             let framed = frame(&archive[offset..], least, self.alignment);
             let (length, garbage) = framed.map_err(at)?;
-            self.validator.enter(offset..offset + length, HEAD);
+            self.validator
+                .enter(offset..offset + length, ENTRY_HEADER_LENGTH);
             if shared {
                 self.validator.share(offset);
             }
@@ -458,7 +459,7 @@ where
     }
 
     /// Goes on behind entries that were checked elsewhere, up to the archive offset `end`; they
-    /// are those that start at `entries`, and garbage. The head of garbage changes no more, so that
+    /// are those that start at `entries`, and garbage. The header of garbage changes no more, so that
     /// values may lead to its bytes.
     ///
     /// # Safety

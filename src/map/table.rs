@@ -64,7 +64,7 @@ impl Table {
         mut replaces: impl FnMut(u64, u64) -> Result<Option<u64>>,
         crowded: impl Fn() -> Error,
     ) -> Result<Self> {
-        let mut table = Self::over(vec![Line::EMPTY; lines as usize]);
+        let mut table = Self::from_lines(vec![Line::EMPTY; lines as usize]);
         for record in records {
             if !table.place(*record, &mut replaces)? {
                 return Err(crowded());
@@ -74,7 +74,7 @@ impl Table {
     }
 
     /// A table that begins with lines of an earlier index, for changes.
-    pub(super) fn over(lines: Vec<Line>) -> Self {
+    pub(super) fn from_lines(lines: Vec<Line>) -> Self {
         Self {
             garbage: Vec::new(),
             steps_left: most_steps(lines.len() as u64),

@@ -19,7 +19,7 @@ use rkyv::{
     validation::{Validator, archive::ArchiveValidator, shared::SharedValidator},
 };
 
-use super::Failure;
+use super::WorkerError;
 use crate::error::Error;
 use crate::sys::mapping::Mapping;
 use crate::sys::memfd::{self, SealedFile};
@@ -113,7 +113,7 @@ impl Letter {
     ///
     /// Processes that the worker has left behind may still hold this memory, so it is sealed before
     /// it is looked at. No number in it is believed: what is read are bytes that are there.
-    pub(super) fn read<R: Answer>(self, most: u64) -> Option<Result<R, Failure>> {
+    pub(super) fn read<R: Answer>(self, most: u64) -> Option<Result<R, WorkerError>> {
         let sealed = match self.seal(most) {
             Ok(sealed) => sealed?,
             Err(failure) => return Some(Err(failure)),
@@ -129,7 +129,7 @@ impl Letter {
             ))),
             // Behind an answer may stand what an earlier, longer one has left.
             RESULT => validate(&payload[..length as usize]),
-            PANIC => Err(Failure::Panicked {
+            PANIC => Err(WorkerError::Panicked {
                 message: text(payload, length),
             }),
             UNSENT => Err(unreadable(text(payload, length))),
@@ -138,7 +138,7 @@ impl Letter {
     }
 
     /// Maps the memory, with all seals; `None` if there is not so much as a header.
-    fn seal(self, most: u64) -> Result<Option<Mapping>, Failure> {
+    fn seal(self, most: u64) -> Result<Option<Mapping>, WorkerError> {
         let cannot = |why: &dyn fmt::Display| unreadable(format!("cannot read it: {why}"));
         let written = self.0.metadata().map_err(|why| cannot(&why))?.len();
         if written < HEADER {
@@ -148,14 +148,14 @@ impl Letter {
         let sealed = Mapping::sealed(&sealed)
             .map_err(|source| cannot(&Error::Descriptor { reason: source }))?;
         match sealed.len() as u64 - HEADER {
-            got if got > most => Err(Failure::TooLarge { most, got }),
+            got if got > most => Err(WorkerError::TooLarge { most, got }),
             _ => Ok(Some(sealed)),
         }
     }
 }
 
-fn unreadable(reason: String) -> Failure {
-    Failure::Unreadable { reason }
+fn unreadable(reason: String) -> WorkerError {
+    WorkerError::Unreadable { reason }
 }
 
 /// The start of a message of so many bytes.
@@ -164,14 +164,14 @@ fn text(payload: &[u8], length: u64) -> String {
     String::from_utf8_lossy(&payload[..length]).into_owned()
 }
 
-fn validate<R: Answer>(archive: &[u8]) -> Result<R, Failure> {
+fn validate<R: Answer>(archive: &[u8]) -> Result<R, WorkerError> {
     let mut validator = Validator::new(
         ArchiveValidator::with_max_depth(archive, Some(MOST_NESTED)),
         SharedValidator::new(),
     );
     access_with_context::<R::Archived, _, rancor::Error>(archive, &mut validator)
         .and_then(|archived| rkyv::deserialize::<R, rancor::Error>(archived))
-        .map_err(|why| Failure::Unreadable {
+        .map_err(|why| WorkerError::Unreadable {
             reason: format!("not a valid archive of its type: {why}"),
         })
 }

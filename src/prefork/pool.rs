@@ -16,7 +16,7 @@ use nix::{
 };
 
 use super::{
-    Answer, Failure, Refusal,
+    Answer, SpawnError, WorkerError,
     answer::{Letter, MOST_ANSWER},
     relay::Places,
 };
@@ -53,7 +53,7 @@ pub struct Exit<R> {
     /// The process that it was. It is gone, and the number may be in use again.
     pub pid: u32,
     /// What it handed back, or why there is nothing.
-    pub result: Result<R, Failure>,
+    pub result: Result<R, WorkerError>,
 }
 
 impl<R> Pool<R> {
@@ -67,7 +67,7 @@ impl<R> Pool<R> {
     /// Takes no results larger than `most` bytes in archived form, instead of [`MOST_ANSWER`]: for
     /// workers that are not trusted. What is read becomes memory of this process.
     ///
-    /// A larger one is [`Failure::TooLarge`].
+    /// A larger one is [`WorkerError::TooLarge`].
     pub fn limit_answers(mut self, most: u64) -> Self {
         self.most = most;
         self
@@ -144,9 +144,9 @@ impl<R: Answer> Pool<R> {
             worker: worker.index,
             pid: worker.id(),
             result: worker.letter.read(self.most).unwrap_or(Err(match end {
-                Some(End::Exited(code)) => Failure::Exited { code },
-                Some(End::Killed(signal)) => Failure::Killed { signal },
-                None => Failure::Lost,
+                Some(End::Exited(code)) => WorkerError::Exited { code },
+                Some(End::Killed(signal)) => WorkerError::Killed { signal },
+                None => WorkerError::Lost,
             })),
         })
     }
@@ -181,7 +181,7 @@ impl<R> Exit<R> {
 }
 
 impl<R> Pool<R> {
-    pub(super) fn reserve(count: usize) -> Result<Self, Refusal> {
+    pub(super) fn reserve(count: usize) -> Result<Self, SpawnError> {
         let places = Places::reserve(count)?;
         Ok(Self {
             workers: Vec::with_capacity(count),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use nix::unistd::ForkResult;
 
-use super::{Answer, Pool, Refusal, Worker, answer::Letter, relay::Fork};
+use super::{Answer, Pool, SpawnError, Worker, answer::Letter, relay::Fork};
 use crate::error::Error;
 use crate::sys::panics::catch;
 use crate::sys::process::{MayFork, exit_at_once, fork};
@@ -21,10 +21,10 @@ use crate::sys::process::{MayFork, exit_at_once, fork};
 /// been waited for. Zero workers are fine.
 ///
 /// # Errors
-/// [`Error::Fork`]. [`Refusal::Multithreaded`] unless this process has a single thread: another
+/// [`Error::Fork`]. [`SpawnError::Multithreaded`] unless this process has a single thread: another
 /// thread could hold a lock which would then stay locked in the worker for ever. A thread that has
-/// just been joined is given up to 100 ms to vanish. [`Refusal::TooMany`] when there is no room for
-/// them. [`Refusal::AnswerMemory`] or [`Refusal::Kernel`] when the system runs out of something: the
+/// just been joined is given up to 100 ms to vanish. [`SpawnError::TooMany`] when there is no room for
+/// them. [`SpawnError::AnswerMemory`] or [`SpawnError::Kernel`] when the system runs out of something: the
 /// workers already started are then ended and reaped, as by dropping the pool.
 pub fn spawn<F, R>(count: usize, work: F) -> Result<Pool<R>, Error>
 where
@@ -37,7 +37,7 @@ where
 /// As [`spawn`], but also from a process with several threads, for whoever has the right to.
 ///
 /// # Errors
-/// As [`spawn`], but never [`Refusal::Multithreaded`].
+/// As [`spawn`], but never [`SpawnError::Multithreaded`].
 pub fn spawn_with<F, R>(may_fork: &MayFork, count: usize, work: F) -> Result<Pool<R>, Error>
 where
     F: FnOnce(Worker) -> R,
@@ -45,7 +45,7 @@ where
 {
     let mut pool = Pool::reserve(count)?;
     for index in 0..count {
-        let letter = Letter::create().map_err(|source| Refusal::AnswerMemory {
+        let letter = Letter::create().map_err(|source| SpawnError::AnswerMemory {
             worker: index,
             reason: source,
         })?;
@@ -69,7 +69,7 @@ where
             }
             Err(errno) => {
                 let (worker, source) = (index, errno.into());
-                return Err(Refusal::Kernel {
+                return Err(SpawnError::Kernel {
                     worker,
                     reason: source,
                 }

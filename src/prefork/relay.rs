@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::Pid;
 
-use super::Refusal;
+use super::SpawnError;
 use crate::error::Error;
 use crate::sys::owner::Owner;
 use crate::sys::process::{self, Previous};
@@ -37,15 +37,15 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn reserve(count: usize) -> Result<Self, Refusal> {
+    pub(super) fn reserve(count: usize) -> Result<Self, SpawnError> {
         let mut registry = lock();
         let most = MOST_WORKERS - registry.reserved;
         if count > most {
-            return Err(Refusal::TooMany { asked: count, most });
+            return Err(SpawnError::TooMany { asked: count, most });
         }
         if registry.reserved == 0 && count > 0 {
             let previous = process::relay_sigterm();
-            registry.previous = previous.map_err(|errno| Refusal::Disposition(errno.into()))?;
+            registry.previous = previous.map_err(|errno| SpawnError::Disposition(errno.into()))?;
         }
         registry.reserved += count;
         Ok(Self {
@@ -81,11 +81,11 @@ pub(super) struct Fork {
 }
 
 impl Fork {
-    pub(super) fn prepare() -> Result<Self, Refusal> {
+    pub(super) fn prepare() -> Result<Self, SpawnError> {
         let registry = lock();
         let mask = SigSet::from(Signal::SIGTERM)
             .thread_swap_mask(SigmaskHow::SIG_BLOCK)
-            .map_err(|errno| Refusal::Disposition(errno.into()))?;
+            .map_err(|errno| SpawnError::Disposition(errno.into()))?;
         Ok(Self { registry, mask })
     }
 

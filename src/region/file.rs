@@ -111,7 +111,7 @@ pub(crate) fn where_known(done: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Copies a file into a sealed memory file and checks that; the file itself is never mapped, so
+/// Copies a file into a sealed memfd and checks that; the file itself is never mapped, so
 /// whatever happens to it later cannot reach a reader.
 pub(crate) fn load(path: &Path) -> Result<Region> {
     let (file, start, header) = open(path)?;

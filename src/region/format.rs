@@ -44,7 +44,7 @@ use crate::error::Fingerprint;
 use crate::error::{Error, HeaderError, Result};
 use crate::sys::clock::Moment;
 
-pub use crate::error::{Part, SectionKind};
+pub use crate::error::{RegionPart, SectionKind};
 pub use section::Section;
 pub(crate) use section::align_section;
 
@@ -151,7 +151,9 @@ impl Header {
             }));
         }
         if xxh3_128(&bytes[..DIGEST.start]).to_le_bytes() != bytes[DIGEST] {
-            return Err(Error::Header(HeaderError::Damaged { part: Part::Header }));
+            return Err(Error::Header(HeaderError::Damaged {
+                part: RegionPart::Header,
+            }));
         }
         check_archive_format(bytes)?;
         if u32_at(bytes, 20) != HEADER_LENGTH as u32 || u64_at(bytes, 88) != 0 {

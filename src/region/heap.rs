@@ -1,4 +1,4 @@
-//! Regions in a private heap buffer: for tests, and where the kernel has no memory files.
+//! Regions in a private heap buffer: for tests, and where the kernel has no memfds.
 
 use std::io;
 

@@ -77,7 +77,7 @@ fn padding_that_is_not_zero_names_the_section_behind_it() {
         assert!(matches!(
             reopened(&padded),
             Err(Error::Header(HeaderError::Damaged {
-                part: Part::PaddingBefore(SectionKind::Index)
+                part: RegionPart::PaddingBefore(SectionKind::Index)
             }))
         ));
     }

@@ -36,7 +36,7 @@ impl Label {
         })
     }
 
-    /// The name of the memory file, as /proc/PID/maps shows it.
+    /// The name of the memfd, as /proc/PID/maps shows it.
     pub(super) fn memfd_name(&self) -> String {
         format!("floe:{}.{}", self.name, self.generation)
     }
@@ -86,19 +86,19 @@ impl Unsealed {
                 Storage::Memfd(file.map_err(failed(&label.name, "create"))?)
             }
         };
-        Self::over(storage, label)
+        Self::from_storage(storage, label)
     }
 
-    /// The same in a memory file that was made before a fork, and that this process has claimed.
+    /// The same in a memfd that was made before a fork, and that this process has claimed.
     ///
     /// # Errors
     /// [`Error::Write`].
     pub(crate) fn adopt(label: Label, file: UnsealedFile) -> Result<Self> {
-        Self::over(Storage::Memfd(file), label)
+        Self::from_storage(Storage::Memfd(file), label)
     }
 
     /// The space of the header is written at once, so that there is always something to map.
-    fn over(storage: Storage, label: Label) -> Result<Self> {
+    fn from_storage(storage: Storage, label: Label) -> Result<Self> {
         let mut unsealed = Self {
             storage,
             label,
@@ -114,7 +114,7 @@ impl Unsealed {
         Ok(unsealed)
     }
 
-    /// Creates an empty memory file of which a claim is [adopted](Self::adopt).
+    /// Creates an empty memfd of which a claim is [adopted](Self::adopt).
     pub(crate) fn unclaimed(label: &Label) -> Result<UnclaimedFile> {
         UnclaimedFile::create(&label.memfd_name()).map_err(failed(&label.name, "create"))
     }
@@ -168,7 +168,7 @@ impl Unsealed {
         self.written = written;
         match &mut self.storage {
             Storage::Heap(heap) => heap.bytes.resize(written.get(), 0),
-            // That a memory file cannot be cut before its seal does not happen.
+            // That a memfd cannot be cut before its seal does not happen.
             Storage::Memfd(file) => {
                 let _ = file.cut(written.get() as u64);
             }
@@ -247,7 +247,7 @@ impl Unsealed {
         failed(&self.label.name, "map")(source)
     }
 
-    /// A forked child shares the memory file with its parent; writes of both would mix.
+    /// A forked child shares the memfd with its parent; writes of both would mix.
     pub fn check_owner(&self) -> Result<()> {
         self.owner.check("a builder")
     }

@@ -1,4 +1,4 @@
-//! Memory that this process maps: of sealed and unsealed memory files, and what it shares with others
+//! Memory that this process maps: of sealed and unsealed memfds, and what it shares with others
 //! word by word.
 #![allow(unsafe_code)]
 
@@ -22,7 +22,7 @@ use super::memfd::{self, FixedFile, SealedFile, UnsealedFile};
 use super::owner::Owner;
 use crate::error::Advice;
 
-/// Size and alignment of a huge page of memory files.
+/// Size and alignment of a huge page of memfds.
 const HUGE_PAGE: usize = 2 << 20;
 
 /// Read-only bytes of a file, mapped until dropped.
@@ -223,7 +223,7 @@ impl PageWriter {
             owner: Owner::here(),
         };
         // Only a map that is made after the seal can never be made writable.
-        let reader = PageReader::over(FixedFile::seal(file)?)?;
+        let reader = PageReader::new(FixedFile::seal(file)?)?;
         Ok((writer, reader))
     }
 
@@ -281,7 +281,7 @@ impl PageReader {
     ///
     /// # Errors
     /// `InvalidInput` for one that is not.
-    pub(crate) fn over(file: FixedFile) -> io::Result<Self> {
+    pub(crate) fn new(file: FixedFile) -> io::Result<Self> {
         if !Self::fits(&file) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
@@ -291,7 +291,7 @@ impl PageReader {
     }
 
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        Self::over(self.file.try_clone()?)
+        Self::new(self.file.try_clone()?)
     }
 
     #[inline]
@@ -319,7 +319,7 @@ impl PageReader {
     /// Stays in this file: nobody may store to what it gives.
     #[inline]
     fn page(&self) -> &Page {
-        // SAFETY: `over` found the file of this length, and its seals keep it; so the page is mapped
+        // SAFETY: `new` found the file of this length, and its seals keep it; so the page is mapped
         // and readable until `drop`. `Page` is made of atomics, for which any bytes are valid, also
         // while another process writes them. They are only loaded, which read-only memory allows up
         // to the width of a pointer.
@@ -343,17 +343,17 @@ pub(crate) struct Line {
 
 /// Lines that a process shares with those that are forked from it, zeros at first.
 #[derive(Debug)]
-pub(crate) struct SharedLines {
+pub(crate) struct SharedWords {
     start: NonNull<Line>,
     count: usize,
 }
 
 // SAFETY: the lines are read and written through atomics only.
-unsafe impl Send for SharedLines {}
+unsafe impl Send for SharedWords {}
 // SAFETY: as above.
-unsafe impl Sync for SharedLines {}
+unsafe impl Sync for SharedWords {}
 
-impl SharedLines {
+impl SharedWords {
     pub(crate) fn new(count: usize) -> io::Result<Self> {
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let length = Self::length(count).ok_or(io::ErrorKind::OutOfMemory)?;
@@ -369,7 +369,7 @@ impl SharedLines {
     }
 }
 
-impl Deref for SharedLines {
+impl Deref for SharedWords {
     type Target = [Line];
 
     fn deref(&self) -> &[Line] {
@@ -379,7 +379,7 @@ impl Deref for SharedLines {
     }
 }
 
-impl Drop for SharedLines {
+impl Drop for SharedWords {
     fn drop(&mut self) {
         if let Some(length) = Self::length(self.count) {
             // SAFETY: the range is that of this process's map; references into it borrow `self`.

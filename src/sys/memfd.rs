@@ -1,4 +1,4 @@
-//! Memory files and their seals.
+//! memfds and their seals.
 //!
 //! What may be mapped is told by types, each of which is made in this file alone: a [`SealedFile`]
 //! never changes, a [`FixedFile`] never gets shorter, and an [`UnsealedFile`] has one writer.
@@ -19,16 +19,16 @@ use rustix::io::Errno;
 use super::owner::Owner;
 use crate::error::{Error, HeaderError, Result};
 
-/// The seals that make a memory file immutable for everybody, for ever.
+/// The seals that make a memfd immutable for everybody, for ever.
 const IMMUTABLE: SealFlags = SealFlags::WRITE.union(FIXED_LENGTH);
-/// The seals by which nobody can map a memory file writable any more, cut it or seal it further;
+/// The seals by which nobody can map a memfd writable any more, cut it or seal it further;
 /// maps that were writable before still are.
 const READ_ONLY: SealFlags = SealFlags::FUTURE_WRITE.union(FIXED_LENGTH);
 const FIXED_LENGTH: SealFlags = SealFlags::SHRINK
     .union(SealFlags::GROW)
     .union(SealFlags::SEAL);
 
-/// Creates an empty memory file that only this process can write: closed on exec, not
+/// Creates an empty memfd that only this process can write: closed on exec, not
 /// executable where the kernel knows the flag (Linux 6.3), mode 0400 whatever the umask is.
 ///
 /// The mode keeps other processes of the same user from opening it for writing through /proc
@@ -44,7 +44,7 @@ pub(crate) fn create(label: &str) -> io::Result<File> {
     Ok(file)
 }
 
-/// A memory file with all four seals: its bytes never change, for nobody.
+/// A memfd with all four seals: its bytes never change, for nobody.
 #[derive(Debug)]
 pub(crate) struct SealedFile {
     file: File,
@@ -94,7 +94,7 @@ impl From<SealedFile> for File {
     }
 }
 
-/// A memory file of which nobody can make a writable map any more, and that keeps its length.
+/// A memfd of which nobody can make a writable map any more, and that keeps its length.
 #[derive(Debug)]
 pub(crate) struct FixedFile {
     file: File,
@@ -138,7 +138,7 @@ impl AsFd for FixedFile {
     }
 }
 
-/// A memory file that one process writes, through one value; in a forked child it refuses.
+/// A memfd that one process writes, through one value; in a forked child it refuses.
 #[derive(Debug)]
 pub(crate) struct UnsealedFile {
     file: File,
@@ -150,10 +150,10 @@ pub(crate) struct UnsealedFile {
 impl UnsealedFile {
     /// An empty file.
     pub(crate) fn create(label: &str) -> io::Result<Self> {
-        Ok(Self::over(create(label)?, 0))
+        Ok(Self::from_file(create(label)?, 0))
     }
 
-    fn over(file: File, length: u64) -> Self {
+    fn from_file(file: File, length: u64) -> Self {
         let owner = Owner::here();
         Self {
             file,
@@ -198,7 +198,7 @@ impl AsFd for UnsealedFile {
     }
 }
 
-/// An empty memory file that is made before a fork, for one process to claim.
+/// An empty memfd that is made before a fork, for one process to claim.
 #[derive(Debug)]
 pub(crate) struct UnclaimedFile {
     file: File,
@@ -237,7 +237,7 @@ impl UnclaimedFile {
         }
         let file = self.file.try_clone()?;
         file.write_all_at(&[0], 0)?;
-        Ok(Some(UnsealedFile::over(file, 1)))
+        Ok(Some(UnsealedFile::from_file(file, 1)))
     }
 }
 
@@ -247,7 +247,7 @@ impl From<UnclaimedFile> for OwnedFd {
     }
 }
 
-/// The length of a memory file of unknown origin that has certain seals, and no holes.
+/// The length of a memfd of unknown origin that has certain seals, and no holes.
 ///
 /// With `SHRINK` among the seals, each of its bytes is there for ever.
 fn sealed_length(file: &File, seals: SealFlags) -> Result<u64> {

@@ -24,7 +24,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use super::single;
-use crate::error::Refusal;
+use crate::error::SpawnError;
 
 /// Standard input, output and error have the numbers before.
 const FIRST_FREE: RawFd = 3;
@@ -38,8 +38,8 @@ impl MayFork {
     /// Granted to a process with a single thread.
     ///
     /// # Errors
-    /// [`Refusal::Multithreaded`] and [`Refusal::CountThreads`].
-    pub(crate) fn single_threaded() -> Result<Self, Refusal> {
+    /// [`SpawnError::Multithreaded`] and [`SpawnError::CountThreads`].
+    pub(crate) fn single_threaded() -> Result<Self, SpawnError> {
         single::require()?;
         Ok(Self(PhantomData))
     }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::error::Refusal;
+use crate::error::SpawnError;
 
 /// How long a thread that was joined may stay visible in `/proc`.
 const LINGER: Duration = Duration::from_millis(100);
@@ -15,15 +15,15 @@ const LINGER: Duration = Duration::from_millis(100);
 ///
 /// A scope ends, and `join` may return, a moment before the kernel takes the thread off its list.
 /// So a process that seems to have several is looked at again for up to [`LINGER`].
-pub(super) fn require() -> Result<(), Refusal> {
+pub(super) fn require() -> Result<(), SpawnError> {
     let deadline = Instant::now() + LINGER;
     loop {
-        let threads = count().map_err(Refusal::CountThreads)?;
+        let threads = count().map_err(SpawnError::CountThreads)?;
         if threads == 1 {
             return Ok(());
         }
         if Instant::now() >= deadline {
-            return Err(Refusal::Multithreaded { threads });
+            return Err(SpawnError::Multithreaded { threads });
         }
         thread::sleep(Duration::from_millis(1));
     }

@@ -48,7 +48,7 @@ pub(crate) fn in_order<T: Sync, R: Send, E: Send>(
     take: impl FnMut(&T, R) -> Result<usize, E> + Send,
 ) -> Result<(), E> {
     let threads = processors().get().min(items.len()).max(1);
-    let line = Line {
+    let in_order = InOrder {
         state: Mutex::new(State {
             begun: 0,
             taken: 0,
@@ -62,8 +62,8 @@ pub(crate) fn in_order<T: Sync, R: Send, E: Send>(
         ahead: AtomicUsize::new(threads),
         threads,
     };
-    on(threads, || line.work(items, &work));
-    let state = line.state.into_inner();
+    on(threads, || in_order.work(items, &work));
+    let state = in_order.state.into_inner();
     let failed = state.unwrap_or_else(PoisonError::into_inner).failed;
     failed.map_or(Ok(()), |(_, error)| Err(error))
 }
@@ -72,7 +72,7 @@ pub(crate) fn in_order<T: Sync, R: Send, E: Send>(
 const MOST_AT_ONCE: usize = 16;
 
 /// Items that are worked on out of order, and leave in order.
-struct Line<R, E, F> {
+struct InOrder<R, E, F> {
     state: Mutex<State<R, E, F>>,
     changed: Condvar,
     /// How many more may be begun than are taken. Known as soon as a result is handed over.
@@ -95,7 +95,7 @@ struct State<R, E, F> {
     asleep: usize,
 }
 
-impl<R, E, F> Line<R, E, F> {
+impl<R, E, F> InOrder<R, E, F> {
     fn work<T>(&self, items: &[T], work: &impl Fn(&T) -> Result<R, E>)
     where
         F: FnMut(&T, R) -> Result<usize, E>,
@@ -220,7 +220,7 @@ impl<R, E, F> State<R, E, F> {
     }
 }
 
-struct EndsOnPanic<'a, R, E, F>(&'a Line<R, E, F>);
+struct EndsOnPanic<'a, R, E, F>(&'a InOrder<R, E, F>);
 
 impl<R, E, F> Drop for EndsOnPanic<'_, R, E, F> {
     fn drop(&mut self) {

@@ -160,7 +160,7 @@ fn a_tree_that_lies_is_told() {
 #[test]
 fn an_entry_that_lies_is_told() {
     let frozen = Map::<u32, u32>::freeze("entries", [(1, 2), (3, 4)]).unwrap();
-    for (head, expected) in [
+    for (header, expected) in [
         (
             0_u32,
             "an entry has 0 bytes, but needs 12 and has room for 24",
@@ -169,7 +169,7 @@ fn an_entry_that_lies_is_told() {
     ] {
         let bytes = forged(&frozen, |kind, bytes| {
             if kind == ARCHIVE {
-                bytes[..4].copy_from_slice(&head.to_le_bytes());
+                bytes[..4].copy_from_slice(&header.to_le_bytes());
             }
         });
         let described = Described::from_bytes(&bytes).unwrap();

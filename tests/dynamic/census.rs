@@ -121,7 +121,7 @@ fn what_is_interned_is_counted_once_and_what_is_not_as_a_saving() {
     );
     assert_eq!(counted(census.by_kind.row("Interned<String>")), (10, 40, 4));
     assert_eq!(counted(census.by_path.row("key")), (10, 40, 4));
-    assert_eq!(counted(census.by_path.row("(entry heads)")), (10, 40, 4));
+    assert_eq!(counted(census.by_path.row("(entry headers)")), (10, 40, 4));
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn a_file_reads_like_memory() {
         Described::open(&path).unwrap(),
         Described::load(&path).unwrap(),
     );
-    let memory_file = format!(
+    let memfd = format!(
         "/proc/self/fd/{}",
         frozen.region().as_fd().unwrap().as_raw_fd()
     );
@@ -43,7 +43,7 @@ fn a_file_reads_like_memory() {
     for described in [
         &opened,
         &loaded,
-        &Described::open(memory_file).unwrap(),
+        &Described::open(memfd).unwrap(),
         &Described::from_fd(sealed).unwrap(),
         &Described::from_bytes(frozen.region().bytes()).unwrap(),
     ] {

@@ -232,7 +232,7 @@ fn lists_of_one_list(levels: usize) -> Vec<u8> {
         put_u32(&mut archive, list + 4, 16);
         below = list as i64;
     }
-    // The entry: its head, and the key that is the last list.
+    // The entry: its header, and the key that is the last list.
     let units = archive.len() / 4;
     put_u32(&mut archive, 0, units as u32);
     point(&mut archive, 4, below - 16 * 4);

@@ -5,11 +5,11 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::OwnedFd;
 
-use floe::format::{Part, SectionKind};
+use floe::format::{RegionPart, SectionKind};
 use floe::{Content, Error, Frozen, Map};
 
 use crate::alone::alone;
-use crate::descriptors::{ALL_SEALS, memory_file, sealed};
+use crate::descriptors::{ALL_SEALS, memfd, sealed};
 use crate::refusal::refused;
 use crate::sign::u64_at;
 use crate::zoo::{Recipe, recipe};
@@ -49,7 +49,7 @@ fn cut<T: Content>(whole: &[u8], lengths: impl Iterator<Item = usize>) {
     let file = File::create(&path).unwrap();
     (&file).write_all(whole).unwrap();
     Frozen::<T>::load(&path).unwrap();
-    let unsealed = File::from(memory_file(whole));
+    let unsealed = File::from(memfd(whole));
     let before = traces();
     for length in lengths {
         let part = &whole[..length];
@@ -128,19 +128,22 @@ fn every_flipped_bit_is_an_error() {
             let error = refused::<Small>(&flipped);
             let expected = match (section, &error) {
                 (Some((kind, _)), Error::Header(HeaderError::Damaged { part })) => {
-                    *part == Part::Section(*kind)
+                    *part == RegionPart::Section(*kind)
                 }
                 (
                     None,
                     Error::Header(HeaderError::Damaged {
-                        part: Part::PaddingBefore(_),
+                        part: RegionPart::PaddingBefore(_),
                     }),
                 ) => place >= 512,
                 (None, Error::Header(HeaderError::NotRegion { .. })) => place < 8,
                 (None, Error::Header(HeaderError::Version { .. })) => (8..12).contains(&place),
-                (None, Error::Header(HeaderError::Damaged { part: Part::Header })) => {
-                    (12..512).contains(&place)
-                }
+                (
+                    None,
+                    Error::Header(HeaderError::Damaged {
+                        part: RegionPart::Header,
+                    }),
+                ) => (12..512).contains(&place),
                 _ => false,
             };
             assert!(expected, "bit {bit} of byte {place}: {error}");

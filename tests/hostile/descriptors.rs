@@ -1,4 +1,4 @@
-//! Descriptors that are no sealed memory files.
+//! Descriptors that are no sealed memfds.
 
 use floe::error::HeaderError;
 use std::fs::{self, File};
@@ -19,8 +19,8 @@ pub const ALL_SEALS: SealFlag = SealFlag::F_SEAL_WRITE
 /// Forbids new writable maps and writes, but not the stores through a map that exists.
 const FUTURE_WRITE: SealFlag = SealFlag::from_bits_retain(0x10);
 
-/// A memory file with these bytes that can be sealed.
-pub fn memory_file(bytes: &[u8]) -> OwnedFd {
+/// A memfd with these bytes that can be sealed.
+pub fn memfd(bytes: &[u8]) -> OwnedFd {
     let fd = memfd_create(
         "hostile",
         MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
@@ -30,9 +30,9 @@ pub fn memory_file(bytes: &[u8]) -> OwnedFd {
     file.into()
 }
 
-/// A memory file with these bytes and seals.
+/// A memfd with these bytes and seals.
 pub fn sealed(bytes: &[u8], seals: SealFlag) -> OwnedFd {
-    let fd = memory_file(bytes);
+    let fd = memfd(bytes);
     fcntl(&fd, FcntlArg::F_ADD_SEALS(seals)).unwrap();
     fd
 }
@@ -144,7 +144,7 @@ fn a_descriptor_that_cannot_be_read_is_refused() {
 fn a_memory_file_with_holes_is_refused_before_it_is_read() {
     let mut start = region();
     start.resize(4096, 0);
-    let file = File::from(memory_file(&start));
+    let file = File::from(memfd(&start));
     file.set_len(1 << 40).unwrap();
     fcntl(&file, FcntlArg::F_ADD_SEALS(ALL_SEALS)).unwrap();
     assert!(

@@ -12,14 +12,14 @@ use crate::sign::u64_at;
 type Numbers = Map<u64, u64>;
 
 /// Bytes of the index before its lines.
-const HEAD: usize = 64;
+const HEADER: usize = 64;
 /// A line: ten tags, the overflow mark, three zeros, ten offsets of five bytes.
 const LINE: usize = 64;
 const LINE_SLOTS: usize = 10;
 const MARK: usize = 10;
 /// Offsets, and lengths of entries, are counted in these.
 const UNIT: usize = 4;
-/// An entry of `Numbers`: head of 4 bytes, key at 8, value at 16.
+/// An entry of `Numbers`: header of 4 bytes, key at 8, value at 16.
 const ENTRY: usize = 24;
 const ENTRIES: usize = 8;
 const LINES: usize = 2;
@@ -34,7 +34,7 @@ fn numbers() -> Forgery {
 type Slot = (u8, u64);
 
 fn places(slot: usize) -> (usize, usize) {
-    let line = HEAD + slot / LINE_SLOTS * LINE;
+    let line = HEADER + slot / LINE_SLOTS * LINE;
     let number = slot % LINE_SLOTS;
     (line + number, line + 14 + number * 5)
 }
@@ -58,7 +58,7 @@ fn put_u64(bytes: &mut [u8], place: usize, value: u64) {
 }
 
 fn slots(index: &[u8]) -> impl Iterator<Item = usize> + use<> {
-    0..(index.len() - HEAD) / LINE * LINE_SLOTS
+    0..(index.len() - HEADER) / LINE * LINE_SLOTS
 }
 
 /// Numbers of the slots that are taken.
@@ -92,7 +92,7 @@ fn refuses_archive(edit: impl FnOnce(&mut Vec<u8>)) -> String {
 fn the_forgeries_start_from_a_valid_map() {
     let mut forged = numbers();
     assert_eq!(forged.archive().len(), ENTRIES * ENTRY);
-    assert_eq!(forged.index().len(), HEAD + LINES * LINE);
+    assert_eq!(forged.index().len(), HEADER + LINES * LINE);
     let found = taken(forged.index());
     let mut offsets: Vec<u64> = found.iter().map(|it| slot(forged.index(), *it).1).collect();
     offsets.sort_unstable();
@@ -134,7 +134,7 @@ fn empty_slots_with_an_offset() {
         }
     }
     for padding in MARK + 1..14 {
-        refuses_index(|index| index[HEAD + padding] = 1);
+        refuses_index(|index| index[HEADER + padding] = 1);
     }
 }
 
@@ -164,10 +164,10 @@ fn search_beside_empty_slots() {
     }
     builder.insert(&live, &7).unwrap();
     let mut forged = Forgery::of(&builder.finish().unwrap());
-    assert_eq!(forged.index().len(), HEAD + LINE);
+    assert_eq!(forged.index().len(), HEADER + LINE);
     let archive = forged.archive();
     assert_eq!(archive[3], 0x80, "the first entry is garbage");
-    // Behind the head of the entry, the key: a long text at the other end of memory.
+    // Behind the header of the entry, the key: a long text at the other end of memory.
     put_u32(archive, 4, 0x80 | absent.len() as u32);
     put_u32(archive, 8, 0x7fff_0000);
     let frozen = Frozen::<Map<String, u64>>::from_bytes(&forged.bytes()).unwrap();
@@ -190,14 +190,14 @@ fn all_slots_lead_to_one_entry() {
 
 #[test]
 fn no_search_ends() {
-    refuses_index(|index| (0..LINES).for_each(|line| index[HEAD + line * LINE + MARK] = 1));
+    refuses_index(|index| (0..LINES).for_each(|line| index[HEADER + line * LINE + MARK] = 1));
     refuses_index(|index| {
         let only = slot(index, taken(index)[0]);
         empty(index)
             .into_iter()
             .for_each(|other| put_slot(index, other, only));
     });
-    // With a head that agrees.
+    // With a header that agrees.
     refuses_index(|index| {
         let only = slot(index, taken(index)[0]);
         empty(index)
@@ -205,7 +205,7 @@ fn no_search_ends() {
             .for_each(|other| put_slot(index, other, only));
         put_u64(index, 8, (LINES * LINE_SLOTS) as u64);
     });
-    refuses_index(|index| index[HEAD..].fill(0xff));
+    refuses_index(|index| index[HEADER..].fill(0xff));
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_slot_too_many_and_one_too_few() {
     for number in taken(numbers().index()) {
         refuses_index(|index| put_slot(index, number, (0, 0)));
     }
-    refuses_index(|index| index[HEAD..].fill(0));
+    refuses_index(|index| index[HEADER..].fill(0));
 }
 
 #[test]
@@ -295,21 +295,21 @@ fn an_index_of_another_length() {
     for length in [
         0,
         1,
-        HEAD - 1,
-        HEAD,
-        HEAD + 8,
-        HEAD + LINE,
-        HEAD + LINES * LINE - 1,
+        HEADER - 1,
+        HEADER,
+        HEADER + 8,
+        HEADER + LINE,
+        HEADER + LINES * LINE - 1,
     ] {
         refuses_index(|index| index.truncate(length));
     }
     for more in [1, 8, LINE] {
         refuses_index(|index| index.resize(index.len() + more, 0));
     }
-    // Fewer lines, and a head that says so.
+    // Fewer lines, and a header that says so.
     for lines in 0..LINES {
         refuses_index(|index| {
-            index.truncate(HEAD + lines * LINE);
+            index.truncate(HEADER + lines * LINE);
             put_u64(index, 16, lines as u64);
         });
     }
@@ -369,8 +369,8 @@ fn garbage_that_is_none_and_none_that_is() {
     assert_eq!(frozen.garbage(), 4 * ENTRY as u64);
     for number in 0..8 {
         let mut forged = Forgery::of(&frozen);
-        let head = u32_at(forged.archive(), number * ENTRY);
-        put_u32(forged.archive(), number * ENTRY, head ^ (1 << 31));
+        let header = u32_at(forged.archive(), number * ENTRY);
+        put_u32(forged.archive(), number * ENTRY, header ^ (1 << 31));
         assert_invalid_index::<Numbers>(&forged.bytes());
         // With a count of garbage that agrees.
         let count = if number % 2 == 0 { 3 } else { 5 };
@@ -412,9 +412,9 @@ fn lines_that_lead_on_without_being_full() {
     let mut entries: Vec<Slot> = taken(index).into_iter().map(|it| slot(index, it)).collect();
     // All entries move to the last lines, and all lines but the last lead on to them.
     let count = slots(index).count();
-    index[HEAD..].fill(0);
+    index[HEADER..].fill(0);
     for line in 0..count / LINE_SLOTS - 1 {
-        index[HEAD + line * LINE + MARK] = 1;
+        index[HEADER + line * LINE + MARK] = 1;
     }
     for number in (0..count).rev() {
         put_slot(index, number, entries.pop().unwrap_or_default());
@@ -485,11 +485,11 @@ fn values_that_reach_into_heads() {
     ] {
         let reason = assert_invalid_archive::<Texts>(&pointing(target, length));
         assert!(
-            reason.contains("head of an entry"),
+            reason.contains("header of an entry"),
             "{target} {length}: {reason}"
         );
     }
-    // What lies behind the head of its own entry harms nobody.
+    // What lies behind the header of its own entry harms nobody.
     let frozen = Frozen::<Texts>::from_bytes(&pointing(ENTRY + 4, 28)).unwrap();
     assert_eq!(frozen[&1].len(), 28);
 }

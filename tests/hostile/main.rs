@@ -5,11 +5,11 @@ mod damage;
 mod descriptors;
 mod index;
 mod nesting;
-mod part;
 mod random;
 mod read;
 mod refusal;
 mod saved;
+mod shard;
 mod types;
 mod values;
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use floe::prefork::{self, Failure};
+use floe::prefork::{self, WorkerError};
 use floe::usage::Usage;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{alarm, getpid, getppid};
@@ -14,7 +14,7 @@ use crate::forking::{Gate, next_descriptor, pid_of};
 
 pub(crate) fn a_thousand_workers_leave_nothing() {
     const AT_ONCE: usize = 20;
-    const KILLED: Failure = Failure::Killed {
+    const KILLED: WorkerError = WorkerError::Killed {
         signal: Signal::SIGKILL as i32,
     };
     let (publisher, live) = channel();

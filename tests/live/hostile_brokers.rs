@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::thread;
 
-use floe::format::Part;
+use floe::format::RegionPart;
 use floe::{Error, Frozen, Live};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -34,7 +34,7 @@ fn control_seals() -> SealFlag {
         | SealFlag::F_SEAL_SEAL
 }
 
-/// The bytes of a control page that announces a memory file.
+/// The bytes of a control page that announces a memfd.
 fn announcement(generation: u64, file: &File) -> Vec<u8> {
     let metadata = file.metadata().unwrap();
     let changed = metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec();
@@ -229,7 +229,9 @@ pub(crate) fn a_lying_owner_cannot_take_back() {
     assert!(
         matches!(
             why,
-            Error::Header(HeaderError::Damaged { part: Part::Header })
+            Error::Header(HeaderError::Damaged {
+                part: RegionPart::Header
+            })
         ),
         "{why}"
     );

@@ -8,7 +8,7 @@ use std::{
 
 use floe::{
     Error,
-    prefork::{self, Failure, GRACE, Pool, Worker},
+    prefork::{self, GRACE, Pool, Worker, WorkerError},
 };
 use nix::{
     errno::Errno,
@@ -62,25 +62,25 @@ pub(crate) fn each_failure_is_told_apart() {
         _ => {}
     });
     let exits = pool.unwrap().wait().unwrap();
-    let panicked = |message: &str| Failure::Panicked {
+    let panicked = |message: &str| WorkerError::Panicked {
         message: message.to_owned(),
     };
     let expected = [
         Err(panicked("out of cheese")),
         Err(panicked("plain")),
-        Err(Failure::Exited { code: 3 }),
-        Err(Failure::Exited { code: 0 }),
-        Err(Failure::Killed {
+        Err(WorkerError::Exited { code: 3 }),
+        Err(WorkerError::Exited { code: 0 }),
+        Err(WorkerError::Killed {
             signal: libc::SIGKILL,
         }),
-        Err(Failure::Killed { signal: realtime }),
+        Err(WorkerError::Killed { signal: realtime }),
         Err(panicked("(a payload that is not text)")),
         Ok(()),
     ];
     let results: Vec<_> = exits.into_iter().map(|exit| exit.result).collect();
     assert_eq!(results, expected);
     assert_eq!(
-        Failure::Killed { signal: 9 }.to_string(),
+        WorkerError::Killed { signal: 9 }.to_string(),
         "killed by SIGKILL"
     );
 }
@@ -159,7 +159,7 @@ pub(crate) fn a_reaped_worker_is_lost() {
         .into_iter()
         .map(|exit| exit.result)
         .collect();
-    assert_eq!(results, [Ok(7), Err(Failure::Lost)]);
+    assert_eq!(results, [Ok(7), Err(WorkerError::Lost)]);
 }
 
 pub(crate) fn drop_ends_and_reaps() {
@@ -208,7 +208,7 @@ pub(crate) fn terminate_tells_the_ends() {
     let rest = pool.terminate().unwrap().remove(0);
     assert_eq!(
         rest.result,
-        Err(Failure::Killed {
+        Err(WorkerError::Killed {
             signal: libc::SIGTERM
         })
     );

@@ -7,7 +7,7 @@ use std::{
     process, thread,
 };
 
-use floe::prefork::{self, Failure};
+use floe::prefork::{self, WorkerError};
 use floe_testkit::forking::Resource;
 use nix::{
     libc,
@@ -49,10 +49,10 @@ fn pools_in_a_host_with(handler: SigHandler, flags: SaFlags) {
         }
         let pool = prefork::spawn(2, |worker| -> u8 { process::exit(worker.index() as i32) });
         let ends = pool.unwrap().wait().unwrap();
-        assert!(
-            ends.iter()
-                .all(|exit| matches!(exit.result, Err(Failure::Lost | Failure::Exited { .. })))
-        );
+        assert!(ends.iter().all(|exit| matches!(
+            exit.result,
+            Err(WorkerError::Lost | WorkerError::Exited { .. })
+        )));
     });
     assert_eq!(host.unwrap().join().unwrap(), [()]);
 }

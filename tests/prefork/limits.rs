@@ -10,7 +10,7 @@ use std::{
 
 use floe::{
     Error,
-    prefork::{self, MOST_WORKERS, Refusal},
+    prefork::{self, MOST_WORKERS, SpawnError},
     usage::Usage,
 };
 use nix::libc;
@@ -52,7 +52,7 @@ pub(crate) fn several_threads_are_refused() {
             matches!(
                 refused,
                 Error::Fork {
-                    reason: Refusal::Multithreaded { threads: 2 }
+                    reason: SpawnError::Multithreaded { threads: 2 }
                 }
             ),
             "{refused:?}"

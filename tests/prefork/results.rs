@@ -10,7 +10,7 @@ use std::{
 
 use floe::{
     Error,
-    prefork::{self, Failure, Pool, Worker},
+    prefork::{self, Pool, Worker, WorkerError},
     usage::Usage,
 };
 use floe_testkit::forking::Resource;
@@ -103,7 +103,7 @@ pub(crate) fn a_deeply_nested_result_is_refused() {
         .wait()
         .unwrap()
         .remove(0);
-    assert!(matches!(long.result, Err(Failure::Unreadable { .. })));
+    assert!(matches!(long.result, Err(WorkerError::Unreadable { .. })));
 }
 
 /// The descriptor of this worker's own answer.
@@ -144,7 +144,7 @@ pub(crate) fn a_forged_answer_is_refused() {
     })
     .unwrap();
     for exit in pool.wait().unwrap() {
-        let refused = matches!(exit.result, Err(Failure::Unreadable { .. }));
+        let refused = matches!(exit.result, Err(WorkerError::Unreadable { .. }));
         assert!(refused, "{}: {:?}", exit.worker, exit.result);
     }
     let garbled = prefork::spawn(1, |_| -> () {
@@ -152,11 +152,11 @@ pub(crate) fn a_forged_answer_is_refused() {
         process::exit(5)
     });
     let exit = garbled.unwrap().wait().unwrap().remove(0);
-    assert_eq!(exit.result, Err(Failure::Exited { code: 5 }));
+    assert_eq!(exit.result, Err(WorkerError::Exited { code: 5 }));
 }
 
 /// A worker that makes its answer so long, says so, and has written next to nothing of it.
-fn liar(file_length: u64, said: u64) -> Failure {
+fn liar(file_length: u64, said: u64) -> WorkerError {
     let pool: Pool<Vec<u8>> = prefork::spawn(1, |_| {
         let answer = answer();
         answer.set_len(file_length).unwrap();
@@ -191,7 +191,7 @@ pub(crate) fn answers_are_taken_up_to_a_limit() {
     assert!(whole.iter().all(|exit| exit.result.is_ok()));
     let [small, large] = <[_; 2]>::try_from(answers(1000)).unwrap();
     assert_eq!(small.result, Ok(vec![7]));
-    let Err(Failure::TooLarge { most: 1000, got }) = large.result else {
+    let Err(WorkerError::TooLarge { most: 1000, got }) = large.result else {
         panic!("{:?}", large.result);
     };
     assert!(got > 1000);

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use floe::prefork::{self, Failure, Pool};
+use floe::prefork::{self, Pool, WorkerError};
 use nix::{
     libc,
     sys::{
@@ -60,7 +60,7 @@ pub(crate) fn sigterm_reaches_the_workers() {
     let exit = owner.wait().unwrap().remove(0);
     assert_eq!(
         exit.result,
-        Err(Failure::Killed {
+        Err(WorkerError::Killed {
             signal: libc::SIGTERM
         })
     );
@@ -94,7 +94,7 @@ pub(crate) fn the_owners_handler_still_runs() {
                 forever()
             })
             .unwrap();
-            let killed = Err(Failure::Killed {
+            let killed = Err(WorkerError::Killed {
                 signal: libc::SIGTERM,
             });
             let exits = pool.wait().unwrap();

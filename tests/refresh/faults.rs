@@ -217,7 +217,7 @@ pub fn what_a_file_system_lacks_is_done_without() {
         ("inject=fsync:error=EINVAL", None),
         ("inject=fsync:error=EOPNOTSUPP", None),
         ("inject=chmod,fchmodat:error=EPERM", None),
-        // That of a memory file is none of the directory.
+        // That of a memfd is none of the directory.
         ("inject=fchmod:error=EPERM:when=in caches", None),
     ] {
         let folder = place();

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process;
 use std::time::Duration;
 
-use floe::map::Part;
+use floe::map::MapShard;
 use floe::usage::{Usage, frames};
 use floe::{
     Advice, Broker, Counters, Frozen, Live, Map, MapBuilder, Policy, Publisher, Store, prefork,
@@ -28,7 +28,7 @@ pub const PATHS: [Named; 14] = [
     ("counters", counters),
     ("memory", memory),
     ("pool", pool),
-    ("part", part),
+    ("shard", shard),
     ("child", child),
     ("store", store),
     ("background", background),
@@ -106,18 +106,18 @@ fn pool(_: &Path) -> Outcome {
     Ok(())
 }
 
-fn part(_: &Path) -> Outcome {
-    let part = Part::new("n")?;
+fn shard(_: &Path) -> Outcome {
+    let shard = MapShard::new("n")?;
     let filled = prefork::spawn(1, |_| -> Result<(), String> {
         let fill = || {
-            let mut builder = part.builder::<String, u64>()?;
+            let mut builder = shard.builder::<String, u64>()?;
             builder.insert(&"a".to_owned(), &7)?;
             builder.finish().map(drop)
         };
         fill().map_err(|error: floe::Error| error.to_string())
     })?;
     filled.join()?.remove(0)?;
-    assert_eq!(part.open::<String, u64>()?["a"], 7);
+    assert_eq!(shard.open::<String, u64>()?["a"], 7);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use floe::{Error, MapBuilder, prefork};
 
-/// A value of such a length that some entries are in the memory file and some in the buffer.
+/// A value of such a length that some entries are in the memfd and some in the buffer.
 fn value(key: u32) -> String {
     format!("of the parent {key}").repeat(1000)
 }

@@ -62,7 +62,7 @@ impl Meeting {
     }
 }
 
-/// The memory of all memory files of the system, in bytes.
+/// The memory of all memfds of the system, in bytes.
 pub(crate) fn shmem() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("Shmem:"));
@@ -70,7 +70,7 @@ pub(crate) fn shmem() -> u64 {
     kib.parse::<u64>().unwrap() << 10
 }
 
-/// How many mappings and descriptors of memory files of floe this process has.
+/// How many mappings and descriptors of memfds of floe this process has.
 pub(crate) fn regions_held() -> (usize, usize) {
     let is_region = |text: &str| text.contains("/memfd:floe:");
     let maps = fs::read_to_string("/proc/self/maps").unwrap();

@@ -11,7 +11,7 @@ use std::{
     process::{self, Command, ExitCode},
 };
 
-use floe::{MapBuilder, map::Part, prefork};
+use floe::{MapBuilder, map::MapShard, prefork};
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, FdFlag, fcntl},
@@ -57,7 +57,7 @@ pub(crate) fn exec_inherits_no_descriptor() {
     };
     let mut builder = MapBuilder::<u32, u32>::new("begun").unwrap();
     builder.insert(&1, &2).unwrap();
-    let part = Part::new("part").unwrap();
+    let shard = MapShard::new("shard").unwrap();
     let meeting = Meeting::new();
     let descriptors_after_exec = || {
         let output = Command::new("ls").args(["-l", "/proc/self/fd"]).output();
@@ -76,7 +76,7 @@ pub(crate) fn exec_inherits_no_descriptor() {
         assert!(seen.contains("/proc/"), "{seen}");
         assert!(!seen.contains("/memfd:floe"), "{seen}");
     }
-    drop((loaded, builder, part));
+    drop((loaded, builder, shard));
 }
 
 pub(crate) fn exec_opens_a_descriptor_that_was_handed_over() {

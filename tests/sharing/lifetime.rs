@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Drops what may be the last handle in this process. Returns how far the memory of this process
-/// and that of the system's memory files fell.
+/// and that of the system's memfds fell.
 fn drop_measured<T: Content>(frozen: Frozen<T>) -> (u64, u64) {
     let look = || (Usage::of_self().unwrap().rss, shmem());
     let before = look();

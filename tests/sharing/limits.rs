@@ -45,13 +45,13 @@ fn assert_refused(errors: [String; 2], variant: &str, source: i32) {
 
 pub(crate) fn want_of_descriptors_leaves_nothing() {
     let errors = poor(Resource::RLIMIT_NOFILE, || next_descriptor() as u64);
-    assert_refused(errors, "MemoryFile", libc::EMFILE);
+    assert_refused(errors, "Memfd", libc::EMFILE);
 }
 
 /// There is room for the buffers of a freeze, not for the map of its result.
 pub(crate) fn want_of_addresses_leaves_nothing() {
     let most = || Usage::of_self().unwrap().vss + 16 * MIB as u64;
-    assert_refused(poor(Resource::RLIMIT_AS, most), "MemoryFile", libc::ENOMEM);
+    assert_refused(poor(Resource::RLIMIT_AS, most), "Memfd", libc::ENOMEM);
 }
 
 /// Writes beyond a limit of the length of files are errors meanwhile, and kill nobody.
@@ -70,7 +70,7 @@ pub(crate) fn a_file_size_limit_leaves_nothing() {
     assert_refused(errors, "Write", libc::EFBIG);
 }
 
-/// The memory file holds a part of the block when the system refuses the rest.
+/// The memfd holds a part of the block when the system refuses the rest.
 pub(crate) fn a_builder_goes_on_after_a_block_that_was_refused() {
     type Blocks = Map<u32, Vec<u8>>;
     let block = Blocks::freeze("block", [(1, vec![7; 8 * MIB])]).unwrap();

@@ -8,10 +8,10 @@ mod fixture;
 mod handover;
 mod lifetime;
 mod limits;
-mod parts;
 mod reading;
 mod refusals;
 mod rights;
+mod shards;
 mod threads;
 
 use floe_testkit::{forking, zoo};
@@ -34,9 +34,9 @@ fn main() -> ExitCode {
         refusals::a_worker_that_writes_dies_alone,
         builders::a_child_cannot_finish_a_builder_of_its_parent,
         builders::a_child_that_drops_a_builder_does_no_harm,
-        parts::forked_parsers_build_one_map,
-        parts::one_of_two_processes_gets_a_part,
-        parts::a_killed_parser_loses_its_own_part_only,
+        shards::forked_parsers_build_one_map,
+        shards::one_of_two_processes_gets_a_part,
+        shards::a_killed_parser_loses_its_own_part_only,
         handover::exec_inherits_no_descriptor,
         handover::exec_opens_a_descriptor_that_was_handed_over,
         handover::a_socket_carries_a_descriptor,

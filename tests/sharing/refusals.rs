@@ -1,6 +1,6 @@
 //! Nobody writes to a region.
 
-use floe::prefork::{self, Failure};
+use floe::prefork::{self, WorkerError};
 use nix::libc;
 
 use crate::{
@@ -23,7 +23,7 @@ pub(crate) fn a_worker_that_writes_dies_alone() {
         digest(map.region().bytes())
     })
     .unwrap();
-    let killed = Failure::Killed {
+    let killed = WorkerError::Killed {
         signal: libc::SIGSEGV,
     };
     assert_eq!(pool.wait_one().unwrap().unwrap().result, Err(killed));

@@ -22,7 +22,7 @@ pub use rkyv::{Rkyv, to_bytes};
 use crate::keys::Key;
 
 /// Why a contender could not do something, in its own words.
-pub type Problem = Box<dyn Error + Send + Sync>;
+pub type ContenderError = Box<dyn Error + Send + Sync>;
 
 /// A map of recipes in some form.
 ///
@@ -33,13 +33,13 @@ pub trait Contender<K: Key> {
 
     /// Looks up every query and adds up what it [touches](crate::data::Touch); a query that is
     /// not there adds nothing.
-    fn get(&mut self, queries: &[&K::Query]) -> Result<u64, Problem>;
+    fn get(&mut self, queries: &[&K::Query]) -> Result<u64, ContenderError>;
 
     /// The same with many queries at once, where a contender can do that.
-    fn get_many(&mut self, _queries: &[&K::Query]) -> Option<Result<u64, Problem>> {
+    fn get_many(&mut self, _queries: &[&K::Query]) -> Option<Result<u64, ContenderError>> {
         None
     }
 
     /// Touches every value and adds up.
-    fn iterate(&mut self) -> Result<u64, Problem>;
+    fn iterate(&mut self) -> Result<u64, ContenderError>;
 }

@@ -10,7 +10,7 @@ use std::hint::black_box;
 use clap::Args;
 use floe::{Frozen, Publisher, prefork};
 
-use crate::failure::{Failure, check_answer};
+use crate::error::{BenchError, check_answer};
 use crate::report::{self, Row, print_json};
 use crate::statistics::{Spread, nanoseconds_each, timed};
 use mmap_sync::Rival;
@@ -42,9 +42,9 @@ pub struct Options {
 /// Measures reads and writes.
 ///
 /// # Errors
-/// [`Failure::Answer`] if a contender reads something else than was written, [`Failure::Floe`] and
-/// [`Failure::Print`].
-pub fn run(options: &Options) -> Result<(), Failure> {
+/// [`BenchError::Answer`] if a contender reads something else than was written, [`BenchError::Floe`] and
+/// [`BenchError::Print`].
+pub fn run(options: &Options) -> Result<(), BenchError> {
     let value: Numbers = vec![1; BYTES / size_of::<u64>()];
     let frozen = Frozen::freeze("numbers", &value)?;
     let publisher = Publisher::new(&frozen)?;
@@ -101,7 +101,7 @@ fn in_workers(
     contender: &'static str,
     count: usize,
     mut read: impl FnMut(usize) -> u64,
-) -> Result<f64, Failure> {
+) -> Result<f64, BenchError> {
     let measured = prefork::spawn(READERS, |_| {
         let (sum, time) = timed(|| (0..count).map(|place| read(place % 64)).sum::<u64>());
         (sum, nanoseconds_each(time, count))

@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::contenders::{Heap, SipHash};
 use crate::data::Recipe;
-use crate::failure::Failure;
+use crate::error::BenchError;
 use crate::keys::{Key, KeyKind};
 use crate::machine;
 use crate::report::{self, Row, print_json};
@@ -50,8 +50,8 @@ pub struct Options {
 /// Measures all sizes.
 ///
 /// # Errors
-/// [`Failure::Answer`] if a contender answers wrongly, and [`Failure::Print`].
-pub fn run(options: &Options) -> Result<(), Failure> {
+/// [`BenchError::Answer`] if a contender answers wrongly, and [`BenchError::Print`].
+pub fn run(options: &Options) -> Result<(), BenchError> {
     let mut rows = Vec::new();
     for &entries in &options.entries {
         eprintln!("lookup: {} entries", count(entries as u64));
@@ -86,7 +86,7 @@ fn measure<K: Key>(
     entries: usize,
     rounds: u32,
     others: OtherEntrants<K>,
-) -> Result<Vec<Row>, Failure> {
+) -> Result<Vec<Row>, BenchError> {
     let directory = machine::memory_directory()?;
     let mut samples = Samples::default();
     let std: Heap<SipHash<K>> = Heap::fill(entries);

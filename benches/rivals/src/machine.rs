@@ -6,14 +6,14 @@ use std::path::Path;
 use nix::sys::statvfs::statvfs;
 use tempfile::TempDir;
 
-use crate::failure::Failure;
+use crate::error::BenchError;
 use crate::table::count;
 
 /// A new directory in memory, so that no disk is measured; removed when it is dropped.
 ///
 /// # Errors
-/// [`Failure::Directory`].
-pub fn memory_directory() -> Result<TempDir, Failure> {
+/// [`BenchError::Directory`].
+pub fn memory_directory() -> Result<TempDir, BenchError> {
     let memory = Path::new("/dev/shm");
     let place = if memory.is_dir() {
         memory.to_owned()
@@ -23,7 +23,7 @@ pub fn memory_directory() -> Result<TempDir, Failure> {
     tempfile::Builder::new()
         .prefix("floe-rivals-")
         .tempdir_in(&place)
-        .map_err(|source| Failure::Directory { place, source })
+        .map_err(|source| BenchError::Directory { place, source })
 }
 
 /// Bytes of memory that could be had without swapping; `None` if the kernel does not tell.

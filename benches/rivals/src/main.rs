@@ -2,7 +2,7 @@
 
 mod contenders;
 mod data;
-mod failure;
+mod error;
 mod follow;
 mod keys;
 mod lookup;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use tempfile::TempDir;
 
-use crate::failure::Failure;
+use crate::error::BenchError;
 use crate::machine;
 use crate::report::{print, print_json};
 use crate::statistics::Spread;
@@ -112,8 +112,8 @@ impl Caches<'_> {
 /// Measures all kinds of children over the same caches.
 ///
 /// # Errors
-/// [`Failure::Directory`], [`Failure::Write`] and [`Failure::Print`].
-pub fn run(options: &Options) -> Result<(), Failure> {
+/// [`BenchError::Directory`], [`BenchError::Write`] and [`BenchError::Print`].
+pub fn run(options: &Options) -> Result<(), BenchError> {
     let generated: TempDir;
     let caches = match &options.caches {
         Some(directory) => directory.as_path(),

@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::error::BenchError;
 use crate::report::{print, print_json};
 use crate::table::Table;
 pub use builder::{Limited, build as build_limited};
@@ -58,7 +58,7 @@ enum Part {
 impl Part {
     const ALL: [Self; 3] = [Self::Entries, Self::Builder, Self::Workers];
 
-    fn measure(self, options: &Options) -> Result<Outcome, Failure> {
+    fn measure(self, options: &Options) -> Result<Outcome, BenchError> {
         match self {
             Self::Entries => entries::run(options.most),
             Self::Builder => builder::run(options.most),
@@ -82,7 +82,7 @@ impl Outcome {
         rows: &[R],
         table: Table,
         plots: Vec<(&'static str, Plot)>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, BenchError> {
         let with_part = |row: &R| {
             let mut row = serde_json::to_value(row)?;
             row["part"] = part.into();
@@ -101,8 +101,8 @@ impl Outcome {
 /// Measures all parts that are asked for.
 ///
 /// # Errors
-/// [`Failure::Answer`] if a map answers wrongly, [`Failure::Write`] and [`Failure::Print`].
-pub fn run(options: &Options) -> Result<(), Failure> {
+/// [`BenchError::Answer`] if a map answers wrongly, [`BenchError::Write`] and [`BenchError::Print`].
+pub fn run(options: &Options) -> Result<(), BenchError> {
     let mut rows = Vec::new();
     for part in &options.parts {
         let outcome = part.measure(options)?;
@@ -121,10 +121,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
 }
 
 /// Writes rows and plots into a directory, which is made if it is not there.
-fn write(directory: &Path, outcome: &Outcome) -> Result<(), Failure> {
+fn write(directory: &Path, outcome: &Outcome) -> Result<(), BenchError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
-        |source| Failure::Write { path, source }
+        |source| BenchError::Write { path, source }
     };
     fs::create_dir_all(directory).map_err(failed(directory))?;
     let json = serde_json::to_string_pretty(&outcome.rows);

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::contenders::Problem;
+use crate::contenders::ContenderError;
 use crate::data::{Recipe, Touch};
-use crate::failure::{Failure, check_answer};
+use crate::error::{BenchError, check_answer};
 use crate::keys::Key;
 use crate::machine;
 use crate::report::{self, Row, print_json};
@@ -43,9 +43,9 @@ pub struct Options {
 /// Measures all sizes.
 ///
 /// # Errors
-/// [`Failure::Answer`] if a contender answers wrongly, [`Failure::Directory`] and
-/// [`Failure::Print`].
-pub fn run(options: &Options) -> Result<(), Failure> {
+/// [`BenchError::Answer`] if a contender answers wrongly, [`BenchError::Directory`] and
+/// [`BenchError::Print`].
+pub fn run(options: &Options) -> Result<(), BenchError> {
     let mut rows = Vec::new();
     for &entries in &options.entries {
         eprintln!("start: {} entries", count(entries as u64));
@@ -71,10 +71,10 @@ struct Measured {
     opener: Opener,
     first: Vec<f64>,
     all: Vec<f64>,
-    failed: Option<Problem>,
+    failed: Option<ContenderError>,
 }
 
-fn measure(entries: usize, rounds: u32) -> Result<Vec<Row>, Failure> {
+fn measure(entries: usize, rounds: u32) -> Result<Vec<Row>, BenchError> {
     let directory = machine::memory_directory()?;
     let question = Question::about(entries);
     let mut measured: Vec<Measured> = openers::all(&recipes(entries), directory.path())
@@ -132,7 +132,7 @@ impl Question {
 
 impl Measured {
     /// Opens the file, asks for one value and then for all of them.
-    fn start(&mut self, question: &Question) -> Result<(), Failure> {
+    fn start(&mut self, question: &Question) -> Result<(), BenchError> {
         if self.failed.is_some() {
             return Ok(());
         }
@@ -140,7 +140,7 @@ impl Measured {
         let (opened, first) = timed(|| {
             let mut contender = (self.opener.open)()?;
             answers[0] = contender.get(&[&question.key])?;
-            Ok::<_, Problem>(contender)
+            Ok::<_, ContenderError>(contender)
         });
         let mut contender = match opened {
             Ok(contender) => contender,

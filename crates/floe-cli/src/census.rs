@@ -9,7 +9,7 @@ use floe::census::{self, Census, Row};
 use floe::dynamic::Described;
 use floe::usage::bytes;
 
-use super::Failure;
+use super::CommandError;
 use super::fields;
 use super::output::{FAINT, Format, Output, TITLE, counted, printable};
 use super::progress::Progress;
@@ -81,7 +81,7 @@ const COLUMNS: [Column; 7] = [
     Column("largest", "MAX"),
 ];
 
-pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
     let target = &arguments.target;
     let census = take(&target.load()?, target)?;
     if let Some(path) = &arguments.svg {
@@ -108,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Fail
 }
 
 /// Walks all values of a region, which checks them.
-pub(crate) fn take(region: &Described, target: &Target) -> Result<Census, Failure> {
+pub(crate) fn take(region: &Described, target: &Target) -> Result<Census, CommandError> {
     let progress = Progress::new("counting");
     let options = census::Options {
         progress: Some(&|done, all| progress.tell(done, all)),
@@ -168,11 +168,11 @@ fn cells(index: usize, row: &Row) -> Vec<Cell> {
     ]
 }
 
-fn write(path: &Path, picture: &str, output: &mut Output) -> Result<(), Failure> {
+fn write(path: &Path, picture: &str, output: &mut Output) -> Result<(), CommandError> {
     if path == Path::new("-") {
         return Ok(output.write_all(picture.as_bytes())?);
     }
-    fs::write(path, picture).map_err(|source| Failure::WriteFile {
+    fs::write(path, picture).map_err(|source| CommandError::WriteFile {
         path: path.to_owned(),
         source,
     })

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use floe::dynamic::{Described, Dynamic, View};
 use serde::Serialize;
 
-use super::Failure;
+use super::CommandError;
 use super::output::Output;
 use super::target::{self, Target};
 
@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     jsonl: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
     let target = &arguments.target;
     let dumped = match &arguments.key {
         Some(key) => {
@@ -62,12 +62,16 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Fail
         }
     };
     dumped.map_err(|error| match error {
-        Unwritten::Output(error) => Failure::Output(error),
+        Unwritten::Output(error) => CommandError::Output(error),
         Unwritten::Value(reason) => target.refuse(reason),
     })
 }
 
-fn find<'a>(region: &'a Described, key: &str, target: &Target) -> Result<Dynamic<'a>, Failure> {
+fn find<'a>(
+    region: &'a Described,
+    key: &str,
+    target: &Target,
+) -> Result<Dynamic<'a>, CommandError> {
     let refuse = |error: floe::Error| target.refuse(error);
     if region.entry_count().is_none() {
         return Err(
@@ -77,7 +81,7 @@ fn find<'a>(region: &'a Described, key: &str, target: &Target) -> Result<Dynamic
     if let Some(value) = region.get(key).map_err(refuse)? {
         return Ok(value);
     }
-    Err(Failure::NoKey {
+    Err(CommandError::NoKey {
         target: target.to_string(),
         key: key.to_owned(),
         nearest: region.nearest_keys(key, NEAREST).map_err(refuse)?,

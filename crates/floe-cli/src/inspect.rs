@@ -8,7 +8,7 @@ use floe::usage::bytes;
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use super::Failure;
+use super::CommandError;
 use super::output::{FAINT, Format, Output, TITLE, counted, printable};
 use super::schema;
 use super::table::{Cell, Column, Table};
@@ -47,7 +47,7 @@ const SECTIONS: &[Column] = &[
     Column("digest", "DIGEST (XXH3-128)"),
 ];
 
-pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
     let target = &arguments.target;
     let region = target.open()?;
     if arguments.json {
@@ -82,7 +82,7 @@ fn facts(region: &Described, in_memory: bool) -> Vec<(&'static str, String)> {
         (
             "lies in",
             match in_memory {
-                true => "a memory file".to_owned(),
+                true => "a memfd".to_owned(),
                 false => "a file".to_owned(),
             },
         ),

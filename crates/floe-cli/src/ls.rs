@@ -5,7 +5,7 @@ use std::time::Duration;
 use floe::ChannelStatus;
 use indicatif::HumanDuration;
 
-use super::Failure;
+use super::CommandError;
 use super::output::{Format, Output};
 use super::table::{Cell, Column, Table};
 use super::target::Socket;
@@ -59,7 +59,7 @@ const COLUMNS: &[Column] = &[
     Column("last_error", "LAST ERROR"),
 ];
 
-pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
     let caches = arguments.socket.list()?;
     Ok(table(&caches).write(arguments.format, output)?)
 }

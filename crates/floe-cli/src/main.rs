@@ -88,7 +88,7 @@ Colours appear on a terminal only, and not if NO_COLOR is set.";
 
 /// Why a verb did not succeed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub(crate) enum CommandError {
     /// What was asked about is not there, or is not what it should be.
     #[error(transparent)]
     Refused(#[from] floe::Error),
@@ -130,7 +130,7 @@ impl fmt::Display for Nearest<'_> {
     }
 }
 
-impl Failure {
+impl CommandError {
     fn exit_code(&self) -> ExitCode {
         match self {
             // Whoever reads the output may stop when they have seen enough.
@@ -160,7 +160,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let code = failure.exit_code();
-    if code != ExitCode::SUCCESS && !matches!(failure, Failure::Faults) {
+    if code != ExitCode::SUCCESS && !matches!(failure, CommandError::Faults) {
         let _ = writeln!(stderr(), "floe: {}", printable(&failure.to_string()));
     }
     code

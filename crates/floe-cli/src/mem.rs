@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use floe::usage::Usage;
 
-use super::Failure;
+use super::CommandError;
 use super::output::{FAINT, Format, Output, counted, seconds};
 use super::processes::{Process, Scope};
 use super::table::{Cell, Column, Table};
@@ -16,7 +16,7 @@ use super::target::Socket;
 /// Tell what memory processes use, and what of it are frozen regions
 ///
 /// Below each process come the regions that it maps, as parts of it, found by the names of their
-/// memory files.
+/// memfds.
 ///
 /// Of the SOCKET of a broker it tells who maps which generation of its caches: the processes that
 /// map one, and what they map of these caches alone. Caches of the same names that other owners
@@ -98,7 +98,7 @@ const COLUMNS: &[Column] = &[
     Column("swap", "SWAP"),
 ];
 
-pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
     let scope = scope(arguments)?;
     let mut reading = scope.read(true)?;
     loop {
@@ -117,7 +117,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Fail
 }
 
 /// Asks brokers for the names of their caches, once: watching goes on when they have ended.
-fn scope(arguments: &Arguments) -> Result<Scope, Failure> {
+fn scope(arguments: &Arguments) -> Result<Scope, CommandError> {
     let mut scope = Scope {
         tree: arguments.tree,
         ..Scope::default()
@@ -135,7 +135,7 @@ fn scope(arguments: &Arguments) -> Result<Scope, Failure> {
 }
 
 /// Tells people how much they do not see, beside the rows that programs read.
-fn tell_unreadable(count: u64, format: Format, output: &mut Output) -> Result<(), Failure> {
+fn tell_unreadable(count: u64, format: Format, output: &mut Output) -> Result<(), CommandError> {
     if count > 0 {
         let processes = counted(count, "process", "processes");
         let line = format!("{processes} could not be read, for want of permission");

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::Failure;
+use super::CommandError;
 use super::output::{Output, printable};
 use super::target::Socket;
 
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     socket: Socket,
 }
 
-pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
     let page = floe::prometheus(&arguments.socket.list()?);
     for line in page.lines() {
         writeln!(output, "{}", printable(line))?;

@@ -5,9 +5,9 @@ use std::fs;
 use std::io::ErrorKind;
 
 use floe::Error;
-use floe::usage::{MappedRegion, Unreadable, Usage};
+use floe::usage::{MappedRegion, ProcError, Usage};
 
-use super::Failure;
+use super::CommandError;
 
 /// What every frozen region is called in `/proc/PID/maps`, before its name.
 const LABEL: &[u8] = b" /memfd:floe:";
@@ -41,13 +41,13 @@ pub(crate) struct Process {
 impl Scope {
     /// Reads the processes that were asked for. Those that were named must be there at the `first`
     /// reading; later ones, and others at any time, may be gone.
-    pub(crate) fn read(&self, first: bool) -> Result<Reading, Failure> {
+    pub(crate) fn read(&self, first: bool) -> Result<Reading, CommandError> {
         let mut reading = Reading::default();
         for pid in self.tree.map_or_else(|| self.pids.clone(), tree) {
             match Process::read(pid) {
                 Ok(process) => reading.processes.push(process),
                 Err(Error::ReadProcess {
-                    reason: Unreadable::Gone,
+                    reason: ProcError::Gone,
                     ..
                 }) if !(first && self.names(pid)) => {}
                 Err(error) => return Err(error.into()),
@@ -102,7 +102,7 @@ impl Process {
                 return Err(Error::ReadProcess {
                     pid,
                     path,
-                    reason: Unreadable::NotPermitted,
+                    reason: ProcError::NotPermitted,
                 });
             }
             // It maps none, or has ended.
@@ -110,7 +110,7 @@ impl Process {
         }
         let mut process = match Self::read(pid) {
             Err(Error::ReadProcess {
-                reason: Unreadable::Gone,
+                reason: ProcError::Gone,
                 ..
             }) => return Ok(None),
             read => read?,

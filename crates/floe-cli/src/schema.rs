@@ -17,7 +17,7 @@ const COLUMNS: &[Column] = &[
     Column("type", "TYPE"),
 ];
 
-/// All that a value of the root type is made of: offset in what it is a part of, size, and the name
+/// All that a value of the root type is made of: offset in what it is a member of, size, and the name
 /// behind the lines of the tree. Each type is unfolded once.
 pub(crate) fn tree(description: &Description) -> Table {
     let mut tree = Tree {
@@ -45,7 +45,7 @@ struct Tree<'a> {
 }
 
 /// What a type is made of, in one line.
-struct Part<'a> {
+struct Member<'a> {
     offset: Option<usize>,
     name: &'a str,
     kind: Kind<'a>,
@@ -61,31 +61,31 @@ impl<'a> Tree<'a> {
         self.table.push(vec![offset, size, Cell::Text(text)]);
     }
 
-    /// Adds the parts of a type below a line that starts with `indent`.
+    /// Adds the members of a type below a line that starts with `indent`.
     fn unfold(&mut self, index: TypeIndex, indent: &str, depth: usize) {
         let Some((index, described)) = self.inner(index) else {
             return;
         };
-        let parts = self.parts(described);
-        if depth < DEEPEST && !parts.is_empty() && self.unfolded.insert(index) {
-            self.add(&parts, indent, depth);
+        let members = self.members(described);
+        if depth < DEEPEST && !members.is_empty() && self.unfolded.insert(index) {
+            self.add(&members, indent, depth);
         }
     }
 
-    fn add(&mut self, parts: &[Part<'a>], indent: &str, depth: usize) {
-        for (number, part) in parts.iter().enumerate() {
-            let (branch, below) = match number + 1 == parts.len() {
+    fn add(&mut self, members: &[Member<'a>], indent: &str, depth: usize) {
+        for (number, member) in members.iter().enumerate() {
+            let (branch, below) = match number + 1 == members.len() {
                 true => ("└─ ", "   "),
                 false => ("├─ ", "│  "),
             };
             let below = format!("{indent}{below}");
-            let offset = part
+            let offset = member
                 .offset
                 .map_or(Cell::Empty, |offset| Cell::Number(offset as u64));
-            match part.kind {
+            match member.kind {
                 Kind::Value(index) => {
                     let size = self.description.get(index).map_or(0, |it| it.size);
-                    let text = format!("{indent}{branch}{}: {}", part.name, self.name(index));
+                    let text = format!("{indent}{branch}{}: {}", member.name, self.name(index));
                     self.push(offset, Cell::Number(size as u64), text);
                     self.unfold(index, &below, depth + 1);
                 }
@@ -93,7 +93,7 @@ impl<'a> Tree<'a> {
                     self.push(
                         offset,
                         Cell::Empty,
-                        format!("{indent}{branch}{}", part.name),
+                        format!("{indent}{branch}{}", member.name),
                     );
                     self.add(
                         &fields.iter().map(field).collect::<Vec<_>>(),
@@ -105,9 +105,9 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The parts of a type. Of maps and sets, whose names tell it all otherwise, only those that
-    /// have parts themselves.
-    fn parts(&self, described: &'a Type) -> Vec<Part<'a>> {
+    /// The members of a type. Of maps and sets, whose names tell it all otherwise, only those that
+    /// have members themselves.
+    fn members(&self, described: &'a Type) -> Vec<Member<'a>> {
         match &described.shape {
             Shape::Struct { fields, .. } => fields.iter().map(field).collect(),
             Shape::Enum { variants } if is_plain(variants) => Vec::new(),
@@ -118,17 +118,17 @@ impl<'a> Tree<'a> {
                 key_offset,
                 value_offset,
             } => vec![
-                part(Some(*key_offset), "key", *key),
-                part(Some(*value_offset), "value", *value),
+                member(Some(*key_offset), "key", *key),
+                member(Some(*value_offset), "value", *value),
             ],
             Shape::BTreeMap { key, value, .. } => {
-                let parts = vec![part(None, "key", *key), part(None, "value", *value)];
-                self.with_parts(parts)
+                let members = vec![member(None, "key", *key), member(None, "value", *value)];
+                self.with_members(members)
             }
             Shape::HashMap { entry } | Shape::IndexMap { entry } => {
                 match self.description.get(*entry).map(|it| &it.shape) {
                     Some(Shape::Struct { fields, .. }) => {
-                        self.with_parts(fields.iter().map(field).collect())
+                        self.with_members(fields.iter().map(field).collect())
                     }
                     _ => Vec::new(),
                 }
@@ -137,14 +137,14 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn with_parts(&self, mut parts: Vec<Part<'a>>) -> Vec<Part<'a>> {
-        parts.retain(|part| match part.kind {
+    fn with_members(&self, mut members: Vec<Member<'a>>) -> Vec<Member<'a>> {
+        members.retain(|member| match member.kind {
             Kind::Value(index) => self.inner(index).is_some_and(|(_, inner)| {
                 matches!(inner.shape, Shape::Struct { .. } | Shape::Enum { .. })
             }),
             Kind::Variant(_) => true,
         });
-        parts
+        members
     }
 
     /// The type that pointers, options and collections lead to.
@@ -173,7 +173,7 @@ impl<'a> Tree<'a> {
         match &described.shape {
             _ if described.name.starts_with(INTERNED) => name + ", interned",
             _ if described.name.starts_with(OPTION) => name + ", interned",
-            _ if name != described.name => name + ", parts interned",
+            _ if name != described.name => name + ", members interned",
             Shape::Enum { variants } if is_plain(variants) => {
                 let names: Vec<&str> = variants.iter().map(|it| it.name.as_str()).collect();
                 format!("{name} = {}", names.join(" | "))
@@ -183,9 +183,9 @@ impl<'a> Tree<'a> {
     }
 }
 
-fn part(offset: Option<usize>, name: &str, index: TypeIndex) -> Part<'_> {
+fn member(offset: Option<usize>, name: &str, index: TypeIndex) -> Member<'_> {
     let kind = Kind::Value(index);
-    Part { offset, name, kind }
+    Member { offset, name, kind }
 }
 
 /// Whether no variant has fields.
@@ -193,16 +193,16 @@ fn is_plain(variants: &[Variant]) -> bool {
     variants.iter().all(|variant| variant.fields.is_empty())
 }
 
-fn variant(variant: &Variant) -> Part<'_> {
-    Part {
+fn variant(variant: &Variant) -> Member<'_> {
+    Member {
         offset: None,
         name: &variant.name,
         kind: Kind::Variant(&variant.fields),
     }
 }
 
-fn field(field: &Field) -> Part<'_> {
-    part(Some(field.offset), &field.name, field.type_index)
+fn field(field: &Field) -> Member<'_> {
+    member(Some(field.offset), &field.name, field.type_index)
 }
 
 /// `Vec<Interned<String>>` as `Vec<String>`.

@@ -13,11 +13,11 @@ use std::sync::OnceLock;
 use floe::dynamic::Described;
 use floe::{ChannelStatus, Client};
 
-use super::Failure;
+use super::CommandError;
 
 /// What the verbs say about the argument.
 pub(crate) const HELP: &str = "\
-The region: a file, a memory file as /proc/PID/fd/N, or SOCKET:NAME, the newest generation of a \
+The region: a file, a memfd as /proc/PID/fd/N, or SOCKET:NAME, the newest generation of a \
 cache that a broker offers; `floe ls SOCKET` lists the names. A path that exists is that file, \
 colons or not";
 
@@ -34,7 +34,7 @@ enum Place {
 
 impl Target {
     /// Opens the region and reads no more of it than is asked for. Damage elsewhere goes unnoticed.
-    pub(crate) fn open(&self) -> Result<Described, Failure> {
+    pub(crate) fn open(&self) -> Result<Described, CommandError> {
         match self.place()? {
             Place::File(path) => Ok(Described::open(path)?),
             Place::Cache(socket, name) => {
@@ -48,12 +48,12 @@ impl Target {
 
     /// Opens the region after a check of all digests, and of the seals if it is in memory: in
     /// place then, else as a sealed copy.
-    pub(crate) fn load(&self) -> Result<Described, Failure> {
+    pub(crate) fn load(&self) -> Result<Described, CommandError> {
         let path = match self.place()? {
             Place::Cache(socket, name) => return self.described(socket.fetch(&name)?),
             Place::File(path) => path,
         };
-        match memory_file(&path) {
+        match memfd(&path) {
             Some(file) => self.described(file.into()),
             None => Ok(Described::load(path)?),
         }
@@ -62,25 +62,25 @@ impl Target {
     /// Whether the region is in memory, where others may map it.
     pub(crate) fn is_memory_file(&self) -> bool {
         match self.place() {
-            Ok(Place::File(path)) => memory_file(&path).is_some(),
+            Ok(Place::File(path)) => memfd(&path).is_some(),
             Ok(Place::Cache(..)) => true,
             Err(_) => false,
         }
     }
 
     /// Adds the target to an error that does not tell it.
-    pub(crate) fn refuse(&self, reason: impl fmt::Display) -> Failure {
+    pub(crate) fn refuse(&self, reason: impl fmt::Display) -> CommandError {
         let (target, reason) = (self.to_string(), reason.to_string());
-        Failure::In { target, reason }
+        CommandError::In { target, reason }
     }
 
-    fn described(&self, fd: OwnedFd) -> Result<Described, Failure> {
+    fn described(&self, fd: OwnedFd) -> Result<Described, CommandError> {
         Described::from_fd(fd).map_err(|error| self.refuse(error))
     }
 
     /// Tells a file from a cache: a path that exists wins, and else what stands before a colon and
     /// is a socket.
-    fn place(&self) -> Result<Place, Failure> {
+    fn place(&self) -> Result<Place, CommandError> {
         let whole = Path::new(&self.0);
         if is_socket(whole) {
             return Err(self.without_name(&Socket(whole.to_owned())));
@@ -112,7 +112,7 @@ impl Target {
     }
 
     /// Lists what could have been meant.
-    fn without_name(&self, socket: &Socket) -> Failure {
+    fn without_name(&self, socket: &Socket) -> CommandError {
         let caches = match socket.list() {
             Ok(caches) => caches,
             Err(failure) => return failure,
@@ -159,16 +159,16 @@ pub(crate) struct Socket(PathBuf);
 
 impl Socket {
     /// What the broker offers.
-    pub(crate) fn list(&self) -> Result<Vec<ChannelStatus>, Failure> {
+    pub(crate) fn list(&self) -> Result<Vec<ChannelStatus>, CommandError> {
         if self.0.exists() && !is_socket(&self.0) {
             let reason = "this is not the socket of a broker".to_owned();
             let target = self.to_string();
-            return Err(Failure::In { target, reason });
+            return Err(CommandError::In { target, reason });
         }
         Ok(self.client().list()?)
     }
 
-    fn fetch(&self, name: &str) -> Result<OwnedFd, Failure> {
+    fn fetch(&self, name: &str) -> Result<OwnedFd, CommandError> {
         Ok(self.client().fetch(name)?)
     }
 
@@ -184,7 +184,7 @@ fn is_socket(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
 }
 
-fn memory_file(path: &Path) -> Option<File> {
+fn memfd(path: &Path) -> Option<File> {
     let kind = fs::metadata(path).ok()?;
     // Opening something else, such as a FIFO, might not return.
     let file = kind.is_file().then(|| File::open(path).ok())??;

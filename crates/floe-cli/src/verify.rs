@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::Failure;
+use super::CommandError;
 use super::inspect::holds;
 use super::output::{BAD, GOOD, Output, printable};
 use super::target::{self, Target};
@@ -10,7 +10,7 @@ use super::target::{self, Target};
 /// Check regions in full: every byte, every value, every key
 ///
 /// Compares the digests of header and sections, reads every value by the schema, and looks for every
-/// key in the index. A memory file must have all four seals, which keep everybody from changing it.
+/// key in the index. A memfd must have all four seals, which keep everybody from changing it.
 /// One line for each region says `good`, or `bad` and why.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     targets: Vec<Target>,
 }
 
-pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
     let mut faults = false;
     for target in &arguments.targets {
         match check(target) {
@@ -40,11 +40,15 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Fail
             }
         }
     }
-    if faults { Err(Failure::Faults) } else { Ok(()) }
+    if faults {
+        Err(CommandError::Faults)
+    } else {
+        Ok(())
+    }
 }
 
 /// Checks everything there is to check; tells what that was.
-fn check(target: &Target) -> Result<String, Failure> {
+fn check(target: &Target) -> Result<String, CommandError> {
     let region = target.load()?;
     region.check().map_err(|error| target.refuse(error))?;
     let seals = if target.is_memory_file() {

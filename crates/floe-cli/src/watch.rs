@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use floe::ChannelStatus;
 
-use super::Failure;
+use super::CommandError;
 use super::ls::table;
 use super::output::{Format, Output, seconds};
 use super::target::Socket;
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     format: Format,
 }
 
-pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
     let mut shown = None;
     loop {
         let caches = arguments.socket.list()?;

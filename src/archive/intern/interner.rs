@@ -36,13 +36,13 @@ pub(crate) struct Interner {
 }
 
 /// Archive offsets by identity.
-type Offsets = HashMap<Identity, u64, BuildHasherDefault<FirstHalf>>;
+type Offsets = HashMap<ValueDigest, u64, BuildHasherDefault<FirstHalf>>;
 
 /// A digest of 128 bits; as halves, so that a table of them and offsets has no padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Identity([u64; 2]);
+struct ValueDigest([u64; 2]);
 
-impl From<u128> for Identity {
+impl From<u128> for ValueDigest {
     fn from(digest: u128) -> Self {
         Self([digest as u64, (digest >> 64) as u64])
     }
@@ -67,7 +67,7 @@ impl Interner {
 
     pub(crate) fn find(&self, written_as: TypeId, identity: u128) -> Option<u64> {
         let (_, offsets) = self.types.iter().find(|(known, _)| *known == written_as)?;
-        offsets.get(&Identity::from(identity)).copied()
+        offsets.get(&ValueDigest::from(identity)).copied()
     }
 
     pub(crate) fn remember(&mut self, written_as: TypeId, identity: u128, offset: u64) {
@@ -79,7 +79,9 @@ impl Interner {
             self.types.push((written_as, Offsets::default()));
             self.types.len() - 1
         });
-        self.types[index].1.insert(Identity::from(identity), offset);
+        self.types[index]
+            .1
+            .insert(ValueDigest::from(identity), offset);
     }
 
     /// Forgets the values that lie at or behind an archive offset: their entry was taken back.

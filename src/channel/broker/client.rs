@@ -106,7 +106,7 @@ impl Client {
         }
     }
 
-    /// The sealed memory file of the newest generation of a cache, for tools that read caches of
+    /// The sealed memfd of the newest generation of a cache, for tools that read caches of
     /// any type. Nothing but its seals was checked.
     ///
     /// # Errors
@@ -258,7 +258,7 @@ pub fn list(path: impl AsRef<Path>) -> Result<Vec<ChannelStatus>> {
     Client::new(path).list()
 }
 
-/// The sealed memory file of the newest generation of a cache: as [`Client::fetch`].
+/// The sealed memfd of the newest generation of a cache: as [`Client::fetch`].
 ///
 /// # Errors
 /// Those of [`Client::fetch`].

@@ -32,7 +32,7 @@ impl<'a> StartLock<'a> {
     /// `None` where another user has taken the name of the lock, or the file system has no locks.
     /// Brokers of this user that start at the very same time may then get into each other's way;
     /// but nobody can keep them from starting.
-    pub(super) fn over(at: &'a Location) -> io::Result<Option<Self>> {
+    pub(super) fn take(at: &'a Location) -> io::Result<Option<Self>> {
         let name = at.passing("lock");
         let until = Instant::now() + PATIENCE;
         loop {

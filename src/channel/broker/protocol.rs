@@ -84,7 +84,7 @@ fn message(kind: u8, name: &str) -> Vec<u8> {
     [MAGIC, &[kind][..], name.as_bytes()].concat()
 }
 
-/// Writes a list into a sealed memory file: of any length, and sent without waiting.
+/// Writes a list into a sealed memfd: of any length, and sent without waiting.
 pub(super) fn write_list(list: &[ChannelStatus]) -> io::Result<OwnedFd> {
     let mut file = memfd::create("floe-list")?;
     file.write_all(&serde_json::to_vec(list)?)?;
@@ -93,7 +93,7 @@ pub(super) fn write_list(list: &[ChannelStatus]) -> io::Result<OwnedFd> {
 
 /// Reads a list from a descriptor of anybody.
 pub(super) fn read_list(fd: OwnedFd) -> io::Result<Vec<ChannelStatus>> {
-    // Reading from anything but a memory file might never end.
+    // Reading from anything but a memfd might never end.
     let sealed = SealedFile::open(fd).map_err(io::Error::other)?;
     let length = sealed.length();
     if length > LONGEST_LIST {

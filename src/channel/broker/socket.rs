@@ -64,7 +64,7 @@ impl Location {
 /// dead broker has it open.
 pub(super) fn listen(path: &Path, access: Access) -> io::Result<(OwnedFd, Place)> {
     let location = Location::of(path)?;
-    let lock = StartLock::over(&location)?;
+    let lock = StartLock::take(&location)?;
     let socket = match bound(&location) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             if !is_dead(&location, lock.is_some())? {

@@ -8,14 +8,14 @@ use super::table::{Row, Table};
 use super::walk::Walk;
 use super::{Census, Options};
 use crate::inspect::dynamic::{
-    Archive, Depth, Described, EntryLayout, Fault, Frame, Keyed, Problem, Read, Run,
+    Archive, Depth, Described, EntryFrames, EntryLayout, Fault, FaultKind, Frame, Read, Run,
 };
 use crate::sys::threads;
 
 /// Entries that a thread takes at once.
 const BATCH: usize = 256;
-/// Bytes of the head of an entry.
-const HEAD: u64 = 4;
+/// Bytes of the header of an entry.
+const ENTRY_HEADER_LENGTH: u64 = 4;
 
 pub(super) fn count(described: &Described, options: &Options) -> Read<Census> {
     let archive = described.archive();
@@ -38,16 +38,16 @@ pub(super) fn count(described: &Described, options: &Options) -> Read<Census> {
     }
     let rest = archive
         .length()
-        .checked_sub(sums.bytes() + others.heads.bytes + others.garbage.bytes);
+        .checked_sub(sums.bytes() + others.headers.bytes + others.garbage.bytes);
     others.padding.bytes = rest.ok_or_else(|| {
         let archive = archive.length();
-        Fault::new(0, Problem::Overlap { archive })
+        Fault::new(0, FaultKind::Overlap { archive })
     })?;
     let (kinds, fields) = sums.rows(archive.types);
     Ok(Census {
         name: described.name().to_owned(),
         bytes: archive.length(),
-        entries: described.entry_count().map(|_| others.heads.count),
+        entries: described.entry_count().map(|_| others.headers.count),
         by_kind: others.table(kinds),
         by_path: others.table(fields),
     })
@@ -56,7 +56,7 @@ pub(super) fn count(described: &Described, options: &Options) -> Read<Census> {
 /// Bytes that belong to no value.
 #[derive(Debug, Default)]
 struct Others {
-    heads: Row,
+    headers: Row,
     garbage: Row,
     padding: Row,
 }
@@ -65,7 +65,7 @@ impl Others {
     fn add(&mut self, frame: Frame) {
         let (row, bytes) = match frame.garbage {
             true => (&mut self.garbage, frame.length),
-            false => (&mut self.heads, HEAD),
+            false => (&mut self.headers, ENTRY_HEADER_LENGTH),
         };
         row.count += 1;
         row.bytes += bytes;
@@ -74,7 +74,7 @@ impl Others {
 
     fn table(&self, mut rows: Vec<Row>) -> Table {
         let named = [
-            ("(entry heads)", &self.heads),
+            ("(entry headers)", &self.headers),
             ("(garbage)", &self.garbage),
             ("(padding)", &self.padding),
         ];
@@ -90,7 +90,7 @@ impl Others {
 
 /// Entries that no thread has taken yet.
 struct Queue<'a> {
-    entries: Keyed<'a>,
+    entries: EntryFrames<'a>,
     others: &'a mut Others,
     /// A thread has failed: the others need not go on.
     failed: bool,
@@ -103,7 +103,7 @@ fn count_entries(
     others: &mut Others,
 ) -> Read<Sums> {
     let queue = Mutex::new(Queue {
-        entries: Keyed::new(archive, layout, 0, archive.length()),
+        entries: EntryFrames::new(archive, layout, 0, archive.length()),
         others,
         failed: false,
     });

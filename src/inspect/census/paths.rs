@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::table::Row;
 use super::texts::Texts;
-use crate::inspect::dynamic::{Checked, Fault, Problem, Read};
+use crate::inspect::dynamic::{Checked, Fault, FaultKind, Read};
 use crate::schema::{Shape, Type, TypeIndex};
 
 /// Most fields of one census: a schema can have more paths than anybody could read.
@@ -107,7 +107,7 @@ impl<'a> Paths<'a> {
         part: Option<Cow<'a, str>>,
     ) -> Read<Place> {
         if self.nodes.len() == LIMIT {
-            return Err(Fault::new(0, Problem::Paths { most: LIMIT }));
+            return Err(Fault::new(0, FaultKind::Paths { most: LIMIT }));
         }
         let child = match self.around(place, type_index) {
             Some(outer) => outer,

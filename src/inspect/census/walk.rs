@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::paths::{Paths, Place};
 use crate::archive::WORD;
-use crate::inspect::dynamic::{Archive, Depth, Fault, Problem, Read, Run, Table, Tree};
+use crate::inspect::dynamic::{Archive, Depth, Fault, FaultKind, Read, Run, Table, Tree};
 use crate::schema::{Shape, Type, TypeIndex, Variant};
 
 const WORD_LENGTH: u64 = WORD as u64;
@@ -276,7 +276,7 @@ impl<'a> Walk<'a> {
             Some(left) => self.visits_left = left,
             None => {
                 let most = VISITS_FACTOR.saturating_mul(self.archive.length());
-                return Err(Fault::new(at, Problem::Expansion { most }));
+                return Err(Fault::new(at, FaultKind::Expansion { most }));
             }
         }
         Ok(())
@@ -295,7 +295,7 @@ impl<'a> Walk<'a> {
     #[cold]
     fn overlap(&self, at: u64) -> Box<Fault> {
         let archive = self.archive.length();
-        Fault::new(at, Problem::Overlap { archive })
+        Fault::new(at, FaultKind::Overlap { archive })
     }
 }
 

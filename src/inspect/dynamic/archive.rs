@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::checked::{Checked, is_unsized};
-use super::fault::{Fault, Problem, Read};
+use super::fault::{Fault, FaultKind, Read};
 use super::source::Bytes;
 use crate::archive::{WORD, Word, is_nan};
 use crate::error::Error;
@@ -56,7 +56,7 @@ impl<'a> Archive<'a> {
     pub(crate) fn str(self, run: Run) -> Read<Cow<'a, str>> {
         let refuse = |error: std::str::Utf8Error| {
             let valid = error.valid_up_to();
-            Fault::new(run.at, Problem::Text { valid })
+            Fault::new(run.at, FaultKind::Text { valid })
         };
         match self.bytes(run)? {
             Cow::Borrowed(bytes) => Ok(Cow::Borrowed(str::from_utf8(bytes).map_err(refuse)?)),
@@ -89,7 +89,7 @@ impl<'a> Archive<'a> {
     pub(crate) fn follow(self, at: u64, size: u64, align: usize) -> Read<u64> {
         let target = self.reach(at, at)?;
         if !target.is_multiple_of(align as u64) {
-            return Err(Fault::new(target, Problem::Unaligned { align }));
+            return Err(Fault::new(target, FaultKind::Unaligned { align }));
         }
         self.bytes.check(target, size)?;
         Ok(target)
@@ -100,7 +100,7 @@ impl<'a> Archive<'a> {
     fn reach(self, stored: u64, from: u64) -> Read<u64> {
         let distance = self.word(stored)?.distance() as i64;
         let target = from.checked_add_signed(distance);
-        target.ok_or_else(|| Fault::new(stored, Problem::Pointer { distance }))
+        target.ok_or_else(|| Fault::new(stored, FaultKind::Pointer { distance }))
     }
 
     /// The text of a string, which its UTF-8 check has still to follow.
@@ -126,7 +126,7 @@ impl<'a> Archive<'a> {
     pub(crate) fn items(self, at: u64, item: &Type) -> Read<Run> {
         let length = self.length_at(at + WORD_LENGTH)?;
         let size = length.checked_mul(item.size as u64);
-        let size = size.ok_or_else(|| Fault::new(at, Problem::Items { length }))?;
+        let size = size.ok_or_else(|| Fault::new(at, FaultKind::Items { length }))?;
         let at = self.follow(at, size, item.align)?;
         Ok(Run { at, length })
     }
@@ -135,7 +135,7 @@ impl<'a> Archive<'a> {
     pub(crate) fn c_string(self, at: u64) -> Read<Run> {
         let length = self.length_at(at + WORD_LENGTH)?;
         let start = self.follow(at, length, 1)?;
-        let unterminated = || Fault::new(at, Problem::Unterminated);
+        let unterminated = || Fault::new(at, FaultKind::Unterminated);
         let length = length.checked_sub(1).ok_or_else(unterminated)?;
         match self.array(start + length)? {
             [0] => Ok(Run { at: start, length }),
@@ -167,7 +167,7 @@ impl<'a> Archive<'a> {
     pub(crate) fn variant(self, at: u64, variants: &[Variant]) -> Read<usize> {
         let [got] = self.array(at)?;
         let found = variants.iter().position(|variant| variant.tag == got);
-        found.ok_or_else(|| Fault::new(at, Problem::Variant { got }))
+        found.ok_or_else(|| Fault::new(at, FaultKind::Variant { got }))
     }
 
     /// Whether the option at an offset holds a value.
@@ -195,7 +195,7 @@ impl<'a> Archive<'a> {
         match self.array(at)? {
             [0] => Ok(false),
             [1] => Ok(true),
-            [got] => Err(Fault::new(at, Problem::Flag { got })),
+            [got] => Err(Fault::new(at, FaultKind::Flag { got })),
         }
     }
 
@@ -206,7 +206,7 @@ impl<'a> Archive<'a> {
         let length = size as u64;
         let found = match self.length().checked_sub(length) {
             Some(at) if at.is_multiple_of(align as u64) => Ok(at),
-            Some(at) => Err(Fault::new(at, Problem::Unaligned { align })),
+            Some(at) => Err(Fault::new(at, FaultKind::Unaligned { align })),
             None => Err(self.bytes.outside(0, length)),
         };
         found.map_err(|fault| fault.within(type_index))

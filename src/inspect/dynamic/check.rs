@@ -2,16 +2,16 @@
 
 use std::collections::HashSet;
 
-use super::collections::{EntryLayout, Keyed};
+use super::collections::{EntryFrames, EntryLayout};
 use super::described::Described;
-use super::fault::{Fault, Problem, Read};
+use super::fault::{Fault, FaultKind, Read};
 use super::sequences::Items;
 use super::serialize::Budget;
 use super::value::{Dynamic, View};
 use crate::archive::WORD;
 use crate::error::Result;
 use crate::map;
-use crate::map::{HEAD_LENGTH, IndexHead, Line, Search};
+use crate::map::{INDEX_HEADER_LENGTH, IndexHeader, Line, Search};
 use crate::schema::{Shape, TypeIndex};
 
 /// Values for each byte of the archive, and beyond that, that a check visits.
@@ -49,14 +49,14 @@ impl Described {
     }
 
     fn check_index(&self, layout: EntryLayout, root: Dynamic<'_>) -> Result<()> {
-        let Some((head, index)) = self.index() else {
+        let Some((header, index)) = self.index() else {
             return Ok(());
         };
-        let start = HEAD_LENGTH as u64;
+        let start = INDEX_HEADER_LENGTH as u64;
         let lines = index.get(start, index.length() - start);
         let lines = lines.map_err(|fault| self.archive().error(*fault))?;
         Slots::new(self, lines.as_chunks().0, layout, root)
-            .and_then(|slots| slots.check(head))
+            .and_then(|slots| slots.check(header))
             .map_err(|problem| problem.in_cache(self.name().to_owned()))
     }
 }
@@ -72,7 +72,7 @@ impl Values {
         let left = self.left.checked_sub(1);
         self.left = left.ok_or_else(|| {
             let most = VISITS_FACTOR.saturating_mul(value.archive.length());
-            Fault::new(value.at, Problem::Expansion { most })
+            Fault::new(value.at, FaultKind::Expansion { most })
         })?;
         match value.read()? {
             View::Sequence(items) | View::Set(items) => self.items(items),
@@ -103,7 +103,7 @@ impl Values {
         // There are no more targets than pointers, and no more pointers than have room.
         let archive = target.archive.length();
         if self.seen.len() as u64 > archive / WORD as u64 {
-            return Err(Fault::new(target.at, Problem::Overlap { archive }));
+            return Err(Fault::new(target.at, FaultKind::Overlap { archive }));
         }
         self.check(target)
     }
@@ -137,8 +137,8 @@ impl<'a> Slots<'a> {
         lines: &'a [[u8; 64]],
         layout: EntryLayout,
         root: Dynamic<'a>,
-    ) -> Result<Self, map::Problem> {
-        map::check_lines(lines).map_err(|problem| map::Problem::Index(problem.to_owned()))?;
+    ) -> Result<Self, map::MapError> {
+        map::check_lines(lines).map_err(|problem| map::MapError::Index(problem.to_owned()))?;
         let lines_offsets = |line| Line::from_bytes(line).offsets().collect::<Vec<u64>>();
         let mut offsets: Vec<u64> = lines.iter().flat_map(lines_offsets).collect();
         offsets.sort_unstable();
@@ -152,7 +152,7 @@ impl<'a> Slots<'a> {
     }
 
     /// Goes through slots and entries side by side.
-    fn check(mut self, head: &IndexHead) -> Result<(), map::Problem> {
+    fn check(mut self, header: &IndexHeader) -> Result<(), map::MapError> {
         let archive = self.described.archive();
         let (mut entries, mut garbage) = (0, 0);
         let has_known_hash = self.described.has_known_hash(self.layout.types().0);
@@ -161,9 +161,9 @@ impl<'a> Slots<'a> {
             .saturating_add(KEYS);
         let budget = Budget::new(most);
         // All keys were read before, so nothing but the budget can fail.
-        let used_up = |_| map::Problem::Archive(Problem::Expansion { most }.to_string());
-        for frame in Keyed::new(archive, self.layout, 0, archive.length()) {
-            let frame = frame.map_err(|fault| map::Problem::Archive(fault.problem.to_string()))?;
+        let used_up = |_| map::MapError::Archive(FaultKind::Expansion { most }.to_string());
+        for frame in EntryFrames::new(archive, self.layout, 0, archive.length()) {
+            let frame = frame.map_err(|fault| map::MapError::Archive(fault.problem.to_string()))?;
             if frame.garbage {
                 garbage += frame.length;
                 continue;
@@ -187,22 +187,22 @@ impl<'a> Slots<'a> {
         }
         match self.offsets.get(entries) {
             Some(offset) => Err(leads_nowhere(*offset)),
-            None if (head.entries, head.garbage) == (entries as u64, garbage) => Ok(()),
-            None => Err(map::Problem::Index(format!(
+            None if (header.entries, header.garbage) == (entries as u64, garbage) => Ok(()),
+            None => Err(map::MapError::Index(format!(
                 "it counts {} entries and {} bytes of garbage, where the archive has {entries} \
                  and {garbage}",
-                head.entries, head.garbage
+                header.entries, header.garbage
             ))),
         }
     }
 }
 
-fn leads_nowhere(offset: u64) -> map::Problem {
-    map::Problem::Index(format!(
+fn leads_nowhere(offset: u64) -> map::MapError {
+    map::MapError::Index(format!(
         "it leads to offset {offset} twice, or where no entry starts"
     ))
 }
 
-fn leads_not_to(entry: u64) -> map::Problem {
-    map::Problem::Index(format!("it does not lead to the entry at offset {entry}"))
+fn leads_not_to(entry: u64) -> map::MapError {
+    map::MapError::Index(format!("it does not lead to the entry at offset {entry}"))
 }

@@ -10,9 +10,9 @@ use crate::schema::{
 
 /// Most that one value may take, and the highest offset in it.
 const SIZE_LIMIT: usize = crate::archive::VALUE_LIMIT as usize;
-/// How deep types may lie in each other without a pointer between them.
+/// How deep types may fault in each other without a pointer between them.
 const NESTING_LIMIT: usize = 64;
-/// Values without bytes that may lie in one value.
+/// Values without bytes that may fault in one value.
 const EMPTY_LIMIT: usize = 1 << 16;
 
 /// A description that was checked.
@@ -25,16 +25,16 @@ pub(crate) struct Checked {
 
 /// Why a schema was refused, and at which of its types.
 #[derive(Debug, thiserror::Error)]
-#[error("type {number} ({name}): {lie}")]
-pub(crate) struct Refusal {
+#[error("type {number} ({name}): {fault}")]
+pub(crate) struct SchemaError {
     number: u32,
     name: String,
-    lie: Lie,
+    fault: SchemaFault,
 }
 
 /// What a schema says that cannot be true.
 #[derive(Debug, thiserror::Error)]
-enum Lie {
+enum SchemaFault {
     #[error("it has no type {index}, which it mentions; it has {types} types")]
     Index { index: u32, types: usize },
     #[error("the alignment is {align}: a power of two up to {ALIGNMENT_LIMIT} is possible")]
@@ -67,26 +67,26 @@ enum Lie {
 
 impl Checked {
     /// Checks every type of a description, in time proportional to its length.
-    pub(crate) fn new(name: &str, description: Description) -> Result<Self, Refusal> {
+    pub(crate) fn new(name: &str, description: Description) -> Result<Self, SchemaError> {
         let name = name.to_owned();
         let checked = Self { name, description };
         match checked.check_all() {
             Ok(()) => Ok(checked),
-            Err((index, lie)) => Err(Refusal {
+            Err((index, fault)) => Err(SchemaError {
                 number: index.0,
                 name: checked.type_name(index),
-                lie,
+                fault,
             }),
         }
     }
 
-    fn check_all(&self) -> Result<(), (TypeIndex, Lie)> {
+    fn check_all(&self) -> Result<(), (TypeIndex, SchemaFault)> {
         for (number, described) in self.types().iter().enumerate() {
             let index = TypeIndex(number as u32);
-            self.check(described).map_err(|lie| (index, lie))?;
+            self.check(described).map_err(|fault| (index, fault))?;
         }
         let root = self.description.root;
-        self.resolve(root).map_err(|lie| (root, lie))?;
+        self.resolve(root).map_err(|fault| (root, fault))?;
         self.check_nesting()
     }
 
@@ -122,26 +122,26 @@ impl Checked {
         NodeLayout::new(self.get(key), self.get(value), entries)
     }
 
-    fn resolve(&self, index: TypeIndex) -> Result<&Type, Lie> {
+    fn resolve(&self, index: TypeIndex) -> Result<&Type, SchemaFault> {
         let types = self.types().len();
         let found = self.description.get(index);
-        found.ok_or(Lie::Index {
+        found.ok_or(SchemaFault::Index {
             index: index.0,
             types,
         })
     }
 
-    fn check(&self, described: &Type) -> Result<(), Lie> {
+    fn check(&self, described: &Type) -> Result<(), SchemaFault> {
         let &Type { size, align, .. } = described;
         if !align.is_power_of_two() || align > ALIGNMENT_LIMIT {
-            return Err(Lie::Alignment { align });
+            return Err(SchemaFault::Alignment { align });
         }
         if size > SIZE_LIMIT || !size.is_multiple_of(align) {
-            return Err(Lie::Size { size });
+            return Err(SchemaFault::Size { size });
         }
         let exactly = |expected| match size {
             got if got == expected => Ok(()),
-            got => Err(Lie::ScalarSize { expected, got }),
+            got => Err(SchemaFault::ScalarSize { expected, got }),
         };
         let among = |possible: &[usize]| match possible.contains(&size) {
             true => Ok(()),
@@ -164,7 +164,11 @@ impl Checked {
             }
             Shape::Array { item, length } => {
                 let item = self.check_items(*item)?;
-                exactly(item.size.checked_mul(*length).ok_or(Lie::Size { size })?)
+                exactly(
+                    item.size
+                        .checked_mul(*length)
+                        .ok_or(SchemaFault::Size { size })?,
+                )
             }
             Shape::Vec { item } => {
                 self.check_items(*item)?;
@@ -175,9 +179,11 @@ impl Checked {
             Shape::Option { some, offset, none } => {
                 self.check_part(described, "some", *some, *offset)?;
                 match none {
-                    NoneMark::Tag | NoneMark::AboveOne if size == 0 => Err(Lie::Size { size }),
-                    NoneMark::Nan if !matches!(size, 4 | 8) => Err(Lie::Size { size }),
-                    NoneMark::Nowhere if size < WORD => Err(Lie::Size { size }),
+                    NoneMark::Tag | NoneMark::AboveOne if size == 0 => {
+                        Err(SchemaFault::Size { size })
+                    }
+                    NoneMark::Nan if !matches!(size, 4 | 8) => Err(SchemaFault::Size { size }),
+                    NoneMark::Nowhere if size < WORD => Err(SchemaFault::Size { size }),
                     _ => Ok(()),
                 }
             }
@@ -196,14 +202,14 @@ impl Checked {
             Shape::HashMap { entry } => {
                 match &self.check_items(*entry)?.shape {
                     Shape::Struct { fields, .. } if fields.len() == 2 => {}
-                    _ => return Err(Lie::Entry),
+                    _ => return Err(SchemaFault::Entry),
                 }
                 exactly(3 * WORD)
             }
             Shape::IndexMap { entry } => {
                 match &self.check_items(*entry)?.shape {
                     Shape::Struct { fields, .. } if fields.len() == 2 => {}
-                    _ => return Err(Lie::Entry),
+                    _ => return Err(SchemaFault::Entry),
                 }
                 exactly(4 * WORD)
             }
@@ -213,9 +219,9 @@ impl Checked {
                 key_offset,
                 value_offset,
             } => {
-                // The head of an entry stands before the key.
+                // The header of an entry stands before the key.
                 if *key_offset < 4 || *value_offset < 4 {
-                    return Err(Lie::Entry);
+                    return Err(SchemaFault::Entry);
                 }
                 self.check_part(described, "key", *key, *key_offset)?;
                 self.check_part(described, "value", *value, *value_offset)
@@ -224,40 +230,40 @@ impl Checked {
     }
 
     /// Items are sized, and have bytes: a forged length of others would be a loop without end.
-    fn check_items(&self, item: TypeIndex) -> Result<&Type, Lie> {
+    fn check_items(&self, item: TypeIndex) -> Result<&Type, SchemaFault> {
         let item = self.sized("item", item)?;
         if item.size == 0 {
-            return Err(Lie::EmptyItems);
+            return Err(SchemaFault::EmptyItems);
         }
         Ok(item)
     }
 
-    fn sized(&self, part: &str, index: TypeIndex) -> Result<&Type, Lie> {
+    fn sized(&self, part: &str, index: TypeIndex) -> Result<&Type, SchemaFault> {
         let found = self.resolve(index)?;
         if is_unsized(found) {
             let part = part.to_owned();
-            return Err(Lie::Unsized { part });
+            return Err(SchemaFault::Unsized { part });
         }
         if matches!(found.shape, Shape::Map { .. }) {
-            return Err(Lie::InnerMap);
+            return Err(SchemaFault::InnerMap);
         }
         Ok(found)
     }
 
-    fn check_fields(&self, described: &Type, fields: &[Field]) -> Result<(), Lie> {
+    fn check_fields(&self, described: &Type, fields: &[Field]) -> Result<(), SchemaFault> {
         fields.iter().try_for_each(|field| {
             self.check_part(described, &field.name, field.type_index, field.offset)
         })
     }
 
-    fn check_variants(&self, described: &Type, variants: &[Variant]) -> Result<(), Lie> {
+    fn check_variants(&self, described: &Type, variants: &[Variant]) -> Result<(), SchemaFault> {
         if described.size == 0 {
-            return Err(Lie::Size { size: 0 });
+            return Err(SchemaFault::Size { size: 0 });
         }
         let mut seen = [false; 256];
         for variant in variants {
             if std::mem::replace(&mut seen[usize::from(variant.tag)], true) {
-                return Err(Lie::Tag { tag: variant.tag });
+                return Err(SchemaFault::Tag { tag: variant.tag });
             }
             self.check_fields(described, &variant.fields)?;
         }
@@ -270,7 +276,7 @@ impl Checked {
         name: &str,
         part: TypeIndex,
         offset: usize,
-    ) -> Result<(), Lie> {
+    ) -> Result<(), SchemaFault> {
         let part = self.sized(name, part)?;
         let end = offset.checked_add(part.size);
         let fits = end.is_some_and(|end| end <= whole.size)
@@ -279,13 +285,18 @@ impl Checked {
         if fits {
             return Ok(());
         }
-        Err(Lie::Part {
+        Err(SchemaFault::Part {
             part: name.to_owned(),
             offset,
         })
     }
 
-    fn check_tree(&self, key: TypeIndex, value: TypeIndex, entries: usize) -> Result<(), Lie> {
+    fn check_tree(
+        &self,
+        key: TypeIndex,
+        value: TypeIndex,
+        entries: usize,
+    ) -> Result<(), SchemaFault> {
         let key = self.check_items(key)?;
         let value = self.sized("value", value)?;
         // The alignments are checked with their own types, perhaps later.
@@ -294,14 +305,14 @@ impl Checked {
             .all(|part| part.align <= ALIGNMENT_LIMIT);
         let size = (key.size.saturating_add(value.size)).checked_mul(entries);
         if entries == 0 || !aligned || size.is_none_or(|size| size > SIZE_LIMIT) {
-            return Err(Lie::Node { entries });
+            return Err(SchemaFault::Node { entries });
         }
         Ok(())
     }
 
     /// Refuses types that contain themselves without a pointer, and those that expand into very
     /// many values without bytes.
-    fn check_nesting(&self) -> Result<(), (TypeIndex, Lie)> {
+    fn check_nesting(&self) -> Result<(), (TypeIndex, SchemaFault)> {
         let mut expansions = vec![None; self.types().len()];
         for number in 0..expansions.len() {
             self.expansion(TypeIndex(number as u32), 0, &mut expansions)?;
@@ -309,18 +320,18 @@ impl Checked {
         Ok(())
     }
 
-    /// How many values lie in a value of a type, itself included, without following a pointer.
+    /// How many values fault in a value of a type, itself included, without following a pointer.
     fn expansion(
         &self,
         index: TypeIndex,
         level: usize,
         known: &mut [Option<(usize, usize)>],
-    ) -> Result<(usize, usize), (TypeIndex, Lie)> {
+    ) -> Result<(usize, usize), (TypeIndex, SchemaFault)> {
         if let Some(known) = known[index.0 as usize] {
             return Ok(known);
         }
         if level == NESTING_LIMIT {
-            return Err((index, Lie::Nesting));
+            return Err((index, SchemaFault::Nesting));
         }
         let described = self.get(index);
         let (mut values, mut height) = (1_usize, 0);
@@ -351,10 +362,10 @@ impl Checked {
             _ => {}
         }
         if height >= NESTING_LIMIT {
-            return Err((index, Lie::Nesting));
+            return Err((index, SchemaFault::Nesting));
         }
         if values > EMPTY_LIMIT.saturating_add(described.size.saturating_mul(NESTING_LIMIT)) {
-            return Err((index, Lie::Empty));
+            return Err((index, SchemaFault::Empty));
         }
         known[index.0 as usize] = Some((values, height));
         Ok((values, height))

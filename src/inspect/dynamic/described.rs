@@ -15,7 +15,7 @@ use super::value::{Depth, Dynamic};
 use crate::error::Fingerprint;
 use crate::error::{Error, HeaderError, Result};
 use crate::frozen::{Content, Frozen};
-use crate::map::{HEAD_LENGTH, IndexHead};
+use crate::map::{INDEX_HEADER_LENGTH, IndexHeader};
 use crate::region::format::{Header, Section, SectionKind};
 use crate::region::{self, Region};
 use crate::schema::{Description, Shape};
@@ -30,7 +30,7 @@ const SCHEMA_LIMIT: u64 = 4 << 20;
 /// |---|---|---|
 /// | [`open`](Self::open) | from a file, what is asked for | of header and schema |
 /// | [`load`](Self::load) | a sealed copy of a file in memory | all |
-/// | [`from_fd`](Self::from_fd) | a sealed memory file | all |
+/// | [`from_fd`](Self::from_fd) | a sealed memfd | all |
 /// | [`from_bytes`](Self::from_bytes) | a copy of bytes on the heap | all |
 /// | [`of`](Self::of) | the region of a handle | were checked |
 ///
@@ -57,7 +57,7 @@ pub struct Described {
     header: Header,
     schema: Checked,
     archive: Section,
-    index: Option<(IndexHead, Section)>,
+    index: Option<(IndexHeader, Section)>,
 }
 
 enum Source {
@@ -66,9 +66,9 @@ enum Source {
 }
 
 impl Described {
-    /// Opens a file that [`Region::save`](crate::Region::save) wrote, or the memory file behind a `/proc/PID/fd/N`.
+    /// Opens a file that [`Region::save`](crate::Region::save) wrote, or the memfd behind a `/proc/PID/fd/N`.
     ///
-    /// Reads the header, the schema and the head of the index, whatever the length of the file is.
+    /// Reads the header, the schema and the header of the index, whatever the length of the file is.
     /// Values are read when they are asked for, in blocks of 16 KiB; 1 MiB of them is kept. Only
     /// [`load`](Self::load) finds damage in what is not asked for.
     ///
@@ -78,12 +78,12 @@ impl Described {
         let path = path.as_ref();
         let opened = region::open(path).and_then(|(file, _, header)| {
             let source = Source::File(BlockFile::new(file, header.length));
-            Self::over(source, header)
+            Self::from_source(source, header)
         });
         opened.map_err(|error| error.of_file(path))
     }
 
-    /// Copies a file into a sealed memory file, checks all digests, and reads that.
+    /// Copies a file into a sealed memfd, checks all digests, and reads that.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -93,7 +93,7 @@ impl Described {
         loaded.map_err(|error| error.of_file(path))
     }
 
-    /// Opens a sealed memory file from anywhere, and checks all digests.
+    /// Opens a sealed memfd from anywhere, and checks all digests.
     ///
     /// # Errors
     /// One variant for each check: [`Error::Unsealed`] to [`Error::Invalid`].
@@ -116,15 +116,15 @@ impl Described {
     pub fn of<T: Content>(frozen: &Frozen<T>) -> Result<Self> {
         let region = frozen.shared_region();
         let header = region.header().clone();
-        Self::over(Source::Memory(region), header)
+        Self::from_source(Source::Memory(region), header)
     }
 
     fn over_region(region: Region) -> Result<Self> {
         let header = region.header().clone();
-        Self::over(Source::Memory(Arc::new(region)), header)
+        Self::from_source(Source::Memory(Arc::new(region)), header)
     }
 
-    fn over(source: Source, header: Header) -> Result<Self> {
+    fn from_source(source: Source, header: Header) -> Result<Self> {
         let section = |kind| {
             let found = header.section(kind).copied();
             found.ok_or(Error::Header(HeaderError::MissingSection { section: kind }))
@@ -137,7 +137,7 @@ impl Described {
         let mut index = None;
         if let Shape::Map { .. } = schema.get(schema.description().root).shape {
             let section = section(SectionKind::Index)?;
-            index = Some((read_index_head(&source, &header, &section)?, section));
+            index = Some((read_index_header(&source, &header, &section)?, section));
         }
         Ok(Self {
             source,
@@ -191,12 +191,12 @@ impl Described {
 
     /// Number of entries, if the region holds a [`Map`](crate::Map).
     pub fn entry_count(&self) -> Option<u64> {
-        self.index.as_ref().map(|(head, _)| head.entries)
+        self.index.as_ref().map(|(header, _)| header.entries)
     }
 
     /// Bytes of entries that later ones replaced, if the region holds a [`Map`](crate::Map).
     pub fn garbage(&self) -> Option<u64> {
-        self.index.as_ref().map(|(head, _)| head.garbage)
+        self.index.as_ref().map(|(header, _)| header.garbage)
     }
 
     /// The whole value; for a [`Map`](crate::Map), all of its entries.
@@ -207,11 +207,11 @@ impl Described {
         let archive = self.archive();
         match &self.index {
             None => Dynamic::root(archive),
-            Some((head, _)) => Ok(Dynamic {
+            Some((header, _)) => Ok(Dynamic {
                 archive,
                 type_index: self.description().root,
                 at: 0,
-                length: head.entries,
+                length: header.entries,
                 depth: Depth::default(),
             }),
         }
@@ -231,9 +231,9 @@ impl Described {
         }
     }
 
-    pub(super) fn index(&self) -> Option<(&IndexHead, Bytes<'_>)> {
-        let (head, section) = self.index.as_ref()?;
-        Some((head, self.bytes(section)))
+    pub(super) fn index(&self) -> Option<(&IndexHeader, Bytes<'_>)> {
+        let (header, section) = self.index.as_ref()?;
+        Some((header, self.bytes(section)))
     }
 
     fn bytes(&self, section: &Section) -> Bytes<'_> {
@@ -280,16 +280,17 @@ fn read_schema(source: &Source, header: &Header, section: &Section) -> Result<Ch
     Checked::new(&header.name, description).map_err(|lie| invalid(lie.to_string()))
 }
 
-fn read_index_head(source: &Source, header: &Header, section: &Section) -> Result<IndexHead> {
+fn read_index_header(source: &Source, header: &Header, section: &Section) -> Result<IndexHeader> {
     let invalid = |reason| Error::Invalid {
         name: header.name.clone(),
         section: SectionKind::Index,
         reason,
     };
     let bytes = source.section(section);
-    let head = bytes.get(0, bytes.length().min(HEAD_LENGTH as u64));
-    let head = head.map_err(|fault| invalid(fault.problem.to_string()))?;
-    IndexHead::decode_head(&head, section.length).map_err(|problem| invalid(problem.to_owned()))
+    let header = bytes.get(0, bytes.length().min(INDEX_HEADER_LENGTH as u64));
+    let header = header.map_err(|fault| invalid(fault.problem.to_string()))?;
+    IndexHeader::decode_header(&header, section.length)
+        .map_err(|problem| invalid(problem.to_owned()))
 }
 
 impl fmt::Debug for Described {

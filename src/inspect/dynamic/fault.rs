@@ -14,11 +14,11 @@ pub(crate) struct Fault {
     pub(super) at: u64,
     /// The type that was being read, once that is known.
     pub(super) type_index: Option<TypeIndex>,
-    pub(super) problem: Problem,
+    pub(super) problem: FaultKind,
 }
 
 impl Fault {
-    pub(crate) fn new(at: u64, problem: Problem) -> Box<Self> {
+    pub(crate) fn new(at: u64, problem: FaultKind) -> Box<Self> {
         Box::new(Self {
             at,
             type_index: None,
@@ -35,7 +35,7 @@ impl Fault {
 
 /// What does not fit.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Problem {
+pub(crate) enum FaultKind {
     #[error("it needs {length} bytes there, but the archive has {archive}")]
     Bounds { length: u64, archive: u64 },
     #[error("it has {length} bytes, where {most} are the most that a value has")]

@@ -10,7 +10,7 @@ use super::sequences::Entries;
 use super::serialize::Budget;
 use super::value::{Dynamic, View};
 use crate::error::{Error, HeaderError, Result};
-use crate::map::{HEAD_LENGTH, Key, Line, home, mix, next, tag};
+use crate::map::{INDEX_HEADER_LENGTH, Key, Line, home, mix, next, tag};
 use crate::region::format::SectionKind;
 use crate::schema::{Field, FieldStyle, Shape, TypeIndex};
 
@@ -84,12 +84,12 @@ impl Described {
         hash: u64,
         wanted: &Wanted,
     ) -> Read<Option<Dynamic<'a>>> {
-        let Some((head, index)) = self.index() else {
+        let Some((header, index)) = self.index() else {
             return Ok(None);
         };
-        let mut number = home(hash, head.lines);
-        for _ in 0..head.lines {
-            let start = HEAD_LENGTH as u64 + number * size_of::<Line>() as u64;
+        let mut number = home(hash, header.lines);
+        for _ in 0..header.lines {
+            let start = INDEX_HEADER_LENGTH as u64 + number * size_of::<Line>() as u64;
             let line = Line::from_bytes(&index.array(start)?);
             for slot in line.candidates(tag(hash)) {
                 let (key, value) = entries.at(line.offset(slot))?;
@@ -100,7 +100,7 @@ impl Described {
             if !line.overflows() {
                 break;
             }
-            number = next(number, head.lines);
+            number = next(number, header.lines);
         }
         Ok(None)
     }

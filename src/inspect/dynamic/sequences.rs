@@ -3,8 +3,8 @@
 use std::iter::FusedIterator;
 
 use super::archive::Run;
-use super::collections::{EntryLayout, Keyed, Pair, Table, Tree};
-use super::fault::{Fault, Problem, Read};
+use super::collections::{EntryFrames, EntryLayout, Pair, Table, Tree};
+use super::fault::{Fault, FaultKind, Read};
 use super::value::{Depth, Dynamic};
 use crate::error::Result;
 use crate::schema::{Field, Shape, TypeIndex};
@@ -143,7 +143,7 @@ pub struct Entries<'a> {
 enum Pairs<'a> {
     Tree(Tree<'a>),
     Table(Table<'a>),
-    Keyed(Keyed<'a>),
+    Keyed(EntryFrames<'a>),
 }
 
 impl<'a> Entries<'a> {
@@ -188,7 +188,7 @@ impl<'a> Entries<'a> {
             value,
             depth: whole.depth.inner(whole.at)?,
             remaining: whole.length,
-            pairs: Pairs::Keyed(Keyed::new(archive, layout, 0, archive.length())),
+            pairs: Pairs::Keyed(EntryFrames::new(archive, layout, 0, archive.length())),
         })
     }
 
@@ -208,7 +208,7 @@ impl<'a> Entries<'a> {
                 let frame = keyed.layout().frame(self.whole.archive, at)?;
                 Ok(self.parts(keyed.layout().pair(frame)))
             }
-            _ => Err(Fault::new(at, Problem::Unkeyed)),
+            _ => Err(Fault::new(at, FaultKind::Unkeyed)),
         }
     }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use serde::ser::{Error, Serialize, SerializeMap, SerializeSeq, SerializeTuple, Serializer};
 
-use super::fault::{Fault, Problem, Read};
+use super::fault::{Fault, FaultKind, Read};
 use super::sequences::{Entries, Fields, Items};
 use super::value::{Dynamic, View};
 use crate::schema::{FieldStyle, Shape, Type};
@@ -41,7 +41,7 @@ impl Budget {
         let left = self.left.get().checked_sub(amount);
         let most = self.most;
         self.left
-            .set(left.ok_or_else(|| Fault::new(at, Problem::Expansion { most }))?);
+            .set(left.ok_or_else(|| Fault::new(at, FaultKind::Expansion { most }))?);
         Ok(())
     }
 }

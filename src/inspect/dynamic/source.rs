@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::fault::{Fault, Problem, Read};
+use super::fault::{Fault, FaultKind, Read};
 use crate::archive::VALUE_LIMIT;
 
 const BLOCK: u64 = 16 << 10;
@@ -118,11 +118,11 @@ impl<'a> Bytes<'a> {
             Self::File { file, start, .. } => {
                 if length > VALUE_LIMIT {
                     let most = VALUE_LIMIT;
-                    return Err(Fault::new(at, Problem::TooLong { length, most }));
+                    return Err(Fault::new(at, FaultKind::TooLong { length, most }));
                 }
                 let mut out = Vec::new();
                 out.try_reserve_exact(length as usize)
-                    .map_err(|error| Fault::new(at, Problem::File(error.into())))?;
+                    .map_err(|error| Fault::new(at, FaultKind::File(error.into())))?;
                 out.resize(length as usize, 0);
                 read(file, start, at, &mut out)?;
                 Ok(Cow::Owned(out))
@@ -150,13 +150,13 @@ impl<'a> Bytes<'a> {
     #[cold]
     pub(super) fn outside(self, at: u64, length: u64) -> Box<Fault> {
         let archive = self.length();
-        Fault::new(at, Problem::Bounds { length, archive })
+        Fault::new(at, FaultKind::Bounds { length, archive })
     }
 }
 
 fn read(file: &BlockFile, start: u64, at: u64, out: &mut [u8]) -> Read<()> {
     file.read(start + at, out)
-        .map_err(|error| Fault::new(at, Problem::File(error)))
+        .map_err(|error| Fault::new(at, FaultKind::File(error)))
 }
 
 #[cfg(test)]
@@ -175,7 +175,7 @@ mod tests {
             length: HOLE,
         };
         let refused = bytes.get(0, HOLE).unwrap_err();
-        assert!(matches!(refused.problem, Problem::TooLong { .. }));
+        assert!(matches!(refused.problem, FaultKind::TooLong { .. }));
         assert_eq!(*bytes.get(HOLE - 3, 3).unwrap(), [0; 3]);
     }
 }

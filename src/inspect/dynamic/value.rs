@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::archive::{Archive, Run};
-use super::fault::{Fault, Problem, Read};
+use super::fault::{Fault, FaultKind, Read};
 use super::sequences::{Entries, Fields, Items};
 use crate::error::Result;
 use crate::schema::{FieldStyle, Type, TypeIndex};
@@ -211,7 +211,7 @@ impl Depth {
 
     fn limited(self, deeper: Self, at: u64) -> Read<Self> {
         if deeper.pointers > POINTER_LIMIT || deeper.levels > LEVEL_LIMIT {
-            let fault = Problem::Depth {
+            let fault = FaultKind::Depth {
                 pointers: POINTER_LIMIT,
                 levels: LEVEL_LIMIT,
             };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::archive::Run;
 use super::collections::{EntryLayout, Table, Tree};
-use super::fault::{Fault, Problem, Read};
+use super::fault::{Fault, FaultKind, Read};
 use super::sequences::{Entries, Fields, Items};
 use super::value::{Dynamic, View};
 use crate::region::format::{BIG_ENDIAN, byte_order};
@@ -82,7 +82,7 @@ pub(super) fn view<'a>(value: &Dynamic<'a>) -> Read<View<'a>> {
         }
         Shape::Map { .. } => {
             let layout = EntryLayout::new(archive.types.description());
-            let layout = layout.ok_or_else(|| Fault::new(at, Problem::Unkeyed))?;
+            let layout = layout.ok_or_else(|| Fault::new(at, FaultKind::Unkeyed))?;
             View::Map(Entries::keyed(*value, layout)?)
         }
     })
@@ -111,7 +111,7 @@ fn own_run(value: &Dynamic<'_>) -> Run {
 
 fn character(value: &Dynamic<'_>) -> Read<char> {
     let got = unsigned(value, value.at, 4)? as u32;
-    char::from_u32(got).ok_or_else(|| Fault::new(value.at, Problem::Character { got }))
+    char::from_u32(got).ok_or_else(|| Fault::new(value.at, FaultKind::Character { got }))
 }
 
 /// An unsigned number of up to 16 bytes.
@@ -143,7 +143,7 @@ fn duration(value: &Dynamic<'_>) -> Read<Duration> {
     let seconds = unsigned(value, value.at, 8)? as u64;
     let got = unsigned(value, value.at + 8, 4)? as u32;
     if got >= 1_000_000_000 {
-        return Err(Fault::new(value.at, Problem::Nanoseconds { got }));
+        return Err(Fault::new(value.at, FaultKind::Nanoseconds { got }));
     }
     Ok(Duration::new(seconds, got))
 }

@@ -3,7 +3,7 @@
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
 
 use super::{
-    Unreadable,
+    ProcError,
     mappings::{path, unreadable},
 };
 use crate::error::Error;
@@ -27,7 +27,7 @@ pub fn frames(pid: u32, addresses: Range<usize>) -> Result<Option<Vec<u64>>, Err
         Err(why) if is_hidden(why.kind()) => Ok(None),
         Err(source) => {
             let Range { start, end } = addresses;
-            let why = Unreadable::Addresses {
+            let why = ProcError::Addresses {
                 start,
                 end,
                 reason: source,

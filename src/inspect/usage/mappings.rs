@@ -8,7 +8,7 @@ use procfs::{
     process::{MMapPath, MemoryMap, MemoryMaps},
 };
 
-use super::{Unreadable, Usage};
+use super::{ProcError, Usage};
 use crate::error::Error;
 
 /// The memory of those mappings of process `pid` that are `wanted`.
@@ -20,7 +20,7 @@ pub(super) fn sum(pid: u32, wanted: impl Fn(&MemoryMap) -> bool) -> Result<Usage
 /// The mappings of process `pid`, in the order of their addresses.
 pub(super) fn of(pid: u32) -> Result<MemoryMaps, Error> {
     let text = read(pid, "smaps")?;
-    parse(&text).map_err(|reason| unreadable(pid, "smaps", Unreadable::Form { reason }))
+    parse(&text).map_err(|reason| unreadable(pid, "smaps", ProcError::Form { reason }))
 }
 
 /// The name of the memfd that a mapping shows, followed by ` (deleted)` as all memfds are.
@@ -36,17 +36,17 @@ pub(super) fn read(pid: u32, name: &str) -> Result<Vec<u8>, Error> {
     fs::read(path(pid, name)).map_err(|source| {
         let gone = source.raw_os_error() == Some(Errno::ESRCH as i32);
         let why = match source.kind() {
-            io::ErrorKind::NotFound => Unreadable::Gone,
-            _ if gone => Unreadable::Gone,
-            io::ErrorKind::PermissionDenied => Unreadable::NotPermitted,
-            _ => Unreadable::Refused(source),
+            io::ErrorKind::NotFound => ProcError::Gone,
+            _ if gone => ProcError::Gone,
+            io::ErrorKind::PermissionDenied => ProcError::NotPermitted,
+            _ => ProcError::Refused(source),
         };
         unreadable(pid, name, why)
     })
 }
 
 /// The error about a file of `/proc/PID`.
-pub(super) fn unreadable(pid: u32, name: &str, source: Unreadable) -> Error {
+pub(super) fn unreadable(pid: u32, name: &str, source: ProcError) -> Error {
     let path = path(pid, name);
     Error::ReadProcess {
         pid,

@@ -3,7 +3,7 @@
 use super::{Usage, mappings};
 use crate::error::Error;
 
-/// A frozen region that a process maps, known by the name of its memory file.
+/// A frozen region that a process maps, known by the name of its memfd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MappedRegion {
@@ -18,8 +18,8 @@ pub struct MappedRegion {
 impl Usage {
     /// The memory of process `pid`, and of each frozen region that it maps, from one reading.
     ///
-    /// Regions come in the order of their addresses. Several mappings of one memory file are one
-    /// region; two files of one name are two. A process names its memory files as it likes, so
+    /// Regions come in the order of their addresses. Several mappings of one memfd are one
+    /// region; two files of one name are two. A process names its memfds as it likes, so
     /// the names are hints.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Usage {
     }
 }
 
-/// The cache and generation in the name of a memory file, as the kernel shows it.
+/// The cache and generation in the name of a memfd, as the kernel shows it.
 fn parse(memfd: &str) -> Option<(&str, u64)> {
     let name = memfd.strip_suffix(" (deleted)")?.strip_prefix("floe:")?;
     let (name, generation) = name.rsplit_once('.')?;

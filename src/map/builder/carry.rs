@@ -36,7 +36,7 @@ impl Moved {
 impl<K: MapKey, V: Value> MapBuilder<K, V> {
     /// An empty map that will be a generation of a cache.
     pub(crate) fn next_generation(label: Label, backing: Backing) -> Result<Self> {
-        Ok(Self::over(Unsealed::create(label, backing)?))
+        Ok(Self::from_unsealed(Unsealed::create(label, backing)?))
     }
 
     /// Archive offset of the next entry.
@@ -87,7 +87,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         inputs: impl FnOnce(&Moved) -> Vec<u8>,
     ) -> Result<Frozen<Map<K, V>>> {
         let label = self.assembly.label().clone();
-        let mut next = Assembly::over(Unsealed::create(label, Backing::Memfd)?);
+        let mut next = Assembly::from_unsealed(Unsealed::create(label, Backing::Memfd)?);
         let mut pairs = Vec::with_capacity(earlier.len());
         for entry in earlier.entries().filter(|entry| !going.contains(entry)) {
             pairs.push((entry.offset(), next.end()));

@@ -7,7 +7,7 @@ use std::ptr;
 use rkyv::Archive;
 
 use super::{Entry, MapLine, Walk};
-use crate::map::entry::head_length;
+use crate::map::entry::entry_length;
 
 impl<K: Archive, V: Archive> Entry<K, V> {
     #[inline]
@@ -39,7 +39,7 @@ impl<'a, K: Archive, V: Archive> EntryRef<'a, K, V> {
 
     /// Length in bytes, to the start of the next entry.
     pub(crate) fn length(self) -> u64 {
-        head_length(self.entry.head.to_native())
+        entry_length(self.entry.header.to_native())
     }
 
     /// The bytes of the entry with all that only it points to.

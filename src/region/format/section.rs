@@ -5,7 +5,7 @@ use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{HEADER_LENGTH, SECTION_ALIGNMENT, array_at, u32_at, u64_at};
-use crate::error::{Error, HeaderError, Part, Result, SectionKind};
+use crate::error::{Error, HeaderError, RegionPart, Result, SectionKind};
 
 pub(super) const ROW_LENGTH: usize = 40;
 pub(super) const ROWS: usize = 6;
@@ -36,7 +36,7 @@ impl Section {
     /// Compares the digest with the bytes of the section.
     pub(crate) fn check_bytes(&self, bytes: &[u8]) -> Result<()> {
         if xxh3_128(bytes) != self.digest {
-            let part = Part::Section(self.kind);
+            let part = RegionPart::Section(self.kind);
             return Err(Error::Header(HeaderError::Damaged { part }));
         }
         Ok(())

@@ -119,7 +119,9 @@ fn every_flipped_bit_is_an_error() {
             _ => assert!(
                 matches!(
                     refused,
-                    Error::Header(HeaderError::Damaged { part: Part::Header })
+                    Error::Header(HeaderError::Damaged {
+                        part: RegionPart::Header
+                    })
                 ),
                 "bit {bit}"
             ),

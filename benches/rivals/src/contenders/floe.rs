@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ::floe::{Frozen, Map, MapBuilder, Value};
 
-use super::{Contender, Problem};
+use super::{Contender, ContenderError};
 use crate::data::{InternedRecipe, Recipe, Touch};
 use crate::keys::Key;
 
@@ -69,7 +69,7 @@ impl<K: Key, V: Value<Archived: Touch>> Contender<K> for Floe<K, V> {
         self.0.region().size()
     }
 
-    fn get(&mut self, queries: &[&K::Query]) -> Result<u64, Problem> {
+    fn get(&mut self, queries: &[&K::Query]) -> Result<u64, ContenderError> {
         let map = &*self.0;
         Ok(queries
             .iter()
@@ -77,12 +77,12 @@ impl<K: Key, V: Value<Archived: Touch>> Contender<K> for Floe<K, V> {
             .sum())
     }
 
-    fn get_many(&mut self, queries: &[&K::Query]) -> Option<Result<u64, Problem>> {
+    fn get_many(&mut self, queries: &[&K::Query]) -> Option<Result<u64, ContenderError>> {
         let found = self.0.get_many(queries.iter().copied());
         Some(Ok(found.map(|recipe| recipe.map_or(0, Touch::touch)).sum()))
     }
 
-    fn iterate(&mut self) -> Result<u64, Problem> {
+    fn iterate(&mut self) -> Result<u64, ContenderError> {
         Ok(self.0.iter().map(|(_, recipe)| recipe.touch()).sum())
     }
 }

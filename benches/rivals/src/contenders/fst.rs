@@ -8,7 +8,7 @@ use rkyv::rancor::Error;
 use rkyv::util::AlignedVec;
 use rkyv::vec::ArchivedVec;
 
-use super::{Contender, Problem};
+use super::{Contender, ContenderError};
 use crate::data::{ArchivedRecipe, Recipe, Touch};
 
 /// A transducer and the recipes that its outputs number.
@@ -22,7 +22,7 @@ impl Fst {
     ///
     /// # Errors
     /// Those of fst and rkyv.
-    pub fn build(map: &HashMap<String, Recipe>) -> Result<Self, Problem> {
+    pub fn build(map: &HashMap<String, Recipe>) -> Result<Self, ContenderError> {
         let mut pairs: Vec<(&String, &Recipe)> = map.iter().collect();
         pairs.sort_unstable_by_key(|pair| pair.0);
         let numbered = pairs
@@ -46,7 +46,7 @@ impl Contender<String> for Fst {
         (self.numbers.as_fst().as_bytes().len() + self.recipes.len()) as u64
     }
 
-    fn get(&mut self, queries: &[&str]) -> Result<u64, Problem> {
+    fn get(&mut self, queries: &[&str]) -> Result<u64, ContenderError> {
         let recipes = self.recipes();
         let touch = |number| recipes[number as usize].touch();
         Ok(queries
@@ -55,7 +55,7 @@ impl Contender<String> for Fst {
             .sum())
     }
 
-    fn iterate(&mut self) -> Result<u64, Problem> {
+    fn iterate(&mut self) -> Result<u64, ContenderError> {
         let recipes = self.recipes();
         let mut stream = self.numbers.stream();
         let mut sum = 0;

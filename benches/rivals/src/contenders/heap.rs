@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Contender, Problem};
+use super::{Contender, ContenderError};
 use crate::data::{Recipe, Touch};
 use crate::keys::Key;
 use counting_allocator::growth_by;
@@ -47,12 +47,12 @@ macro_rules! heap_contenders {
                 self.bytes
             }
 
-            fn get(&mut self, queries: &[&K::Query]) -> Result<u64, Problem> {
+            fn get(&mut self, queries: &[&K::Query]) -> Result<u64, ContenderError> {
                 let found = queries.iter().map(|query| self.map.get(*query));
                 Ok(found.map(|recipe| recipe.map_or(0, Touch::touch)).sum())
             }
 
-            fn iterate(&mut self) -> Result<u64, Problem> {
+            fn iterate(&mut self) -> Result<u64, ContenderError> {
                 Ok(self.map.values().map(Touch::touch).sum())
             }
         }

@@ -8,7 +8,7 @@ use heed::types::Bytes;
 use heed::{Database, Env, EnvFlags, EnvOpenOptions};
 
 use super::values::{self, Reader};
-use super::{Contender, Problem};
+use super::{Contender, ContenderError};
 use crate::data::Recipe;
 use crate::keys::Key;
 
@@ -23,7 +23,10 @@ impl Lmdb {
     ///
     /// # Errors
     /// LMDB's own.
-    pub fn create<K: Key>(map: &HashMap<K, Recipe>, directory: &Path) -> Result<Self, Problem> {
+    pub fn create<K: Key>(
+        map: &HashMap<K, Recipe>,
+        directory: &Path,
+    ) -> Result<Self, ContenderError> {
         let environment = environment(map.len(), directory)?;
         let mut transaction = environment.write_txn()?;
         let database = environment.create_database(&mut transaction, None)?;
@@ -43,7 +46,7 @@ impl Lmdb {
     ///
     /// # Errors
     /// LMDB's own.
-    pub fn open(entries: usize, directory: &Path) -> Result<Self, Problem> {
+    pub fn open(entries: usize, directory: &Path) -> Result<Self, ContenderError> {
         let environment = environment(entries, directory)?;
         let transaction = environment.read_txn()?;
         let database = environment.open_database(&transaction, None)?;
@@ -73,7 +76,7 @@ impl<K: Key> Contender<K> for Lmdb {
         self.environment.real_disk_size().unwrap_or(0)
     }
 
-    fn get(&mut self, queries: &[&K::Query]) -> Result<u64, Problem> {
+    fn get(&mut self, queries: &[&K::Query]) -> Result<u64, ContenderError> {
         let transaction = self.environment.read_txn()?;
         let mut reader = Reader::default();
         let mut sum = 0;
@@ -86,7 +89,7 @@ impl<K: Key> Contender<K> for Lmdb {
         Ok(sum)
     }
 
-    fn iterate(&mut self) -> Result<u64, Problem> {
+    fn iterate(&mut self) -> Result<u64, ContenderError> {
         let transaction = self.environment.read_txn()?;
         let mut reader = Reader::default();
         let mut sum = 0;

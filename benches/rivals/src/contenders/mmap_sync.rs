@@ -12,7 +12,7 @@ use bytecheck::CheckBytes;
 use mmap_sync::synchronizer::Synchronizer;
 use rkyv_07::{Archive, Serialize};
 
-use super::{Contender, Problem};
+use super::{Contender, ContenderError};
 use crate::data::{self, Recipe};
 
 /// How long a writer waits for readers. There is one writer here, before all reading.
@@ -69,7 +69,7 @@ impl MmapSync {
     ///
     /// # Errors
     /// mmap-sync's own.
-    pub fn create(map: &HashMap<String, Recipe>, prefix: &Path) -> Result<Self, Problem> {
+    pub fn create(map: &HashMap<String, Recipe>, prefix: &Path) -> Result<Self, ContenderError> {
         let twins: Twins = map
             .iter()
             .map(|(key, recipe)| (key.clone(), recipe.into()))
@@ -86,7 +86,7 @@ impl MmapSync {
     ///
     /// # Errors
     /// mmap-sync's own.
-    pub fn open(prefix: &Path) -> Result<Self, Problem> {
+    pub fn open(prefix: &Path) -> Result<Self, ContenderError> {
         let mut reader = Synchronizer::new(prefix.as_os_str());
         // SAFETY: the one writer wrote such a map (`create`), and is gone.
         drop(unsafe { reader.read::<Twins>(true)? });
@@ -99,7 +99,7 @@ impl Contender<String> for MmapSync {
         self.bytes
     }
 
-    fn get(&mut self, queries: &[&str]) -> Result<u64, Problem> {
+    fn get(&mut self, queries: &[&str]) -> Result<u64, ContenderError> {
         let mut sum = 0;
         for query in queries {
             // SAFETY: the one writer wrote such a map (`create`), and is gone.
@@ -109,7 +109,7 @@ impl Contender<String> for MmapSync {
         Ok(sum)
     }
 
-    fn iterate(&mut self) -> Result<u64, Problem> {
+    fn iterate(&mut self) -> Result<u64, ContenderError> {
         // SAFETY: as in `get`.
         let twins = unsafe { self.reader.read::<Twins>(false)? };
         Ok(twins.values().map(ArchivedTwin::touch).sum())

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ::redb::{Builder, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::values::{self, Reader};
-use super::{Contender, Problem};
+use super::{Contender, ContenderError};
 use crate::data::Recipe;
 use crate::keys::Key;
 
@@ -24,7 +24,7 @@ impl Redb {
     ///
     /// # Errors
     /// redb's own.
-    pub fn create<K: Key>(map: &HashMap<K, Recipe>, file: &Path) -> Result<Self, Problem> {
+    pub fn create<K: Key>(map: &HashMap<K, Recipe>, file: &Path) -> Result<Self, ContenderError> {
         let database = builder(map.len()).create(file)?;
         let transaction = database.begin_write()?;
         let mut table = transaction.open_table(RECIPES)?;
@@ -44,14 +44,14 @@ impl Redb {
     ///
     /// # Errors
     /// redb's own.
-    pub fn open(entries: usize, file: &Path) -> Result<Self, Problem> {
+    pub fn open(entries: usize, file: &Path) -> Result<Self, ContenderError> {
         Ok(Self {
             database: builder(entries).open(file)?,
             file: file.to_owned(),
         })
     }
 
-    fn table(&self) -> Result<ReadOnlyTable<&'static [u8], &'static [u8]>, Problem> {
+    fn table(&self) -> Result<ReadOnlyTable<&'static [u8], &'static [u8]>, ContenderError> {
         Ok(self.database.begin_read()?.open_table(RECIPES)?)
     }
 }
@@ -68,7 +68,7 @@ impl<K: Key> Contender<K> for Redb {
         std::fs::metadata(&self.file).map_or(0, |file| file.len())
     }
 
-    fn get(&mut self, queries: &[&K::Query]) -> Result<u64, Problem> {
+    fn get(&mut self, queries: &[&K::Query]) -> Result<u64, ContenderError> {
         let table = self.table()?;
         let mut reader = Reader::default();
         let mut sum = 0;
@@ -81,7 +81,7 @@ impl<K: Key> Contender<K> for Redb {
         Ok(sum)
     }
 
-    fn iterate(&mut self) -> Result<u64, Problem> {
+    fn iterate(&mut self) -> Result<u64, ContenderError> {
         let mut reader = Reader::default();
         let mut sum = 0;
         for pair in self.table()?.iter()? {

@@ -13,7 +13,7 @@ use ::rkyv::collections::swiss_table::ArchivedHashMap;
 use ::rkyv::rancor::Error;
 use ::rkyv::util::AlignedVec;
 
-use super::{Contender, Problem};
+use super::{Contender, ContenderError};
 use crate::data::{ArchivedRecipe, Recipe, Touch};
 use crate::keys::Key;
 
@@ -36,7 +36,7 @@ impl<K: Key> Rkyv<K> {
     ///
     /// # Errors
     /// rkyv's own.
-    pub fn build(map: &HashMap<K, Recipe>) -> Result<Self, Problem> {
+    pub fn build(map: &HashMap<K, Recipe>) -> Result<Self, ContenderError> {
         Ok(Self {
             archive: to_bytes(map)?,
             key: PhantomData,
@@ -47,7 +47,7 @@ impl<K: Key> Rkyv<K> {
     ///
     /// # Errors
     /// Those of the file and rkyv's own.
-    pub fn load(path: &Path) -> Result<Self, Problem>
+    pub fn load(path: &Path) -> Result<Self, ContenderError>
     where
         Archived<K>: for<'a> CheckBytes<HighValidator<'a, Error>>,
     {
@@ -71,7 +71,7 @@ impl<K: Key> Contender<K> for Rkyv<K> {
         self.archive.len() as u64
     }
 
-    fn get(&mut self, queries: &[&K::Query]) -> Result<u64, Problem> {
+    fn get(&mut self, queries: &[&K::Query]) -> Result<u64, ContenderError> {
         let map = self.map();
         let find = |query: &K::Query| map.get_with(query, |query, key| key == query);
         Ok(queries
@@ -80,7 +80,7 @@ impl<K: Key> Contender<K> for Rkyv<K> {
             .sum())
     }
 
-    fn iterate(&mut self) -> Result<u64, Problem> {
+    fn iterate(&mut self) -> Result<u64, ContenderError> {
         Ok(self.map().values().map(Touch::touch).sum())
     }
 }

@@ -4,11 +4,11 @@
 use rkyv::rancor::Error;
 use rkyv::util::AlignedVec;
 
-use super::Problem;
+use super::ContenderError;
 use crate::data::{ArchivedRecipe, Recipe, Touch};
 
 /// Archives one recipe. The length is a multiple of the alignment that it needs.
-pub fn archive(recipe: &Recipe) -> Result<AlignedVec, Problem> {
+pub fn archive(recipe: &Recipe) -> Result<AlignedVec, ContenderError> {
     Ok(rkyv::to_bytes::<Error>(recipe)?)
 }
 

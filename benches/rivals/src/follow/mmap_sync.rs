@@ -13,7 +13,7 @@ use rkyv_07::{Archive, Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::Numbers;
-use crate::contenders::Problem;
+use crate::contenders::ContenderError;
 
 /// How long a writer waits for readers. There are none while it writes.
 const GRACE: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ pub struct Rival {
 pub struct Reader(Synchronizer);
 
 impl Rival {
-    pub fn create(value: &Numbers) -> Result<Self, Problem> {
+    pub fn create(value: &Numbers) -> Result<Self, ContenderError> {
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
         let mut rival = Self {
             writer: Synchronizer::new(folder.path().join("rival").as_os_str()),
@@ -53,7 +53,7 @@ impl Rival {
         self.folder.path().join("rival")
     }
 
-    pub fn write(&mut self, value: &Numbers) -> Result<(), Problem> {
+    pub fn write(&mut self, value: &Numbers) -> Result<(), ContenderError> {
         let twin = Twin {
             numbers: value.clone(),
         };
@@ -66,7 +66,7 @@ impl Reader {
     /// Each read takes a guard of its own, as the crate is meant to be used: a guard must not outlive
     /// the writer's patience.
     #[inline]
-    pub fn read(&mut self, place: usize) -> Result<u64, Problem> {
+    pub fn read(&mut self, place: usize) -> Result<u64, ContenderError> {
         // SAFETY: `write` is the only writer of these files, and writes such a value.
         let twin = unsafe { self.0.read::<Twin>(false)? };
         Ok(twin.numbers[place])

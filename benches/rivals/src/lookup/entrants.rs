@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::samples::Samples;
 use crate::contenders::{
-    Contender, Floe, FoldHash, Fst, Heap, Lmdb, MmapSync, Problem, Redb, Rkyv, freeze,
+    Contender, ContenderError, Floe, FoldHash, Fst, Heap, Lmdb, MmapSync, Redb, Rkyv, freeze,
     freeze_interned,
 };
 use crate::data::Recipe;
@@ -34,7 +34,7 @@ impl<K: Key> Entrant<K> {
 
     fn build<C: Contender<K> + 'static>(
         name: &'static str,
-        build: impl FnOnce() -> Result<C, Problem>,
+        build: impl FnOnce() -> Result<C, ContenderError>,
     ) -> Self {
         match build() {
             Ok(contender) => Self::built(name, contender),
@@ -50,7 +50,7 @@ impl<K: Key> Entrant<K> {
         name: &'static str,
         entries: usize,
         samples: &mut Samples,
-        build: impl FnOnce() -> Result<C, Problem>,
+        build: impl FnOnce() -> Result<C, ContenderError>,
     ) -> Self {
         let (entrant, time) = timed(|| Self::build(name, build));
         if entrant.contender.is_ok() {

@@ -2,9 +2,9 @@
 
 use super::entrants::Entrant;
 use super::samples::Samples;
-use crate::contenders::{Contender, Problem};
+use crate::contenders::{Contender, ContenderError};
 use crate::data::{Random, Recipe, Touch};
-use crate::failure::{Failure, check_answer};
+use crate::error::{BenchError, check_answer};
 use crate::keys::Key;
 use crate::statistics::{nanoseconds_each, timed};
 
@@ -73,8 +73,8 @@ impl<K: Key> Asked<'_, K> {
     /// Asks a contender everything once, and notes how long it takes. If it fails, it is out.
     ///
     /// # Errors
-    /// [`Failure::Answer`] if it answers wrongly.
-    pub fn ask(&self, entrant: &mut Entrant<K>, samples: &mut Samples) -> Result<(), Failure> {
+    /// [`BenchError::Answer`] if it answers wrongly.
+    pub fn ask(&self, entrant: &mut Entrant<K>, samples: &mut Samples) -> Result<(), BenchError> {
         let Ok(contender) = &mut entrant.contender else {
             return Ok(());
         };
@@ -113,7 +113,7 @@ impl<K: Key> Asked<'_, K> {
         &self,
         operation: &str,
         contender: &mut dyn Contender<K>,
-    ) -> Option<Result<u64, Problem>> {
+    ) -> Option<Result<u64, ContenderError>> {
         match operation {
             GET => Some(contender.get(&self.hits)),
             GET_MANY => contender.get_many(&self.hits),
@@ -161,7 +161,7 @@ mod tests {
             let answered = asked.ask(entrant, &mut samples);
             assert!(matches!(
                 answered,
-                Err(Failure::Answer {
+                Err(BenchError::Answer {
                     operation: "get",
                     ..
                 })

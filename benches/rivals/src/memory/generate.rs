@@ -7,13 +7,13 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::data::{Random, scatter};
-use crate::failure::Failure;
+use crate::error::BenchError;
 
 /// Writes the caches as JSON.
 ///
 /// # Errors
-/// [`Failure::Write`].
-pub fn write(directory: &Path, entries: u64) -> Result<(), Failure> {
+/// [`BenchError::Write`].
+pub fn write(directory: &Path, entries: u64) -> Result<(), BenchError> {
     for (name, make) in [
         (
             "codeparser_python",
@@ -25,7 +25,7 @@ pub fn write(directory: &Path, entries: u64) -> Result<(), Failure> {
         let path = directory.join(name).with_extension("json");
         let cache: Map<String, Value> = (0..entries).map(make).collect();
         fs::write(&path, Value::Object(cache).to_string())
-            .map_err(|source| Failure::Write { path, source })?;
+            .map_err(|source| BenchError::Write { path, source })?;
     }
     Ok(())
 }

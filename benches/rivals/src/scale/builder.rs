@@ -1,6 +1,6 @@
 //! Building under a limit of memory, in a process of its own.
 //!
-//! `RLIMIT_DATA` bounds what a process may have in heap and private memory; the memory file that a
+//! `RLIMIT_DATA` bounds what a process may have in heap and private memory; the memfd that a
 //! map grows in is neither.
 
 use std::env;
@@ -16,7 +16,7 @@ use super::measure::Built;
 use super::plot::{Across, Plot, Series, Up};
 use super::values::Scalable;
 use crate::data::{Recipe, Touch};
-use crate::failure::{Failure, check_answer};
+use crate::error::{BenchError, check_answer};
 use crate::keys::Key;
 use crate::machine;
 use crate::report::print_json;
@@ -61,8 +61,8 @@ struct Measured {
 /// Measures all sizes of both kinds.
 ///
 /// # Errors
-/// [`Failure::Print`].
-pub fn run(most: u64) -> Result<Outcome, Failure> {
+/// [`BenchError::Print`].
+pub fn run(most: u64) -> Result<Outcome, BenchError> {
     let texts = [1_000, 10_000, 100_000];
     let recipes = [10_000, 100_000, 1_000_000, 10_000_000];
     let mut rows = Vec::new();
@@ -120,8 +120,8 @@ fn in_child(kind: &str, entries: u64, limit: u64) -> Result<Measured, String> {
 /// Limits the memory of this process, builds a map, asks it, and prints what that took.
 ///
 /// # Errors
-/// [`Failure::Answer`], [`Failure::Floe`] and [`Failure::Print`].
-pub fn build(limited: &Limited) -> Result<(), Failure> {
+/// [`BenchError::Answer`], [`BenchError::Floe`] and [`BenchError::Print`].
+pub fn build(limited: &Limited) -> Result<(), BenchError> {
     let &Limited { entries, limit, .. } = limited;
     let set = |resource, limit| setrlimit(resource, limit, limit).map_err(std::io::Error::from);
     set(Resource::RLIMIT_DATA, limit)?;
@@ -138,7 +138,7 @@ pub fn build(limited: &Limited) -> Result<(), Failure> {
     }
 }
 
-fn build_values<V: Scalable>(entries: u64) -> Result<(), Failure> {
+fn build_values<V: Scalable>(entries: u64) -> Result<(), BenchError> {
     let built = Built::<V>::build(entries)?;
     for number in [0, entries / 2, entries - 1] {
         let key = V::Key::numbered(number);

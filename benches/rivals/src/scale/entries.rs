@@ -7,7 +7,7 @@ use super::measure::{Measured, measure};
 use super::plot::{Across, Plot, Series, Up};
 use super::values::Scalable;
 use crate::data::Recipe;
-use crate::failure::Failure;
+use crate::error::BenchError;
 use crate::machine;
 use crate::table::{Table, count, nanoseconds};
 
@@ -28,8 +28,8 @@ struct Row {
 /// Measures all sizes of both kinds.
 ///
 /// # Errors
-/// [`Failure::Answer`].
-pub fn run(most: u64) -> Result<Outcome, Failure> {
+/// [`BenchError::Answer`].
+pub fn run(most: u64) -> Result<Outcome, BenchError> {
     let mut rows = Vec::new();
     let sizes = |most: u64| {
         (4..=8)
@@ -45,7 +45,7 @@ pub fn run(most: u64) -> Result<Outcome, Failure> {
     Outcome::of("entries", &rows, table(&rows), plots(&rows))
 }
 
-fn row<V: Scalable>(entries: u64) -> Result<Row, Failure> {
+fn row<V: Scalable>(entries: u64) -> Result<Row, BenchError> {
     eprintln!("scale: {} {}", count(entries), V::KIND);
     let measured = match machine::require_memory(V::memory_for(entries)) {
         Err(reason) => Err(reason),

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::values::Scalable;
 use crate::data::{Random, Touch};
-use crate::failure::{Failure, check_answer};
+use crate::error::{BenchError, check_answer};
 use crate::keys::Key;
 use crate::statistics::{Spread, nanoseconds_each, timed};
 use counting_allocator::{occupied, peak_during};
@@ -41,8 +41,8 @@ pub struct Measured {
 /// Builds a map and measures it; the inner error is the reason why it cannot be built.
 ///
 /// # Errors
-/// [`Failure::Answer`].
-pub fn measure<V: Scalable>(entries: u64) -> Result<Result<Measured, String>, Failure> {
+/// [`BenchError::Answer`].
+pub fn measure<V: Scalable>(entries: u64) -> Result<Result<Measured, String>, BenchError> {
     let built = match Built::<V>::build(entries) {
         Ok(built) => built,
         Err(error) => return Ok(Err(format!("cannot be built: {error}"))),
@@ -73,7 +73,7 @@ pub fn measure<V: Scalable>(entries: u64) -> Result<Result<Measured, String>, Fa
             check_answer("floe", operation, entries as usize, expected, sum)?;
             rounds.push(nanoseconds_each(time, queries as usize));
         }
-        Ok::<_, Failure>(Spread::of(&rounds).map_or(f64::NAN, |spread| spread.median))
+        Ok::<_, BenchError>(Spread::of(&rounds).map_or(f64::NAN, |spread| spread.median))
     };
     let get = |queries: &[&<V::Key as Key>::Query]| {
         queries.iter().map(|query| touched(map.get(*query))).sum()

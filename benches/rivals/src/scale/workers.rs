@@ -15,7 +15,7 @@ use super::measure::Built;
 use super::plot::{Across, Plot, Series, Up};
 use super::values::Scalable;
 use crate::data::{Random, Recipe, Touch};
-use crate::failure::{Failure, check_answer};
+use crate::error::{BenchError, check_answer};
 use crate::keys::Key;
 use crate::machine;
 use crate::statistics::{nanoseconds_each, timed};
@@ -61,8 +61,8 @@ struct Measured {
 /// Measures all numbers of workers over maps of both kinds.
 ///
 /// # Errors
-/// [`Failure::Answer`].
-pub fn run(most: u64, most_workers: u32) -> Result<Outcome, Failure> {
+/// [`BenchError::Answer`].
+pub fn run(most: u64, most_workers: u32) -> Result<Outcome, BenchError> {
     let mut rows = Vec::new();
     let entries = most.min(ENTRIES);
     add_rows::<u64>(entries, most_workers, &mut rows)?;
@@ -70,7 +70,7 @@ pub fn run(most: u64, most_workers: u32) -> Result<Outcome, Failure> {
     Outcome::of("workers", &rows, table(&rows), plots(&rows))
 }
 
-fn add_rows<V: Scalable>(entries: u64, most: u32, rows: &mut Vec<Row>) -> Result<(), Failure> {
+fn add_rows<V: Scalable>(entries: u64, most: u32, rows: &mut Vec<Row>) -> Result<(), BenchError> {
     let counts = (0..=8).map(|power| 1 << power);
     let owner = Owner::<V>::build(entries);
     for workers in counts.filter(|workers| *workers <= most) {
@@ -136,7 +136,7 @@ impl<V: Scalable> Owner<V> {
     }
 
     /// Forks the workers and lets them read; the inner error is the reason why that cannot be.
-    fn measure(&self, workers: u32) -> Result<Result<Measured, String>, Failure> {
+    fn measure(&self, workers: u32) -> Result<Result<Measured, String>, BenchError> {
         let measured = machine::require_memory(WORKER_BYTES * u64::from(workers))
             .map_err(Into::into)
             .and_then(|()| self.read_in(workers));

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use floe::Frozen;
 
 use crate::contenders::{
-    Contender, Floe, Heap, Lmdb, MmapSync, Problem, Redb, Rkyv, SipHash, freeze, to_bytes,
+    Contender, ContenderError, Floe, Heap, Lmdb, MmapSync, Redb, Rkyv, SipHash, freeze, to_bytes,
 };
 use crate::data::Recipe;
 use crate::machine::require_room;
 
 type Recipes = HashMap<String, Recipe>;
-type Opened = Result<Box<dyn Contender<String>>, Problem>;
+type Opened = Result<Box<dyn Contender<String>>, ContenderError>;
 
 /// A way to get at a map in a file.
 pub struct Opener {
@@ -27,13 +27,13 @@ pub struct Opener {
 }
 
 /// Writes the files of all contenders, and says why where one could not.
-pub fn all(recipes: &Recipes, directory: &Path) -> Vec<(Opener, Option<Problem>)> {
+pub fn all(recipes: &Recipes, directory: &Path) -> Vec<(Opener, Option<ContenderError>)> {
     let entries = recipes.len();
     let opener = |name, write: Writer, open: fn(usize, &Path) -> Opened| {
         let path = directory.join(name);
         let file = path.join("recipes");
         let written = require_room(directory, entries)
-            .map_err(Problem::from)
+            .map_err(ContenderError::from)
             .and_then(|()| Ok(fs::create_dir(&path)?))
             .and_then(|()| write(recipes, &file));
         let open = Box::new(move || open(entries, &file));
@@ -85,36 +85,36 @@ pub fn all(recipes: &Recipes, directory: &Path) -> Vec<(Opener, Option<Problem>)
     ]
 }
 
-type Writer = fn(&Recipes, &Path) -> Result<(), Problem>;
+type Writer = fn(&Recipes, &Path) -> Result<(), ContenderError>;
 
 fn directory_of(file: &Path) -> &Path {
     file.parent().unwrap_or(file)
 }
 
-fn write_bincode(recipes: &Recipes, file: &Path) -> Result<(), Problem> {
+fn write_bincode(recipes: &Recipes, file: &Path) -> Result<(), ContenderError> {
     let bytes = bincode::serde::encode_to_vec(recipes, bincode::config::standard())?;
     Ok(fs::write(file, bytes)?)
 }
 
-fn read_bincode(file: &Path) -> Result<Recipes, Problem> {
+fn read_bincode(file: &Path) -> Result<Recipes, ContenderError> {
     let bytes = fs::read(file)?;
     Ok(bincode::serde::decode_from_slice(&bytes, bincode::config::standard())?.0)
 }
 
-fn write_postcard(recipes: &Recipes, file: &Path) -> Result<(), Problem> {
+fn write_postcard(recipes: &Recipes, file: &Path) -> Result<(), ContenderError> {
     Ok(fs::write(file, postcard::to_stdvec(recipes)?)?)
 }
 
-fn read_postcard(file: &Path) -> Result<Recipes, Problem> {
+fn read_postcard(file: &Path) -> Result<Recipes, ContenderError> {
     Ok(postcard::from_bytes(&fs::read(file)?)?)
 }
 
-fn write_json(recipes: &Recipes, file: &Path) -> Result<(), Problem> {
+fn write_json(recipes: &Recipes, file: &Path) -> Result<(), ContenderError> {
     let mut out = BufWriter::new(File::create(file)?);
     serde_json::to_writer(&mut out, recipes)?;
     Ok(out.flush()?)
 }
 
-fn read_json(file: &Path) -> Result<Recipes, Problem> {
+fn read_json(file: &Path) -> Result<Recipes, ContenderError> {
     Ok(serde_json::from_slice(&fs::read(file)?)?)
 }

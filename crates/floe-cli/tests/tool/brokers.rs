@@ -134,7 +134,7 @@ fn caches_are_targets_of_every_verb() {
         let output = floe([verb, &target]).good();
         assert!(output.contains("recipe"), "{verb}: {output}");
     }
-    assert!(floe(["inspect", &target]).good().contains("a memory file"));
+    assert!(floe(["inspect", &target]).good().contains("a memfd"));
     assert!(floe(["verify", &target]).good().contains("seals, digests"));
     assert_eq!(floe(["dump", &target, "recipe-7"]).json()["priority"], -7);
     let line = floe(["dump", &target, "recipe-2x9"]).refused(3);

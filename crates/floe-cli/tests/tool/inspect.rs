@@ -34,7 +34,7 @@ fn a_memory_file_is_read_where_it_is() {
     let path = format!("/proc/{}/fd/{fd}", std::process::id());
     let text = floe(["inspect", &path]).good();
     assert!(text.contains("one value: Vec<String>"), "{text}");
-    assert!(text.contains("a memory file"), "{text}");
+    assert!(text.contains("a memfd"), "{text}");
 }
 
 #[test]

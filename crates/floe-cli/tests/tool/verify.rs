@@ -55,7 +55,7 @@ fn faults_are_told_one_line_each() {
     );
 }
 
-/// A memory file that somebody can still change is no region, however right its bytes are.
+/// A memfd that somebody can still change is no region, however right its bytes are.
 #[test]
 fn a_memory_file_without_seals_is_bad() {
     let fd = nix::sys::memfd::memfd_create("floe:open.1", nix::sys::memfd::MFdFlags::empty());

@@ -2,13 +2,13 @@
 
 use super::Pair;
 use crate::inspect::dynamic::archive::Archive;
-use crate::inspect::dynamic::fault::{Fault, Problem, Read};
-use crate::map::{entry_alignment, head_is_garbage, head_length};
+use crate::inspect::dynamic::fault::{Fault, FaultKind, Read};
+use crate::map::{entry_alignment, entry_length, is_garbage};
 use crate::schema::{Description, Shape, TypeIndex};
 
 /// The entries of a keyed map, garbage included, in the order of insertion.
 #[derive(Debug, Clone)]
-pub(crate) struct Keyed<'a> {
+pub(crate) struct EntryFrames<'a> {
     archive: Archive<'a>,
     layout: EntryLayout,
     next: u64,
@@ -18,7 +18,7 @@ pub(crate) struct Keyed<'a> {
 /// Where key and value lie in an entry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EntryLayout {
-    /// Bytes of head, key and value.
+    /// Bytes of header, key and value.
     least: u64,
     alignment: u64,
     key: TypeIndex,
@@ -65,14 +65,14 @@ impl EntryLayout {
     /// The entry at an offset.
     pub(crate) fn frame(&self, archive: Archive<'_>, at: u64) -> Read<Frame> {
         let align = self.alignment as usize;
-        let unaligned = |at| Fault::new(at, Problem::Unaligned { align });
+        let unaligned = |at| Fault::new(at, FaultKind::Unaligned { align });
         if !at.is_multiple_of(self.alignment) {
             return Err(unaligned(at));
         }
-        let head = u32::from_le_bytes(archive.array(at)?);
-        let (length, least, most) = (head_length(head), self.least, archive.length() - at);
+        let header = u32::from_le_bytes(archive.array(at)?);
+        let (length, least, most) = (entry_length(header), self.least, archive.length() - at);
         if length < least || length > most {
-            let fault = Problem::Frame {
+            let fault = FaultKind::Frame {
                 length,
                 least,
                 most,
@@ -85,7 +85,7 @@ impl EntryLayout {
         Ok(Frame {
             at,
             length,
-            garbage: head_is_garbage(head),
+            garbage: is_garbage(header),
         })
     }
 
@@ -98,7 +98,7 @@ impl EntryLayout {
     }
 }
 
-impl<'a> Keyed<'a> {
+impl<'a> EntryFrames<'a> {
     /// The entries from an offset to another.
     pub(crate) fn new(archive: Archive<'a>, layout: EntryLayout, next: u64, end: u64) -> Self {
         Self {
@@ -114,7 +114,7 @@ impl<'a> Keyed<'a> {
     }
 }
 
-impl Iterator for Keyed<'_> {
+impl Iterator for EntryFrames<'_> {
     type Item = Read<Frame>;
 
     fn next(&mut self) -> Option<Read<Frame>> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Pair;
 use crate::archive::{GROUP, WORD};
 use crate::inspect::dynamic::archive::{Archive, Run};
-use crate::inspect::dynamic::fault::{Fault, Problem, Read};
+use crate::inspect::dynamic::fault::{Fault, FaultKind, Read};
 use crate::schema::{Shape, Type, TypeIndex};
 
 const WORD_LENGTH: u64 = WORD as u64;
@@ -43,7 +43,7 @@ impl<'a> Table<'a> {
             middle = archive.follow(at, control_count(capacity), slot.align)?;
             let slots = capacity.checked_mul(slot.size as u64);
             if slots.is_none_or(|slots| slots > middle) {
-                return Err(Fault::new(at, Problem::Items { length: capacity }));
+                return Err(Fault::new(at, FaultKind::Items { length: capacity }));
             }
             let length = capacity;
             controls = archive.bytes(Run { at: middle, length })?;
@@ -74,11 +74,11 @@ impl<'a> Table<'a> {
         let (mut middle, mut beside) = (0, 0);
         if length > 0 {
             let size = length.checked_mul(described.size as u64);
-            let size = size.ok_or_else(|| Fault::new(at, Problem::Items { length }))?;
+            let size = size.ok_or_else(|| Fault::new(at, FaultKind::Items { length }))?;
             middle = archive.follow(at + 3 * WORD_LENGTH, size, described.align)?;
             let capacity = archive.length_at(at + 2 * WORD_LENGTH)?;
             let positions = capacity.checked_mul(WORD_LENGTH);
-            let positions = positions.ok_or_else(|| Fault::new(at, Problem::Items { length }))?;
+            let positions = positions.ok_or_else(|| Fault::new(at, FaultKind::Items { length }))?;
             beside = positions + control_count(capacity);
         }
         let (key_offset, value_offset) = offsets(described);
@@ -158,7 +158,7 @@ impl Iterator for Table<'_> {
             // The error is told once.
             self.yielded = self.length;
             return (expected != got)
-                .then(|| Err(Fault::new(self.at, Problem::Entries { expected, got })));
+                .then(|| Err(Fault::new(self.at, FaultKind::Entries { expected, got })));
         };
         self.next += position + 1;
         self.yielded += 1;

@@ -3,7 +3,7 @@
 use super::Pair;
 use crate::archive::{NodeLayout, WORD};
 use crate::inspect::dynamic::archive::Archive;
-use crate::inspect::dynamic::fault::{Fault, Problem, Read};
+use crate::inspect::dynamic::fault::{Fault, FaultKind, Read};
 use crate::schema::TypeIndex;
 
 const WORD_LENGTH: u64 = WORD as u64;
@@ -59,7 +59,7 @@ impl<'a> Tree<'a> {
         };
         // Keys have bytes, so a length that lies costs no more than the archive is long.
         if length.saturating_mul(tree.key_size) > archive.length() {
-            return Err(Fault::new(at, Problem::Items { length }));
+            return Err(Fault::new(at, FaultKind::Items { length }));
         }
         if length > 0 {
             tree.enter(at)?;
@@ -96,7 +96,7 @@ impl<'a> Tree<'a> {
             entries = archive.length_at(at + layout.rest as u64)?;
             if entries == 0 || entries > most {
                 let got = entries;
-                return Err(Fault::new(at, Problem::Node { got, most }));
+                return Err(Fault::new(at, FaultKind::Node { got, most }));
             }
         }
         self.path.push(Node {
@@ -143,7 +143,7 @@ impl<'a> Tree<'a> {
 
     fn miscounted(&self) -> Box<Fault> {
         let (expected, got) = (self.length, self.yielded);
-        Fault::new(self.at, Problem::Entries { expected, got })
+        Fault::new(self.at, FaultKind::Entries { expected, got })
     }
 }
 

@@ -1,9 +1,9 @@
-//! Forked parsers build the parts of one map.
+//! Forked parsers build the shards of one map.
 
 use floe::{
     Error, Frozen, Map, MapBuilder,
-    map::Part,
-    prefork::{self, Failure},
+    map::MapShard,
+    prefork::{self, WorkerError},
 };
 use nix::{
     libc,
@@ -17,28 +17,28 @@ use crate::{
 
 type Recipes = Frozen<Map<String, Recipe>>;
 
-const PARTS: u32 = 4;
+const SHARDS: u32 = 4;
 const RECIPES: u32 = 500;
 
-/// What a parser does with its part of the recipes.
-fn insert(builder: &mut MapBuilder<String, Recipe>, part: u32) {
-    for number in part * RECIPES..(part + 1) * RECIPES {
+/// What a parser does with its shard of the recipes.
+fn insert(builder: &mut MapBuilder<String, Recipe>, shard: u32) {
+    for number in shard * RECIPES..(shard + 1) * RECIPES {
         let recipe = recipe(number);
         builder.insert(&recipe.name, &recipe).unwrap();
     }
 }
 
-fn parts() -> [Part; PARTS as usize] {
-    [(); _].map(|()| Part::new("recipes").unwrap())
+fn shards() -> [MapShard; SHARDS as usize] {
+    [(); _].map(|()| MapShard::new("recipes").unwrap())
 }
 
-/// Opens the parts and makes one map of those that are whole.
-fn joined(parts: impl IntoIterator<Item = Part>) -> (Recipes, Vec<Error>) {
+/// Opens the shards and makes one map of those that are whole.
+fn joined(shards: impl IntoIterator<Item = MapShard>) -> (Recipes, Vec<Error>) {
     let mut whole = MapBuilder::new("recipes").unwrap();
     let mut refused = Vec::new();
-    for part in parts {
-        match part.open() {
-            Ok(part) => whole.append(&part).unwrap(),
+    for shard in shards {
+        match shard.open() {
+            Ok(shard) => whole.append(&shard).unwrap(),
             Err(error) => refused.push(error),
         }
     }
@@ -58,40 +58,42 @@ fn assert_recipes(recipes: &Recipes, numbers: impl IntoIterator<Item = u32>) {
 }
 
 pub(crate) fn forked_parsers_build_one_map() {
-    let parts = parts();
-    let pool = prefork::spawn(PARTS as usize, |worker| {
-        let mut builder = parts[worker.index()].builder().unwrap();
+    let shards = shards();
+    let pool = prefork::spawn(SHARDS as usize, |worker| {
+        let mut builder = shards[worker.index()].builder().unwrap();
         insert(&mut builder, worker.index() as u32);
         builder.finish().unwrap().len()
     });
     assert_eq!(
         pool.unwrap().join().unwrap(),
-        [RECIPES as usize; PARTS as usize]
+        [RECIPES as usize; SHARDS as usize]
     );
-    let (recipes, refused) = joined(parts);
+    let (recipes, refused) = joined(shards);
     assert!(refused.is_empty(), "{refused:?}");
-    assert_recipes(&recipes, 0..PARTS * RECIPES);
+    assert_recipes(&recipes, 0..SHARDS * RECIPES);
 
     let mut alone = MapBuilder::new("recipes").unwrap();
-    (0..PARTS).for_each(|part| insert(&mut alone, part));
+    (0..SHARDS).for_each(|shard| insert(&mut alone, shard));
     let alone = alone.finish().unwrap();
     assert!(alone.iter().map(|(name, _)| name).eq(recipes.keys()));
 }
 
 pub(crate) fn one_of_two_processes_gets_a_part() {
     const CONTESTS: usize = 200;
-    let parts = [(); CONTESTS].map(|()| Part::new("contested").unwrap());
+    let shards = [(); CONTESTS].map(|()| MapShard::new("contested").unwrap());
     let start = Meeting::new();
     let pool = prefork::spawn(2, |worker| {
         start.attend();
-        let got = parts.iter().map(|part| match part.builder::<u32, u32>() {
-            Ok(mut builder) => {
-                builder.insert(&1, &(worker.index() as u32)).unwrap();
-                builder.finish().unwrap().len() == 1
-            }
-            Err(Error::PartTaken { .. }) => false,
-            Err(other) => panic!("{other}"),
-        });
+        let got = shards
+            .iter()
+            .map(|shard| match shard.builder::<u32, u32>() {
+                Ok(mut builder) => {
+                    builder.insert(&1, &(worker.index() as u32)).unwrap();
+                    builder.finish().unwrap().len() == 1
+                }
+                Err(Error::ShardTaken { .. }) => false,
+                Err(other) => panic!("{other}"),
+            });
         got.collect::<Vec<bool>>()
     })
     .unwrap();
@@ -99,28 +101,28 @@ pub(crate) fn one_of_two_processes_gets_a_part() {
     let got = pool.join().unwrap();
     assert!(got[0].iter().zip(&got[1]).all(|(one, other)| one != other));
     // Those that come when the first is gone are too late as well, in any process.
-    let late = || parts.iter().all(taken);
+    let late = || shards.iter().all(taken);
     assert_eq!(
         prefork::spawn(1, |_| late()).unwrap().join().unwrap(),
         [true]
     );
     assert!(late());
-    for (part, second) in parts.into_iter().zip(&got[1]) {
-        let map = part.open::<u32, u32>().unwrap();
+    for (shard, second) in shards.into_iter().zip(&got[1]) {
+        let map = shard.open::<u32, u32>().unwrap();
         assert_eq!((map.len(), map[&1].to_native()), (1, u32::from(*second)));
     }
 }
 
-fn taken(part: &Part) -> bool {
-    matches!(part.builder::<u32, u32>(), Err(Error::PartTaken { .. }))
+fn taken(shard: &MapShard) -> bool {
+    matches!(shard.builder::<u32, u32>(), Err(Error::ShardTaken { .. }))
 }
 
 pub(crate) fn a_killed_parser_loses_its_own_part_only() {
     const KILLED: u32 = 2;
-    let parts = parts();
-    let pool = prefork::spawn(PARTS as usize, |worker| {
+    let shards = shards();
+    let pool = prefork::spawn(SHARDS as usize, |worker| {
         let index = worker.index() as u32;
-        let mut builder = parts[worker.index()].builder().unwrap();
+        let mut builder = shards[worker.index()].builder().unwrap();
         insert(&mut builder, index);
         if index == KILLED {
             raise(Signal::SIGKILL).unwrap();
@@ -128,7 +130,7 @@ pub(crate) fn a_killed_parser_loses_its_own_part_only() {
         drop(builder.finish().unwrap());
     });
     for exit in pool.unwrap().wait().unwrap() {
-        let killed = Failure::Killed {
+        let killed = WorkerError::Killed {
             signal: libc::SIGKILL,
         };
         let expected = if exit.worker == KILLED as usize {
@@ -138,14 +140,14 @@ pub(crate) fn a_killed_parser_loses_its_own_part_only() {
         };
         assert_eq!(exit.result, expected);
     }
-    let (recipes, refused) = joined(parts);
+    let (recipes, refused) = joined(shards);
     assert!(
         matches!(refused[..], [Error::Unsealed { .. }]),
         "{refused:?}"
     );
-    let others = (0..PARTS).filter(|part| *part != KILLED);
+    let others = (0..SHARDS).filter(|shard| *shard != KILLED);
     assert_recipes(
         &recipes,
-        others.flat_map(|part| part * RECIPES..(part + 1) * RECIPES),
+        others.flat_map(|shard| shard * RECIPES..(shard + 1) * RECIPES),
     );
 }

@@ -1,4 +1,4 @@
-//! Which memory file it is, among all that there ever were.
+//! Which memfd it is, among all that there ever were.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -6,21 +6,21 @@ use std::os::fd::AsFd;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::stat::fstat;
 
-/// Tells a memory file from every other.
+/// Tells a memfd from every other.
 ///
 /// The number of a living file is its own. Linux before 5.9 counts them in 32 bits, so that a
 /// number can come again; but not with the same time of the last change, which the kernel sets and
 /// nobody else can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct MemfdId {
     pub(crate) device: u64,
     pub(crate) inode: u64,
     /// Nanoseconds of the wall clock.
     pub(crate) changed: i64,
 }
 
-impl Identity {
-    /// Refuses what is no memory file: to inspect it might take for ever.
+impl MemfdId {
+    /// Refuses what is no memfd: to inspect it might take for ever.
     pub(crate) fn of(fd: impl AsFd) -> io::Result<Self> {
         fcntl(&fd, FcntlArg::F_GET_SEALS)?;
         let stat = fstat(fd)?;

@@ -7,7 +7,7 @@ use crate::table::count;
 
 /// Why there is no result at all. A contender that fails is a row with its reason instead.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum BenchError {
     /// A contender gave another answer than the generator of the data.
     #[error(
         "{contender} answers {operation} wrongly at {} entries: expected the sum {expected}, got \
@@ -53,18 +53,18 @@ pub enum Failure {
 /// Compares an answer with the right one.
 ///
 /// # Errors
-/// [`Failure::Answer`].
+/// [`BenchError::Answer`].
 pub fn check_answer(
     contender: &'static str,
     operation: &'static str,
     entries: usize,
     expected: u64,
     got: u64,
-) -> Result<(), Failure> {
+) -> Result<(), BenchError> {
     if got == expected {
         return Ok(());
     }
-    Err(Failure::Answer {
+    Err(BenchError::Answer {
         contender,
         operation,
         entries,

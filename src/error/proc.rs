@@ -5,7 +5,7 @@ use std::io;
 /// Why a file of `/proc` does not tell what was asked of a process.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unreadable {
+pub enum ProcError {
     /// There is no process of this number.
     #[error("it is gone")]
     Gone,

@@ -11,21 +11,21 @@ use crate::frozen::Frozen;
 use crate::region::{Label, Unsealed};
 use crate::sys::memfd::UnclaimedFile;
 
-/// A memory file in which one forked parser builds a map.
+/// A memfd in which one forked parser builds a map.
 ///
-/// The owner makes the parts before the fork. Each child builds in one of them; the owner then
-/// opens the parts, which checks every byte, and appends them to a builder of its own. So the
+/// The owner makes the shards before the fork. Each child builds in one of them; the owner then
+/// opens the shards, which checks every byte, and appends them to a builder of its own. So the
 /// children's work reaches the owner as memory, and nothing is serialised twice.
 ///
 /// ```
-/// use floe::map::{MapBuilder, Part};
+/// use floe::map::{MapBuilder, MapShard};
 /// use floe::prefork;
 ///
 /// let names = ["acl", "bash", "curl", "diffutils"];
-/// let parts = [Part::new("lengths")?, Part::new("lengths")?];
+/// let shards = [MapShard::new("lengths")?, MapShard::new("lengths")?];
 /// let pool = prefork::spawn(2, |worker| -> Result<(), String> {
 ///     let fill = || -> floe::Result<()> {
-///         let mut builder = parts[worker.index()].builder::<String, u64>()?;
+///         let mut builder = shards[worker.index()].builder::<String, u64>()?;
 ///         for name in &names[worker.index() * 2..][..2] {
 ///             builder.insert(&name.to_string(), &(name.len() as u64))?;
 ///         }
@@ -34,12 +34,12 @@ use crate::sys::memfd::UnclaimedFile;
 ///     fill().map_err(|error| error.to_string())
 /// })?;
 /// for filled in pool.join()? {
-///     filled.expect("the parser built its part");
+///     filled.expect("the parser built its shard");
 /// }
 ///
 /// let mut builder = MapBuilder::new("lengths")?;
-/// for part in parts {
-///     builder.append(&part.open::<String, u64>()?)?;
+/// for shard in shards {
+///     builder.append(&shard.open::<String, u64>()?)?;
 /// }
 /// let lengths = builder.finish()?;
 /// assert_eq!(lengths.len(), 4);
@@ -47,38 +47,38 @@ use crate::sys::memfd::UnclaimedFile;
 /// # Ok::<(), floe::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Part {
+pub struct MapShard {
     file: UnclaimedFile,
     label: Label,
 }
 
-impl Part {
-    /// An empty part of a cache.
+impl MapShard {
+    /// An empty shard of a cache.
     ///
     /// # Errors
-    /// [`Error::Name`] and [`Error::MemoryFile`].
+    /// [`Error::Name`] and [`Error::Memfd`].
     pub fn new(name: &str) -> Result<Self> {
         let label = Label::first(name)?;
         let file = Unsealed::unclaimed(&label)?;
         Ok(Self { file, label })
     }
 
-    /// The builder that fills this part, in whatever process it is called; once over all of them.
+    /// The builder that fills this shard, in whatever process it is called; once over all of them.
     ///
     /// # Errors
-    /// [`Error::PartTaken`] if another builder was made from this part, in any process;
-    /// [`Error::MemoryFile`], [`Error::Write`].
+    /// [`Error::ShardTaken`] if another builder was made from this shard, in any process;
+    /// [`Error::Memfd`], [`Error::Write`].
     pub fn builder<K: MapKey, V: Value>(&self) -> Result<MapBuilder<K, V>> {
-        let failed = |source: io::Error| Error::MemoryFile {
+        let failed = |source: io::Error| Error::Memfd {
             name: self.label.name.clone(),
             step: "lock",
             reason: source,
         };
-        let taken = || Error::PartTaken {
+        let taken = || Error::ShardTaken {
             name: self.label.name.clone(),
         };
         let file = self.file.claim().map_err(failed)?.ok_or_else(taken)?;
-        Ok(MapBuilder::over(Unsealed::adopt(self.label.clone(), file)?))
+        Ok(MapBuilder::from_unsealed(Unsealed::adopt(self.label.clone(), file)?))
     }
 
     /// The map that a child built here, every byte checked.

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 /// How a worker ended that gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Failure {
+pub enum WorkerError {
     /// Its closure panicked. A program compiled with `panic = "abort"` shows as [`Self::Killed`].
     #[error("panicked: {message}")]
     Panicked {

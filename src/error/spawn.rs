@@ -7,7 +7,7 @@ use crate::error::remedy;
 /// Why a process could not fork the workers that it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum SpawnError {
     /// The process has more threads than one, so that a safe fork is impossible.
     #[error(
         "expected 1 thread in this process, got {threads}; join thread pools and stop ticking \
@@ -61,8 +61,8 @@ pub enum Refusal {
     },
 }
 
-impl From<Refusal> for super::Error {
-    fn from(source: Refusal) -> Self {
+impl From<SpawnError> for super::Error {
+    fn from(source: SpawnError) -> Self {
         Self::Fork { reason: source }
     }
 }

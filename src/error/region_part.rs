@@ -35,9 +35,9 @@ impl fmt::Display for SectionKind {
     }
 }
 
-/// A part of a region of which it can be told whether it is what was written.
+/// A part of a region whose digest is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum RegionPart {
     /// The header, by its own digest.
     Header,
     /// A section, by its digest in the header.
@@ -46,7 +46,7 @@ pub enum Part {
     PaddingBefore(SectionKind),
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for RegionPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header => f.write_str("its header"),
