@@ -7,7 +7,6 @@ mod cachedata;
 mod code_parser;
 mod difference;
 mod recipe;
-mod set;
 mod stamp;
 mod statement;
 mod task_deps;

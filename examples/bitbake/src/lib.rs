@@ -9,6 +9,7 @@ mod code;
 mod comparison;
 mod dumps;
 mod generate;
+mod interning;
 mod layer;
 mod objects;
 mod patterns;
