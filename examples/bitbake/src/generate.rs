@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(layer.recipes.len(), 40);
         assert_eq!(layer.summary.unknown_lines, 0);
         assert!(layer.summary.problems.is_empty());
-        assert!(layer.summary.refused_patterns.is_empty());
+        assert_eq!(layer.summary.refused_patterns, 0);
         for recipe in layer.recipes.values() {
             let classes = recipe.inherits.iter();
             let classes = classes.map(|class| format!("meta/classes/{class}.bbclass"));

@@ -88,7 +88,7 @@ pub fn layer_files(root: &Path) -> floe::Result<Vec<String>> {
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match (&arguments.layer, arguments.watch) {
-        (Some(layer), true) => watch::watch(layer, arguments.looks),
+        (Some(layer), true) => watch::watch(layer),
         _ => match Source::read(&arguments) {
             Ok(source) => compare(&arguments, source),
             Err(error) => {
@@ -139,21 +139,21 @@ fn compare(arguments: &Arguments, source: Source) -> Result<()> {
 
     // One form after the other, so that no worker inherits what it does not need, nor what reading
     // the source has left.
-    allocator::trim();
     let caches = RefCell::new(caches);
     let workers = arguments.workers;
-    let inherited = comparison::run(&caches, Form::Heap, workers)?;
+    let measure = |form| {
+        allocator::trim();
+        comparison::run(&caches, form, workers)
+    };
+    let inherited = measure(Form::Heap)?;
     for (cache, size) in caches.borrow_mut().iter_mut().zip(&mut sizes) {
         cache.make_objects();
         size.heap_bytes = allocator::freed_by(|| cache.drop_form(Form::Heap));
     }
-    allocator::trim();
-    let inherited_refcounted = comparison::run(&caches, Form::Objects, workers)?;
-    for cache in caches.borrow_mut().iter_mut() {
-        cache.drop_form(Form::Objects);
-    }
-    allocator::trim();
-    let frozen = comparison::run(&caches, Form::Frozen, workers)?;
+    let inherited_refcounted = measure(Form::Objects)?;
+    let drop_objects = |cache: &mut Box<dyn Cache>| cache.drop_form(Form::Objects);
+    caches.borrow_mut().iter_mut().for_each(drop_objects);
+    let frozen = measure(Form::Frozen)?;
 
     let report = Report {
         layer: name,

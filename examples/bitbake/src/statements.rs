@@ -8,7 +8,7 @@ mod directive;
 mod reader;
 mod words;
 
-pub(crate) use reader::{Parsed, Rules, parse_file};
+pub(crate) use reader::{Parsed, parse_file};
 pub(crate) use words::{inline_python, reference_length, words};
 
 use std::fmt::Display;

@@ -35,7 +35,7 @@ impl<'a> Code<'a> {
     pub(crate) fn shell(self) -> impl Iterator<Item = &'a str> {
         let body = match self {
             Self::Shell(body) => Some(body),
-            _ => None,
+            Self::Python(_) | Self::Value(_) | Self::None => None,
         };
         body.into_iter()
     }

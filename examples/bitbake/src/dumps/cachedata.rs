@@ -80,20 +80,16 @@ macro_rules! indexes {
     };
 }
 
+// Most indexes by file are fields of `CoreRecipeInfo`, where it is said what they are.
 indexes! {
     by_file {
         #[rkyv(with = Intern)] task_deps: TaskDeps,
         #[rkyv(with = Intern)] pkg_fn: String,
         #[rkyv(with = Intern)] pkg_pepvpr: Version,
-        /// The preference over other versions.
         pkg_dp: i32,
-        /// The start of the paths of its stamp files.
         stamp: String,
-        /// The pattern of the stamp files to remove.
         stampclean: String,
-        /// Task to what is added to the name of the task's stamp file.
         #[rkyv(with = Intern<MapKV<Intern, Map<Intern>>>)] stamp_extrainfo: BTreeMap<String, Option<String>>,
-        /// Task to the files it depends on, as a text of `path:exists` words.
         #[rkyv(with = Texts)] file_checksums: BTreeMap<String, String>,
         #[rkyv(with = List)] fn_provides: Vec<String>,
         /// Package to what it depends on at run time.
@@ -102,17 +98,11 @@ indexes! {
         #[rkyv(with = Lists)] runrecs: BTreeMap<String, Vec<String>>,
         /// The names under which its output is found in shared state.
         hashfn: String,
-        /// The classes it inherits, as paths in the order of inheritance.
         #[rkyv(with = List)] inherits: Vec<String>,
-        /// The environment of its tasks that run under fakeroot.
         fakerootenv: String,
-        /// The environment of its tasks that do not run under fakeroot.
         #[rkyv(with = Intern)] fakerootnoenv: String,
-        /// The directories its tasks under fakeroot need.
         fakerootdirs: String,
-        /// The log its tasks under fakeroot write.
         fakerootlogs: String,
-        /// Python code that computes more dependencies.
         #[rkyv(with = Intern)] extradepsfunc: String,
         /// The priority of its layer.
         bbfile_priority: i32,
@@ -135,11 +125,8 @@ indexes! {
         /// Files that a build of everything may include.
         #[rkyv(with = Map<Intern>)] possible_world: Vec<String>,
         #[rkyv(with = Map<Intern>)] universe_target: Vec<String>,
-        /// Declared by BitBake, empty in the dumps.
         task_queues: Empty,
-        /// Declared by BitBake, empty in the dumps.
         preferred: Empty,
-        /// Declared by BitBake, empty in the dumps.
         tasks: Empty,
         /// Names whose absence is no error.
         ignored_dependencies: Set,
@@ -151,20 +138,10 @@ indexes! {
 impl NameIndexes {
     /// The names, recipes and packages in all indexes together.
     pub(crate) fn len(&self) -> usize {
-        let maps = [
-            &self.pkg_pn,
-            &self.pn_provides,
-            &self.packages,
-            &self.providers,
-            &self.rproviders,
-            &self.packages_dynamic,
-        ];
-        let lists = [
-            &self.all_depends,
-            &self.possible_world,
-            &self.universe_target,
-        ];
-        maps.map(BTreeMap::len).iter().sum::<usize>() + lists.map(Vec::len).iter().sum::<usize>()
+        let lists = self.all_depends.len() + self.possible_world.len() + self.universe_target.len();
+        let named = self.pkg_pn.len() + self.pn_provides.len() + self.packages.len();
+        let provided = self.providers.len() + self.rproviders.len() + self.packages_dynamic.len();
+        lists + named + provided
     }
 }
 
@@ -191,14 +168,10 @@ fn hashes_by_file(
 ) -> Result<BTreeMap<String, BTreeMap<String, String>>, String> {
     let mut files = BTreeMap::<String, BTreeMap<String, String>>::new();
     for (key, hash) in hashes {
-        let (file, task) = key
-            .rsplit_once(':')
-            .ok_or_else(|| incomplete("basetaskhash", &key))?;
-        if let Some(tasks) = files.get_mut(file) {
-            tasks.insert(task.into(), hash);
-        } else {
-            files.insert(file.into(), BTreeMap::from([(task.into(), hash)]));
-        }
+        let parts = key.rsplit_once(':');
+        let (file, task) = parts.ok_or_else(|| incomplete("basetaskhash", &key))?;
+        let tasks = files.entry(file.into()).or_default();
+        tasks.insert(task.into(), hash);
     }
     Ok(files)
 }

@@ -7,15 +7,6 @@ use super::assignment::after_keyword;
 use super::{ANONYMOUS, Kind, Language, Statement, Variable, directive, problem};
 use crate::layer::discovery;
 
-/// Which statements a file may hold.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Rules {
-    /// Recipes, classes, appends and includes: everything.
-    Recipe,
-    /// Configuration files: no functions, no tasks, no classes.
-    Configuration,
-}
-
 /// What reading a file gave.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Parsed {
@@ -32,7 +23,7 @@ pub(crate) struct Parsed {
 /// Reads the text of the file `path`. One that BitBake does not parse is its only statement.
 pub(crate) fn parse_file(path: &str, text: String) -> Parsed {
     if discovery::is_metadata(path) {
-        return parse(path, &text, discovery::rules_of(path));
+        return parse(path, &text);
     }
     let lines = u32::try_from(text.lines().count()).unwrap_or(u32::MAX);
     let kind = Kind::Payload { text };
@@ -43,11 +34,11 @@ pub(crate) fn parse_file(path: &str, text: String) -> Parsed {
     }
 }
 
-/// Reads the text of the file `path`, in one pass. No text makes it fail.
-pub(crate) fn parse(path: &str, text: &str, rules: Rules) -> Parsed {
+/// Reads the text of the file `path`, in one pass. No text makes it fail. Configuration has no functions, no
+/// tasks and no classes.
+fn parse(path: &str, text: &str) -> Parsed {
     let mut reader = Reader {
         path,
-        rules,
         lines: text.lines().peekable(),
         parsed: Parsed::default(),
     };
@@ -66,7 +57,6 @@ pub(crate) fn parse(path: &str, text: &str, rules: Rules) -> Parsed {
 
 struct Reader<'t> {
     path: &'t str,
-    rules: Rules,
     lines: Peekable<Lines<'t>>,
     parsed: Parsed,
 }
@@ -115,9 +105,11 @@ impl<'t> Reader<'t> {
             let head = function_head(text).or_else(|| definition_head(text));
             head.or_else(|| directive::recipe_statement(text))
         };
-        let known = match self.rules {
-            Rules::Recipe => in_recipe(&text),
-            Rules::Configuration => None,
+        let is_configuration = self.path.ends_with(".conf");
+        let known = if is_configuration {
+            None
+        } else {
+            in_recipe(&text)
         };
         let Some(mut kind) = known.or_else(|| directive::common_statement(&text)) else {
             self.parsed.unknown_lines += self.parsed.lines - line + 1;
@@ -228,7 +220,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Parsed {
-        parse("a.bb", text, Rules::Recipe)
+        parse("a.bb", text)
     }
 
     #[test]
@@ -265,7 +257,7 @@ mod tests {
     #[test]
     fn configuration_has_no_functions_tasks_or_classes() {
         let text = "A = \"\"\ninherit x\naddtask y\nf() {\n}\n";
-        assert_eq!(parse("a.conf", text, Rules::Configuration).unknown_lines, 4);
+        assert_eq!(parse("a.conf", text).unknown_lines, 4);
     }
 
     #[test]
