@@ -13,7 +13,7 @@ use crate::Result;
 use crate::code::{self, Code, CodeHash, PythonCode, ShellCode, python, shell};
 use crate::patterns::{self, Pattern};
 use crate::recipes::{self, Files, Names, Recipe};
-use crate::statements::{self, Kind, Parsed, Statement};
+use crate::statements::{self, Parsed, Statement};
 
 /// Everything that was read from a layer tree, one map for each cache, and what there is to tell of it.
 #[derive(Debug, Default, PartialEq)]
@@ -180,6 +180,7 @@ pub(crate) fn layer_roots<'p>(paths: impl Iterator<Item = &'p str>) -> Vec<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statements::Kind;
 
     fn read(files: &[(&str, &[u8])]) -> Result<Layer> {
         let tree = tempfile::tempdir().expect("a folder");

@@ -125,14 +125,9 @@ fn compare(arguments: &Arguments, source: Source) -> Result<()> {
         cache.freeze()?;
     }
     let freeze_seconds = start.elapsed().as_secs_f64();
-    let mut sizes: Vec<CacheSize> = caches.iter().map(|cache| size_of(&**cache)).collect();
-    for cache in &caches {
-        cache.verify()?;
-    }
-    writeln!(
-        out,
-        "  frozen in {freeze_seconds:.2} s; every frozen entry equals its source in every field"
-    )?;
+    caches.iter().try_for_each(|cache| cache.verify())?;
+    let verified = "every frozen entry equals its source in every field";
+    writeln!(out, "  frozen in {freeze_seconds:.2} s; {verified}")?;
     if let Some(directory) = &arguments.keep {
         keep(&caches, directory)?;
     }
@@ -146,9 +141,15 @@ fn compare(arguments: &Arguments, source: Source) -> Result<()> {
         comparison::run(&caches, form, workers)
     };
     let inherited = measure(Form::Heap)?;
-    for (cache, size) in caches.borrow_mut().iter_mut().zip(&mut sizes) {
+    let mut sizes = vec![];
+    for cache in caches.borrow_mut().iter_mut() {
         cache.make_objects();
-        size.heap_bytes = allocator::freed_by(|| cache.drop_form(Form::Heap));
+        sizes.push(CacheSize {
+            name: cache.name().to_owned(),
+            entries: cache.entries(),
+            heap_bytes: allocator::freed_by(|| cache.drop_form(Form::Heap)),
+            frozen_bytes: cache.region().map_or(0, |region| region.len() as u64),
+        });
     }
     let inherited_refcounted = measure(Form::Objects)?;
     let drop_objects = |cache: &mut Box<dyn Cache>| cache.drop_form(Form::Objects);
@@ -184,13 +185,4 @@ fn keep(caches: &[Box<dyn Cache>], directory: &Path) -> Result<()> {
         writeln!(stdout(), "  kept as {}", path.display())?;
     }
     Ok(())
-}
-
-fn size_of(cache: &dyn Cache) -> CacheSize {
-    CacheSize {
-        name: cache.name().to_owned(),
-        entries: cache.entries(),
-        heap_bytes: 0,
-        frozen_bytes: cache.region().map_or(0, |region| region.len() as u64),
-    }
 }

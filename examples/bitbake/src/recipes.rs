@@ -166,11 +166,8 @@ impl<'f> Reader<'f> {
         let list = |name: &str| dependencies(&text(name).unwrap_or_default());
         let sources = text("SRC_URI").unwrap_or_default();
         let mut provides = vec![names.name.clone()];
-        provides.extend(
-            list("PROVIDES")
-                .into_iter()
-                .filter(|name| *name != names.name),
-        );
+        let others = list("PROVIDES").into_iter();
+        provides.extend(others.filter(|name| *name != names.name));
         let needed_by = |package: &str| (package.into(), list(&format!("RDEPENDS:{package}")));
         Recipe {
             summary: text("SUMMARY"),

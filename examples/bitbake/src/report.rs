@@ -50,20 +50,15 @@ impl Report {
         if inherited == counted && counted == frozen {
             return Ok(());
         }
-        Err(format!(
-            "the forms gave different answers: inherited {inherited}, counted {counted}, frozen {frozen}"
-        )
-        .into())
+        let answers = format!("inherited {inherited}, counted {counted}, frozen {frozen}");
+        Err(format!("the forms gave different answers: {answers}").into())
     }
 
     fn sizes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headings = ["entries", "on the heap", "frozen", "ratio"];
-        let [entries, heap, frozen, ratio] = headings;
-        writeln!(
-            f,
-            "\n{:<20} {entries:>9} {heap:>11} {frozen:>11} {ratio:>7}",
-            "cache"
-        )?;
+        let headings = ["cache", "entries", "on the heap", "frozen", "ratio"];
+        let [name, entries, heap, frozen, ratio] = headings;
+        let heading = format!("{name:<20} {entries:>9} {heap:>11} {frozen:>11} {ratio:>7}");
+        writeln!(f, "\n{heading}")?;
         let all = CacheSize {
             name: "all".into(),
             entries: self.caches.iter().map(|cache| cache.entries).sum(),
@@ -71,28 +66,19 @@ impl Report {
             frozen_bytes: self.caches.iter().map(|cache| cache.frozen_bytes).sum(),
         };
         for cache in self.caches.iter().chain([&all]) {
-            let CacheSize {
-                name,
-                entries,
-                heap_bytes,
-                frozen_bytes,
-            } = cache;
-            let ratio = *frozen_bytes as f64 / (*heap_bytes).max(1) as f64;
-            let [heap, frozen] = [*heap_bytes, *frozen_bytes].map(|size| bytes(size).to_string());
-            writeln!(
-                f,
-                "{name:<20} {entries:>9} {heap:>11} {frozen:>11} {ratio:>7.2}"
-            )?;
+            let (name, entries) = (&cache.name, cache.entries);
+            let ratio = cache.frozen_bytes as f64 / cache.heap_bytes.max(1) as f64;
+            let sizes = [cache.heap_bytes, cache.frozen_bytes];
+            let [heap, frozen] = sizes.map(|size| bytes(size).to_string());
+            let row = format!("{name:<20} {entries:>9} {heap:>11} {frozen:>11} {ratio:>7.2}");
+            writeln!(f, "{row}")?;
         }
         Ok(())
     }
 
     fn comparison(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "\n{} workers read every entry. What each of them takes, at most:\n",
-            self.workers
-        )?;
+        let what = "workers read every entry. What each of them takes, at most:";
+        writeln!(f, "\n{} {what}\n", self.workers)?;
         let labels = [
             "",
             "fork, median",
@@ -163,10 +149,8 @@ fn most(sizes: &[u64]) -> String {
 /// The most that reading added to the memory of one worker.
 fn growth(measured: &Measured) -> u64 {
     let pairs = measured.uss_after_read.iter().zip(&measured.uss_after_fork);
-    pairs
-        .map(|(after, before)| after.saturating_sub(*before))
-        .max()
-        .unwrap_or_default()
+    let growths = pairs.map(|(after, before)| after.saturating_sub(*before));
+    growths.max().unwrap_or_default()
 }
 
 fn median(values: &[f64]) -> f64 {

@@ -41,9 +41,7 @@ cached! {
             /// The text between the quotes, continued lines joined.
             #[rkyv(with = Intern)] value: String,
         },
-        /// `export VARIABLE`.
         Export { name: String },
-        /// `include`, `require` or `include_all`.
         Include { mode: IncludeMode, #[rkyv(with = List)] files: Vec<String> },
         /// `inherit` or, where `deferred`, `inherit_defer`.
         Inherit { #[rkyv(with = List)] classes: Vec<String>, deferred: bool },
@@ -56,23 +54,18 @@ cached! {
             /// The lines between the braces; for `def`, the whole definition.
             #[rkyv(with = Intern)] body: String,
         },
-        /// `addtask`.
         AddTask {
             #[rkyv(with = List)] tasks: Vec<String>,
             #[rkyv(with = List)] after: Vec<String>,
             #[rkyv(with = List)] before: Vec<String>,
         },
-        /// `deltask`.
         DeleteTask { #[rkyv(with = List)] tasks: Vec<String> },
-        /// `addhandler`.
         AddHandler { #[rkyv(with = List)] functions: Vec<String> },
         /// `EXPORT_FUNCTIONS`, which a class gives to its inheritors.
         ExportFunctions { #[rkyv(with = List)] functions: Vec<String> },
         /// `unset` of a variable, or of one flag of it.
         Unset { name: String, #[rkyv(with = Map<Intern>)] flag: Option<String> },
-        /// `addpylib`.
         AddPythonLibrary { directory: String, namespace: String },
-        /// `addfragments`.
         AddFragments { arguments: Vec<String> },
         /// The whole text of a file that only looks like metadata: recipes install it as it is.
         Payload { text: String },

@@ -40,10 +40,11 @@ pub(super) struct Bodies {
 
 impl Bodies {
     pub(super) fn new(statements: &Statements, language: InLanguage) -> Arc<Self> {
+        let (statements, gathered) = (statements.clone(), Mutex::default());
         Arc::new(Self {
-            statements: statements.clone(),
+            statements,
             language,
-            gathered: Mutex::default(),
+            gathered,
         })
     }
 

@@ -8,15 +8,11 @@ use super::ShellCode;
 
 /// What the shell text refers to. No text makes it fail.
 pub(crate) fn parse(text: &str) -> ShellCode {
-    let mut scanner = Scanner {
-        rest: text,
-        ..Scanner::default()
-    };
+    let mut scanner = Scanner::of(text);
     scanner.list(None);
-    let Scanner {
-        defined, mut code, ..
-    } = scanner;
-    code.commands.retain(|command| !defined.contains(command));
+    let mut code = scanner.code;
+    code.commands
+        .retain(|command| !scanner.defined.contains(command));
     code
 }
 
@@ -68,6 +64,13 @@ enum Next {
 }
 
 impl<'t> Scanner<'t> {
+    fn of(rest: &'t str) -> Self {
+        Self {
+            rest,
+            ..Self::default()
+        }
+    }
+
     fn peek(&self) -> Option<char> {
         self.rest.chars().next()
     }

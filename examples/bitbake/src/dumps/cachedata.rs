@@ -92,11 +92,8 @@ indexes! {
         #[rkyv(with = Intern<MapKV<Intern, Map<Intern>>>)] stamp_extrainfo: BTreeMap<String, Option<String>>,
         #[rkyv(with = Texts)] file_checksums: BTreeMap<String, String>,
         #[rkyv(with = List)] fn_provides: Vec<String>,
-        /// Package to what it depends on at run time.
         #[rkyv(with = Lists)] rundeps: BTreeMap<String, Vec<String>>,
-        /// Package to what it recommends at run time.
         #[rkyv(with = Lists)] runrecs: BTreeMap<String, Vec<String>>,
-        /// The names under which its output is found in shared state.
         hashfn: String,
         #[rkyv(with = List)] inherits: Vec<String>,
         fakerootenv: String,
@@ -104,11 +101,9 @@ indexes! {
         fakerootdirs: String,
         fakerootlogs: String,
         #[rkyv(with = Intern)] extradepsfunc: String,
-        /// The priority of its layer.
         bbfile_priority: i32,
     }
     by_name {
-        /// Recipe name to files.
         #[rkyv(with = MapKV<Intern, List>)] pkg_pn: BTreeMap<String, Vec<String>>,
         /// Recipe name to the names it provides for builds.
         #[rkyv(with = MapKV<Intern, List>)] pn_provides: BTreeMap<String, Vec<String>>,

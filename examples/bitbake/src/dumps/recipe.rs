@@ -94,7 +94,6 @@ recipe! {
         defaultpref: i32,
         /// Not empty if a build of everything leaves it out.
         #[rkyv(with = Intern)] not_world: String,
-        /// The start of the paths of its tasks' stamp files.
         stamp: String,
         /// The pattern of the stamp files to remove.
         stampclean: String,
@@ -107,17 +106,13 @@ recipe! {
         #[rkyv(with = List)] rdepends: Vec<String>,
         /// What all its packages recommend at run time.
         #[rkyv(with = List)] rrecommends: Vec<String>,
-        /// What each package depends on at run time.
         #[rkyv(with = Lists)] rdepends_pkg: BTreeMap<String, Vec<String>>,
-        /// What each package recommends at run time.
         #[rkyv(with = Lists)] rrecommends_pkg: BTreeMap<String, Vec<String>>,
         /// The classes it inherits, as paths in the order of inheritance.
         #[rkyv(with = List)] inherits: Vec<String>,
         /// The environment of its tasks that run under fakeroot.
         fakerootenv: String,
-        /// The directories those tasks need.
         fakerootdirs: String,
-        /// The log those tasks write.
         fakerootlogs: String,
         /// The environment of its tasks that do not run under fakeroot.
         #[rkyv(with = Intern)] fakerootnoenv: String,

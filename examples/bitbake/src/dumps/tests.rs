@@ -89,9 +89,8 @@ fn read_all(files: &[(&str, String)]) -> Result<Vec<(&'static str, usize)>> {
         cache.verify().expect("equal");
     }
     let caches = source.caches.iter();
-    Ok(caches
-        .map(|cache| (cache.name(), cache.entries()))
-        .collect())
+    let shown = caches.map(|cache| (cache.name(), cache.entries()));
+    Ok(shown.collect())
 }
 
 fn recipe(recipe: &str) -> String {
@@ -106,11 +105,8 @@ fn refused(name: &str, text: String, expected: &str) {
 
 #[test]
 fn every_field_of_every_dump_is_read_and_frozen() {
-    let recipes = format!(
-        r#"{{"/a.bb": {}, "virtual:native:/a.bb": {}}}"#,
-        parsed(),
-        skipped()
-    );
+    let (parsed, skipped) = (parsed(), skipped());
+    let recipes = format!(r#"{{"/a.bb": {parsed}, "virtual:native:/a.bb": {skipped}}}"#);
     let caches = read_all(&[
         ("core_recipe_info", recipes),
         ("cachedata", cachedata()),

@@ -5,24 +5,11 @@ use super::vocabulary::{CLASSES, COMMANDS, Choices, OPTIONS, SECTIONS, VARIABLES
 
 /// The files that every tree has, whatever the number of recipes.
 pub(super) fn files() -> Vec<File> {
-    let mut files = vec![
-        ("meta/conf/layer.conf".into(), LAYER.into()),
-        distribution(),
-    ];
-    files.extend(
-        CLASSES
-            .iter()
-            .enumerate()
-            .map(|(index, name)| class(index, name)),
-    );
-    files.extend((0..8).map(machine));
-    files.extend(
-        SECTIONS
-            .iter()
-            .enumerate()
-            .map(|(index, section)| include(index, section)),
-    );
-    files
+    let layer = ("meta/conf/layer.conf".into(), LAYER.into());
+    let classes = (0..CLASSES.len()).map(class);
+    let includes = (0..SECTIONS.len()).map(include);
+    let files = [layer, distribution()].into_iter().chain(classes);
+    files.chain((0..8).map(machine)).chain(includes).collect()
 }
 
 /// The path of what the recipes of a section have in common, as a recipe requires it.
@@ -54,8 +41,8 @@ fn machine(index: usize) -> File {
     (format!("meta/conf/machine/board{index}.conf"), text)
 }
 
-fn include(index: usize, section: &str) -> File {
-    let class = CLASSES[index % 3];
+fn include(index: usize) -> File {
+    let (section, class) = (SECTIONS[index], CLASSES[index % 3]);
     let text = format!(
         "SECTION ?= \"{section}\"\nBUGTRACKER = \"https://bugs.example.org/{section}\"\n\
          inherit {class}\nPACKAGE_ARCH ??= \"${{TUNE_PKGARCH}}\"\n"
@@ -63,8 +50,9 @@ fn include(index: usize, section: &str) -> File {
     (format!("meta/{}", include_name(section)), text)
 }
 
-fn class(index: usize, name: &str) -> File {
+fn class(index: usize) -> File {
     let mut choices = Choices::new(1_000_003 + index);
+    let name = CLASSES[index];
     let task = name.replace('-', "_");
     let variable = task.to_uppercase();
     let mut text = format!("# Builds with {name}.\n\n{variable}_FLAGS ?= \"\"\n");

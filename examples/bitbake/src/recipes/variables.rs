@@ -157,10 +157,8 @@ impl Names {
             return Cow::Borrowed(variable);
         }
         let overrides = variable.overrides.iter().map(|name| self.expand(name));
-        Cow::Owned(Variable {
-            name: variable.name.clone(),
-            overrides: overrides.collect(),
-        })
+        let (name, overrides) = (variable.name.clone(), overrides.collect());
+        Cow::Owned(Variable { name, overrides })
     }
 
     /// `BPN`: the name without what tells variants of one recipe apart.

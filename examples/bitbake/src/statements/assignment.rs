@@ -50,11 +50,10 @@ pub(super) fn after_keyword<'t>(text: &'t str, keyword: &str) -> Option<&'t str>
 /// The name and the flag in `NAME[flag]`, where nothing else stands.
 pub(super) fn variable(text: &str) -> Option<(&str, Option<&str>)> {
     let (name, flag) = match text.strip_suffix(']') {
-        Some(text) => text
-            .split_once('[')
-            .map(|(name, flag)| (name, Some(flag)))?,
-        None => (text, None),
+        Some(text) => text.split_once('[')?,
+        None => (text, ""),
     };
+    let flag = (name.len() < text.len()).then_some(flag);
     let is_letter = |c: char| c.is_ascii_alphanumeric() || "-_+.".contains(c);
     let is_name = |c: char| is_letter(c) || "${}/~:".contains(c);
     let is_flag = |flag: &str| {

@@ -16,9 +16,10 @@ pub(super) fn recipe_statement(text: &str) -> Option<Kind> {
         "EXPORT_FUNCTIONS" => Kind::ExportFunctions { functions: list() },
         "addhandler" => Kind::AddHandler { functions: list() },
         "addtask" => add_task(without_comment(arguments)),
-        "deltask" => Kind::DeleteTask {
-            tasks: self::list(without_comment(arguments)),
-        },
+        "deltask" => {
+            let tasks = self::list(without_comment(arguments));
+            Kind::DeleteTask { tasks }
+        }
         _ => return None,
     })
 }
