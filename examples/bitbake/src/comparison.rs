@@ -69,9 +69,8 @@ pub(crate) fn run(caches: &Caches, form: Form, workers: usize) -> Result<Measure
     // The owner reads and measures first, so that its pages are in use as they are after a parse.
     let expected = read(&caches.borrow(), form);
     Usage::of_self()?;
-    let digest = format!("{expected:016x}");
     let mut measured = Measured {
-        digest,
+        digest: format!("{expected:016x}"),
         ..Measured::default()
     };
     let mut running = Vec::with_capacity(workers);
@@ -106,12 +105,10 @@ pub(crate) fn run(caches: &Caches, form: Form, workers: usize) -> Result<Measure
     for (worker, Running { pool, .. }) in running.into_iter().enumerate() {
         for report in pool.join()? {
             let report = report.map_err(|error| format!("worker {worker}: {error}"))?;
-            let (expected, got) = (&measured.digest, format!("{:016x}", report.digest));
-            if got != *expected {
-                let what = "read other answers than the owner";
-                return Err(
-                    format!("worker {worker} {what}: expected {expected}, got {got}").into(),
-                );
+            if report.digest != expected {
+                let (expected, got) = (&measured.digest, report.digest);
+                let what = format!("expected {expected}, got {got:016x}");
+                return Err(format!("worker {worker} read other answers: {what}").into());
             }
             measured.read_seconds.push(report.seconds);
         }

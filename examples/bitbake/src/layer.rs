@@ -155,17 +155,15 @@ impl FileContents {
         };
         for Statement { kind, .. } in &contents.parsed.statements {
             let code = Code::from(kind);
-            let shell = code
-                .shell()
-                .map(|text| (code::hash(text), shell::parse(text)));
-            contents.shell.extend(shell);
-            let python = code
-                .python()
-                .map(|text| (code::hash(text), python::parse(text)));
-            contents.python.extend(python);
-            contents
-                .patterns
-                .extend(patterns::patterns_in(kind, expand));
+            for body in code.shell() {
+                contents.shell.push((code::hash(body), shell::parse(body)));
+            }
+            for body in code.python() {
+                let entry = (code::hash(body), python::parse(body));
+                contents.python.push(entry);
+            }
+            let patterns = patterns::patterns_in(kind, expand);
+            contents.patterns.extend(patterns);
         }
         contents
     }
@@ -239,11 +237,8 @@ mod tests {
     #[test]
     fn a_tree_without_metadata_is_an_error_that_names_the_path() {
         let error = Layer::read(Path::new("/nonexistent/layer")).expect_err("no such folder");
-        let error = error.to_string();
-        assert!(
-            error.contains("no metadata in `/nonexistent/layer`"),
-            "{error}"
-        );
+        let expected = "no metadata in `/nonexistent/layer`";
+        assert!(error.to_string().contains(expected), "{error}");
         read(&[("README", b"")]).expect_err("no metadata");
     }
 }

@@ -45,8 +45,8 @@ pub(crate) fn files(root: &Path, inputs: &mut Inputs) -> floe::Result<Vec<String
 
 /// The text of a file, or what keeps it from being read.
 pub(super) fn read_text(root: &Path, path: &str) -> Result<String, String> {
-    let bytes = fs::read(root.join(path))
-        .map_err(|error| problem(path, 0, format_args!("cannot read the file: {error}")))?;
+    let failed = |error| problem(path, 0, format_args!("cannot read the file: {error}"));
+    let bytes = fs::read(root.join(path)).map_err(failed)?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(&error.as_bytes()[..valid]);
@@ -60,9 +60,8 @@ pub(super) fn read_text(root: &Path, path: &str) -> Result<String, String> {
 /// files that recipes install. `.wks.inc` are parts of disk layouts.
 pub(crate) fn is_metadata(path: &str) -> bool {
     let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
-    let mut folders = folders
-        .split('/')
-        .take_while(|name| !name.starts_with("recipes-"));
+    let folders = folders.split('/');
+    let mut folders = folders.take_while(|name| !name.starts_with("recipes-"));
     match ending(file) {
         "inc" => !file.ends_with(".wks.inc"),
         "conf" => folders.any(|name| name == "conf"),
@@ -72,6 +71,8 @@ pub(crate) fn is_metadata(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
@@ -94,14 +95,11 @@ mod tests {
         fs::create_dir(path(".git")).expect("a folder");
         fs::write(path(".git/hidden.bb"), "").expect("a file");
         fs::write(path("b/a.bb"), "").expect("a file");
-        for (target, name) in [
-            ("b/a.bb", "link.bb"),
-            ("b", "loop.bb"),
-            ("none", "broken.bb"),
-            ("/dev/null", "n.bb"),
-        ] {
-            std::os::unix::fs::symlink(target, path(name)).expect("a link");
-        }
+        let link = |target, name| symlink(target, path(name)).expect("a link");
+        link("b/a.bb", "link.bb");
+        link("b", "loop.bb");
+        link("none", "broken.bb");
+        link("/dev/null", "n.bb");
         let found = files(tree.path(), &mut Inputs::new()).expect("a tree");
         assert_eq!(found, ["b/a.bb", "link.bb"]);
     }
