@@ -22,10 +22,6 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "caches", requires = "layer")]
     pub watch: bool,
 
-    /// How often the layer is looked at before `--watch` ends.
-    #[arg(long, value_name = "N", requires = "watch", hide = true)]
-    pub looks: Option<u64>,
-
     /// How many workers are forked.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub workers: usize,

@@ -32,14 +32,11 @@ pub(crate) struct File {
 
 impl File {
     fn new(statements: Vec<Statement>) -> Self {
-        let code = || {
-            statements
-                .iter()
-                .map(|statement| Code::from(&statement.kind))
-        };
+        let kinds = statements.iter().map(|statement| &statement.kind);
+        let code = kinds.map(Code::from);
         Self {
-            shell: code().flat_map(Code::shell).map(code::hash).collect(),
-            python: code().flat_map(Code::python).map(code::hash).collect(),
+            shell: code.clone().flat_map(Code::shell).map(code::hash).collect(),
+            python: code.flat_map(Code::python).map(code::hash).collect(),
             statements,
         }
     }
@@ -76,10 +73,8 @@ pub(crate) fn recipes(
         move |inputs| {
             let statements = inputs.cache(&listed)?;
             let paths = statements.keys().map(|path| path.as_str());
-            Ok(paths
-                .filter(|path| path.ends_with(".bb"))
-                .map(str::to_owned)
-                .collect())
+            let recipes = paths.filter(|path| path.ends_with(".bb"));
+            Ok(recipes.map(str::to_owned).collect())
         },
         move |path: &String, inputs| {
             let statements = read.get()?;
@@ -94,13 +89,9 @@ pub(crate) fn recipes(
 
 /// Adds what the shell and Python code of a layer tree refers to, by the hash of the code.
 pub(crate) fn code(store: &Store, statements: &Statements) -> Result<()> {
-    add_code(store, "shell", Bodies::new(statements, SHELL), shell::parse)?;
-    add_code(
-        store,
-        "python",
-        Bodies::new(statements, PYTHON),
-        python::parse,
-    )
+    let [shell, python] = [SHELL, PYTHON].map(|language| Bodies::new(statements, language));
+    add_code(store, "shell", shell, shell::parse)?;
+    add_code(store, "python", python, python::parse)
 }
 
 fn add_code<R: Value + Send>(
@@ -110,11 +101,10 @@ fn add_code<R: Value + Send>(
     parse: fn(&str) -> R,
 ) -> Result<()> {
     let listed = Arc::clone(&bodies);
+    let policy = Policy::new().revalidate_inputs();
     store.keyed(
         name,
-        Policy::new()
-            .revalidate_inputs()
-            .max_idle_generations(IDLE_GENERATIONS),
+        policy.max_idle_generations(IDLE_GENERATIONS),
         move |inputs| listed.hashes(inputs),
         move |hash: &CodeHash, _| bodies.parse(hash, parse),
     )?;
@@ -140,10 +130,8 @@ fn with_includes(
             }
         }
         let recipe = recipes::read_with(path, &files, &roots, &exists);
-        let new = recipe
-            .files
-            .iter()
-            .filter(|path| exists(path) && !read.contains(*path));
+        let found = recipe.files.iter().filter(|path| exists(path));
+        let new = found.filter(|path| !read.contains(*path));
         pending = new.cloned().collect();
         if pending.is_empty() {
             return Ok((recipe, read));

@@ -49,13 +49,22 @@ pub(crate) fn keyed<K: Key, V: Entry>(
     name: &'static str,
     entries: BTreeMap<K, V>,
 ) -> Box<dyn Cache> {
-    let heap: HashMap<K, V> = entries.into_iter().collect();
-    Box::new(Forms::new(name, heap.len(), heap))
+    forms(name, entries.len(), HashMap::from_iter(entries))
 }
 
 /// A cache of one value, which is said to have a number of entries.
 pub(crate) fn whole<T: Entry>(name: &'static str, entries: usize, value: T) -> Box<dyn Cache> {
-    Box::new(Forms::new(name, entries, Whole(value)))
+    forms(name, entries, Whole(value))
+}
+
+fn forms<C: Contents + 'static>(name: &'static str, entries: usize, heap: C) -> Box<dyn Cache> {
+    Box::new(Forms {
+        name,
+        entries,
+        heap: Some(heap),
+        objects: None,
+        frozen: None,
+    })
 }
 
 /// What a key must be able to do to be compared in all forms.
@@ -110,10 +119,9 @@ impl<K: Key, V: Entry> Contents for HashMap<K, V> {
     }
 
     fn difference(&self, frozen: &Frozen<Map<K, V>>) -> Option<String> {
-        let mut entries = self.iter();
-        let other =
-            entries.find(|(key, value)| frozen.get(*key).and_then(thaw).as_ref() != Some(value));
-        other.map(|(key, _)| format!("{key:?}"))
+        let differs = |key| frozen.get(key).and_then(thaw).as_ref() != self.get(key);
+        let key = self.keys().find(|key| differs(key))?;
+        Some(format!("{key:?}"))
     }
 
     fn read(&self) -> u64 {
@@ -121,9 +129,8 @@ impl<K: Key, V: Entry> Contents for HashMap<K, V> {
     }
 
     fn read_objects(objects: &Self::Objects) -> u64 {
-        sum(objects
-            .keys()
-            .map(|key| digest(&objects[key][0], &objects[key][1])))
+        let entries = objects.keys().map(|key| &objects[key]);
+        sum(entries.map(|[key, value]| digest(key, value)))
     }
 
     fn read_frozen(frozen: &Frozen<Map<K, V>>) -> u64 {
@@ -178,18 +185,6 @@ struct Forms<C: Contents> {
     frozen: Option<Frozen<C::Frozen>>,
 }
 
-impl<C: Contents> Forms<C> {
-    fn new(name: &'static str, entries: usize, contents: C) -> Self {
-        Self {
-            name,
-            entries,
-            heap: Some(contents),
-            objects: None,
-            frozen: None,
-        }
-    }
-}
-
 impl<C: Contents> Cache for Forms<C> {
     fn name(&self) -> &'static str {
         self.name
@@ -200,23 +195,18 @@ impl<C: Contents> Cache for Forms<C> {
     }
 
     fn freeze(&mut self) -> floe::Result<()> {
-        let frozen = self
-            .heap
-            .as_ref()
-            .map(|contents| contents.freeze(self.name));
-        self.frozen = frozen.transpose()?;
+        let heap = self.heap.as_ref();
+        self.frozen = heap.map(|heap| heap.freeze(self.name)).transpose()?;
         Ok(())
     }
 
     fn verify(&self) -> Result<()> {
         let pair = self.heap.as_ref().zip(self.frozen.as_ref());
-        match pair.and_then(|(contents, frozen)| contents.difference(frozen)) {
-            None => Ok(()),
-            Some(key) => {
-                let name = self.name;
-                Err(format!("cache {name}: the frozen entry {key} differs from its source").into())
-            }
-        }
+        let Some(key) = pair.and_then(|(heap, frozen)| heap.difference(frozen)) else {
+            return Ok(());
+        };
+        let name = self.name;
+        Err(format!("cache {name}: the frozen entry {key} differs from its source").into())
     }
 
     fn make_objects(&mut self) {
@@ -245,8 +235,7 @@ impl<C: Contents> Cache for Forms<C> {
     }
 
     fn save(&self, path: &Path) -> floe::Result<()> {
-        self.frozen
-            .as_ref()
-            .map_or(Ok(()), |frozen| frozen.region().save(path))
+        let frozen = self.frozen.as_ref();
+        frozen.map_or(Ok(()), |frozen| frozen.region().save(path))
     }
 }

@@ -49,7 +49,7 @@ pub(crate) struct Regions {
 /// What one worker tells at its end.
 #[derive(Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct Report {
-    read_seconds: f64,
+    seconds: f64,
     digest: u64,
 }
 
@@ -79,14 +79,10 @@ pub(crate) fn run(caches: &Caches, form: Form, workers: usize) -> Result<Measure
         let start = Instant::now();
         let work = |_| work(caches, form, worker_gate).map_err(|error| error.to_string());
         let pool = prefork::spawn(1, work)?;
-        measured
-            .fork_micros
-            .push(start.elapsed().as_nanos() as f64 / 1e3);
-        running.push(Running {
-            pid: pool.pids()[0],
-            gate,
-            pool,
-        });
+        let micros = start.elapsed().as_nanos() as f64 / 1e3;
+        measured.fork_micros.push(micros);
+        let pid = pool.pids()[0];
+        running.push(Running { pid, gate, pool });
     }
     for after_fork in at_the_gate(&mut running)? {
         measured.uss_after_fork.push(after_fork.uss);
@@ -109,15 +105,12 @@ pub(crate) fn run(caches: &Caches, form: Form, workers: usize) -> Result<Measure
     for (worker, Running { pool, .. }) in running.into_iter().enumerate() {
         for report in pool.join()? {
             let report = report.map_err(|error| format!("worker {worker}: {error}"))?;
-            let got = format!("{:016x}", report.digest);
-            if got != measured.digest {
-                let expected = measured.digest;
-                return Err(format!(
-                    "worker {worker} read other answers than the owner: expected {expected}, got {got}"
-                )
-                .into());
+            if report.digest != expected {
+                let (expected, got) = (&measured.digest, report.digest);
+                let what = format!("expected {expected}, got {got:016x}");
+                return Err(format!("worker {worker} read other answers: {what}").into());
             }
-            measured.read_seconds.push(report.read_seconds);
+            measured.read_seconds.push(report.seconds);
         }
     }
     Ok(measured)
@@ -128,10 +121,8 @@ fn at_the_gate(running: &mut [Running]) -> Result<Vec<Usage>> {
     for worker in &mut *running {
         worker.gate.read_exact(&mut [0])?;
     }
-    Ok(running
-        .iter()
-        .map(|worker| Usage::of(worker.pid))
-        .collect::<floe::Result<_>>()?)
+    let usages = running.iter().map(|worker| Usage::of(worker.pid));
+    Ok(usages.collect::<floe::Result<_>>()?)
 }
 
 fn open_all(running: &mut [Running]) -> io::Result<()> {
@@ -144,16 +135,13 @@ fn work(caches: &Caches, form: Form, mut gate: UnixStream) -> io::Result<Report>
     pass(&mut gate)?;
     let start = Instant::now();
     let digest = read(&caches.borrow(), form);
-    let read_seconds = start.elapsed().as_secs_f64();
+    let seconds = start.elapsed().as_secs_f64();
     pass(&mut gate)?;
     for cache in caches.borrow_mut().iter_mut() {
         cache.drop_form(form);
     }
     pass(&mut gate)?;
-    Ok(Report {
-        read_seconds,
-        digest,
-    })
+    Ok(Report { seconds, digest })
 }
 
 /// Tells the owner that this worker is at a gate, and waits until it may go on.
@@ -164,10 +152,8 @@ fn pass(gate: &mut UnixStream) -> io::Result<()> {
 
 /// Reads everything; the sum does not depend on the order of caches and entries.
 fn read(caches: &[Box<dyn Cache>], form: Form) -> u64 {
-    caches
-        .iter()
-        .map(|cache| cache.read(form))
-        .fold(0, u64::wrapping_add)
+    let digests = caches.iter().map(|cache| cache.read(form));
+    digests.fold(0, u64::wrapping_add)
 }
 
 impl Regions {

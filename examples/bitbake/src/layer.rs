@@ -13,7 +13,7 @@ use crate::Result;
 use crate::code::{self, Code, CodeHash, PythonCode, ShellCode, python, shell};
 use crate::patterns::{self, Pattern};
 use crate::recipes::{self, Files, Names, Recipe};
-use crate::statements::{self, Kind, Parsed, Statement};
+use crate::statements::{self, Parsed, Statement};
 
 /// Everything that was read from a layer tree, one map for each cache, and what there is to tell of it.
 #[derive(Debug, Default, PartialEq)]
@@ -40,8 +40,8 @@ pub(crate) struct Summary {
     pub lines: u64,
     /// The lines that no rule fits; they are kept as they stand.
     pub unknown_lines: u64,
-    /// The patterns that no automaton can match, and why.
-    pub refused_patterns: Vec<String>,
+    /// How many patterns no automaton can match.
+    pub refused_patterns: usize,
     /// What could not be read, each with its path and line.
     pub problems: Vec<String>,
 }
@@ -76,7 +76,7 @@ impl Layer {
 
     fn add(&mut self, path: String, contents: FileContents) {
         let summary = &mut self.summary;
-        let ending = path.rsplit('.').next().unwrap_or_default();
+        let ending = discovery::ending(&path);
         *summary.files.entry(ending.into()).or_default() += 1;
         summary.lines += u64::from(contents.parsed.lines);
         summary.unknown_lines += u64::from(contents.parsed.unknown_lines);
@@ -102,14 +102,12 @@ impl Layer {
     fn compile_patterns(&mut self) {
         let texts: Vec<String> = self.patterns.keys().cloned().collect();
         let compiled = parallel::map(&texts, |text| patterns::compile(text));
-        for (text, result) in texts.into_iter().zip(compiled) {
-            match (result, self.patterns.get_mut(&text)) {
-                (Ok(automaton), Some(pattern)) => pattern.automaton = automaton,
-                (Ok(_), None) => {}
-                (Err(error), _) => {
-                    self.patterns.remove(&text);
-                    self.summary.refused_patterns.push(error);
-                }
+        for (text, automaton) in texts.into_iter().zip(compiled) {
+            if let Some(automaton) = automaton {
+                self.patterns.entry(text).or_default().automaton = automaton;
+            } else {
+                self.patterns.remove(&text);
+                self.summary.refused_patterns += 1;
             }
         }
     }
@@ -118,10 +116,8 @@ impl Layer {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count: usize = self.files.values().sum();
-        let kinds = self
-            .files
-            .iter()
-            .map(|(kind, count)| format!("{count} .{kind}"));
+        let kinds = self.files.iter();
+        let kinds = kinds.map(|(kind, count)| format!("{count} .{kind}"));
         let share = 100.0 * self.unknown_lines as f64 / self.lines.max(1) as f64;
         write!(
             f,
@@ -129,13 +125,14 @@ impl fmt::Display for Summary {
             kinds.collect::<Vec<_>>().join(", "),
             self.lines,
             self.unknown_lines,
-            self.refused_patterns.len(),
+            self.refused_patterns,
             self.problems.len()
         )
     }
 }
 
 /// What one file adds to the caches.
+#[derive(Default)]
 struct FileContents {
     parsed: Parsed,
     shell: Vec<(CodeHash, ShellCode)>,
@@ -146,44 +143,29 @@ struct FileContents {
 
 impl FileContents {
     fn read(root: &Path, path: &str) -> Self {
-        let parsed = match discovery::read_text(root, path) {
-            Ok(text) => statements::parse_file(path, text),
-            Err(problem) => Parsed {
-                problems: vec![problem],
-                ..Parsed::default()
-            },
-        };
+        let mut contents = Self::default();
+        match discovery::read_text(root, path) {
+            Ok(text) => contents.parsed = statements::parse_file(path, text),
+            Err(problem) => contents.parsed.problems.push(problem),
+        }
         let names = path.ends_with(".bb").then(|| Names::of(path));
         let expand = |text: &str| match &names {
             Some(names) => names.expand(text),
             None => text.into(),
         };
-        let (mut shell, mut python, mut patterns) = (vec![], vec![], vec![]);
-        for Statement { kind, .. } in &parsed.statements {
+        for Statement { kind, .. } in &contents.parsed.statements {
             let code = Code::from(kind);
-            shell.extend(
-                code.shell()
-                    .map(|text| (code::hash(text), shell::parse(text))),
-            );
-            python.extend(
-                code.python()
-                    .map(|text| (code::hash(text), python::parse(text))),
-            );
-            if let Kind::Assign { variable, .. } = kind {
-                let found = patterns::patterns_in(kind, expand);
-                patterns.extend(
-                    found
-                        .into_iter()
-                        .map(|pattern| (variable.name.clone(), pattern)),
-                );
+            for body in code.shell() {
+                contents.shell.push((code::hash(body), shell::parse(body)));
             }
+            for body in code.python() {
+                let entry = (code::hash(body), python::parse(body));
+                contents.python.push(entry);
+            }
+            let patterns = patterns::patterns_in(kind, expand);
+            contents.patterns.extend(patterns);
         }
-        Self {
-            parsed,
-            shell,
-            python,
-            patterns,
-        }
+        contents
     }
 }
 
@@ -196,6 +178,7 @@ pub(crate) fn layer_roots<'p>(paths: impl Iterator<Item = &'p str>) -> Vec<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statements::Kind;
 
     fn read(files: &[(&str, &[u8])]) -> Result<Layer> {
         let tree = tempfile::tempdir().expect("a folder");
@@ -209,20 +192,15 @@ mod tests {
 
     #[test]
     fn every_cache_is_filled() {
+        let recipe =
+            b"require inc/a.inc\ninclude shared.inc\nA = \"${@f(d)}\"\ndo_x() {\n\tls $B\n}\n";
+        let near = b"SUMMARY = \"s\"\nCOMPATIBLE_HOST = \"x86.*\"\ndef f(d):\n    g()\n";
+        let shared = b"SECTION = \"x\"\nPACKAGES_DYNAMIC = \"^${PN}-.* ^x-.*\"\n";
         let layer = read(&[
             ("meta/conf/layer.conf", b"BBPATH .= \":${LAYERDIR}\"\n"),
-            (
-                "meta/recipes-x/a/a_2.bb",
-                b"require inc/a.inc\ninclude shared.inc\nA = \"${@f(d)}\"\ndo_x() {\n\tls $B\n}\n",
-            ),
-            (
-                "meta/inc/a.inc",
-                b"SUMMARY = \"s\"\nCOMPATIBLE_HOST = \"x86.*\"\ndef f(d):\n    g()\n",
-            ),
-            (
-                "shared.inc",
-                b"SECTION = \"x\"\nPACKAGES_DYNAMIC = \"^${PN}-.* ^x-.*\"\n",
-            ),
+            ("meta/recipes-x/a/a_2.bb", recipe),
+            ("meta/inc/a.inc", near),
+            ("shared.inc", shared),
             ("meta/recipes-x/a/files/payload.conf", b"not metadata\n"),
         ])
         .expect("a layer");
@@ -231,15 +209,12 @@ mod tests {
         let recipe = &layer.recipes["meta/recipes-x/a/a_2.bb"];
         assert_eq!(recipe.summary.as_deref(), Some("s"));
         assert_eq!(recipe.files, ["meta/inc/a.inc", "shared.inc"]);
-        assert!(
-            layer.shell[&code::hash("\tls $B\n")]
-                .commands
-                .contains("ls")
-        );
+        let shell = &layer.shell[&code::hash("\tls $B\n")];
+        assert!(shell.commands.contains("ls"));
         assert!(layer.python[&code::hash("f(d)")].functions.contains("f"));
         assert!(layer.patterns.keys().eq(["^(?:^x-.*)", "^(?:x86.*)"]));
         let automaton = &layer.patterns["^(?:x86.*)"].automaton;
-        assert_eq!(patterns::matches(automaton, "x86_64"), Ok(true));
+        assert_eq!(patterns::matches(automaton, "x86_64"), Some(true));
         let told = "5 files (1 .bb, 2 .conf, 2 .inc), 14 lines, 0 not understood (0.000 %), 0 patterns refused, 0 problems";
         assert_eq!(layer.summary.to_string(), told);
     }
@@ -255,19 +230,15 @@ mod tests {
         let problems = &layer.summary.problems;
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(problems[0].starts_with("a.bb:2: ") && problems[1].starts_with("b.bb:2: "));
-        assert_eq!(layer.summary.refused_patterns.len(), 1);
+        assert_eq!(layer.summary.refused_patterns, 1);
         assert_eq!(layer.statements["c.bb"].len(), 2);
     }
 
     #[test]
     fn a_tree_without_metadata_is_an_error_that_names_the_path() {
         let error = Layer::read(Path::new("/nonexistent/layer")).expect_err("no such folder");
-        assert!(
-            error
-                .to_string()
-                .contains("no metadata in `/nonexistent/layer`"),
-            "{error}"
-        );
+        let expected = "no metadata in `/nonexistent/layer`";
+        assert!(error.to_string().contains(expected), "{error}");
         read(&[("README", b"")]).expect_err("no metadata");
     }
 }

@@ -9,6 +9,7 @@ mod code;
 mod comparison;
 mod dumps;
 mod generate;
+mod interning;
 mod layer;
 mod objects;
 mod patterns;
@@ -87,7 +88,7 @@ pub fn layer_files(root: &Path) -> floe::Result<Vec<String>> {
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match (&arguments.layer, arguments.watch) {
-        (Some(layer), true) => watch::watch(layer, arguments.looks),
+        (Some(layer), true) => watch::watch(layer),
         _ => match Source::read(&arguments) {
             Ok(source) => compare(&arguments, source),
             Err(error) => {
@@ -124,35 +125,36 @@ fn compare(arguments: &Arguments, source: Source) -> Result<()> {
         cache.freeze()?;
     }
     let freeze_seconds = start.elapsed().as_secs_f64();
-    let mut sizes: Vec<CacheSize> = caches.iter().map(|cache| size_of(&**cache)).collect();
-    for cache in &caches {
-        cache.verify()?;
-    }
-    writeln!(
-        out,
-        "  frozen in {freeze_seconds:.2} s; every frozen entry equals its source in every field"
-    )?;
+    caches.iter().try_for_each(|cache| cache.verify())?;
+    let verified = "every frozen entry equals its source in every field";
+    writeln!(out, "  frozen in {freeze_seconds:.2} s; {verified}")?;
     if let Some(directory) = &arguments.keep {
         keep(&caches, directory)?;
     }
 
     // One form after the other, so that no worker inherits what it does not need, nor what reading
     // the source has left.
-    allocator::trim();
     let caches = RefCell::new(caches);
     let workers = arguments.workers;
-    let inherited = comparison::run(&caches, Form::Heap, workers)?;
-    for (cache, size) in caches.borrow_mut().iter_mut().zip(&mut sizes) {
-        cache.make_objects();
-        size.heap_bytes = allocator::freed_by(|| cache.drop_form(Form::Heap));
-    }
-    allocator::trim();
-    let inherited_refcounted = comparison::run(&caches, Form::Objects, workers)?;
+    let measure = |form| {
+        allocator::trim();
+        comparison::run(&caches, form, workers)
+    };
+    let inherited = measure(Form::Heap)?;
+    let mut sizes = vec![];
     for cache in caches.borrow_mut().iter_mut() {
-        cache.drop_form(Form::Objects);
+        cache.make_objects();
+        sizes.push(CacheSize {
+            name: cache.name().to_owned(),
+            entries: cache.entries(),
+            heap_bytes: allocator::freed_by(|| cache.drop_form(Form::Heap)),
+            frozen_bytes: cache.region().map_or(0, |region| region.len() as u64),
+        });
     }
-    allocator::trim();
-    let frozen = comparison::run(&caches, Form::Frozen, workers)?;
+    let inherited_refcounted = measure(Form::Objects)?;
+    let drop_objects = |cache: &mut Box<dyn Cache>| cache.drop_form(Form::Objects);
+    caches.borrow_mut().iter_mut().for_each(drop_objects);
+    let frozen = measure(Form::Frozen)?;
 
     let report = Report {
         layer: name,
@@ -183,13 +185,4 @@ fn keep(caches: &[Box<dyn Cache>], directory: &Path) -> Result<()> {
         writeln!(stdout(), "  kept as {}", path.display())?;
     }
     Ok(())
-}
-
-fn size_of(cache: &dyn Cache) -> CacheSize {
-    CacheSize {
-        name: cache.name().to_owned(),
-        entries: cache.entries(),
-        heap_bytes: 0,
-        frozen_bytes: cache.region().map_or(0, |region| region.len() as u64),
-    }
 }

@@ -19,10 +19,8 @@ impl Object {
     pub(crate) fn of(value: &impl Walk) -> Self {
         let mut maker = Maker::default();
         value.walk(&mut maker);
-        maker
-            .done
-            .pop()
-            .unwrap_or_else(|| Self::List(Arc::default()))
+        let object = maker.done.pop();
+        object.unwrap_or_else(|| Self::List(Arc::default()))
     }
 }
 
@@ -73,8 +71,21 @@ impl Visitor for Maker {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
     use super::*;
     use crate::walk::digest;
+
+    impl fmt::Debug for Object {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self {
+                Self::Text(text) => write!(f, "{text:?}"),
+                Self::Bytes(bytes) => write!(f, "b{bytes:?}"),
+                Self::Number(number) => write!(f, "{number}"),
+                Self::List(items) => write!(f, "{items:?}"),
+            }
+        }
+    }
 
     #[test]
     fn an_object_reads_like_its_source() {

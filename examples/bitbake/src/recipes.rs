@@ -10,8 +10,9 @@ mod variables;
 use std::collections::{BTreeMap, BTreeSet};
 
 use floe::Intern;
-use rkyv::with::{Map, MapKV};
+use rkyv::with::Map;
 
+use crate::interning::{List, Lists};
 use crate::statements::{Kind, Operator, Statement, words};
 use crate::walk::cached;
 pub(crate) use variables::Names;
@@ -24,45 +25,27 @@ cached! {
         /// `PN`, or the name in the file name.
         pub name: String,
         /// `PV`, or the version in the file name, or `1.0`.
-        #[rkyv(with = Intern)]
-        pub version: String,
-        /// `SUMMARY`.
-        #[rkyv(with = Map<Intern>)]
-        pub summary: Option<String>,
-        /// `DESCRIPTION`.
-        #[rkyv(with = Map<Intern>)]
-        pub description: Option<String>,
-        /// `HOMEPAGE`.
-        #[rkyv(with = Map<Intern>)]
-        pub homepage: Option<String>,
-        /// `SECTION`.
-        #[rkyv(with = Map<Intern>)]
-        pub section: Option<String>,
-        /// `LICENSE`.
-        #[rkyv(with = Map<Intern>)]
-        pub license: Option<String>,
+        #[rkyv(with = Intern)] pub version: String,
+        #[rkyv(with = Map<Intern>)] pub summary: Option<String>,
+        #[rkyv(with = Map<Intern>)] pub description: Option<String>,
+        #[rkyv(with = Map<Intern>)] pub homepage: Option<String>,
+        #[rkyv(with = Map<Intern>)] pub section: Option<String>,
+        #[rkyv(with = Map<Intern>)] pub license: Option<String>,
         /// `DEPENDS`, in order.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        pub depends: Vec<String>,
+        #[rkyv(with = List)] pub depends: Vec<String>,
         /// `RDEPENDS` by package, in order.
-        #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
-        pub runtime_depends: BTreeMap<String, Vec<String>>,
+        #[rkyv(with = Lists)] pub runtime_depends: BTreeMap<String, Vec<String>>,
         /// `PROVIDES`, in order, the recipe's own name first.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        pub provides: Vec<String>,
+        #[rkyv(with = List)] pub provides: Vec<String>,
         /// The classes it inherits, in order, each once.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        pub inherits: Vec<String>,
+        #[rkyv(with = List)] pub inherits: Vec<String>,
         /// The tasks it adds and does not delete.
-        #[rkyv(with = Intern)]
-        pub tasks: BTreeSet<String>,
+        #[rkyv(with = Intern)] pub tasks: BTreeSet<String>,
         /// `SRC_URI`, in order.
-        #[rkyv(with = Map<Intern>)]
-        pub sources: Vec<String>,
+        #[rkyv(with = Map<Intern>)] pub sources: Vec<String>,
         /// The files it includes and requires, in order: the path in the layer, or the name as it is written
         /// if the layer has no such file.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        pub files: Vec<String>,
+        #[rkyv(with = List)] pub files: Vec<String>,
     }
 }
 
@@ -139,11 +122,7 @@ impl<'f> Reader<'f> {
                 self.variables.assign(&variable, *operator, value);
                 self.names.update(&self.variables);
             }
-            Kind::Include { files, .. } => {
-                for name in files {
-                    self.include(name);
-                }
-            }
+            Kind::Include { files, .. } => files.iter().for_each(|name| self.include(name)),
             Kind::Inherit { classes, .. } => {
                 for class in classes {
                     let class = self.names.expand(class);
@@ -153,11 +132,7 @@ impl<'f> Reader<'f> {
                 }
             }
             Kind::AddTask { tasks, .. } => self.recipe.tasks.extend(tasks.iter().cloned()),
-            Kind::DeleteTask { tasks } => {
-                for task in tasks {
-                    self.recipe.tasks.remove(task);
-                }
-            }
+            Kind::DeleteTask { tasks } => self.recipe.tasks.retain(|task| !tasks.contains(task)),
             Kind::Unset { name, flag: None } => self.variables.unset(name),
             _ => {}
         }
@@ -178,45 +153,36 @@ impl<'f> Reader<'f> {
 
     /// The path of an included file: next to the file that names it, next to the recipe, or in a layer.
     fn find(&self, name: &str) -> Option<String> {
-        let ends = [self.open.last(), self.open.first()];
-        let folders = ends.into_iter().flatten().map(|path| folder(path));
+        let files = [self.open.last(), self.open.first()].into_iter().flatten();
+        let folders = files.map(|path| path.rsplit_once('/').map_or("", |(folder, _)| folder));
         let folders = folders.chain(self.roots.iter().map(String::as_str));
-        folders
-            .filter_map(|folder| join(folder, name))
-            .find(|path| (self.exists)(path))
+        let mut paths = folders.filter_map(|folder| join(folder, name));
+        paths.find(|path| (self.exists)(path))
     }
 
     fn finish(self) -> Recipe {
-        let Self {
-            names,
-            variables,
-            mut recipe,
-            ..
-        } = self;
+        let (names, variables) = (self.names, self.variables);
         let text = |name: &str| variables.value(name).map(|value| names.expand(&value));
         let list = |name: &str| dependencies(&text(name).unwrap_or_default());
-        recipe.summary = text("SUMMARY");
-        recipe.description = text("DESCRIPTION");
-        recipe.homepage = text("HOMEPAGE");
-        recipe.section = text("SECTION");
-        recipe.license = text("LICENSE");
-        recipe.depends = list("DEPENDS");
-        recipe.sources = words(&text("SRC_URI").unwrap_or_default())
-            .map(String::from)
-            .collect();
-        recipe.provides = vec![names.name.clone()];
-        recipe.provides.extend(
-            list("PROVIDES")
-                .into_iter()
-                .filter(|name| *name != names.name),
-        );
-        recipe.runtime_depends = variables
-            .packages()
-            .map(|package| (package.into(), list(&format!("RDEPENDS:{package}"))))
-            .collect();
-        recipe.name = names.name;
-        recipe.version = names.version;
-        recipe
+        let sources = text("SRC_URI").unwrap_or_default();
+        let mut provides = vec![names.name.clone()];
+        let others = list("PROVIDES").into_iter();
+        provides.extend(others.filter(|name| *name != names.name));
+        let needed_by = |package: &str| (package.into(), list(&format!("RDEPENDS:{package}")));
+        Recipe {
+            summary: text("SUMMARY"),
+            description: text("DESCRIPTION"),
+            homepage: text("HOMEPAGE"),
+            section: text("SECTION"),
+            license: text("LICENSE"),
+            depends: list("DEPENDS"),
+            sources: words(&sources).map(String::from).collect(),
+            provides,
+            runtime_depends: variables.packages().map(needed_by).collect(),
+            name: names.name,
+            version: names.version,
+            ..self.recipe
+        }
     }
 }
 
@@ -232,10 +198,6 @@ fn dependencies(text: &str) -> Vec<String> {
         inside &= !word.ends_with(')');
     }
     names
-}
-
-fn folder(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// Joins a relative name to a folder and resolves `.` and `..`; nothing if it leads out of the tree.
@@ -259,33 +221,25 @@ mod tests {
     use crate::statements::parse_file;
 
     fn recipe(files: &[(&str, &str)]) -> Recipe {
-        let parse =
-            |&(path, text): &(&str, &str)| (path.into(), parse_file(path, text.into()).statements);
-        read(
-            files[0].0,
-            &files.iter().map(parse).collect(),
-            &["meta".into()],
-        )
+        let parse = |&(path, text): &(&str, &str)| {
+            let parsed = parse_file(path, String::from(text));
+            (String::from(path), parsed.statements)
+        };
+        let parsed = files.iter().map(parse).collect();
+        read(files[0].0, &parsed, &["meta".into()])
     }
 
     #[test]
     fn a_recipe_is_read_with_what_it_requires() {
-        let recipe = recipe(&[
-            (
-                "meta/recipes-x/glow/glow_1.2.bb",
-                "require glow.inc\ninclude absent.inc\nSUMMARY = \"Light of ${BP}\"\n\
-                 DEPENDS += \"ink (>= 2) ${@f('a b')}\"\nDEPENDS:append = \" last\"\n\
-                 DEPENDS:append:qemuarm = \" never\"\nDEPENDS:remove = \"oil\"\n",
-            ),
-            (
-                "meta/recipes-x/glow/glow.inc",
-                "require conf/common.inc\nDEPENDS = \"wax oil\"\nSRC_URI = \"https://e.org/${BP}.tar \\\n file://a\"\n",
-            ),
-            (
-                "meta/conf/common.inc",
-                "inherit paint ${@g('b c')}\nSECTION ?= \"base\"\n",
-            ),
-        ]);
+        let path = "meta/recipes-x/glow/glow_1.2.bb";
+        let own = "require glow.inc\ninclude absent.inc\nSUMMARY = \"Light of ${BP}\"\n\
+            DEPENDS += \"ink (>= 2) ${@f('a b')}\"\nDEPENDS:append = \" last\"\n\
+            DEPENDS:append:qemuarm = \" never\"\nDEPENDS:remove = \"oil\"\n";
+        let near = "require conf/common.inc\nDEPENDS = \"wax oil\"\n\
+            SRC_URI = \"https://e.org/${BP}.tar \\\n file://a\"\n";
+        let common = "inherit paint ${@g('b c')}\nSECTION ?= \"base\"\n";
+        let [near_path, common_path] = ["meta/recipes-x/glow/glow.inc", "meta/conf/common.inc"];
+        let recipe = recipe(&[(path, own), (near_path, near), (common_path, common)]);
         assert_eq!(recipe.version, "1.2");
         assert_eq!(recipe.summary.as_deref(), Some("Light of glow-1.2"));
         assert_eq!(recipe.section.as_deref(), Some("base"));
@@ -293,12 +247,7 @@ mod tests {
         assert_eq!(recipe.depends, ["wax", "ink", "${@f('a b')}", "last"]);
         assert_eq!(recipe.sources, ["https://e.org/glow-1.2.tar", "file://a"]);
         assert_eq!(recipe.inherits, ["paint", "${@g('b c')}"]);
-        let files = [
-            "meta/recipes-x/glow/glow.inc",
-            "meta/conf/common.inc",
-            "absent.inc",
-        ];
-        assert_eq!(recipe.files, files);
+        assert_eq!(recipe.files, [near_path, common_path, "absent.inc"]);
     }
 
     #[test]
@@ -311,14 +260,8 @@ mod tests {
         )]);
         assert_eq!(recipe.description.as_deref(), Some("git"));
         assert_eq!(recipe.homepage.as_deref(), Some("3+git"));
-        let packages = [("glow-dev", vec!["w"]), ("glow-native", vec!["x", "y"])];
-        let packages = packages.map(|(name, needs)| {
-            (
-                name.into(),
-                needs.iter().map(|need| need.to_string()).collect(),
-            )
-        });
-        assert_eq!(recipe.runtime_depends, packages.into());
+        let needs = format!("{:?}", recipe.runtime_depends);
+        assert_eq!(needs, r#"{"glow-dev": ["w"], "glow-native": ["x", "y"]}"#);
         assert_eq!(recipe.provides, ["glow-native", "virtual/light"]);
         assert!(recipe.tasks.iter().eq(["one"]));
     }

@@ -50,88 +50,69 @@ impl Report {
         if inherited == counted && counted == frozen {
             return Ok(());
         }
-        Err(format!(
-            "the forms gave different answers: inherited {inherited}, counted {counted}, frozen {frozen}"
-        )
-        .into())
+        let answers = format!("inherited {inherited}, counted {counted}, frozen {frozen}");
+        Err(format!("the forms gave different answers: {answers}").into())
     }
 
     fn sizes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "\n{:<20} {:>9} {:>11} {:>11} {:>7}",
-            "cache", "entries", "on the heap", "frozen", "ratio"
-        )?;
-        let mut row = |name: &str, entries: usize, heap: u64, frozen: u64| {
-            let ratio = frozen as f64 / heap.max(1) as f64;
-            let (heap, frozen) = (bytes(heap).to_string(), bytes(frozen).to_string());
-            writeln!(
-                f,
-                "{name:<20} {entries:>9} {heap:>11} {frozen:>11} {ratio:>7.2}"
-            )
+        let headings = ["cache", "entries", "on the heap", "frozen", "ratio"];
+        let [name, entries, heap, frozen, ratio] = headings;
+        let heading = format!("{name:<20} {entries:>9} {heap:>11} {frozen:>11} {ratio:>7}");
+        writeln!(f, "\n{heading}")?;
+        let all = CacheSize {
+            name: "all".into(),
+            entries: self.caches.iter().map(|cache| cache.entries).sum(),
+            heap_bytes: self.caches.iter().map(|cache| cache.heap_bytes).sum(),
+            frozen_bytes: self.caches.iter().map(|cache| cache.frozen_bytes).sum(),
         };
-        let mut all = (0, 0, 0);
-        for cache in &self.caches {
-            let (entries, heap, frozen) = (cache.entries, cache.heap_bytes, cache.frozen_bytes);
-            row(&cache.name, entries, heap, frozen)?;
-            all = (all.0 + entries, all.1 + heap, all.2 + frozen);
+        for cache in self.caches.iter().chain([&all]) {
+            let (name, entries) = (&cache.name, cache.entries);
+            let ratio = cache.frozen_bytes as f64 / cache.heap_bytes.max(1) as f64;
+            let sizes = [cache.heap_bytes, cache.frozen_bytes];
+            let [heap, frozen] = sizes.map(|size| bytes(size).to_string());
+            let row = format!("{name:<20} {entries:>9} {heap:>11} {frozen:>11} {ratio:>7.2}");
+            writeln!(f, "{row}")?;
         }
-        row("all", all.0, all.1, all.2)
+        Ok(())
     }
 
     fn comparison(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "\n{} workers read every entry. What each of them takes, at most:\n",
-            self.workers
-        )?;
-        let columns = [
-            ("inherited, by reference", &self.inherited),
-            ("inherited, counted", &self.inherited_refcounted),
-            ("frozen", &self.frozen),
+        let what = "workers read every entry. What each of them takes, at most:";
+        writeln!(f, "\n{} {what}\n", self.workers)?;
+        let labels = [
+            "",
+            "fork, median",
+            "own memory (USS) just after the fork",
+            "own memory (USS) after reading",
+            "  growth by reading",
+            "fair share (PSS) after reading",
+            "mapped in all (RSS) after reading",
+            "own memory (USS) after dropping them",
+            "mapped in all (RSS) after dropping them",
+            "reading, median",
+            "digest over all that was read",
         ];
-        write!(f, "{:<38}", "")?;
-        for (name, _) in columns {
-            write!(f, " {name:>24}")?;
-        }
-        writeln!(f)?;
-        let most =
-            |values: &[u64]| bytes(values.iter().copied().max().unwrap_or_default()).to_string();
-        type Row<'r> = (&'r str, &'r dyn Fn(&Measured) -> String);
-        let rows: [Row; 10] = [
-            ("fork, median", &|it| {
-                format!("{:.0} µs", median(&it.fork_micros))
-            }),
-            ("own memory (USS) just after the fork", &|it| {
-                most(&it.uss_after_fork)
-            }),
-            ("own memory (USS) after reading", &|it| {
-                most(&it.uss_after_read)
-            }),
-            ("  growth by reading", &|it| bytes(growth(it)).to_string()),
-            ("fair share (PSS) after reading", &|it| {
-                most(&it.pss_after_read)
-            }),
-            ("mapped in all (RSS) after reading", &|it| {
-                most(&it.rss_after_read)
-            }),
-            ("own memory (USS) after dropping them", &|it| {
-                most(&it.uss_after_drop)
-            }),
-            ("mapped in all (RSS) after dropping them", &|it| {
-                most(&it.rss_after_drop)
-            }),
-            ("reading, median", &|it| {
-                format!("{:.0} ms", 1e3 * median(&it.read_seconds))
-            }),
-            ("digest over all that was read", &|it| it.digest.clone()),
-        ];
-        for (label, cell) in rows {
-            write!(f, "{label:<38}")?;
-            for (_, measured) in columns {
-                write!(f, " {:>24}", cell(measured))?;
-            }
-            writeln!(f)?;
+        let column = |name: &str, form: &Measured| {
+            [
+                name.to_owned(),
+                format!("{:.0} µs", median(&form.fork_micros)),
+                most(&form.uss_after_fork),
+                most(&form.uss_after_read),
+                bytes(growth(form)).to_string(),
+                most(&form.pss_after_read),
+                most(&form.rss_after_read),
+                most(&form.uss_after_drop),
+                most(&form.rss_after_drop),
+                format!("{:.0} ms", 1e3 * median(&form.read_seconds)),
+                form.digest.clone(),
+            ]
+        };
+        let inherited = column("inherited, by reference", &self.inherited);
+        let counted = column("inherited, counted", &self.inherited_refcounted);
+        let frozen = column("frozen", &self.frozen);
+        for (row, label) in labels.iter().enumerate() {
+            let [inherited, counted, frozen] = [&inherited[row], &counted[row], &frozen[row]];
+            writeln!(f, "{label:<38} {inherited:>24} {counted:>24} {frozen:>24}")?;
         }
         Ok(())
     }
@@ -140,44 +121,36 @@ impl Report {
         let Some(regions) = &self.frozen.regions else {
             return Ok(());
         };
-        let shared: u64 = regions.region_pss.iter().sum::<u64>() + regions.region_pss_owner;
-        let copied: u64 = regions.region_anonymous.iter().sum();
+        let shared = regions.region_pss.iter().sum::<u64>() + regions.region_pss_owner;
+        let copied = bytes(regions.region_anonymous.iter().sum());
+        let (size, shared) = (bytes(regions.region_bytes), bytes(shared));
+        let frames = match regions.same_frames {
+            Some(true) => "the same in every worker",
+            Some(false) => "DIFFERENT in some worker",
+            None => "hidden by the kernel (run as root to see them)",
+        };
+        let growth = [&self.frozen, &self.inherited_refcounted].map(growth);
+        let (least, times) = (growth[0].max(1), growth[1] as f64 / growth[0].max(1) as f64);
         writeln!(
             f,
-            "\nThe frozen regions have {}. In all workers and the owner together they take {}",
-            bytes(regions.region_bytes),
-            bytes(shared)
-        )?;
-        writeln!(
-            f,
-            "of memory, and {} of their pages were copied. Physical frames: {}.",
-            bytes(copied),
-            match regions.same_frames {
-                Some(true) => "the same in every worker",
-                Some(false) => "DIFFERENT in some worker",
-                None => "hidden by the kernel (run as root to see them)",
-            }
-        )?;
-        let (frozen, counted) = (
-            growth(&self.frozen).max(1),
-            growth(&self.inherited_refcounted),
-        );
-        writeln!(
-            f,
-            "Reading made a worker grow by {}: {:.0} times less than with counted objects.",
-            bytes(frozen),
-            counted as f64 / frozen as f64
+            "\nThe frozen regions have {size}. In all workers and the owner together they take {shared}\n\
+             of memory, and {copied} of their pages were copied. Physical frames: {frames}.\n\
+             Reading made a worker grow by {}: {times:.0} times less than with counted objects.",
+            bytes(least)
         )
     }
+}
+
+/// The largest of several sizes.
+fn most(sizes: &[u64]) -> String {
+    bytes(sizes.iter().copied().max().unwrap_or_default()).to_string()
 }
 
 /// The most that reading added to the memory of one worker.
 fn growth(measured: &Measured) -> u64 {
     let pairs = measured.uss_after_read.iter().zip(&measured.uss_after_fork);
-    pairs
-        .map(|(after, before)| after.saturating_sub(*before))
-        .max()
-        .unwrap_or_default()
+    let growths = pairs.map(|(after, before)| after.saturating_sub(*before));
+    growths.max().unwrap_or_default()
 }
 
 fn median(values: &[f64]) -> f64 {

@@ -8,7 +8,7 @@ mod directive;
 mod reader;
 mod words;
 
-pub(crate) use reader::{Parsed, Rules, parse_file};
+pub(crate) use reader::{Parsed, parse_file};
 pub(crate) use words::{inline_python, reference_length, words};
 
 use std::fmt::Display;
@@ -16,6 +16,7 @@ use std::fmt::Display;
 use floe::Intern;
 use rkyv::with::Map;
 
+use crate::interning::List;
 use crate::walk::cached;
 
 cached! {
@@ -36,26 +37,14 @@ cached! {
             exported: bool,
             variable: Variable,
             /// The flag in brackets, if it is the flag that is assigned to.
-            #[rkyv(with = Intern)]
-            flag: Option<String>,
+            #[rkyv(with = Intern)] flag: Option<String>,
             /// The text between the quotes, continued lines joined.
-            #[rkyv(with = Intern)]
-            value: String,
+            #[rkyv(with = Intern)] value: String,
         },
-        /// `export VARIABLE`.
         Export { name: String },
-        /// `include`, `require` or `include_all`.
-        Include {
-            mode: IncludeMode,
-            #[rkyv(with = Intern<Map<Intern>>)]
-            files: Vec<String>,
-        },
+        Include { mode: IncludeMode, #[rkyv(with = List)] files: Vec<String> },
         /// `inherit` or, where `deferred`, `inherit_defer`.
-        Inherit {
-            #[rkyv(with = Intern<Map<Intern>>)]
-            classes: Vec<String>,
-            deferred: bool,
-        },
+        Inherit { #[rkyv(with = List)] classes: Vec<String>, deferred: bool },
         /// A shell or Python function with its body.
         Function {
             /// [`ANONYMOUS`] if it has none.
@@ -63,42 +52,20 @@ cached! {
             language: Language,
             fakeroot: bool,
             /// The lines between the braces; for `def`, the whole definition.
-            #[rkyv(with = Intern)]
-            body: String,
+            #[rkyv(with = Intern)] body: String,
         },
-        /// `addtask`.
         AddTask {
-            #[rkyv(with = Intern<Map<Intern>>)]
-            tasks: Vec<String>,
-            #[rkyv(with = Intern<Map<Intern>>)]
-            after: Vec<String>,
-            #[rkyv(with = Intern<Map<Intern>>)]
-            before: Vec<String>,
+            #[rkyv(with = List)] tasks: Vec<String>,
+            #[rkyv(with = List)] after: Vec<String>,
+            #[rkyv(with = List)] before: Vec<String>,
         },
-        /// `deltask`.
-        DeleteTask {
-            #[rkyv(with = Intern<Map<Intern>>)]
-            tasks: Vec<String>,
-        },
-        /// `addhandler`.
-        AddHandler {
-            #[rkyv(with = Intern<Map<Intern>>)]
-            functions: Vec<String>,
-        },
+        DeleteTask { #[rkyv(with = List)] tasks: Vec<String> },
+        AddHandler { #[rkyv(with = List)] functions: Vec<String> },
         /// `EXPORT_FUNCTIONS`, which a class gives to its inheritors.
-        ExportFunctions {
-            #[rkyv(with = Intern<Map<Intern>>)]
-            functions: Vec<String>,
-        },
+        ExportFunctions { #[rkyv(with = List)] functions: Vec<String> },
         /// `unset` of a variable, or of one flag of it.
-        Unset {
-            name: String,
-            #[rkyv(with = Map<Intern>)]
-            flag: Option<String>,
-        },
-        /// `addpylib`.
+        Unset { name: String, #[rkyv(with = Map<Intern>)] flag: Option<String> },
         AddPythonLibrary { directory: String, namespace: String },
-        /// `addfragments`.
         AddFragments { arguments: Vec<String> },
         /// The whole text of a file that only looks like metadata: recipes install it as it is.
         Payload { text: String },
@@ -114,11 +81,9 @@ cached! {
     /// A variable or function with its overrides: `do_install:append:qemuarm`.
     pub(crate) struct Variable {
         /// What stands before the first colon.
-        #[rkyv(with = Intern)]
-        pub name: String,
+        #[rkyv(with = Intern)] pub name: String,
         /// What follows, one for each colon, `append`, `prepend` and `remove` included.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        pub overrides: Vec<String>,
+        #[rkyv(with = List)] pub overrides: Vec<String>,
     }
 }
 
@@ -144,13 +109,11 @@ cached! {
         Default,
         /// `??=`
         WeakDefault,
-        /// `+=`, with a space between.
+        /// `+=` and `=+`, with a space between.
         Append,
-        /// `=+`, with a space between.
         Prepend,
-        /// `.=`
+        /// `.=` and `=.`
         AppendTight,
-        /// `=.`
         PrependTight,
     }
 }

@@ -157,39 +157,7 @@ pub(crate) use cached;
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::*;
-
-    /// Writes down every call.
-    #[derive(Default)]
-    struct Record(Vec<String>);
-
-    impl Visitor for Record {
-        fn text(&mut self, text: &str) {
-            self.0.push(format!("{text:?}"));
-        }
-
-        fn bytes(&mut self, bytes: &[u8]) {
-            self.0.push(format!("{bytes:?}"));
-        }
-
-        fn number(&mut self, number: u64) {
-            self.0.push(number.to_string());
-        }
-
-        fn begin(&mut self, length: usize) {
-            self.0.push(format!("({length}"));
-        }
-
-        fn end(&mut self) {
-            self.0.push(")".into());
-        }
-    }
-
-    fn record(value: &impl Walk) -> String {
-        let mut record = Record::default();
-        value.walk(&mut record);
-        record.0.join(" ")
-    }
+    use crate::objects::Object;
 
     cached! {
         pub(crate) enum Shape {
@@ -216,22 +184,19 @@ mod tests {
 
     #[test]
     fn a_heap_value_and_its_archived_twin_show_every_part_in_order() {
+        let named = Shape::Named { name: "n".into() };
         let value = Everything {
-            shapes: vec![
-                Shape::Empty,
-                Shape::Line(7, -1),
-                Shape::Named { name: "n".into() },
-            ],
+            shapes: vec![Shape::Empty, Shape::Line(7, -1), named],
             wrapper: Wrapper(["b", "a"].map(String::from).into()),
             digest: [1, 2, 3, 4],
             blob: vec![9, 8],
             table: BTreeMap::from([("k".into(), Some(-2)), ("l".into(), None)]),
             absent: None,
         };
-        let expected = "(6 (3 (1 0 ) (3 1 7 18446744073709551615 ) (2 2 \"n\" ) ) (1 (2 \"a\" \"b\" ) ) \
-            [1, 2, 3, 4] [9, 8] (4 \"k\" (1 18446744073709551614 ) \"l\" (0 ) ) (0 ) )";
-        assert_eq!(record(&value), expected);
+        let expected = "[[[0], [1, 7, 18446744073709551615], [2, \"n\"]], [[\"a\", \"b\"]], \
+            b[1, 2, 3, 4], b[9, 8], [\"k\", [18446744073709551614], \"l\", []], []]";
+        assert_eq!(format!("{:?}", Object::of(&value)), expected);
         let frozen = floe::Frozen::freeze_on_heap("test", &value).expect("freezes");
-        assert_eq!(record(&*frozen), expected);
+        assert_eq!(format!("{:?}", Object::of(&*frozen)), expected);
     }
 }

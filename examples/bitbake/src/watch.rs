@@ -12,20 +12,14 @@ use crate::{LayerCaches, Result};
 /// How often the layer is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Watches a layer until the output is closed, or for a number of looks at it.
-pub(crate) fn watch(root: &Path, most: Option<u64>) -> Result<()> {
+/// Watches a layer until the output is closed.
+pub(crate) fn watch(root: &Path) -> Result<()> {
     let store = Store::new();
     LayerCaches::add(&store, root)?;
-    for look in 0.. {
-        if most.is_some_and(|most| look >= most) {
-            break;
-        }
-        if look > 0 {
-            std::thread::sleep(INTERVAL);
-        }
+    loop {
         tell(&store.refresh()?)?;
+        std::thread::sleep(INTERVAL);
     }
-    Ok(())
 }
 
 /// A line for each cache of which there is a new generation, or that failed. If an edit changed

@@ -26,9 +26,8 @@ pub(super) const PYTHON: InLanguage = InLanguage {
 };
 
 fn code(file: &ArchivedFile) -> impl Iterator<Item = Code<'_>> {
-    file.statements
-        .iter()
-        .map(|statement| Code::from(&statement.kind))
+    let statements = file.statements.iter();
+    statements.map(|statement| Code::from(&statement.kind))
 }
 
 /// The bodies of one language.
@@ -41,10 +40,11 @@ pub(super) struct Bodies {
 
 impl Bodies {
     pub(super) fn new(statements: &Statements, language: InLanguage) -> Arc<Self> {
+        let (statements, gathered) = (statements.clone(), Mutex::default());
         Arc::new(Self {
-            statements: statements.clone(),
+            statements,
             language,
-            gathered: Mutex::default(),
+            gathered,
         })
     }
 
@@ -58,16 +58,13 @@ impl Bodies {
     pub(super) fn parse<R>(&self, hash: &CodeHash, parse: fn(&str) -> R) -> BuildResult<R> {
         let statements = self.statements.get()?;
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        if gathered.0 != statements.region().generation() {
-            *gathered = (statements.region().generation(), self.gather(&statements));
+        let generation = statements.region().generation();
+        if gathered.0 != generation {
+            *gathered = (generation, self.gather(&statements));
         }
-        let body = gathered
-            .1
-            .get(hash)
-            .cloned()
-            .ok_or("no file has this code")?;
+        let body = gathered.1.get(hash).cloned();
         drop(gathered);
-        Ok(parse(&body))
+        Ok(parse(&body.ok_or("no file has this code")?))
     }
 
     fn gather(&self, statements: &Frozen<Map<String, File>>) -> HashMap<CodeHash, String> {

@@ -10,9 +10,8 @@ pub(crate) fn parse(text: &str) -> PythonCode {
         let [Token::Name(name), Token::Symbol('(')] = *window else {
             continue;
         };
-        let defines =
-            index > 0 && matches!(tokens[index - 1], Token::Name("def") | Token::Name("class"));
-        if !defines {
+        let before = index.checked_sub(1).map(|before| tokens[before]);
+        if !matches!(before, Some(Token::Name("def" | "class"))) {
             call(&mut code, name, &tokens[index + 2..]);
         }
     }
@@ -21,31 +20,23 @@ pub(crate) fn parse(text: &str) -> PythonCode {
 
 /// Notes a call of `name`; `arguments` starts behind its opening parenthesis.
 fn call(code: &mut PythonCode, name: &str, arguments: &[Token]) {
-    let method = name.rsplit('.').next().unwrap_or(name);
-    let accesses = name != method
-        && ["Var", "VarFlag", "VarFlags"]
-            .iter()
-            .any(|end| method.ends_with(end));
-    let several = match name {
-        "bb.utils.contains" | "base_contains" => Some(false),
-        "bb.utils.contains_any" | "bb.utils.filter" => Some(true),
+    let method = name.rsplit_once('.').map_or("", |(_, method)| method);
+    let accesses = ["Var", "VarFlag", "VarFlags"]
+        .iter()
+        .any(|end| method.ends_with(end));
+    let split: Option<fn(&str) -> Vec<&str>> = match name {
+        "bb.utils.contains" | "base_contains" => Some(|values| vec![values]),
+        "bb.utils.contains_any" | "bb.utils.filter" => Some(|v| v.split_whitespace().collect()),
         _ => None,
     };
-    let variable = literal(arguments);
-    if let (Some(several), Some(variable)) = (several, variable) {
-        let values = literal(arguments.get(2..).unwrap_or_default());
-        let values = values.into_iter().flat_map(|values| match several {
-            true => values.split_whitespace().map(String::from).collect(),
-            false => vec![String::from(values)],
-        });
-        code.contains
-            .entry(variable.into())
-            .or_default()
-            .extend(values);
-    } else if let (true, Some(variable)) = (accesses || name == "oe.utils.conditional", variable) {
-        code.variables.insert(variable.into());
-    } else if !accesses && several.is_none() && !name.starts_with('.') && !KEYWORDS.contains(&name)
-    {
+    let variable = literal(arguments).map(String::from);
+    if let (Some(split), Some(variable)) = (split, &variable) {
+        let values = arguments.get(2..).and_then(literal).map(split);
+        let sought = code.contains.entry(variable.clone()).or_default();
+        sought.extend(values.into_iter().flatten().map(String::from));
+    } else if accesses || name == "oe.utils.conditional" && variable.is_some() {
+        code.variables.extend(variable);
+    } else if split.is_none() && !name.starts_with('.') && !KEYWORDS.contains(&name) {
         code.functions.insert(name.into());
     }
 }
@@ -91,10 +82,7 @@ impl<'t> Iterator for Tokens<'t> {
             return Some(self.name());
         }
         if first.is_ascii_digit() {
-            let end = self
-                .rest
-                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
-            self.take(end.unwrap_or(self.rest.len()));
+            self.take_while(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
             return Some(Token::Symbol('0'));
         }
         self.take(first.len_utf8());
@@ -109,23 +97,21 @@ impl<'t> Tokens<'t> {
         taken
     }
 
+    fn take_while(&mut self, accept: impl Fn(char) -> bool) -> &'t str {
+        let end = self.rest.find(|c| !accept(c));
+        self.take(end.unwrap_or(self.rest.len()))
+    }
+
     fn skip_space_and_comments(&mut self) {
-        loop {
-            self.rest = self
-                .rest
-                .trim_start_matches(|c: char| c.is_whitespace() || c == '\\');
-            if !self.rest.starts_with('#') {
-                return;
-            }
-            self.take(self.rest.find('\n').unwrap_or(self.rest.len()));
+        self.take_while(|c| c.is_whitespace() || c == '\\');
+        while self.rest.starts_with('#') {
+            self.take_while(|c| c != '\n');
+            self.take_while(|c| c.is_whitespace() || c == '\\');
         }
     }
 
     fn name(&mut self) -> Token<'t> {
-        let end = self
-            .rest
-            .find(|c| !is_name_start(c) && !c.is_numeric() && c != '.');
-        let name = self.take(end.unwrap_or(self.rest.len()));
+        let name = self.take_while(|c| is_name_start(c) || c.is_numeric() || c == '.');
         let is_prefix = name.len() <= 2 && name.chars().all(|c| "rRbBuUfF".contains(c));
         match self.rest.chars().next() {
             Some(quote @ ('"' | '\'')) if is_prefix => self.string(quote),
@@ -136,26 +122,23 @@ impl<'t> Tokens<'t> {
     /// Takes a string that starts with `quote`. One that is never closed ends with its line, or with the
     /// text if it has three quotes.
     fn string(&mut self, quote: char) -> Token<'t> {
-        let triple = [quote; 3].iter().collect::<String>();
-        let long = self.rest.starts_with(&triple);
-        let close = if long { &triple[..] } else { &triple[..1] };
-        self.take(close.len());
-        let text = self.rest;
+        let long = self
+            .rest
+            .starts_with(&[quote; 3].iter().collect::<String>());
+        let close = self.take(if long { 3 } else { 1 });
         let mut escaped = false;
-        for (position, character) in text.char_indices() {
-            if escaped {
-                escaped = false;
-            } else if character == '\\' {
-                escaped = true;
-            } else if text[position..].starts_with(close) {
-                self.take(position + close.len());
-                return Token::Text(&text[..position]);
+        for (position, character) in self.rest.char_indices() {
+            if escaped || character == '\\' {
+                escaped = !escaped;
+            } else if self.rest[position..].starts_with(close) {
+                let text = self.take(position);
+                self.take(close.len());
+                return Token::Text(text);
             } else if character == '\n' && !long {
-                self.take(position);
-                return Token::Text(&text[..position]);
+                return Token::Text(self.take(position));
             }
         }
-        Token::Text(self.take(text.len()))
+        Token::Text(self.take(self.rest.len()))
     }
 }
 
@@ -210,9 +193,7 @@ mod tests {
 
     #[test]
     fn odd_text_does_no_harm() {
-        for text in [
-            "", "'", "\"\"\"", "\\", "é(ü)", "f(", "1.5e3(", "...", "x.'",
-        ] {
+        for text in "|'|\"\"\"|\\|é(ü)|f(|1.5e3(|...|x.'".split('|') {
             parse(text);
         }
     }

@@ -8,124 +8,116 @@ use super::ShellCode;
 
 /// What the shell text refers to. No text makes it fail.
 pub(crate) fn parse(text: &str) -> ShellCode {
-    let mut scanner = Scanner {
-        text,
-        position: 0,
-        depth: 0,
-        backquoted: false,
-        heredocs: vec![],
-        defined: BTreeSet::new(),
-        code: ShellCode::default(),
-    };
+    let mut scanner = Scanner::of(text);
     scanner.list(None);
-    let Scanner {
-        defined, mut code, ..
-    } = scanner;
-    code.commands.retain(|command| !defined.contains(command));
+    let mut code = scanner.code;
+    code.commands
+        .retain(|command| !scanner.defined.contains(command));
     code
 }
 
 /// How deep substitutions may nest; deeper ones are passed over as text.
 const DEPTH_LIMIT: usize = 64;
 
+#[derive(Default)]
 struct Scanner<'t> {
-    text: &'t str,
-    position: usize,
+    /// The text that was not read yet.
+    rest: &'t str,
     depth: usize,
     /// Whether the next backquote ends a substitution.
     backquoted: bool,
-    heredocs: Vec<Heredoc>,
+    /// The delimiters of here-documents whose text starts on the next line.
+    heredocs: Vec<Word>,
     defined: BTreeSet<String>,
     code: ShellCode,
 }
 
-/// A here-document whose text starts on the next line.
-struct Heredoc {
-    delimiter: String,
-    /// Whether the delimiter is quoted, which keeps the shell from expanding the text.
+/// A word of the text.
+#[derive(Default)]
+struct Word {
+    /// The word without its quotes.
+    text: String,
+    /// Whether anything in it is expanded.
+    expanded: bool,
+    /// Whether any of it was quoted.
     quoted: bool,
 }
 
 /// Where in a list of commands the scanner is.
 struct Place {
-    /// Whether the next word is a command.
-    command: bool,
+    next: Next,
     /// How many `case` are open.
     cases: usize,
-    /// Whether the next word is a pattern of a `case`.
-    pattern: bool,
-    /// Whether `case` was read and its `in` was not.
-    header: bool,
     /// How many parentheses are open.
     parentheses: usize,
 }
 
-/// A word of the text.
-struct Word {
-    /// The word without its quotes.
-    text: String,
-    /// Whether nothing in it is expanded.
-    literal: bool,
-    /// Whether any of it was quoted.
-    quoted: bool,
+/// What the next word is.
+#[derive(Clone, Copy, PartialEq)]
+enum Next {
+    Command,
+    Argument,
+    /// What a `case` looks at, or the `in` behind it.
+    Subject,
+    /// A pattern of a `case`.
+    Pattern,
 }
 
-impl Scanner<'_> {
-    fn rest(&self) -> &str {
-        self.text.get(self.position..).unwrap_or_default()
+impl<'t> Scanner<'t> {
+    fn of(rest: &'t str) -> Self {
+        Self {
+            rest,
+            ..Self::default()
+        }
     }
 
     fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
+        self.rest.chars().next()
     }
 
-    fn bump(&mut self) {
-        self.position += self.peek().map_or(0, char::len_utf8);
+    fn take(&mut self, length: usize) -> &'t str {
+        let (taken, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        taken
+    }
+
+    fn take_while(&mut self, accept: impl Fn(char) -> bool) -> &'t str {
+        let end = self.rest.find(|c| !accept(c));
+        self.take(end.unwrap_or(self.rest.len()))
     }
 
     /// Steps over `expected`, if the text goes on with it.
     fn eat(&mut self, expected: &str) -> bool {
-        let found = self.rest().starts_with(expected);
-        if found {
-            self.position += expected.len();
-        }
-        found
-    }
-
-    fn skip_while(&mut self, accept: impl Fn(char) -> bool) {
-        while self.peek().is_some_and(&accept) {
-            self.bump();
-        }
+        let rest = self.rest.strip_prefix(expected);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
     }
 
     /// Reads commands up to `close`, which is stepped over, or to the end of the text.
     fn list(&mut self, close: Option<char>) {
         let mut place = Place {
-            command: true,
+            next: Next::Command,
             cases: 0,
-            pattern: false,
-            header: false,
             parentheses: 0,
         };
         while let Some(character) = self.peek() {
-            let inner = character == ')' && (place.parentheses > 0 || place.pattern);
-            if Some(character) == close && !inner {
-                self.bump();
+            if Some(character) == close && !(character == ')' && place.is_inside()) {
+                self.take(1);
                 return;
             }
             match character {
                 '\n' => {
-                    self.bump();
+                    self.take(1);
                     self.read_heredocs();
-                    place.command = true;
+                    place.end_line();
                 }
-                '#' => self.skip_while(|c| c != '\n'),
+                '#' => drop(self.take_while(|c| c != '\n')),
                 '<' | '>' => self.redirection(),
                 ';' | '&' | '|' | '(' | ')' => {
-                    self.bump();
+                    self.take(1);
                     place.operator(character, character == ';' && self.eat(";"));
                 }
-                _ if character.is_whitespace() => self.bump(),
+                _ if character.is_whitespace() => drop(self.take(character.len_utf8())),
                 _ if self.eat("\\\n") => {}
                 _ => self.command_or_argument(&mut place),
             }
@@ -134,181 +126,169 @@ impl Scanner<'_> {
 
     fn command_or_argument(&mut self, place: &mut Place) {
         let word = self.word();
-        let is_descriptor = word.text.chars().all(|c| c.is_ascii_digit());
-        if (is_descriptor && !word.quoted && self.rest().starts_with(['<', '>']))
-            || !place.word(&word)
-        {
+        let digits = !word.quoted && word.text.chars().all(|c| c.is_ascii_digit());
+        let is_descriptor = digits && self.rest.starts_with(['<', '>']);
+        if is_descriptor || !place.is_command(&word) {
             return;
         }
-        let before = self.position;
-        self.skip_while(|c| c == ' ' || c == '\t');
-        if word.literal && self.eat("()") {
+        place.next = Next::Argument;
+        if word.expanded {
+            return;
+        }
+        let behind = self.rest.trim_start_matches([' ', '\t']);
+        if let Some(body) = behind.strip_prefix("()") {
+            self.rest = body;
             self.defined.insert(word.text);
-            place.command = true;
-            return;
-        }
-        self.position = before;
-        if word.literal {
+            place.next = Next::Command;
+        } else {
             self.code.commands.insert(word.text);
         }
-        place.command = false;
     }
 
     fn redirection(&mut self) {
-        let heredoc = !self.rest().starts_with("<<<") && self.eat("<<");
+        let heredoc = !self.rest.starts_with("<<<") && self.eat("<<");
         if heredoc {
             self.eat("-");
         } else {
-            self.skip_while(|c| "<>&|".contains(c));
+            self.take_while(|c| "<>&|".contains(c));
         }
-        self.skip_while(|c| c == ' ' || c == '\t');
-        let before = self.position;
+        self.take_while(|c| c == ' ' || c == '\t');
+        let before = self.rest;
         let word = self.word();
-        if heredoc && self.position > before {
-            self.heredocs.push(Heredoc {
-                delimiter: word.text,
-                quoted: word.quoted,
-            });
+        if heredoc && self.rest.len() < before.len() {
+            self.heredocs.push(word);
         }
     }
 
     fn read_heredocs(&mut self) {
-        for heredoc in std::mem::take(&mut self.heredocs) {
-            let rest = self.text.get(self.position..).unwrap_or_default();
+        for delimiter in std::mem::take(&mut self.heredocs) {
+            let text = self.rest;
             let mut length = 0;
-            for line in rest.split_inclusive('\n') {
-                if line.trim() == heredoc.delimiter {
-                    self.references(&rest[..length], !heredoc.quoted);
+            for line in text.split_inclusive('\n') {
+                if line.trim() == delimiter.text {
+                    // Quotes around the delimiter keep the shell from expanding the text.
+                    self.references(&text[..length], !delimiter.quoted);
                     length += line.len();
                     break;
                 }
                 length += line.len();
             }
-            self.position += length;
+            self.take(length);
         }
     }
 
     /// Reads one word. It steps over at least one character, unless an operator stands there.
     fn word(&mut self) -> Word {
-        let mut word = Word {
-            text: String::new(),
-            literal: true,
-            quoted: false,
-        };
+        let mut word = Word::default();
         while let Some(character) = self.peek() {
             match character {
                 _ if character.is_whitespace() || ";&|<>()".contains(character) => break,
                 '`' if self.backquoted => break,
                 '\'' => self.single_quoted(&mut word),
                 '"' => self.double_quoted(&mut word),
-                '$' | '`' => self.expansion(&mut word),
-                '\\' => self.escaped(&mut word),
-                _ => {
-                    word.text.push(character);
-                    self.bump();
-                }
+                _ => self.part(character, &mut word),
             }
         }
         word
     }
 
-    fn escaped(&mut self, word: &mut Word) {
-        self.bump();
-        if !self.eat("\n") {
-            word.text.extend(self.peek());
-            self.bump();
-            word.quoted = true;
+    /// Reads what is the same inside double quotes and outside.
+    fn part(&mut self, character: char, word: &mut Word) {
+        match character {
+            '$' | '`' => self.expansion(word),
+            '\\' => {
+                self.take(1);
+                if !self.eat("\n") {
+                    let escaped = self.peek().map_or(0, char::len_utf8);
+                    word.text += self.take(escaped);
+                    word.quoted = true;
+                }
+            }
+            _ => word.text += self.take(character.len_utf8()),
         }
     }
 
     fn single_quoted(&mut self, word: &mut Word) {
-        self.bump();
-        let rest = self.text.get(self.position..).unwrap_or_default();
-        let inside = rest.split('\'').next().unwrap_or(rest);
-        self.references(inside, false);
-        word.text.push_str(inside);
-        word.literal &= !inside.contains("${");
-        word.quoted = true;
-        self.position += inside.len();
+        self.take(1);
+        let inside = self.take_while(|c| c != '\'');
         self.eat("'");
+        self.references(inside, false);
+        word.text += inside;
+        word.expanded |= inside.contains("${");
+        word.quoted = true;
     }
 
     fn double_quoted(&mut self, word: &mut Word) {
-        self.bump();
+        self.take(1);
         word.quoted = true;
         while let Some(character) = self.peek() {
             match character {
-                '"' => {
-                    self.bump();
-                    return;
-                }
+                _ if self.eat("\"") => return,
                 '`' if self.backquoted => return,
-                '$' | '`' => self.expansion(word),
-                '\\' => self.escaped(word),
-                _ => {
-                    word.text.push(character);
-                    self.bump();
-                }
+                _ => self.part(character, word),
             }
         }
     }
 }
 
 impl Place {
-    fn operator(&mut self, operator: char, doubled: bool) {
-        match operator {
-            ')' if self.pattern => {
-                self.pattern = false;
-                self.command = true;
-            }
-            _ if self.pattern => {}
-            ';' if doubled && self.cases > 0 => self.pattern = true,
-            ')' => {
-                self.parentheses = self.parentheses.saturating_sub(1);
-                self.command = false;
-            }
-            '(' => {
-                self.parentheses += 1;
-                self.command = true;
-            }
-            _ => self.command = true,
+    /// Whether a closing parenthesis belongs to something in this list.
+    fn is_inside(&self) -> bool {
+        self.parentheses > 0 || self.next == Next::Pattern
+    }
+
+    fn end_line(&mut self) {
+        if self.next == Next::Argument {
+            self.next = Next::Command;
         }
     }
 
-    /// Takes note of a word; true if it is a command.
-    fn word(&mut self, word: &Word) -> bool {
-        let text = if word.quoted { "" } else { &word.text[..] };
-        if self.header {
-            self.header = text != "in";
-            self.pattern = !self.header;
-            return false;
-        }
-        if text == "esac" && (self.pattern || self.command) {
-            self.cases = self.cases.saturating_sub(1);
-            (self.pattern, self.command) = (false, false);
-            return false;
-        }
-        if self.pattern || !self.command {
-            return false;
-        }
-        match text {
-            "case" => {
-                self.cases += 1;
-                (self.header, self.command) = (true, false);
+    fn operator(&mut self, operator: char, doubled: bool) {
+        self.next = match (operator, self.next) {
+            (')', Next::Pattern) => Next::Command,
+            (_, Next::Pattern | Next::Subject) => return,
+            (';', _) if doubled && self.cases > 0 => Next::Pattern,
+            (')', _) => {
+                self.parentheses = self.parentheses.saturating_sub(1);
+                Next::Argument
             }
-            "for" | "fi" | "done" | "}" => self.command = false,
-            "if" | "then" | "elif" | "else" | "while" | "until" | "do" | "!" | "{" | "time" => {}
-            _ => return !is_assignment(&word.text),
+            ('(', _) => {
+                self.parentheses += 1;
+                Next::Command
+            }
+            _ => Next::Command,
+        };
+    }
+
+    /// Takes note of a word; true if it is a command.
+    fn is_command(&mut self, word: &Word) -> bool {
+        let text = if word.quoted { "" } else { &word.text[..] };
+        match (text, self.next) {
+            ("in", Next::Subject) => self.next = Next::Pattern,
+            ("esac", Next::Pattern | Next::Command) => {
+                self.cases = self.cases.saturating_sub(1);
+                self.next = Next::Argument;
+            }
+            ("case", Next::Command) => {
+                self.cases += 1;
+                self.next = Next::Subject;
+            }
+            ("for" | "fi" | "done" | "}", Next::Command) => self.next = Next::Argument,
+            (text, Next::Command) => return !OPENING.contains(&text) && !is_assignment(&word.text),
+            _ => {}
         }
         false
     }
 }
 
+/// Words that a command follows.
+const OPENING: [&str; 10] = [
+    "if", "then", "elif", "else", "while", "until", "do", "!", "{", "time",
+];
+
 fn is_assignment(word: &str) -> bool {
-    let name = word
-        .split_once('=')
-        .map_or("", |(name, _)| name.strip_suffix('+').unwrap_or(name));
-    references::is_identifier(name)
+    let (name, _) = word.split_once('=').unwrap_or_default();
+    references::is_identifier(name.strip_suffix('+').unwrap_or(name))
 }
 
 #[cfg(test)]
@@ -317,32 +297,22 @@ mod tests {
 
     #[test]
     fn commands_are_told_from_everything_else() {
-        for (text, expected) in [
-            (
-                "a x; b | c && d || ! e &\nif f; then g; elif h; then i; else j; fi\n",
-                "a b c d e f g h i j",
-            ),
-            (
-                "for x in p q; do a; done\nwhile b; do { c; }; done > n 2>&1\nA=1 B+='2' d e=f\n(g; h)\n",
-                "a b c d g h",
-            ),
-            (
-                "case $x in\n  a|b) c ;;\n  (d) case y in z) e;; esac ;;\n  *) f\nesac\ng\n",
-                "c e f g",
-            ),
-            (
-                "a $(b x | c) \"$(d \"$(e)\")\" `f y` '$(g)'\nh=$(i) ; $(j) k\n",
-                "a b c d e f i j",
-            ),
-            (
-                "a '; b' \"; c\" \\; d # ; e\n'f' x \\\n  g\nh#i\n",
-                "a f h#i",
-            ),
-            ("own() {\n a\n}\nown\n${CC} x\n./b.sh\n", "./b.sh a"),
-        ] {
+        let found = |text: &str, expected: &str| {
             let commands: Vec<String> = parse(text).commands.into_iter().collect();
             assert_eq!(commands.join(" "), expected, "{text}");
-        }
+        };
+        let lists = "a x; b | c && d || ! e &\nif f; then g; elif h; then i; else j; fi\n";
+        found(lists, "a b c d e f g h i j");
+        let loops = "for x in p q; do a; done\nwhile b; do { c; }; done > n 2>&1\n";
+        found(loops, "a b c");
+        found("A=1 B+='2' d e=f\n(g; h)\n", "d g h");
+        let cases = "case $x in\n  a|b) c ;;\n  (d) case y in z) e;; esac ;;\n  *) f\nesac\ng\n";
+        found(cases, "c e f g");
+        let nested = "a $(b x | c) \"$(d \"$(e)\")\" `f y` '$(g)'\nh=$(i) ; $(j) k\n";
+        found(nested, "a b c d e f i j");
+        let quoted = "a '; b' \"; c\" \\; d # ; e\n'f' x \\\n  g\nh#i\n";
+        found(quoted, "a f h#i");
+        found("own() {\n a\n}\nown\n${CC} x\n./b.sh\n", "./b.sh a");
     }
 
     #[test]
@@ -355,11 +325,10 @@ mod tests {
     #[test]
     fn odd_text_does_no_harm() {
         let (deep, quotes) = ("$(".repeat(100_000), "\"$(".repeat(100_000));
-        let odd = [
-            "", "'", "\"", "$", "${", "$(", "`", "\\", "<<", "<<\n", "é'ü", ")", ";;",
-        ];
-        odd.into_iter()
-            .chain([&deep[..], &quotes])
-            .for_each(|text| drop(parse(text)));
+        for text in "|'|\"|$|${|$(|`|\\|<<|<<\n|é'ü|)|;;".split('|') {
+            parse(text);
+        }
+        parse(&deep);
+        parse(&quotes);
     }
 }

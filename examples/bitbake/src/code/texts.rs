@@ -3,26 +3,28 @@
 use crate::statements::{ArchivedKind, ArchivedLanguage, Kind, Language, inline_python};
 
 /// What of a statement is code, or may hold some.
-#[derive(Clone, Copy)]
-pub(crate) enum Code<'a> {
-    Shell(&'a str),
-    Python(&'a str),
-    Value(&'a str),
-    None,
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Code<'a> {
+    shell: Option<&'a str>,
+    python: Option<&'a str>,
+    /// The text of a value, with Python expressions in it.
+    value: &'a str,
 }
 
 macro_rules! code_in {
     ($kind:ident, $language:ident) => {
         impl<'a> From<&'a $kind> for Code<'a> {
             fn from(kind: &'a $kind) -> Self {
+                let mut code = Self::default();
                 match kind {
                     $kind::Function { language, body, .. } => match language {
-                        $language::Shell => Self::Shell(body),
-                        $language::Python | $language::Definition => Self::Python(body),
+                        $language::Shell => code.shell = Some(body),
+                        $language::Python | $language::Definition => code.python = Some(body),
                     },
-                    $kind::Assign { value, .. } => Self::Value(value),
-                    _ => Self::None,
+                    $kind::Assign { value, .. } => code.value = value,
+                    _ => {}
                 }
+                code
             }
         }
     };
@@ -33,20 +35,11 @@ code_in!(ArchivedKind, ArchivedLanguage);
 
 impl<'a> Code<'a> {
     pub(crate) fn shell(self) -> impl Iterator<Item = &'a str> {
-        let body = match self {
-            Self::Shell(body) => Some(body),
-            _ => None,
-        };
-        body.into_iter()
+        self.shell.into_iter()
     }
 
     /// A Python body, or the expressions in a value.
     pub(crate) fn python(self) -> impl Iterator<Item = &'a str> {
-        let (body, value) = match self {
-            Self::Python(body) => (Some(body), ""),
-            Self::Value(value) => (None, value),
-            Self::Shell(_) | Self::None => (None, ""),
-        };
-        body.into_iter().chain(inline_python(value))
+        self.python.into_iter().chain(inline_python(self.value))
     }
 }

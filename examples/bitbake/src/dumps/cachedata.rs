@@ -10,9 +10,10 @@ use floe::Intern;
 use rkyv::with::{Identity, Map, MapKV};
 use serde::{Deserialize, Serialize};
 
-use super::set::Set;
+use super::code_parser::Set;
 use super::task_deps::TaskDeps;
 use crate::Result;
+use crate::interning::{List, Lists, Texts};
 use crate::walk::cached;
 
 /// Declares the indexes under BitBake's own names: those by file, and those by other keys or by none.
@@ -35,11 +36,9 @@ macro_rules! indexes {
             pub(crate) struct RecipeIndexes {
                 $($(#[$about_file])* pub $of_file: $file_type,)+
                 /// What its build depends on. Absent for some that depend on nothing.
-                #[rkyv(with = Map<Intern<Map<Intern>>>)]
-                pub deps: Option<Vec<String>>,
+                #[rkyv(with = Map<List>)] pub deps: Option<Vec<String>>,
                 /// Task to the task's hash without its dependencies, in hexadecimal.
-                #[rkyv(with = MapKV<Intern, Identity>)]
-                pub basetaskhash: BTreeMap<String, String>,
+                #[rkyv(with = MapKV<Intern, Identity>)] pub basetaskhash: BTreeMap<String, String>,
             }
         }
 
@@ -81,91 +80,48 @@ macro_rules! indexes {
     };
 }
 
+// Most indexes by file are fields of `CoreRecipeInfo`, where it is said what they are.
 indexes! {
     by_file {
-        /// The dependencies of its tasks.
-        #[rkyv(with = Intern)]
-        task_deps: TaskDeps,
-        /// The recipe name.
-        #[rkyv(with = Intern)]
-        pkg_fn: String,
-        /// The version.
-        #[rkyv(with = Intern)]
-        pkg_pepvpr: Version,
-        /// The preference over other versions.
+        #[rkyv(with = Intern)] task_deps: TaskDeps,
+        #[rkyv(with = Intern)] pkg_fn: String,
+        #[rkyv(with = Intern)] pkg_pepvpr: Version,
         pkg_dp: i32,
-        /// The start of the paths of its stamp files.
         stamp: String,
-        /// The pattern of the stamp files to remove.
         stampclean: String,
-        /// Task to what is added to the name of the task's stamp file.
-        #[rkyv(with = Intern<MapKV<Intern, Map<Intern>>>)]
-        stamp_extrainfo: BTreeMap<String, Option<String>>,
-        /// Task to the files it depends on, as a text of `path:exists` words.
-        #[rkyv(with = Intern<MapKV<Intern, Intern>>)]
-        file_checksums: BTreeMap<String, String>,
-        /// The names it provides for builds.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        fn_provides: Vec<String>,
-        /// Package to what it depends on at run time.
-        #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
-        rundeps: BTreeMap<String, Vec<String>>,
-        /// Package to what it recommends at run time.
-        #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
-        runrecs: BTreeMap<String, Vec<String>>,
-        /// The names under which its output is found in shared state.
+        #[rkyv(with = Intern<MapKV<Intern, Map<Intern>>>)] stamp_extrainfo: BTreeMap<String, Option<String>>,
+        #[rkyv(with = Texts)] file_checksums: BTreeMap<String, String>,
+        #[rkyv(with = List)] fn_provides: Vec<String>,
+        #[rkyv(with = Lists)] rundeps: BTreeMap<String, Vec<String>>,
+        #[rkyv(with = Lists)] runrecs: BTreeMap<String, Vec<String>>,
         hashfn: String,
-        /// The classes it inherits, as paths in the order of inheritance.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        inherits: Vec<String>,
-        /// The environment of its tasks that run under fakeroot.
+        #[rkyv(with = List)] inherits: Vec<String>,
         fakerootenv: String,
-        /// The environment of its tasks that do not run under fakeroot.
-        #[rkyv(with = Intern)]
-        fakerootnoenv: String,
-        /// The directories its tasks under fakeroot need.
+        #[rkyv(with = Intern)] fakerootnoenv: String,
         fakerootdirs: String,
-        /// The log its tasks under fakeroot write.
         fakerootlogs: String,
-        /// Python code that computes more dependencies.
-        #[rkyv(with = Intern)]
-        extradepsfunc: String,
-        /// The priority of its layer.
+        #[rkyv(with = Intern)] extradepsfunc: String,
         bbfile_priority: i32,
     }
     by_name {
-        /// Recipe name to files.
-        #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
-        pkg_pn: BTreeMap<String, Vec<String>>,
+        #[rkyv(with = MapKV<Intern, List>)] pkg_pn: BTreeMap<String, Vec<String>>,
         /// Recipe name to the names it provides for builds.
-        #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
-        pn_provides: BTreeMap<String, Vec<String>>,
+        #[rkyv(with = MapKV<Intern, List>)] pn_provides: BTreeMap<String, Vec<String>>,
         /// Every name that some build depends on.
-        #[rkyv(with = Map<Intern>)]
-        all_depends: Vec<String>,
+        #[rkyv(with = Map<Intern>)] all_depends: Vec<String>,
         /// Package to the files that build it.
-        #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
-        packages: BTreeMap<String, Vec<String>>,
+        #[rkyv(with = MapKV<Intern, List>)] packages: BTreeMap<String, Vec<String>>,
         /// Name to the files that provide it for builds.
-        #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
-        providers: BTreeMap<String, Vec<String>>,
+        #[rkyv(with = MapKV<Intern, List>)] providers: BTreeMap<String, Vec<String>>,
         /// Name to the files that provide it at run time.
-        #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
-        rproviders: BTreeMap<String, Vec<String>>,
+        #[rkyv(with = MapKV<Intern, List>)] rproviders: BTreeMap<String, Vec<String>>,
         /// Regular expression of packages to the files that may build them.
-        #[rkyv(with = MapKV<Intern, Intern<Map<Intern>>>)]
-        packages_dynamic: BTreeMap<String, Vec<String>>,
+        #[rkyv(with = MapKV<Intern, List>)] packages_dynamic: BTreeMap<String, Vec<String>>,
         /// Files that a build of everything may include.
-        #[rkyv(with = Map<Intern>)]
-        possible_world: Vec<String>,
-        /// The names of all recipes.
-        #[rkyv(with = Map<Intern>)]
-        universe_target: Vec<String>,
-        /// Declared by BitBake, empty in the dumps.
+        #[rkyv(with = Map<Intern>)] possible_world: Vec<String>,
+        #[rkyv(with = Map<Intern>)] universe_target: Vec<String>,
         task_queues: Empty,
-        /// Declared by BitBake, empty in the dumps.
         preferred: Empty,
-        /// Declared by BitBake, empty in the dumps.
         tasks: Empty,
         /// Names whose absence is no error.
         ignored_dependencies: Set,
@@ -177,20 +133,10 @@ indexes! {
 impl NameIndexes {
     /// The names, recipes and packages in all indexes together.
     pub(crate) fn len(&self) -> usize {
-        let maps = [
-            &self.pkg_pn,
-            &self.pn_provides,
-            &self.packages,
-            &self.providers,
-            &self.rproviders,
-            &self.packages_dynamic,
-        ];
-        let lists = [
-            &self.all_depends,
-            &self.possible_world,
-            &self.universe_target,
-        ];
-        maps.map(BTreeMap::len).iter().sum::<usize>() + lists.map(Vec::len).iter().sum::<usize>()
+        let lists = self.all_depends.len() + self.possible_world.len() + self.universe_target.len();
+        let named = self.pkg_pn.len() + self.pn_provides.len() + self.packages.len();
+        let provided = self.providers.len() + self.rproviders.len() + self.packages_dynamic.len();
+        lists + named + provided
     }
 }
 
@@ -217,14 +163,10 @@ fn hashes_by_file(
 ) -> Result<BTreeMap<String, BTreeMap<String, String>>, String> {
     let mut files = BTreeMap::<String, BTreeMap<String, String>>::new();
     for (key, hash) in hashes {
-        let (file, task) = key
-            .rsplit_once(':')
-            .ok_or_else(|| incomplete("basetaskhash", &key))?;
-        if let Some(tasks) = files.get_mut(file) {
-            tasks.insert(task.into(), hash);
-        } else {
-            files.insert(file.into(), BTreeMap::from([(task.into(), hash)]));
-        }
+        let parts = key.rsplit_once(':');
+        let (file, task) = parts.ok_or_else(|| incomplete("basetaskhash", &key))?;
+        let tasks = files.entry(file.into()).or_default();
+        tasks.insert(task.into(), hash);
     }
     Ok(files)
 }

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use floe::Intern;
-use rkyv::with::MapKV;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::set::Set;
+use crate::interning::Texts;
 use crate::walk::cached;
 
 cached! {
@@ -15,15 +14,12 @@ cached! {
     #[derive(Serialize, Deserialize)]
     #[serde(rename = "pythonCacheLine", tag = "__class__")]
     pub(crate) struct PythonCacheLine {
-        /// Names of the variables it reads.
-        #[rkyv(with = Intern)]
-        pub refs: Set,
-        /// Names of the functions it calls.
-        #[rkyv(with = Intern)]
-        pub execs: Set,
+        /// The variables it reads.
+        #[rkyv(with = Intern)] pub refs: Set,
+        /// The functions it calls.
+        #[rkyv(with = Intern)] pub execs: Set,
         /// The words it looks for, by the variable in which it looks for them.
-        #[rkyv(with = Intern<MapKV<Intern, Intern>>)]
-        pub contains: BTreeMap<String, Set>,
+        #[rkyv(with = Texts)] pub contains: BTreeMap<String, Set>,
         /// Digest of the source of a function that stands in a module.
         pub extra: Option<String>,
     }
@@ -34,8 +30,22 @@ cached! {
     #[derive(Serialize, Deserialize)]
     #[serde(rename = "shellCacheLine", tag = "__class__")]
     pub(crate) struct ShellCacheLine {
-        /// Names of the commands it runs.
-        #[rkyv(with = Intern)]
-        pub execs: Set,
+        /// The commands it runs.
+        #[rkyv(with = Intern)] pub execs: Set,
     }
+}
+
+cached! {
+    /// A Python set of strings, written as `{"__set__": [..]}`.
+    #[derive(Serialize, Deserialize)]
+    pub(crate) struct Set {
+        /// Sorted, so that equal sets are equal values however the source ordered them.
+        #[serde(rename = "__set__", deserialize_with = "sorted")] pub members: Vec<String>,
+    }
+}
+
+fn sorted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let mut members = Vec::deserialize(deserializer)?;
+    members.sort_unstable();
+    Ok(members)
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stamp::{FileDependency, FileStamp};
 use super::task_deps::TaskDeps;
+use crate::interning::{List, Lists, Texts};
 use crate::walk::cached;
 
 /// Declares the recipe with the fields that each one has and those that a skipped one lacks. They stand
@@ -58,108 +59,64 @@ macro_rules! recipe {
 recipe! {
     always {
         /// The files it was parsed from, in the order of reading, and those that were looked for in vain.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        file_depends: Vec<FileDependency>,
-        /// The stamp of the recipe's own file.
+        #[rkyv(with = List)] file_depends: Vec<FileDependency>,
         timestamp: FileStamp,
         /// The variants of the recipe, `""` for the plain one.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        variants: Vec<String>,
-        /// The append files that were applied, in order.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        appends: Vec<String>,
+        #[rkyv(with = List)] variants: Vec<String>,
+        #[rkyv(with = List)] appends: Vec<String>,
         /// Not empty if the recipe must not be cached.
-        #[rkyv(with = Intern)]
-        nocache: String,
-        /// The names it provides for builds.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        provides: Vec<String>,
+        #[rkyv(with = Intern)] nocache: String,
+        #[rkyv(with = List)] provides: Vec<String>,
         /// The names all its packages provide at run time.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        rprovides: Vec<String>,
-        /// The recipe's name.
-        #[rkyv(with = Intern)]
-        pn: String,
-        /// The packages it builds.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        packages: Vec<String>,
+        #[rkyv(with = List)] rprovides: Vec<String>,
+        #[rkyv(with = Intern)] pn: String,
+        #[rkyv(with = List)] packages: Vec<String>,
         /// Regular expressions of the packages it may build as well.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        packages_dynamic: Vec<String>,
+        #[rkyv(with = List)] packages_dynamic: Vec<String>,
         /// The names that each package provides at run time.
-        #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
-        rprovides_pkg: BTreeMap<String, Vec<String>>,
+        #[rkyv(with = Lists)] rprovides_pkg: BTreeMap<String, Vec<String>>,
         /// Why it is skipped, empty if it is not.
-        #[rkyv(with = Intern)]
-        skipreason: String,
-        /// Whether it is skipped.
+        #[rkyv(with = Intern)] skipreason: String,
         skipped: bool,
     }
     parsed {
-        /// The recipe's tasks.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        tasks: Vec<String>,
+        #[rkyv(with = List)] tasks: Vec<String>,
         /// The hash of each task without its dependencies, in hexadecimal.
-        #[rkyv(with = MapKV<Intern, Identity>)]
-        basetaskhashes: BTreeMap<String, String>,
+        #[rkyv(with = MapKV<Intern, Identity>)] basetaskhashes: BTreeMap<String, String>,
         /// The names under which its output is found in shared state.
         hashfilename: String,
-        /// How its tasks depend on each other and on those of other recipes.
-        #[rkyv(with = Intern)]
-        task_deps: TaskDeps,
+        #[rkyv(with = Intern)] task_deps: TaskDeps,
         /// The epoch, often empty.
-        #[rkyv(with = Intern)]
-        pe: String,
-        /// The version.
-        #[rkyv(with = Intern)]
-        pv: String,
-        /// The revision.
-        #[rkyv(with = Intern)]
-        pr: String,
+        #[rkyv(with = Intern)] pe: String,
+        #[rkyv(with = Intern)] pv: String,
+        #[rkyv(with = Intern)] pr: String,
         /// The preference of this version over others.
         defaultpref: i32,
         /// Not empty if a build of everything leaves it out.
-        #[rkyv(with = Intern)]
-        not_world: String,
-        /// The start of the paths of its tasks' stamp files.
+        #[rkyv(with = Intern)] not_world: String,
         stamp: String,
         /// The pattern of the stamp files to remove.
         stampclean: String,
         /// What is added to the name of each task's stamp file.
-        #[rkyv(with = Intern<MapKV<Intern, Map<Intern>>>)]
-        stamp_extrainfo: BTreeMap<String, Option<String>>,
+        #[rkyv(with = Intern<MapKV<Intern, Map<Intern>>>)] stamp_extrainfo: BTreeMap<String, Option<String>>,
         /// The files each task depends on, as a text of `path:exists` words.
-        #[rkyv(with = Intern<MapKV<Intern, Intern>>)]
-        file_checksums: BTreeMap<String, String>,
-        /// What the build depends on.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        depends: Vec<String>,
+        #[rkyv(with = Texts)] file_checksums: BTreeMap<String, String>,
+        #[rkyv(with = List)] depends: Vec<String>,
         /// What all its packages depend on at run time.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        rdepends: Vec<String>,
+        #[rkyv(with = List)] rdepends: Vec<String>,
         /// What all its packages recommend at run time.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        rrecommends: Vec<String>,
-        /// What each package depends on at run time.
-        #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
-        rdepends_pkg: BTreeMap<String, Vec<String>>,
-        /// What each package recommends at run time.
-        #[rkyv(with = Intern<MapKV<Intern, Intern<Map<Intern>>>>)]
-        rrecommends_pkg: BTreeMap<String, Vec<String>>,
+        #[rkyv(with = List)] rrecommends: Vec<String>,
+        #[rkyv(with = Lists)] rdepends_pkg: BTreeMap<String, Vec<String>>,
+        #[rkyv(with = Lists)] rrecommends_pkg: BTreeMap<String, Vec<String>>,
         /// The classes it inherits, as paths in the order of inheritance.
-        #[rkyv(with = Intern<Map<Intern>>)]
-        inherits: Vec<String>,
+        #[rkyv(with = List)] inherits: Vec<String>,
         /// The environment of its tasks that run under fakeroot.
         fakerootenv: String,
-        /// The directories those tasks need.
         fakerootdirs: String,
-        /// The log those tasks write.
         fakerootlogs: String,
         /// The environment of its tasks that do not run under fakeroot.
-        #[rkyv(with = Intern)]
-        fakerootnoenv: String,
+        #[rkyv(with = Intern)] fakerootnoenv: String,
         /// Python code that computes more dependencies of the recipe.
-        #[rkyv(with = Intern)]
-        extradepsfunc: String,
+        #[rkyv(with = Intern)] extradepsfunc: String,
     }
 }

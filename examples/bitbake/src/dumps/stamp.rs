@@ -1,7 +1,7 @@
 //! When and how large a file was when BitBake read it.
 
 use floe::Intern;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::walk::cached;
 
@@ -14,11 +14,20 @@ cached! {
 cached! {
     /// A file that may not have been there: [`FileStamp`], or `0` for absence.
     #[derive(Copy, Serialize, Deserialize)]
-    #[serde(from = "Written", into = "Written")]
+    #[serde(untagged)]
     pub(crate) enum Stamp {
+        #[serde(serialize_with = "write_zero", deserialize_with = "read_zero")]
         Absent,
         Present(stamp: FileStamp),
     }
+}
+
+fn write_zero<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u8(0)
+}
+
+fn read_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    u8::deserialize(deserializer).map(drop)
 }
 
 cached! {
@@ -31,30 +40,4 @@ cached! {
     /// What `file_checksums` keeps of a file: `[mtime in whole seconds since 1970, MD5 in hexadecimal]`.
     #[derive(Serialize, Deserialize)]
     pub(crate) struct FileChecksum(mtime: i64, md5: String);
-}
-
-/// A [`Stamp`] as the dumps write it.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Written {
-    Present(FileStamp),
-    Absent(u8),
-}
-
-impl From<Written> for Stamp {
-    fn from(written: Written) -> Self {
-        match written {
-            Written::Present(stamp) => Self::Present(stamp),
-            Written::Absent(_) => Self::Absent,
-        }
-    }
-}
-
-impl From<Stamp> for Written {
-    fn from(stamp: Stamp) -> Self {
-        match stamp {
-            Stamp::Present(stamp) => Self::Present(stamp),
-            Stamp::Absent => Self::Absent(0),
-        }
-    }
 }

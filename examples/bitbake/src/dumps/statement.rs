@@ -14,42 +14,18 @@ cached! {
     pub(crate) enum Statement {
         /// `VARIABLE = "value"` in all its forms.
         #[serde(rename = "DataNode")]
-        Data {
-            #[rkyv(with = Intern)]
-            filename: String,
-            lineno: u32,
-            groupd: Box<Assignment>,
-        },
+        Data { #[rkyv(with = Intern)] filename: String, lineno: u32, groupd: Box<Assignment> },
         /// `include` or, where `force`, `require`.
         #[serde(rename = "IncludeNode")]
-        Include {
-            #[rkyv(with = Intern)]
-            filename: String,
-            lineno: u32,
-            what_file: String,
-            force: bool,
-        },
-        /// `inherit`.
+        Include { #[rkyv(with = Intern)] filename: String, lineno: u32, what_file: String, force: bool },
         #[serde(rename = "InheritNode")]
-        Inherit {
-            #[rkyv(with = Intern)]
-            filename: String,
-            lineno: u32,
-            classes: String,
-        },
-        /// `inherit_defer`.
+        Inherit { #[rkyv(with = Intern)] filename: String, lineno: u32, classes: String },
         #[serde(rename = "InheritDeferredNode")]
-        InheritDeferred {
-            #[rkyv(with = Intern)]
-            filename: String,
-            lineno: u32,
-            inherit: DeferredClasses,
-        },
+        InheritDeferred { #[rkyv(with = Intern)] filename: String, lineno: u32, inherit: DeferredClasses },
         /// `def function():` in Python.
         #[serde(rename = "PythonMethodNode")]
         PythonMethod {
-            #[rkyv(with = Intern)]
-            filename: String,
+            #[rkyv(with = Intern)] filename: String,
             lineno: u32,
             function: String,
             modulename: String,
@@ -58,19 +34,16 @@ cached! {
         /// `function() { .. }` in shell, or in Python where `python`.
         #[serde(rename = "MethodNode")]
         Method {
-            #[rkyv(with = Intern)]
-            filename: String,
+            #[rkyv(with = Intern)] filename: String,
             lineno: u32,
             func_name: String,
             body: Vec<String>,
             python: bool,
             fakeroot: bool,
         },
-        /// `addtask .. before .. after ..`.
         #[serde(rename = "AddTaskNode")]
         AddTask {
-            #[rkyv(with = Intern)]
-            filename: String,
+            #[rkyv(with = Intern)] filename: String,
             lineno: u32,
             tasks: String,
             before: String,
@@ -78,21 +51,10 @@ cached! {
         },
         /// `addhandler`.
         #[serde(rename = "BBHandlerNode")]
-        Handler {
-            #[rkyv(with = Intern)]
-            filename: String,
-            lineno: u32,
-            hs: Vec<String>,
-        },
+        Handler { #[rkyv(with = Intern)] filename: String, lineno: u32, hs: Vec<String> },
         /// `EXPORT_FUNCTIONS`.
         #[serde(rename = "ExportFuncsNode")]
-        ExportFunctions {
-            #[rkyv(with = Intern)]
-            filename: String,
-            lineno: u32,
-            n: Vec<String>,
-            classname: String,
-        },
+        ExportFunctions { #[rkyv(with = Intern)] filename: String, lineno: u32, n: Vec<String>, classname: String },
     }
 }
 
@@ -108,31 +70,23 @@ cached! {
     pub(crate) struct Assignment {
         /// `export `.
         pub exp: Option<String>,
-        /// The variable's name.
         pub var: String,
         /// The flag in `VARIABLE[flag]`.
         pub flag: Option<String>,
         /// The white space before the operator.
         pub whitespace: String,
-        /// `:=`.
+        /// One of `:=`, `??=`, `?=`, `+=`, `=+`, `=.` and `.=`, or none of them for `=`.
         pub colon: Option<String>,
-        /// `??=`.
         pub lazyques: Option<String>,
-        /// `?=`.
         pub ques: Option<String>,
-        /// `+=`.
         pub append: Option<String>,
-        /// `=+`.
         pub prepend: Option<String>,
-        /// `=.`.
         pub predot: Option<String>,
-        /// `.=`.
         pub postdot: Option<String>,
         /// The white space after the operator.
         pub whitespace2: String,
         /// The quotation mark.
         pub apo: String,
-        /// The text between the quotation marks.
         pub value: String,
     }
 }

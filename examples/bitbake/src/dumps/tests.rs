@@ -89,28 +89,24 @@ fn read_all(files: &[(&str, String)]) -> Result<Vec<(&'static str, usize)>> {
         cache.verify().expect("equal");
     }
     let caches = source.caches.iter();
-    Ok(caches
-        .map(|cache| (cache.name(), cache.entries()))
-        .collect())
-}
-
-fn refusal(name: &str, text: String) -> String {
-    let error = read_all(&[(name, text)]).expect_err("refused").to_string();
-    assert!(error.contains(name), "{error}");
-    error
+    let shown = caches.map(|cache| (cache.name(), cache.entries()));
+    Ok(shown.collect())
 }
 
 fn recipe(recipe: &str) -> String {
     format!(r#"{{"/a.bb": {recipe}}}"#)
 }
 
+/// The dump is refused with a message that names it and says `expected`.
+fn refused(name: &str, text: String, expected: &str) {
+    let error = read_all(&[(name, text)]).expect_err("refused").to_string();
+    assert!(error.contains(name) && error.contains(expected), "{error}");
+}
+
 #[test]
 fn every_field_of_every_dump_is_read_and_frozen() {
-    let recipes = format!(
-        r#"{{"/a.bb": {}, "virtual:native:/a.bb": {}}}"#,
-        parsed(),
-        skipped()
-    );
+    let (parsed, skipped) = (parsed(), skipped());
+    let recipes = format!(r#"{{"/a.bb": {parsed}, "virtual:native:/a.bb": {skipped}}}"#);
     let caches = read_all(&[
         ("core_recipe_info", recipes),
         ("cachedata", cachedata()),
@@ -133,91 +129,67 @@ fn every_field_of_every_dump_is_read_and_frozen() {
 
 #[test]
 fn a_folder_without_dumps_is_named() {
-    let error = read(Path::new("/nonexistent/dumps"))
-        .err()
-        .expect("refused");
-    assert!(error.to_string().contains("/nonexistent/dumps"), "{error}");
+    let refused = read(Path::new("/nonexistent/dumps")).err();
+    let error = refused.expect("refused").to_string();
+    assert!(error.contains("/nonexistent/dumps"), "{error}");
 }
 
 #[test]
-fn a_field_more_or_less_is_refused_and_located() {
-    let added = |text: &str, before: &str| text.replace(before, &format!("\"new\": 1, {before}"));
-    for (name, text) in [
-        ("core_recipe_info", recipe(&added(&skipped(), "\"pn\":"))),
-        ("cachedata", added(&cachedata(), "\"stamp\":")),
-        (
-            "cachedata",
-            cachedata().replace("\"preferred\": {", "\"preferred\": {\"new\": 1"),
-        ),
-        ("codeparser_shell", added(SHELL, "\"execs\":")),
-        ("cached_statements", added(STATEMENTS, "\"colon\":")),
-    ] {
-        let error = refusal(name, text);
-        assert!(
-            error.contains("[\"new\"]: expected 1, got nothing"),
-            "{error}"
-        );
-    }
-    for (name, text, field) in [
-        (
-            "core_recipe_info",
-            recipe(&parsed().replace("\"pv\": \"1.0\",", "")),
-            "basetaskhashes",
-        ),
-        (
-            "core_recipe_info",
-            recipe(&skipped().replace("\"pn\": \"a\",", "")),
-            "pn",
-        ),
-        (
-            "cachedata",
-            cachedata().replace("\"deps\": {},", ""),
-            "deps",
-        ),
-        (
-            "cached_statements",
-            STATEMENTS.replace("\"colon\": null,", ""),
-            "colon",
-        ),
-    ] {
-        let error = refusal(name, text);
-        assert!(error.contains(field), "{error}");
-    }
+fn a_field_more_is_refused_and_located() {
+    let added = |name, text: &str, before: &str| {
+        let text = text.replace(before, &format!("\"new\": 1, {before}"));
+        refused(name, text, "[\"new\"]: expected 1, got nothing");
+    };
+    added("core_recipe_info", &recipe(&skipped()), "\"skipped\":");
+    added("cachedata", &cachedata(), "\"stamp\":");
+    let inside = cachedata().replace("\"preferred\": {", "\"preferred\": {\"new\": 1");
+    refused("cachedata", inside, "[\"new\"]: expected 1, got nothing");
+    added("codeparser_shell", SHELL, "\"execs\":");
+    added("cached_statements", STATEMENTS, "\"colon\":");
+}
+
+#[test]
+fn a_field_less_is_refused_and_named() {
+    let refused = |name, text: &str, without: &str, field| {
+        refused(name, text.replace(without, ""), field);
+    };
+    let [parsed, skipped] = [parsed(), skipped()].map(|text| recipe(&text));
+    refused(
+        "core_recipe_info",
+        &parsed,
+        "\"pv\": \"1.0\",",
+        "basetaskhashes",
+    );
+    refused("core_recipe_info", &skipped, "\"pn\": \"a\",", "pn");
+    refused("cachedata", &cachedata(), "\"deps\": {},", "deps");
+    refused("cached_statements", STATEMENTS, "\"colon\": null,", "colon");
 }
 
 #[test]
 fn another_class_is_refused() {
-    for (name, text, class) in [
-        ("core_recipe_info", recipe(&skipped()), "CoreRecipeInfo"),
-        ("codeparser_python", PYTHON.into(), "pythonCacheLine"),
-        ("cached_statements", STATEMENTS.into(), "IncludeNode"),
-    ] {
-        let error = refusal(name, text.replacen(class, "Other", 1));
-        assert!(error.contains("Other") && error.contains(class), "{error}");
-    }
+    let refused = |name, text: &str, class| {
+        let text = text.replacen(class, "Other", 1);
+        refused(name, text.clone(), "Other");
+        refused(name, text, class);
+    };
+    refused("core_recipe_info", &recipe(&skipped()), "CoreRecipeInfo");
+    refused("codeparser_python", PYTHON, "pythonCacheLine");
+    refused("cached_statements", STATEMENTS, "IncludeNode");
 }
 
 #[test]
 fn a_recipe_that_only_some_indexes_have_is_named() {
-    let incomplete = |from, to| refusal("cachedata", cachedata().replace(from, to));
-    for (from, to, expected) in [
-        (
-            "\"stamp\": {\"/a.bb\": \"/s\"}",
-            "\"stamp\": {}",
-            "index stamp of cachedata: expected the recipe /a.bb",
-        ),
-        (
-            "\"deps\": {}",
-            "\"deps\": {\"/b.bb\": []}",
-            "index deps of cachedata: expected the recipe /b.bb",
-        ),
-        (
-            "/a.bb:do_fetch",
-            "do_fetch",
-            "index basetaskhash of cachedata: expected the recipe do_fetch",
-        ),
-    ] {
-        let error = incomplete(from, to);
-        assert!(error.contains(expected), "{error}");
-    }
+    let refused = |from, to, index, recipe| {
+        let text = cachedata().replace(from, to);
+        let expected = format!("index {index} of cachedata: expected the recipe {recipe}");
+        refused("cachedata", text, &expected);
+    };
+    refused(
+        r#""stamp": {"/a.bb": "/s"}"#,
+        r#""stamp": {}"#,
+        "stamp",
+        "/a.bb",
+    );
+    refused(r#""deps": {}"#, r#""deps": {"/b.bb": []}"#, "deps", "/b.bb");
+    refused("/a.bb:do_fetch", "do_fetch", "basetaskhash", "do_fetch");
 }

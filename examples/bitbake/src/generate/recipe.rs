@@ -9,64 +9,45 @@ use super::vocabulary::{
 
 /// The recipe `index` and, for every fourth, the include file that it shares its text with.
 pub(super) fn files(index: usize) -> Vec<File> {
-    let mut choices = Choices::new(index);
+    let choices = &mut Choices::new(index);
     let section = choices.one(&SECTIONS);
     let name = recipe_name(index);
-    let version = format!(
-        "{}.{}.{}",
-        choices.below(9),
-        choices.below(30),
-        choices.below(12)
-    );
-    let folder = format!(
-        "meta/recipes-{}/{name}",
-        section.split('/').next().unwrap_or(section)
-    );
-    let mut common = description(&mut choices, &name, section);
-    common += &options(&mut choices);
-    let mut own = sources(&mut choices, &name);
-    own += &packages(&mut choices);
-    own += &shell_functions(&mut choices, &name);
-    own += &python_functions(&mut choices, &name);
-
-    let recipe = |text| File {
-        path: format!("{folder}/{name}_{version}.bb"),
-        text,
-    };
+    let version = [9, 30, 12].map(|limit| choices.below(limit).to_string());
+    let group = section.split('/').next().unwrap_or(section);
+    let folder = format!("meta/recipes-{group}/{name}");
+    let path = format!("{folder}/{name}_{}.bb", version.join("."));
+    let common = description(choices, &name, section) + &options(choices);
+    let mut own = sources(choices, &name) + &packages(choices);
+    own += &shell_functions(choices, &name);
+    own += &python_functions(choices, &name);
     if index.is_multiple_of(4) {
-        let include = File {
-            path: format!("{folder}/{name}.inc"),
-            text: common,
-        };
-        vec![include, recipe(format!("require {name}.inc\n\n{own}"))]
-    } else {
-        vec![recipe(common + &own)]
+        let recipe = format!("require {name}.inc\n\n{own}");
+        return vec![(format!("{folder}/{name}.inc"), common), (path, recipe)];
     }
+    vec![(path, common + &own)]
 }
 
 fn description(choices: &mut Choices, name: &str, section: &str) -> String {
     let (adjective, noun) = (choices.one(&ADJECTIVES), choices.one(&NOUNS));
+    let (purpose, other) = (choices.one(&PURPOSES), choices.one(&PURPOSES));
+    let (license, checksum) = (choices.one(&LICENSES), choices.hexadecimal(32));
+    let include = include_name(section);
+    let depends = choices.list(&LIBRARIES, 5..13).join(" ");
+    let more = choices.one(&LIBRARIES);
+    let classes = choices.list(&CLASSES, 3..7).join(" ");
     let mut text = format!(
-        "SUMMARY = \"A {adjective} {noun}\"\nDESCRIPTION = \"{name} is a {adjective} {noun} for {}, \\\n\
-         and for {}.\"\nHOMEPAGE = \"https://{name}.example.org/\"\nLICENSE = \"{}\"\n\
-         LIC_FILES_CHKSUM = \"file://COPYING;md5={}\"\nrequire {}\n",
-        choices.one(&PURPOSES),
-        choices.one(&PURPOSES),
-        choices.one(&LICENSES),
-        choices.hexadecimal(32),
-        include_name(section),
+        r#"SUMMARY = "A {adjective} {noun}"
+DESCRIPTION = "{name} is a {adjective} {noun} for {purpose}, \
+and for {other}."
+HOMEPAGE = "https://{name}.example.org/"
+LICENSE = "{license}"
+LIC_FILES_CHKSUM = "file://COPYING;md5={checksum}"
+require {include}
+DEPENDS = "{depends}"
+DEPENDS:append:class-target = " {more}"
+inherit {classes}
+"#
     );
-    let count = 5 + choices.below(8);
-    text += &format!(
-        "DEPENDS = \"{}\"\n",
-        choices.some(&LIBRARIES, count).join(" ")
-    );
-    text += &format!(
-        "DEPENDS:append:class-target = \" {}\"\n",
-        choices.one(&LIBRARIES)
-    );
-    let count = 3 + choices.below(4);
-    text += &format!("inherit {}\n", choices.some(&CLASSES, count).join(" "));
     if choices.below(3) == 0 {
         text += &format!("PROVIDES = \"virtual/{}\"\n", choices.one(&OPTIONS));
     }
@@ -77,8 +58,7 @@ fn description(choices: &mut Choices, name: &str, section: &str) -> String {
 }
 
 fn options(choices: &mut Choices) -> String {
-    let count = 8 + choices.below(8);
-    let options = choices.some(&OPTIONS, count);
+    let options = choices.list(&OPTIONS, 8..16);
     let (default, native) = (options[..3].join(" "), options[..2].join(" "));
     let mut text = format!(
         "PACKAGECONFIG ??= \"{default} ${{@bb.utils.filter('DISTRO_FEATURES', '{native}', d)}}\"\n\
@@ -86,9 +66,8 @@ fn options(choices: &mut Choices) -> String {
     );
     for option in options {
         let library = choices.one(&LIBRARIES);
-        text += &format!(
-            "PACKAGECONFIG[{option}] = \"--enable-{option},--disable-{option},{library}\"\n"
-        );
+        let switches = format!("--enable-{option},--disable-{option},{library}");
+        text += &format!("PACKAGECONFIG[{option}] = \"{switches}\"\n");
     }
     text + "EXTRA_OECONF += \"--disable-static --with-system-libs\"\n"
 }
@@ -96,14 +75,12 @@ fn options(choices: &mut Choices) -> String {
 fn sources(choices: &mut Choices, name: &str) -> String {
     let mut text = String::from("SRC_URI = \"https://sources.example.org/${BPN}/${BP}.tar.xz \\\n");
     for number in 1..5 + choices.below(8) {
-        let (noun, option) = (
-            choices.one(&ADJECTIVES).replace(' ', "-"),
-            choices.one(&OPTIONS),
-        );
-        text += &format!("    file://{number:04}-make-{option}-{noun}.patch \\\n");
+        let adjective = choices.one(&ADJECTIVES).replace(' ', "-");
+        let option = choices.one(&OPTIONS);
+        text += &format!("    file://{number:04}-make-{option}-{adjective}.patch \\\n");
     }
-    text += &format!("    file://{name}.service \\\n\"\n");
-    text += &format!("SRC_URI[sha256sum] = \"{}\"\n", choices.hexadecimal(64));
+    let checksum = choices.hexadecimal(64);
+    text += &format!("    file://{name}.service \\\n\"\nSRC_URI[sha256sum] = \"{checksum}\"\n");
     match choices.below(8) {
         0 => text += &format!("UPSTREAM_CHECK_REGEX = \"{name}-(?P<pver>\\d+(\\.\\d+)+)\\.tar\"\n"),
         1 => text += "PACKAGES_DYNAMIC = \"^${PN}-plugin-.* ^${PN}-locale-.*\"\n",
@@ -113,21 +90,19 @@ fn sources(choices: &mut Choices, name: &str) -> String {
 }
 
 fn packages(choices: &mut Choices) -> String {
-    let count = 6 + choices.below(6);
-    let parts = choices.some(&PARTS, count);
+    let parts = choices.list(&PARTS, 6..12);
     let names: Vec<_> = parts.iter().map(|part| format!("${{PN}}-{part}")).collect();
     let mut text = format!("PACKAGES =+ \"{}\"\n", names.join(" "));
     for (part, package) in parts.iter().zip(&names) {
         let folder = choices.one(&VARIABLES);
-        text += &format!("SUMMARY:{package} = \"${{SUMMARY}} ({part})\"\n");
-        text +=
-            &format!("FILES:{package} = \"${{{folder}}}/${{BPN}}/{part} ${{libdir}}/{part}-*\"\n");
-        let count = 8 + choices.below(7);
-        let needed = choices.some(&LIBRARIES, count).join(" ");
-        text += &format!("RDEPENDS:{package} = \"{needed}\"\n");
+        let needed = choices.list(&LIBRARIES, 8..15).join(" ");
+        let recommended = choices.one(&LIBRARIES);
         text += &format!(
-            "RRECOMMENDS:{package}:append:class-target = \" {}\"\n",
-            choices.one(&LIBRARIES)
+            r#"SUMMARY:{package} = "${{SUMMARY}} ({part})"
+FILES:{package} = "${{{folder}}}/${{BPN}}/{part} ${{libdir}}/{part}-*"
+RDEPENDS:{package} = "{needed}"
+RRECOMMENDS:{package}:append:class-target = " {recommended}"
+"#
         );
     }
     text + "INSANE_SKIP:${PN} += \"dev-so\"\nALLOW_EMPTY:${PN} = \"1\"\n\n"
@@ -135,12 +110,8 @@ fn packages(choices: &mut Choices) -> String {
 
 fn shell_functions(choices: &mut Choices, name: &str) -> String {
     let mut text = String::new();
-    for function in [
-        "do_configure:prepend",
-        "do_compile",
-        "do_install",
-        "do_install:append:class-target",
-    ] {
+    let functions = "do_configure:prepend do_compile do_install do_install:append:class-target";
+    for function in functions.split(' ') {
         text += &format!("{function}() {{\n\t# {name}: {function}\n");
         for _ in 0..6 + choices.below(5) {
             let (command, folder) = (choices.one(&COMMANDS), choices.one(&VARIABLES));

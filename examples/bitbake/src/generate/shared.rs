@@ -5,21 +5,11 @@ use super::vocabulary::{CLASSES, COMMANDS, Choices, OPTIONS, SECTIONS, VARIABLES
 
 /// The files that every tree has, whatever the number of recipes.
 pub(super) fn files() -> Vec<File> {
-    let classes = CLASSES
-        .iter()
-        .enumerate()
-        .map(|(index, name)| class(index, name));
-    let machines = (0..8).map(machine);
-    let includes = SECTIONS
-        .iter()
-        .enumerate()
-        .map(|(index, section)| include(index, section));
-    [layer(), distribution()]
-        .into_iter()
-        .chain(classes)
-        .chain(machines)
-        .chain(includes)
-        .collect()
+    let layer = ("meta/conf/layer.conf".into(), LAYER.into());
+    let classes = (0..CLASSES.len()).map(class);
+    let includes = (0..SECTIONS.len()).map(include);
+    let files = [layer, distribution()].into_iter().chain(classes);
+    files.chain((0..8).map(machine)).chain(includes).collect()
 }
 
 /// The path of what the recipes of a section have in common, as a recipe requires it.
@@ -27,28 +17,20 @@ pub(super) fn include_name(section: &str) -> String {
     format!("conf/sections/{}.inc", section.replace('/', "-"))
 }
 
-fn layer() -> File {
-    let text = "# The layer of the synthetic tree.\n\
-        BBPATH .= \":${LAYERDIR}\"\n\
-        BBFILES += \"${LAYERDIR}/recipes-*/*/*.bb\"\n\
-        BBFILE_COLLECTIONS += \"synthetic\"\n\
-        BBFILE_PATTERN_synthetic = \"^${LAYERDIR}/\"\n\
-        BBFILE_PRIORITY_synthetic = \"5\"\n";
-    File {
-        path: "meta/conf/layer.conf".into(),
-        text: text.into(),
-    }
-}
+const LAYER: &str = r#"# The layer of the synthetic tree.
+BBPATH .= ":${LAYERDIR}"
+BBFILES += "${LAYERDIR}/recipes-*/*/*.bb"
+BBFILE_COLLECTIONS += "synthetic"
+BBFILE_PATTERN_synthetic = "^${LAYERDIR}/"
+BBFILE_PRIORITY_synthetic = "5"
+"#;
 
 fn distribution() -> File {
     let mut text = String::from("DISTRO_NAME ?= \"Synthetic\"\nDISTRO_VERSION ??= \"1.0\"\n");
     for option in OPTIONS.iter() {
         text += &format!("DISTRO_FEATURES:append = \" {option}\"\n");
     }
-    File {
-        path: "meta/conf/distro/synthetic.conf".into(),
-        text,
-    }
+    ("meta/conf/distro/synthetic.conf".into(), text)
 }
 
 fn machine(index: usize) -> File {
@@ -56,26 +38,21 @@ fn machine(index: usize) -> File {
         "#@NAME: board {index}\nMACHINEOVERRIDES =. \"board:\"\nSERIAL_CONSOLES ?= \"115200;tty{index}\"\n\
          KERNEL_IMAGETYPE = \"zImage\"\nIMAGE_FSTYPES += \"tar.gz ext4\"\n"
     );
-    File {
-        path: format!("meta/conf/machine/board{index}.conf"),
-        text,
-    }
+    (format!("meta/conf/machine/board{index}.conf"), text)
 }
 
-fn include(index: usize, section: &str) -> File {
-    let class = CLASSES[index % 3];
+fn include(index: usize) -> File {
+    let (section, class) = (SECTIONS[index], CLASSES[index % 3]);
     let text = format!(
         "SECTION ?= \"{section}\"\nBUGTRACKER = \"https://bugs.example.org/{section}\"\n\
          inherit {class}\nPACKAGE_ARCH ??= \"${{TUNE_PKGARCH}}\"\n"
     );
-    File {
-        path: format!("meta/{}", include_name(section)),
-        text,
-    }
+    (format!("meta/{}", include_name(section)), text)
 }
 
-fn class(index: usize, name: &str) -> File {
+fn class(index: usize) -> File {
     let mut choices = Choices::new(1_000_003 + index);
+    let name = CLASSES[index];
     let task = name.replace('-', "_");
     let variable = task.to_uppercase();
     let mut text = format!("# Builds with {name}.\n\n{variable}_FLAGS ?= \"\"\n");
@@ -88,15 +65,21 @@ fn class(index: usize, name: &str) -> File {
         text += &format!("\t{command} ${{D}}${{{folder}}}/{task} || bbfatal \"{task}\"\n");
     }
     text += &format!(
-        "}}\n\ndef {task}_flags(d):\n    flags = d.getVar('{variable}_FLAGS') or ''\n    \
-         return bb.utils.contains('DISTRO_FEATURES', '{}', flags, '', d)\n\n\
-         python do_{task}() {{\n    bb.note('%s' % {task}_flags(d))\n    \
-         bb.utils.mkdirhier(d.getVar('WORKDIR'))\n}}\n\n\
-         addtask {task} after do_compile before do_install\nEXPORT_FUNCTIONS do_install\n",
+        r#"}}
+
+def {task}_flags(d):
+    flags = d.getVar('{variable}_FLAGS') or ''
+    return bb.utils.contains('DISTRO_FEATURES', '{}', flags, '', d)
+
+python do_{task}() {{
+    bb.note('%s' % {task}_flags(d))
+    bb.utils.mkdirhier(d.getVar('WORKDIR'))
+}}
+
+addtask {task} after do_compile before do_install
+EXPORT_FUNCTIONS do_install
+"#,
         choices.one(&OPTIONS),
     );
-    File {
-        path: format!("meta/classes/{name}.bbclass"),
-        text,
-    }
+    (format!("meta/classes/{name}.bbclass"), text)
 }

@@ -1,5 +1,6 @@
 //! The words of the synthetic tree, and the order in which they come.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 /// A sequence of choices that depends on its seed alone (splitmix64).
@@ -39,11 +40,15 @@ impl Choices {
         chosen.into_iter().map(|index| words[index]).collect()
     }
 
-    /// `digits` hexadecimal digits.
+    /// As many of `words` as one number of `counts` says.
+    pub(super) fn list<'w>(&mut self, words: &[&'w str], counts: Range<usize>) -> Vec<&'w str> {
+        let count = counts.start + self.below(counts.len());
+        self.some(words, count)
+    }
+
     pub(super) fn hexadecimal(&mut self, digits: usize) -> String {
-        (0..digits)
-            .map(|_| format!("{:x}", self.below(16)))
-            .collect()
+        let digits = (0..digits).map(|_| format!("{:x}", self.below(16)));
+        digits.collect()
     }
 }
 
@@ -51,12 +56,10 @@ impl Choices {
 pub(super) fn recipe_name(index: usize) -> String {
     let (stem, rest) = (STEMS[index % STEMS.len()], index / STEMS.len());
     let (ending, round) = (ENDINGS[rest % ENDINGS.len()], rest / ENDINGS.len());
-    let round = if round == 0 {
-        String::new()
-    } else {
-        round.to_string()
-    };
-    format!("{stem}{round}{ending}")
+    match round {
+        0 => format!("{stem}{ending}"),
+        _ => format!("{stem}{round}{ending}"),
+    }
 }
 
 /// Declares lists of words, each written as one text with commas between.

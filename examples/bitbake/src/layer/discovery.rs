@@ -6,7 +6,15 @@ use std::path::{Path, PathBuf};
 use floe::Inputs;
 use floe::inputs::EntryKind;
 
-use crate::statements::{Rules, problem};
+use crate::statements::problem;
+
+/// The endings of the names of metadata files.
+const ENDINGS: [&str; 5] = ["bb", "bbclass", "bbappend", "inc", "conf"];
+
+/// What follows the last point of a path.
+pub(super) fn ending(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(_, ending)| ending)
+}
 
 /// The files of a tree that have a metadata ending, by their path in it, sorted. Links to folders and
 /// hidden folders are not entered. The listings of all folders are recorded as inputs.
@@ -22,13 +30,11 @@ pub(crate) fn files(root: &Path, inputs: &mut Inputs) -> floe::Result<Vec<String
             match entry.kind {
                 EntryKind::Directory if !name.starts_with('.') => folders.push(path),
                 EntryKind::Directory | EntryKind::Other => {}
-                _ if !has_ending(text) => {}
+                EntryKind::File | EntryKind::Symlink if !ENDINGS.contains(&ending(name)) => {}
                 EntryKind::File => found.push(text.to_owned()),
                 EntryKind::Symlink => {
-                    let metadata = inputs.stat(root.join(&path))?;
-                    if metadata.is_some_and(|metadata| metadata.is_file()) {
-                        found.push(text.to_owned());
-                    }
+                    let target = inputs.stat(root.join(&path))?;
+                    found.extend(target.filter(|it| it.is_file()).map(|_| text.to_owned()));
                 }
             }
         }
@@ -39,8 +45,8 @@ pub(crate) fn files(root: &Path, inputs: &mut Inputs) -> floe::Result<Vec<String
 
 /// The text of a file, or what keeps it from being read.
 pub(super) fn read_text(root: &Path, path: &str) -> Result<String, String> {
-    let bytes = fs::read(root.join(path))
-        .map_err(|error| problem(path, 0, format_args!("cannot read the file: {error}")))?;
+    let failed = |error| problem(path, 0, format_args!("cannot read the file: {error}"));
+    let bytes = fs::read(root.join(path)).map_err(failed)?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(&error.as_bytes()[..valid]);
@@ -50,65 +56,33 @@ pub(super) fn read_text(root: &Path, path: &str) -> Result<String, String> {
     })
 }
 
-/// The rules that the metadata file `path` follows.
-pub(crate) fn rules_of(path: &str) -> Rules {
-    if path.ends_with(".conf") {
-        Rules::Configuration
-    } else {
-        Rules::Recipe
-    }
-}
-
-/// Whether the file has the ending of metadata.
-fn has_ending(path: &str) -> bool {
-    let ending = path.rsplit_once('.').map(|(_, ending)| ending);
-    matches!(ending, Some("bb" | "bbclass" | "bbappend" | "inc" | "conf"))
-}
-
 /// Whether BitBake would parse a file with such an ending. Of `.conf` files those in a layer's `conf` folder: others are
 /// files that recipes install. `.wks.inc` are parts of disk layouts.
 pub(crate) fn is_metadata(path: &str) -> bool {
     let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
-    let Some((stem, ending)) = file.rsplit_once('.') else {
-        return false;
-    };
-    match ending {
-        "bb" | "bbclass" | "bbappend" => true,
-        "inc" => !stem.ends_with(".wks"),
-        "conf" => {
-            let mut folders = folders
-                .split('/')
-                .take_while(|name| !name.starts_with("recipes-"));
-            folders.any(|name| name == "conf")
-        }
-        _ => false,
+    let folders = folders.split('/');
+    let mut folders = folders.take_while(|name| !name.starts_with("recipes-"));
+    match ending(file) {
+        "inc" => !file.ends_with(".wks.inc"),
+        "conf" => folders.any(|name| name == "conf"),
+        ending => ENDINGS.contains(&ending),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
     fn metadata_is_told_from_what_recipes_install() {
-        for path in [
-            "a.bb",
-            "x/y.bbclass",
-            "b.bbappend",
-            "c.inc",
-            "conf/d.conf",
-            "m/conf/x/e.conf",
-        ] {
+        let metadata = "a.bb x/y.bbclass b.bbappend c.inc conf/d.conf m/conf/x/e.conf";
+        for path in metadata.split(' ') {
             assert!(is_metadata(path), "{path}");
         }
-        for path in [
-            "bb",
-            "x.conf",
-            "recipes-x/conf/a.conf",
-            "lib/conf.conf",
-            "a.wks.inc",
-            "a.patch",
-        ] {
+        let others = "bb x.conf recipes-x/conf/a.conf lib/conf.conf a.wks.inc a.patch";
+        for path in others.split(' ') {
             assert!(!is_metadata(path), "{path}");
         }
     }
@@ -121,14 +95,11 @@ mod tests {
         fs::create_dir(path(".git")).expect("a folder");
         fs::write(path(".git/hidden.bb"), "").expect("a file");
         fs::write(path("b/a.bb"), "").expect("a file");
-        for (target, name) in [
-            ("b/a.bb", "link.bb"),
-            ("b", "loop.bb"),
-            ("none", "broken.bb"),
-            ("/dev/null", "n.bb"),
-        ] {
-            std::os::unix::fs::symlink(target, path(name)).expect("a link");
-        }
+        let link = |target, name| symlink(target, path(name)).expect("a link");
+        link("b/a.bb", "link.bb");
+        link("b", "loop.bb");
+        link("none", "broken.bb");
+        link("/dev/null", "n.bb");
         let found = files(tree.path(), &mut Inputs::new()).expect("a tree");
         assert_eq!(found, ["b/a.bb", "link.bb"]);
     }

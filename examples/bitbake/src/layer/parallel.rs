@@ -1,55 +1,35 @@
 //! Work on all processors by threads that are gone afterwards.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::{fs, thread};
 
 /// Applies `work` to every item and gives the results in the order of the items.
 ///
 /// When it returns, the kernel knows none of its threads any more: a process that had one thread has one
-/// again, and can fork. Where threads cannot be had, the calling thread does the work alone. A panic of
-/// `work` is passed on.
+/// again, and can fork. A panic of `work` is passed on.
 pub(super) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let run = || {
-        let claim = || {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            items.get(index).map(|item| (index, work(item)))
-        };
-        std::iter::from_fn(claim).collect::<Vec<_>>()
-    };
     let processors = thread::available_parallelism().map_or(1, usize::from);
-    let others = processors.min(items.len()).saturating_sub(1);
-    let mut results = thread::scope(|scope| {
-        let spawn = |_| {
-            let builder = thread::Builder::new().name("layer".into());
-            builder.spawn_scoped(scope, || (run(), this_thread())).ok()
-        };
-        let others: Vec<_> = (0..others).map_while(spawn).collect();
-        let mut results = run();
-        for other in others {
-            let (done, path) = other
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let share = items.len().div_ceil(processors).max(1);
+    let run = |items: &[T]| (items.iter().map(&work).collect::<Vec<_>>(), this_thread());
+    let mut results = Vec::with_capacity(items.len());
+    thread::scope(|scope| {
+        let parts = items.chunks(share).map(|items| scope.spawn(|| run(items)));
+        for part in parts.collect::<Vec<_>>() {
+            let (done, thread) = part.join().unwrap_or_else(|panic| resume_unwind(panic));
             results.extend(done);
-            wait_until_gone(path);
+            // A joined thread has ended its work, but the kernel may count it for a moment longer.
+            while thread.as_ref().is_some_and(|thread| thread.exists()) {
+                thread::yield_now();
+            }
         }
-        results
     });
-    results.sort_unstable_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
+    results
 }
 
 /// The path by which the kernel shows the calling thread, where it does.
 fn this_thread() -> Option<PathBuf> {
-    Some(PathBuf::from("/proc").join(std::fs::read_link("/proc/thread-self").ok()?))
-}
-
-/// A joined thread has ended its work, but the kernel may count it for a moment longer.
-fn wait_until_gone(thread: Option<PathBuf>) {
-    while thread.as_ref().is_some_and(|path| path.exists()) {
-        thread::yield_now();
-    }
+    Some(Path::new("/proc").join(fs::read_link("/proc/thread-self").ok()?))
 }
 
 #[cfg(test)]
@@ -60,15 +40,9 @@ mod tests {
     fn results_keep_the_order_of_the_items_and_threads_are_gone() {
         for _ in 0..500 {
             let results = map(&[1, 2, 3, 4, 5, 6, 7, 8], |item| (item * 2, this_thread()));
-            assert!(
-                results
-                    .iter()
-                    .map(|(item, _)| *item)
-                    .eq((2..=16).step_by(2))
-            );
-            let others = results.into_iter().filter_map(|(_, thread)| thread);
-            let mut others = others.filter(|path| Some(path) != this_thread().as_ref());
-            assert!(!others.any(|path| path.exists()));
+            let (doubled, threads): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+            assert_eq!(doubled, [2, 4, 6, 8, 10, 12, 14, 16]);
+            assert!(!threads.into_iter().flatten().any(|thread| thread.exists()));
         }
     }
 

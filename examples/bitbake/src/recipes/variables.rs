@@ -48,9 +48,8 @@ impl Variables {
 
     /// The packages that have an `RDEPENDS`.
     pub(super) fn packages(&self) -> impl Iterator<Item = &str> {
-        self.values
-            .keys()
-            .filter_map(|name| name.strip_prefix("RDEPENDS:"))
+        let names = self.values.keys();
+        names.filter_map(|name| name.strip_prefix("RDEPENDS:"))
     }
 }
 
@@ -62,17 +61,15 @@ impl Value {
             Operator::Default => {
                 self.assigned.get_or_insert(text);
             }
-            Operator::Append | Operator::AppendTight => {
-                let held = self.assigned.get_or_insert_default();
-                let space = ["", " "][usize::from(operator == Operator::Append)];
-                *held = format!("{held}{space}{text}");
-            }
-            Operator::Prepend | Operator::PrependTight => {
-                let held = self.assigned.get_or_insert_default();
-                let space = ["", " "][usize::from(operator == Operator::Prepend)];
-                *held = format!("{text}{space}{held}");
-            }
+            Operator::Append => self.join(|held| format!("{held} {text}")),
+            Operator::AppendTight => self.join(|held| format!("{held}{text}")),
+            Operator::Prepend => self.join(|held| format!("{text} {held}")),
+            Operator::PrependTight => self.join(|held| format!("{text}{held}")),
         }
+    }
+
+    fn join(&mut self, joined: impl Fn(&str) -> String) {
+        self.assigned = Some(joined(self.assigned.as_deref().unwrap_or_default()));
     }
 
     fn value(&self) -> Option<String> {
@@ -93,22 +90,22 @@ impl Value {
 /// The name a variable is kept under and the operation that waits for the end. Nothing if it depends on
 /// an override. In `RDEPENDS:x`, `x` is taken for a package unless it names a kind of build.
 fn unconditional(variable: &Variable) -> Option<(String, Option<&str>)> {
-    let overrides: Vec<&str> = variable.overrides.iter().map(String::as_str).collect();
-    let (package, rest) = match overrides[..] {
-        [package, ref rest @ ..] if variable.name == "RDEPENDS" => (Some(package), rest),
-        ref rest => (None, rest),
-    };
     let is_kind = |name: &str| name.starts_with("class-") || name.starts_with("libc-");
-    let is_condition = |name: &str| is_operation(name) || is_kind(name);
-    let operation = match *rest {
-        [] => None,
-        [operation] if is_operation(operation) => Some(operation),
-        _ => return None,
-    };
-    match package {
-        Some(package) if is_condition(package) => None,
-        Some(package) => Some((format!("{}:{package}", variable.name), operation)),
-        None => Some((variable.name.clone(), operation)),
+    let mut name = variable.name.clone();
+    let mut overrides = &variable.overrides[..];
+    if let [package, rest @ ..] = overrides
+        && name == "RDEPENDS"
+    {
+        if is_operation(package) || is_kind(package) {
+            return None;
+        }
+        name = format!("{name}:{package}");
+        overrides = rest;
+    }
+    match overrides {
+        [] => Some((name, None)),
+        [operation] if is_operation(operation) => Some((name, Some(operation))),
+        _ => None,
     }
 }
 
@@ -149,81 +146,63 @@ impl Names {
         if !text.contains("${") {
             return text.into();
         }
-        let base = self.base();
-        let expanded = text.replace("${BP}", &format!("{base}-{}", self.version));
-        let expanded = expanded
-            .replace("${BPN}", base)
-            .replace("${PN}", &self.name);
-        expanded.replace("${PV}", &self.version)
+        let (base, version) = (self.base(), &self.version);
+        let text = text.replace("${BP}", &format!("{base}-{version}"));
+        let text = text.replace("${BPN}", base).replace("${PN}", &self.name);
+        text.replace("${PV}", version)
     }
 
     pub(super) fn expand_variable<'v>(&self, variable: &'v Variable) -> Cow<'v, Variable> {
         if variable.overrides.iter().all(|name| !name.contains("${")) {
             return Cow::Borrowed(variable);
         }
-        let overrides = variable
-            .overrides
-            .iter()
-            .map(|name| self.expand(name))
-            .collect();
-        Cow::Owned(Variable {
-            name: variable.name.clone(),
-            overrides,
-        })
+        let overrides = variable.overrides.iter().map(|name| self.expand(name));
+        let (name, overrides) = (variable.name.clone(), overrides.collect());
+        Cow::Owned(Variable { name, overrides })
     }
 
     /// `BPN`: the name without what tells variants of one recipe apart.
     fn base(&self) -> &str {
         let name = self.name.strip_prefix("nativesdk-").unwrap_or(&self.name);
         let suffixes = ["-native", "-cross-canadian", "-crosssdk", "-cross"];
-        suffixes
-            .iter()
-            .find_map(|suffix| name.strip_suffix(suffix))
-            .unwrap_or(name)
+        let base = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix));
+        base.unwrap_or(name)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statements::{Kind, parse_file};
 
     #[test]
     fn operators_work_in_order_and_overrides_at_the_end() {
-        use Operator::*;
-        type Assignments<'t> = &'t [(&'t str, Operator, &'t str)];
-        let cases: [(Assignments, Option<&str>); 8] = [
-            (&[], None),
-            (&[("A", Default, "x"), ("A", Default, "y")], Some("x")),
-            (&[("A", WeakDefault, "x"), ("A", Default, "y")], Some("y")),
-            (
-                &[("A", Set, "x"), ("A", Append, "y"), ("A", Prepend, "z")],
-                Some("z x y"),
-            ),
-            (
-                &[
-                    ("A", SetNow, "x"),
-                    ("A", AppendTight, "y"),
-                    ("A", PrependTight, "z"),
-                ],
-                Some("zxy"),
-            ),
-            (
-                &[
-                    ("A:append", Set, "x"),
-                    ("A:prepend", Set, "z"),
-                    ("A", Set, "y"),
-                ],
-                Some("zyx"),
-            ),
-            (&[("A:remove", Set, "x z"), ("A", Set, "x y  z")], Some("y")),
-            (&[("A:arm", Set, "x"), ("A:append:arm", Set, "y")], None),
-        ];
-        for (assignments, expected) in cases {
+        for (assignments, expected) in [
+            ("", None),
+            ("A ?= 'x', A ?= 'y'", Some("x")),
+            ("A ??= 'x', A ?= 'y'", Some("y")),
+            ("A = 'x', A += 'y', A =+ 'z'", Some("z x y")),
+            ("A := 'x', A .= 'y', A =. 'z'", Some("zxy")),
+            ("A:append = 'x', A:prepend = 'z', A = 'y'", Some("zyx")),
+            ("A:remove = 'x z', A = 'x y  z'", Some("y")),
+            ("A:arm = 'x', A:append:arm = 'y'", None),
+        ] {
             let mut variables = Variables::default();
-            for &(name, operator, text) in assignments {
-                variables.assign(&Variable::new(name), operator, text.into());
+            let parsed = parse_file("conf/a.conf", assignments.replace(", ", "\n"));
+            for statement in parsed.statements {
+                match statement.kind {
+                    Kind::Assign {
+                        variable,
+                        operator,
+                        value,
+                        ..
+                    } => {
+                        variables.assign(&variable, operator, value);
+                    }
+                    other => panic!("{other:?}"),
+                }
             }
-            assert_eq!(variables.value("A").as_deref(), expected, "{assignments:?}");
+            assert_eq!(variables.value("A").as_deref(), expected, "{assignments}");
         }
     }
 

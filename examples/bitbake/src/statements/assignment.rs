@@ -2,85 +2,66 @@
 
 use super::{Kind, Operator, Variable};
 
+/// What may stand before the equals sign. The longer of two comes first.
+const BEFORE: [(&str, Operator); 5] = [
+    ("??", Operator::WeakDefault),
+    ("?", Operator::Default),
+    (":", Operator::SetNow),
+    ("+", Operator::Append),
+    (".", Operator::AppendTight),
+];
+
+/// What may stand behind it, if nothing stands before it.
+const BEHIND: [(&str, Operator); 3] = [
+    ("+", Operator::Prepend),
+    (".", Operator::PrependTight),
+    ("", Operator::Set),
+];
+
 /// The assignment in `text`, or nothing if it is something else.
 pub(super) fn parse(text: &str) -> Option<Kind> {
-    let (exported, text) = match after_keyword(text, "export") {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let (left, rest) = split_name(text);
-    let (flag, rest) = split_flag(rest)?;
-    let (left, operator, rest) = split_operator(left, flag.is_some(), rest)?;
-    let value = quoted(rest.trim_start())?;
-    (!left.is_empty()).then(|| Kind::Assign {
-        variable: Variable::new(left),
+    let exported = after_keyword(text, "export");
+    let (left, right) = exported.unwrap_or(text).split_once('=')?;
+    let mut before = BEFORE.into_iter();
+    let before =
+        before.find_map(|(sign, operator)| Some((left.strip_suffix(sign)?, operator, right)));
+    let mut behind = BEHIND.into_iter();
+    let behind =
+        || behind.find_map(|(sign, operator)| Some((left, operator, right.strip_prefix(sign)?)));
+    let (left, operator, right) = before.or_else(behind)?;
+    let (name, flag) = variable(left.trim_end())?;
+    let value = quoted(right.trim_start())?;
+    Some(Kind::Assign {
+        variable: Variable::new(name),
         flag: flag.map(String::from),
         operator,
         value: value.into(),
-        exported,
+        exported: exported.is_some(),
     })
 }
 
 /// What follows `keyword` and at least one space, if `text` starts so.
 pub(super) fn after_keyword<'t>(text: &'t str, keyword: &str) -> Option<&'t str> {
     let rest = text.strip_prefix(keyword)?;
-    rest.starts_with(char::is_whitespace)
-        .then(|| rest.trim_start())
+    let apart = rest.starts_with(char::is_whitespace);
+    apart.then(|| rest.trim_start())
 }
 
-/// Splits off the longest run of characters that a name may hold.
-pub(super) fn split_name(text: &str) -> (&str, &str) {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_+.${}/~:".contains(c);
-    text.split_at(text.find(|c| !is_name(c)).unwrap_or(text.len()))
-}
-
-/// Splits off `[flag]`, if there is one. A bracket that holds no flag fits nothing.
-pub(super) fn split_flag(text: &str) -> Option<(Option<&str>, &str)> {
-    let Some(rest) = text.strip_prefix('[') else {
-        return Some((None, text));
+/// The name and the flag in `NAME[flag]`, where nothing else stands.
+pub(super) fn variable(text: &str) -> Option<(&str, Option<&str>)> {
+    let (name, flag) = match text.strip_suffix(']') {
+        Some(text) => text.split_once('[')?,
+        None => (text, ""),
     };
-    let (flag, rest) = rest.split_once(']')?;
-    let is_flag = |c: char| c.is_ascii_alphanumeric() || "-_+.@/".contains(c);
-    let fits = !flag.is_empty() && !flag.starts_with(['@', '/']) && flag.chars().all(is_flag);
-    fits.then_some((Some(flag), rest))
+    let flag = (name.len() < text.len()).then_some(flag);
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || "-_+.".contains(c);
+    let is_name = |c: char| is_letter(c) || "${}/~:".contains(c);
+    let is_flag = |flag: &str| {
+        flag.starts_with(is_letter) && flag.chars().all(|c| is_letter(c) || "@/".contains(c))
+    };
+    let fits = !name.is_empty() && name.chars().all(is_name) && flag.is_none_or(is_flag);
+    fits.then_some((name, flag))
 }
-
-/// Splits off the operator. The first character of `:=`, `+=` and `.=` may have been taken for the
-/// end of the name, since names may hold it.
-fn split_operator<'t>(
-    left: &'t str,
-    has_flag: bool,
-    rest: &'t str,
-) -> Option<(&'t str, Operator, &'t str)> {
-    let tight = [
-        (':', Operator::SetNow),
-        ('+', Operator::Append),
-        ('.', Operator::AppendTight),
-    ];
-    if let (false, Some(after)) = (has_flag, rest.strip_prefix('=')) {
-        for (sign, operator) in tight {
-            if let Some(left) = left.strip_suffix(sign) {
-                return Some((left, operator, after));
-            }
-        }
-    }
-    let rest = rest.trim_start();
-    OPERATORS
-        .into_iter()
-        .find_map(|(sign, operator)| Some((left, operator, rest.strip_prefix(sign)?)))
-}
-
-/// Longer signs first, where one starts like another.
-const OPERATORS: [(&str, Operator); 8] = [
-    (":=", Operator::SetNow),
-    ("??=", Operator::WeakDefault),
-    ("?=", Operator::Default),
-    ("+=", Operator::Append),
-    ("=+", Operator::Prepend),
-    ("=.", Operator::PrependTight),
-    (".=", Operator::AppendTight),
-    ("=", Operator::Set),
-];
 
 /// The text between the quotes. Exactly one more quote inside is refused as a slip of the pen, as BitBake
 /// does; two and more are taken.
@@ -109,7 +90,9 @@ mod tests {
 
     #[test]
     fn every_operator_is_known_with_and_without_spaces() {
-        for (sign, operator) in OPERATORS {
+        let before = BEFORE.map(|(sign, operator)| (format!("{sign}="), operator));
+        let behind = BEHIND.map(|(sign, operator)| (format!("={sign}"), operator));
+        for (sign, operator) in before.into_iter().chain(behind) {
             for text in [format!("A {sign} \"v\""), format!("A{sign}'v'")] {
                 let expected = (Variable::new("A"), None, operator, "v".into());
                 assert_eq!(assigned(&text), expected, "{text}");
@@ -134,18 +117,10 @@ mod tests {
     fn quotes_follow_the_rule_of_bitbake() {
         assert_eq!(assigned(r#"A = "say "x" loud""#).3, r#"say "x" loud"#);
         assert_eq!(assigned(r#"A = "it's""#).3, "it's");
-        let refused = [
-            r#"A = "one " more""#,
-            "A = \"",
-            "A = \"x'",
-            "A = x",
-            "A \"x\"",
-        ];
-        for refused in
-            refused
-                .into_iter()
-                .chain(["= \"x\"", "  A = \"x\"", "A[] = \"x\"", "A[x y] = \"x\""])
-        {
+        let refused = r#"
+            A = "one " more"|A = "|A = "x'|A = x|A "x"|= "x"|  A = "x"|A[] = "x"|A[x y] = "x"
+        "#;
+        for refused in refused.trim_matches(['\n', ' ']).split('|') {
             assert_eq!(parse(refused), None, "{refused}");
         }
     }

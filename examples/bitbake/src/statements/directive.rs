@@ -1,33 +1,27 @@
 //! Reads a whole logical line: an assignment, a keyword with arguments, or nothing known.
 
-use super::assignment::{self, after_keyword, split_flag, split_name};
+use super::assignment::{self, after_keyword, variable};
 use super::words::words;
 use super::{IncludeMode, Kind};
 
 /// The keywords of recipes and classes only.
 pub(super) fn recipe_statement(text: &str) -> Option<Kind> {
     let (keyword, arguments) = split_keyword(text)?;
-    match keyword {
-        "inherit" => Some(Kind::Inherit {
-            classes: list(arguments),
-            deferred: false,
-        }),
-        "inherit_defer" => Some(Kind::Inherit {
-            classes: list(arguments),
-            deferred: true,
-        }),
-        "EXPORT_FUNCTIONS" => Some(Kind::ExportFunctions {
-            functions: list(arguments),
-        }),
-        "addhandler" => Some(Kind::AddHandler {
-            functions: list(arguments),
-        }),
-        "addtask" => Some(add_task(without_comment(arguments))),
-        "deltask" => Some(Kind::DeleteTask {
-            tasks: list(without_comment(arguments)),
-        }),
-        _ => None,
-    }
+    let list = || list(arguments);
+    Some(match keyword {
+        "inherit" | "inherit_defer" => Kind::Inherit {
+            classes: list(),
+            deferred: keyword == "inherit_defer",
+        },
+        "EXPORT_FUNCTIONS" => Kind::ExportFunctions { functions: list() },
+        "addhandler" => Kind::AddHandler { functions: list() },
+        "addtask" => add_task(without_comment(arguments)),
+        "deltask" => {
+            let tasks = self::list(without_comment(arguments));
+            Kind::DeleteTask { tasks }
+        }
+        _ => return None,
+    })
 }
 
 /// What configuration files and recipes have in common.
@@ -37,32 +31,35 @@ pub(super) fn common_statement(text: &str) -> Option<Kind> {
     }
     let (keyword, arguments) = split_keyword(text)?;
     let include = |mode| {
-        Some(Kind::Include {
-            mode,
-            files: list(arguments),
-        })
+        let files = list(arguments);
+        Kind::Include { mode, files }
     };
-    match keyword {
+    Some(match keyword {
         "include" => include(IncludeMode::Optional),
         "require" => include(IncludeMode::Required),
         "include_all" => include(IncludeMode::All),
         "export" => match variable(arguments)? {
-            (name, None) => Some(Kind::Export { name }),
-            _ => None,
+            (name, None) => Kind::Export { name: name.into() },
+            _ => return None,
         },
-        "unset" => variable(arguments).map(|(name, flag)| Kind::Unset { name, flag }),
-        "addpylib" => match <[String; 2]>::try_from(list(arguments)) {
-            Ok([directory, namespace]) => Some(Kind::AddPythonLibrary {
+        "unset" => {
+            let (name, flag) = variable(arguments)?;
+            let (name, flag) = (name.into(), flag.map(String::from));
+            Kind::Unset { name, flag }
+        }
+        "addpylib" => {
+            let [directory, namespace] = list(arguments).try_into().ok()?;
+            Kind::AddPythonLibrary {
                 directory,
                 namespace,
-            }),
-            Err(_) => None,
-        },
-        "addfragments" => Some(Kind::AddFragments {
-            arguments: list(arguments),
-        }),
-        _ => None,
-    }
+            }
+        }
+        "addfragments" => {
+            let arguments = list(arguments);
+            Kind::AddFragments { arguments }
+        }
+        _ => return None,
+    })
 }
 
 fn split_keyword(text: &str) -> Option<(&str, &str)> {
@@ -80,28 +77,21 @@ fn without_comment(text: &str) -> &str {
 }
 
 fn add_task(arguments: &str) -> Kind {
-    let (mut tasks, mut after, mut before) = (vec![], vec![], vec![]);
-    let mut target = &mut tasks;
+    let mut lists = [vec![], vec![], vec![]];
+    let mut target = 0;
     for word in words(arguments) {
         match word {
-            "after" => target = &mut after,
-            "before" => target = &mut before,
-            task => target.push(String::from(task)),
+            "after" => target = 1,
+            "before" => target = 2,
+            task => lists[target].push(String::from(task)),
         }
     }
+    let [tasks, after, before] = lists;
     Kind::AddTask {
         tasks,
         after,
         before,
     }
-}
-
-/// A name with an optional flag, and nothing else.
-fn variable(text: &str) -> Option<(String, Option<String>)> {
-    let (name, rest) = split_name(text);
-    let (flag, rest) = split_flag(rest)?;
-    let fits = !name.is_empty() && rest.is_empty();
-    fits.then(|| (name.into(), flag.map(String::from)))
 }
 
 #[cfg(test)]
@@ -115,44 +105,20 @@ mod tests {
 
     #[test]
     fn every_keyword_is_known_with_its_arguments() {
-        for (text, expected) in [
-            (
-                "addtask a b before d after c before e # why",
-                r#"Some(AddTask { tasks: ["a", "b"], after: ["c"], before: ["d", "e"] })"#,
-            ),
-            ("deltask x # why", r#"Some(DeleteTask { tasks: ["x"] })"#),
-            (
-                "inherit_defer a ${@f('b c', d)}",
-                r#"Some(Inherit { classes: ["a", "${@f('b c', d)}"], deferred: true })"#,
-            ),
-            (
-                "require x.inc",
-                r#"Some(Include { mode: Required, files: ["x.inc"] })"#,
-            ),
-            ("export A", r#"Some(Export { name: "A" })"#),
-            (
-                "unset A[b]",
-                r#"Some(Unset { name: "A", flag: Some("b") })"#,
-            ),
-            (
-                "addpylib a oe",
-                r#"Some(AddPythonLibrary { directory: "a", namespace: "oe" })"#,
-            ),
-            (
-                "addfragments a b",
-                r#"Some(AddFragments { arguments: ["a", "b"] })"#,
-            ),
-        ] {
-            assert_eq!(shown(text), expected);
+        let known = r#"
+addtask a b before d after c before e # why => AddTask { tasks: ["a", "b"], after: ["c"], before: ["d", "e"] }
+deltask x # why => DeleteTask { tasks: ["x"] }
+inherit_defer a ${@f('b c', d)} => Inherit { classes: ["a", "${@f('b c', d)}"], deferred: true }
+require x.inc => Include { mode: Required, files: ["x.inc"] }
+export A => Export { name: "A" }
+unset A[b] => Unset { name: "A", flag: Some("b") }
+addpylib a oe => AddPythonLibrary { directory: "a", namespace: "oe" }
+addfragments a b => AddFragments { arguments: ["a", "b"] }"#;
+        for line in known.trim().lines() {
+            let (text, expected) = line.split_once(" => ").expect("a pair");
+            assert_eq!(shown(text), format!("Some({expected})"));
         }
-        for text in [
-            "inherit",
-            "addtask ",
-            "else x",
-            "unset A B",
-            "export A[b]",
-            "addpylib lib",
-        ] {
+        for text in "inherit|addtask |else x|unset A B|export A[b]|addpylib lib".split('|') {
             assert_eq!(shown(text), "None", "{text}");
         }
     }

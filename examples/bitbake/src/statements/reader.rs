@@ -1,17 +1,11 @@
 //! Joins the lines of a file into statements.
 
-use crate::layer::discovery;
+use std::iter::Peekable;
+use std::str::Lines;
 
+use super::assignment::after_keyword;
 use super::{ANONYMOUS, Kind, Language, Statement, Variable, directive, problem};
-
-/// Which statements a file may hold.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Rules {
-    /// Recipes, classes, appends and includes: everything.
-    Recipe,
-    /// Configuration files: no functions, no tasks, no classes.
-    Configuration,
-}
+use crate::layer::discovery;
 
 /// What reading a file gave.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,191 +23,143 @@ pub(crate) struct Parsed {
 /// Reads the text of the file `path`. One that BitBake does not parse is its only statement.
 pub(crate) fn parse_file(path: &str, text: String) -> Parsed {
     if discovery::is_metadata(path) {
-        return parse(path, &text, discovery::rules_of(path));
+        return parse(path, &text);
     }
+    let lines = u32::try_from(text.lines().count()).unwrap_or(u32::MAX);
+    let kind = Kind::Payload { text };
     Parsed {
-        lines: u32::try_from(text.lines().count()).unwrap_or(u32::MAX),
-        statements: vec![Statement {
-            line: 1,
-            kind: Kind::Payload { text },
-        }],
+        lines,
+        statements: vec![Statement { line: 1, kind }],
         ..Parsed::default()
     }
 }
 
-/// Reads the text of the file `path`, in one pass. No text makes it fail.
-pub(crate) fn parse(path: &str, text: &str, rules: Rules) -> Parsed {
-    let (state, parsed) = (State::Between, Parsed::default());
+/// Reads the text of the file `path`, in one pass. No text makes it fail. Configuration has no functions, no
+/// tasks and no classes.
+fn parse(path: &str, text: &str) -> Parsed {
     let mut reader = Reader {
         path,
-        rules,
-        state,
-        parsed,
+        lines: text.lines().peekable(),
+        parsed: Parsed::default(),
     };
-    for line in text.lines() {
-        reader.parsed.lines += 1;
-        reader.line(line.trim_end());
+    while let Some(first) = reader.next_line() {
+        let line = reader.parsed.lines;
+        let text = reader.join(first).unwrap_or_default();
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        if let Some(kind) = reader.statement(line, text) {
+            reader.parsed.statements.push(Statement { line, kind });
+        }
     }
-    reader.finish();
     reader.parsed
 }
 
 struct Reader<'t> {
     path: &'t str,
-    rules: Rules,
-    state: State,
+    lines: Peekable<Lines<'t>>,
     parsed: Parsed,
 }
 
-/// What the lines read so far have left open.
-enum State {
-    Between,
-    Continued(Open),
-    Function(Head, Open),
-}
-
-/// Text that later lines may add to, and the line it started on.
-struct Open {
-    line: u32,
-    text: String,
-}
-
-/// How a function starts.
-struct Head {
-    name: Variable,
-    language: Language,
-    fakeroot: bool,
-}
-
-impl Reader<'_> {
-    fn line(&mut self, text: &str) {
-        match std::mem::replace(&mut self.state, State::Between) {
-            State::Between => self.statement_line(self.parsed.lines, String::new(), text),
-            State::Continued(open) => self.continuation(open, text),
-            State::Function(head, open) => self.body_line(head, open, text),
-        }
+impl<'t> Reader<'t> {
+    fn next_line(&mut self) -> Option<&'t str> {
+        let line = self.lines.next()?;
+        self.parsed.lines += 1;
+        Some(line.trim_end())
     }
 
-    /// Adds a line to a function, or ends it. The line that ends a definition is no part of it.
-    fn body_line(&mut self, head: Head, mut open: Open, text: &str) {
-        let definition = head.language == Language::Definition;
-        let goes_on = if definition {
-            continues_definition(text)
-        } else {
-            text != "}"
+    /// Joins a line with those that it is continued on; nothing if they are no whole statement.
+    fn join(&mut self, mut line: &'t str) -> Option<String> {
+        let first = self.parsed.lines;
+        let mut text = String::new();
+        while let Some(part) = line.strip_suffix('\\') {
+            text.push_str(part);
+            line = self.continuation(first, text.starts_with('#'))?;
+        }
+        text.push_str(line);
+        Some(text)
+    }
+
+    /// The next line of a statement or comment that started at the line `first`.
+    fn continuation(&mut self, first: u32, in_comment: bool) -> Option<&'t str> {
+        while let Some(next) = self.lines.peek() {
+            match (in_comment, next.starts_with('#')) {
+                (false, true) => {
+                    self.next_line();
+                    self.problem(self.parsed.lines, IN_THE_MIDDLE);
+                }
+                (true, false) => {
+                    self.problem(self.parsed.lines + 1, BEHIND_COMMENT);
+                    return None;
+                }
+                _ => return self.next_line(),
+            }
+        }
+        self.problem(first, AT_THE_END);
+        None
+    }
+
+    /// Reads the statement that `text` is, or starts. A function without an end is none.
+    fn statement(&mut self, line: u32, text: String) -> Option<Kind> {
+        let in_recipe = |text| {
+            let head = function_head(text).or_else(|| definition_head(text));
+            head.or_else(|| directive::recipe_statement(text))
         };
-        if goes_on {
-            open.text.push_str(text);
-            open.text.push('\n');
-            self.state = State::Function(head, open);
-            return;
-        }
-        self.function(head, open);
-        if definition {
-            self.statement_line(self.parsed.lines, String::new(), text);
-        }
-    }
-
-    /// Adds a line to a statement that an earlier line left open.
-    fn continuation(&mut self, open: Open, text: &str) {
-        match (open.text.starts_with('#'), text.starts_with('#')) {
-            (false, true) => {
-                self.problem(
-                    self.parsed.lines,
-                    "a comment in the middle of a continued statement: move it before the statement",
-                );
-                self.state = State::Continued(open);
-            }
-            (true, false) => {
-                self.problem(
-                    self.parsed.lines,
-                    "a continued comment is followed by a line that is none: end the line before without a backslash",
-                );
-                self.statement_line(self.parsed.lines, String::new(), text);
-            }
-            _ => self.statement_line(open.line, open.text, text),
-        }
-    }
-
-    /// Takes a line outside function bodies, after the text of the lines it continues.
-    fn statement_line(&mut self, line: u32, mut before: String, text: &str) {
-        if let Some(text) = text.strip_suffix('\\') {
-            before.push_str(text);
-            self.state = State::Continued(Open { line, text: before });
-            return;
-        }
-        before.push_str(text);
-        if !before.is_empty() && !before.starts_with('#') {
-            self.statement(line, before);
-        }
-    }
-
-    fn statement(&mut self, line: u32, text: String) {
-        let recipe = self.rules == Rules::Recipe;
-        let head = || function_head(&text).or_else(|| definition_head(&text));
-        if recipe && let Some(head) = head() {
-            let text = match head.language {
-                Language::Definition => text + "\n",
-                _ => String::new(),
-            };
-            self.state = State::Function(head, Open { line, text });
-        } else if recipe && let Some(kind) = directive::recipe_statement(&text) {
-            self.push(line, kind);
-        } else if let Some(kind) = directive::common_statement(&text) {
-            self.push(line, kind);
+        let is_configuration = self.path.ends_with(".conf");
+        let known = if is_configuration {
+            None
         } else {
+            in_recipe(&text)
+        };
+        let Some(mut kind) = known.or_else(|| directive::common_statement(&text)) else {
             self.parsed.unknown_lines += self.parsed.lines - line + 1;
-            self.push(line, Kind::Unknown { text });
-        }
-    }
-
-    fn function(&mut self, head: Head, open: Open) {
-        let Head {
+            return Some(Kind::Unknown { text });
+        };
+        if let Kind::Function {
             name,
             language,
-            fakeroot,
-        } = head;
-        let Open {
-            line,
-            text: mut body,
-        } = open;
-        if language == Language::Definition {
-            body.truncate(body.trim_end().len());
+            body,
+            ..
+        } = &mut kind
+        {
+            *body = match language {
+                Language::Definition => self.definition(text),
+                Language::Shell | Language::Python => self.braced(line, &name.name)?,
+            };
+        }
+        Some(kind)
+    }
+
+    /// The lines up to the closing brace.
+    fn braced(&mut self, first: u32, name: &str) -> Option<String> {
+        let mut body = String::new();
+        while let Some(line) = self.next_line() {
+            if line == "}" {
+                return Some(body);
+            }
+            body.push_str(line);
             body.push('\n');
         }
-        self.push(
-            line,
-            Kind::Function {
-                name,
-                language,
-                fakeroot,
-                body,
-            },
+        let what = format!(
+            "the function `{name}` has no end: a line with `}}` alone, not indented, must close it"
         );
+        self.problem(first, &what);
+        None
     }
 
-    fn finish(&mut self) {
-        match std::mem::replace(&mut self.state, State::Between) {
-            State::Between => {}
-            State::Function(head, open) if head.language == Language::Definition => {
-                self.function(head, open);
-            }
-            State::Continued(open) => self.problem(
-                open.line,
-                "the file ends in a continued statement: remove its last backslash",
-            ),
-            State::Function(head, open) => self.problem(
-                open.line,
-                &format!(
-                    "the function `{}` has no end: a line with `}}` alone, not indented, must close it",
-                    head.name.name
-                ),
-            ),
+    /// A definition that starts with `text`, up to the next line that is not indented.
+    fn definition(&mut self, text: String) -> String {
+        let mut body = text + "\n";
+        let goes_on = |line: &&str| {
+            line.is_empty() || line.starts_with('#') || line.starts_with(char::is_whitespace)
+        };
+        while self.lines.peek().is_some_and(goes_on) {
+            body.push_str(self.next_line().unwrap_or_default());
+            body.push('\n');
         }
-    }
-
-    fn push(&mut self, line: u32, kind: Kind) {
-        self.parsed.statements.push(Statement { line, kind });
+        body.truncate(body.trim_end().len());
+        body.push('\n');
+        body
     }
 
     fn problem(&mut self, line: u32, what: &str) {
@@ -222,13 +168,16 @@ impl Reader<'_> {
     }
 }
 
+const IN_THE_MIDDLE: &str =
+    "a comment in the middle of a continued statement: move it before the statement";
+const BEHIND_COMMENT: &str = "a continued comment is followed by a line that is none: \
+     end the line before without a backslash";
+const AT_THE_END: &str = "the file ends in a continued statement: remove its last backslash";
+
 /// The start of a function in braces: `fakeroot python name() {`.
-fn function_head(text: &str) -> Option<Head> {
-    let text = text
-        .strip_suffix('{')?
-        .trim_end()
-        .strip_suffix(')')?
-        .trim_end();
+fn function_head(text: &str) -> Option<Kind> {
+    let text = text.strip_suffix('{')?.trim_end();
+    let text = text.strip_suffix(')')?.trim_end();
     let mut name = text.strip_suffix('(')?.trim();
     let (mut language, mut fakeroot) = (Language::Shell, false);
     loop {
@@ -245,27 +194,25 @@ fn function_head(text: &str) -> Option<Head> {
     }
     let is_name = |c: char| c.is_alphanumeric() || "_.-+{}$:".contains(c);
     let fits = !name.is_empty() && name.chars().all(is_name);
-    fits.then(|| Head {
-        name: Variable::new(name),
-        language,
-        fakeroot,
-    })
+    fits.then(|| function(name, language, fakeroot, ""))
 }
 
 /// The start of a definition: `def name(...):`.
-fn definition_head(text: &str) -> Option<Head> {
-    let text = super::assignment::after_keyword(text, "def")?;
+fn definition_head(text: &str) -> Option<Kind> {
+    let text = after_keyword(text, "def")?;
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_')?;
     let (name, rest) = text.split_at(end);
-    (!name.is_empty() && rest.contains(':')).then(|| Head {
-        name: Variable::new(name),
-        language: Language::Definition,
-        fakeroot: false,
-    })
+    let fits = !name.is_empty() && rest.contains(':');
+    fits.then(|| function(name, Language::Definition, false, ""))
 }
 
-fn continues_definition(text: &str) -> bool {
-    text.is_empty() || text.starts_with('#') || text.starts_with(char::is_whitespace)
+fn function(name: &str, language: Language, fakeroot: bool, body: &str) -> Kind {
+    Kind::Function {
+        name: Variable::new(name),
+        language,
+        fakeroot,
+        body: body.into(),
+    }
 }
 
 #[cfg(test)]
@@ -273,24 +220,14 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Parsed {
-        parse("a.bb", text, Rules::Recipe)
-    }
-
-    fn function(name: &str, language: Language, fakeroot: bool, body: &str) -> Kind {
-        Kind::Function {
-            name: Variable::new(name),
-            language,
-            fakeroot,
-            body: body.into(),
-        }
+        parse("a.bb", text)
     }
 
     #[test]
     fn continued_lines_are_one_statement_at_the_first_line() {
         let parsed = read("# A = \" \\\n#  x\n\nA = \"x \\\n  y \\  \n\"\nthis is \\\n nothing\n");
-        let [assign, unknown] = &parsed.statements[..] else {
-            panic!("{parsed:?}");
-        };
+        let (assign, unknown) = (&parsed.statements[0], &parsed.statements[1]);
+        assert_eq!(parsed.statements.len(), 2);
         assert!(matches!(&assign.kind, Kind::Assign { value, .. } if value == "x   y "));
         assert!(matches!(&unknown.kind, Kind::Unknown { text } if text == "this is  nothing"));
         assert_eq!((assign.line, unknown.line), (4, 7));
@@ -304,17 +241,14 @@ mod tests {
             "do_a() {\n\tx\n  }\n}\nfakeroot python do_b:append () {\n    y\n}\npython(){\n}\n\
              def f(d):\n    return 1\n\n# still\n\ndef g(d):\n    pass",
         );
+        use Language::*;
+        let f = "def f(d):\n    return 1\n\n# still\n";
         let expected = [
-            function("do_a", Language::Shell, false, "\tx\n  }\n"),
-            function("do_b:append", Language::Python, true, "    y\n"),
-            function(ANONYMOUS, Language::Python, false, ""),
-            function(
-                "f",
-                Language::Definition,
-                false,
-                "def f(d):\n    return 1\n\n# still\n",
-            ),
-            function("g", Language::Definition, false, "def g(d):\n    pass\n"),
+            function("do_a", Shell, false, "\tx\n  }\n"),
+            function("do_b:append", Python, true, "    y\n"),
+            function(ANONYMOUS, Python, false, ""),
+            function("f", Definition, false, f),
+            function("g", Definition, false, "def g(d):\n    pass\n"),
         ];
         let kinds = parsed.statements.iter().map(|statement| &statement.kind);
         assert!(kinds.eq(&expected), "{parsed:?}");
@@ -323,7 +257,7 @@ mod tests {
     #[test]
     fn configuration_has_no_functions_tasks_or_classes() {
         let text = "A = \"\"\ninherit x\naddtask y\nf() {\n}\n";
-        assert_eq!(parse("a.conf", text, Rules::Configuration).unknown_lines, 4);
+        assert_eq!(parse("a.conf", text).unknown_lines, 4);
     }
 
     #[test]

@@ -64,22 +64,18 @@ mod tests {
     #[test]
     fn a_reference_is_one_word() {
         let text = "  glib ${@f('A', {'b': 1}, d)}-x \t${PN}  end ";
-        let expected = ["glib", "${@f('A', {'b': 1}, d)}-x", "${PN}", "end"];
-        assert_eq!(words(text).collect::<Vec<_>>(), expected);
+        assert!(words(text).eq(["glib", "${@f('A', {'b': 1}, d)}-x", "${PN}", "end"]));
     }
 
     #[test]
     fn an_open_reference_takes_the_rest() {
-        assert_eq!(words("a ${b c").collect::<Vec<_>>(), ["a", "${b c"]);
+        assert!(words("a ${b c").eq(["a", "${b c"]));
     }
 
     #[test]
     fn inline_python_is_found() {
         let text = "x ${@ f(d) } ${A} ${@g('${B}')}";
-        assert_eq!(
-            inline_python(text).collect::<Vec<_>>(),
-            ["f(d)", "g('${B}')"]
-        );
-        assert_eq!(inline_python("${@open").collect::<Vec<_>>(), ["open"]);
+        assert!(inline_python(text).eq(["f(d)", "g('${B}')"]));
+        assert!(inline_python("${@open").eq(["open"]));
     }
 }
