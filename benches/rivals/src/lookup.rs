@@ -33,6 +33,15 @@ impl KeyKind {
         }
     }
 
+    /// How often everything is measured if that is not asked for: a pass over small entries is so
+    /// short that whatever else runs can spoil it.
+    fn rounds(self) -> u32 {
+        match self {
+            Self::Text => 5,
+            Self::U64 | Self::Bytes32 => 21,
+        }
+    }
+
     /// The sizes that are measured if none are asked for.
     fn sizes(self) -> &'static [usize] {
         let sizes = &[10_000, 100_000, 1_000_000, 4_000_000, 16_000_000];
@@ -54,9 +63,9 @@ pub struct Options {
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [KeyKind::Text, KeyKind::U64, KeyKind::Bytes32])]
     keys: Vec<KeyKind>,
 
-    /// How often everything is measured.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
+    /// How often everything is measured; 5 without, and 21 where entries are small.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
 
     /// Prints a list of rows instead of tables.
     #[arg(long)]
@@ -82,6 +91,9 @@ pub fn run(options: &Options) -> Result<(), BenchError> {
     Ok(())
 }
 
+/// How often each map is frozen to see what that takes, at most.
+const MOST_FREEZES: u32 = 5;
+
 /// Who stands in the tables.
 const LEGEND: &str = "std: std::collections::HashMap with SipHash; \
                       hashbrown: hashbrown::HashMap with foldhash\n";
@@ -92,6 +104,7 @@ fn run_kind(kind: KeyKind, options: &Options) -> Result<Vec<Row>, BenchError> {
         [] => kind.sizes(),
         asked => asked,
     };
+    let rounds = options.rounds.unwrap_or(kind.rounds());
     let mut rows = Vec::new();
     if !options.json {
         report::print(&kind.types())?;
@@ -102,7 +115,7 @@ fn run_kind(kind: KeyKind, options: &Options) -> Result<Vec<Row>, BenchError> {
             count(entries as u64),
             kind.types()
         );
-        let of_size = measure_kind(kind, entries, options.rounds)?;
+        let of_size = measure_kind(kind, entries, rounds)?;
         let of_size: Vec<_> = of_size.into_iter().map(|it| it.with_keys(kind)).collect();
         if !options.json {
             report::print(&report::table(&of_size))?;
@@ -140,7 +153,7 @@ fn measure<K: Key>(
     let directory = machine::memory_directory()?;
     let mut samples = Samples::default();
     let std: Heap<SipHash<K>> = Heap::fill(entries);
-    for _ in 0..rounds {
+    for _ in 0..rounds.min(MOST_FREEZES) {
         freezing::round(&std.map, &mut samples);
     }
     let mut entrants = entrants::of_any_key(&std.map);
