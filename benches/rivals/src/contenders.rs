@@ -5,6 +5,7 @@ mod fst;
 mod heap;
 mod lmdb;
 mod mmap_sync;
+mod odht;
 mod redb;
 mod rkyv;
 mod values;
@@ -16,6 +17,7 @@ pub use fst::Fst;
 pub use heap::{FoldHash, Heap, SipHash};
 pub use lmdb::Lmdb;
 pub use mmap_sync::MmapSync;
+pub use odht::{Odht, OdhtKey};
 pub use redb::Redb;
 pub use rkyv::{Rkyv, to_bytes};
 
@@ -24,7 +26,7 @@ use crate::keys::Key;
 /// Why a contender could not do something, in its own words.
 pub type ContenderError = Box<dyn Error + Send + Sync>;
 
-/// A map of recipes in some form.
+/// A map in some form, whose keys decide what its values are.
 ///
 /// Each operation is a whole pass, so that nothing but the contender's own code is in its loop.
 pub trait Contender<K: Key> {

@@ -1,7 +1,29 @@
-//! The values that every contender holds: generated recipes, the same in every run.
+//! The values that contenders hold: generated recipes, or numbers, the same in every run.
 
 use floe::{Intern, Schema};
+use rkyv::api::high::HighSerializer;
+use rkyv::primitive::ArchivedU64;
+use rkyv::rancor;
+use rkyv::ser::allocator::ArenaHandle;
+use rkyv::util::AlignedVec;
 use rkyv::with::Map;
+
+/// What a map of a contender has as values.
+pub trait MapValue:
+    floe::Value<Archived: Touch>
+    + for<'a> rkyv::Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, rancor::Error>>
+    + Touch
+    + Sync
+{
+    /// The value with a number.
+    fn numbered(number: u64) -> Self;
+}
+
+impl MapValue for u64 {
+    fn numbered(number: u64) -> Self {
+        number + 1
+    }
+}
 
 /// A recipe, without any interning: what all contenders are compared with.
 #[derive(
@@ -60,9 +82,8 @@ impl From<&Recipe> for InternedRecipe {
     }
 }
 
-impl Recipe {
-    /// The recipe with a number.
-    pub fn numbered(number: u64) -> Self {
+impl MapValue for Recipe {
+    fn numbered(number: u64) -> Self {
         let mut random = Random::new(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let dependencies = random.below(8);
         Self {
@@ -85,7 +106,7 @@ impl Recipe {
 /// A value of whatever form that can be touched, as somebody would who needs it.
 pub trait Touch {
     /// What was read: above 0, so that a value that is not there can be told. Of a recipe it is a
-    /// byte of the version and one of the first dependency, added up.
+    /// byte of the version and one of the first dependency, added up; of a number all of it.
     fn touch(&self) -> u64;
 }
 
@@ -102,6 +123,20 @@ macro_rules! touch_recipes {
 }
 
 touch_recipes!(Recipe, ArchivedRecipe, ArchivedInternedRecipe);
+
+impl Touch for u64 {
+    #[inline(always)]
+    fn touch(&self) -> u64 {
+        *self
+    }
+}
+
+impl Touch for ArchivedU64 {
+    #[inline(always)]
+    fn touch(&self) -> u64 {
+        self.to_native()
+    }
+}
 
 /// Reads a byte of each of two strings. Dependencies have more than three bytes.
 #[inline(always)]

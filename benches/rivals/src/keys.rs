@@ -11,17 +11,29 @@ use rkyv::rancor;
 use rkyv::ser::allocator::ArenaHandle;
 use rkyv::util::AlignedVec;
 
-use crate::data::{Random, scatter};
+use crate::data::{MapValue, Random, Recipe, scatter};
 
-/// A kind of keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// A kind of keys, and with it of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum KeyKind {
-    /// Paths such as `meta-layer-3/recipe-name-000020`.
-    String,
-    /// Integers scattered over all 64 bits.
+    /// Paths such as `meta-layer-3/recipe-name-000020`, to recipes.
+    Text,
+    /// Integers scattered over all 64 bits, to a `u64`.
     U64,
-    /// 32 random bytes, like a digest.
-    Digest,
+    /// 32 random bytes, like a digest, to a `u64`.
+    Bytes32,
+}
+
+impl KeyKind {
+    /// Keys and values as Rust has them.
+    pub fn types(self) -> &'static str {
+        match self {
+            Self::Text => "String -> Recipe",
+            Self::U64 => "u64 -> u64",
+            Self::Bytes32 => "[u8; 32] -> u64",
+        }
+    }
 }
 
 /// What every contender needs to know about a key.
@@ -37,6 +49,8 @@ pub trait Key:
     + Send
     + Sync
 {
+    /// What the values are.
+    type Value: MapValue;
     /// What it is looked up by.
     type Query: floe::Key + Hash + Ord + ?Sized;
     /// Where queries lie, one behind the other.
@@ -56,6 +70,7 @@ pub trait Key:
 }
 
 impl Key for String {
+    type Value = Recipe;
     type Query = str;
     type Arena = (String, Vec<usize>);
 
@@ -83,6 +98,7 @@ impl Key for String {
 }
 
 impl Key for u64 {
+    type Value = Self;
     type Query = Self;
     type Arena = Vec<Self>;
 
@@ -105,6 +121,7 @@ impl Key for u64 {
 }
 
 impl Key for [u8; 32] {
+    type Value = u64;
     type Query = Self;
     type Arena = Vec<Self>;
 

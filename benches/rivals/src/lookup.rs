@@ -12,7 +12,6 @@ use std::path::Path;
 use clap::Args;
 
 use crate::contenders::{Heap, SipHash};
-use crate::data::Recipe;
 use crate::error::BenchError;
 use crate::keys::{Key, KeyKind};
 use crate::machine;
@@ -23,24 +22,50 @@ use entrants::Entrant;
 use questions::Questions;
 use samples::Samples;
 
-/// Bytes for each entry that all contenders take together at most, with what they need while
-/// they are built.
-const MEMORY_PER_ENTRY: u64 = 4400;
+impl KeyKind {
+    /// Bytes for each entry that all contenders take together at most, with what they need while
+    /// they are built.
+    fn memory_per_entry(self) -> u64 {
+        match self {
+            Self::Text => 4400,
+            Self::U64 => 400,
+            Self::Bytes32 => 800,
+        }
+    }
+
+    /// How often everything is measured if that is not asked for: a pass over small entries is so
+    /// short that whatever else runs can spoil it.
+    fn rounds(self) -> u32 {
+        match self {
+            Self::Text => 5,
+            Self::U64 | Self::Bytes32 => 21,
+        }
+    }
+
+    /// The sizes that are measured if none are asked for.
+    fn sizes(self) -> &'static [usize] {
+        let sizes = &[10_000, 100_000, 1_000_000, 4_000_000, 16_000_000];
+        match self {
+            Self::Text => &sizes[..4],
+            Self::U64 | Self::Bytes32 => sizes,
+        }
+    }
+}
 
 /// How lookups are measured.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Sizes of the map.
-    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000, 4_000_000])]
+    /// Sizes of the map; 10^4 to 4x10^6 without, and 1.6x10^7 where entries are small.
+    #[arg(long, value_delimiter = ',')]
     entries: Vec<usize>,
 
-    /// Kind of the keys.
-    #[arg(long, value_enum, default_value_t = KeyKind::String)]
-    keys: KeyKind,
+    /// Kinds of keys: text to recipes, the others to numbers.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [KeyKind::Text, KeyKind::U64, KeyKind::Bytes32])]
+    keys: Vec<KeyKind>,
 
-    /// How often everything is measured.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
+    /// How often everything is measured; 5 without, and 21 where entries are small.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
 
     /// Prints a list of rows instead of tables.
     #[arg(long)]
@@ -52,34 +77,72 @@ pub struct Options {
 /// # Errors
 /// [`BenchError::Answer`] if a contender answers wrongly, and [`BenchError::Print`].
 pub fn run(options: &Options) -> Result<(), BenchError> {
+    let mut all = Vec::new();
+    if !options.json {
+        report::print(&format!("machine: {}", machine::describe()))?;
+        report::print(&LEGEND)?;
+    }
+    for &kind in &options.keys {
+        all.extend(run_kind(kind, options)?);
+    }
+    if options.json {
+        print_json(&all)?;
+    }
+    Ok(())
+}
+
+/// How often each map is frozen to see what that takes, at most.
+const MOST_FREEZES: u32 = 5;
+
+/// Who stands in the tables.
+const LEGEND: &str = "std: std::collections::HashMap with SipHash; \
+                      hashbrown: hashbrown::HashMap with foldhash\n";
+
+/// Measures all sizes of one kind of keys.
+fn run_kind(kind: KeyKind, options: &Options) -> Result<Vec<Row>, BenchError> {
+    let sizes = match options.entries.as_slice() {
+        [] => kind.sizes(),
+        asked => asked,
+    };
+    let rounds = options.rounds.unwrap_or(kind.rounds());
     let mut rows = Vec::new();
-    for &entries in &options.entries {
-        eprintln!("lookup: {} entries", count(entries as u64));
-        let of_size = match machine::require_memory(MEMORY_PER_ENTRY.saturating_mul(entries as u64))
-        {
-            Err(reason) => vec![Row::skipped(entries, "floe", "get", reason)],
-            Ok(()) => match options.keys {
-                KeyKind::String => measure::<String>(entries, options.rounds, entrants::of_text),
-                KeyKind::U64 => measure::<u64>(entries, options.rounds, entrants::no_text),
-                KeyKind::Digest => measure::<[u8; 32]>(entries, options.rounds, entrants::no_text),
-            }?,
-        };
+    if !options.json {
+        report::print(&kind.types())?;
+    }
+    for &entries in sizes {
+        eprintln!(
+            "lookup: {} entries, {}",
+            count(entries as u64),
+            kind.types()
+        );
+        let of_size = measure_kind(kind, entries, rounds)?;
+        let of_size: Vec<_> = of_size.into_iter().map(|it| it.with_keys(kind)).collect();
         if !options.json {
             report::print(&report::table(&of_size))?;
         }
         rows.extend(of_size);
         allocator::trim();
     }
-    if options.json {
-        print_json(&rows)?;
-    } else {
-        report::print(&bars::table(&rows, &options.entries))?;
+    if !options.json {
+        report::print(&bars::table(&rows, kind, sizes))?;
     }
-    Ok(())
+    Ok(rows)
+}
+
+fn measure_kind(kind: KeyKind, entries: usize, rounds: u32) -> Result<Vec<Row>, BenchError> {
+    let needed = kind.memory_per_entry().saturating_mul(entries as u64);
+    if let Err(reason) = machine::require_memory(needed) {
+        return Ok(vec![Row::skipped(entries, "floe", "get", reason)]);
+    }
+    match kind {
+        KeyKind::Text => measure::<String>(entries, rounds, entrants::of_text),
+        KeyKind::U64 => measure::<u64>(entries, rounds, entrants::of_fixed_size),
+        KeyKind::Bytes32 => measure::<[u8; 32]>(entries, rounds, entrants::of_fixed_size),
+    }
 }
 
 /// Builds the contenders that do not take any key, in a directory.
-type OtherEntrants<K> = fn(&HashMap<K, Recipe>, &Path, &mut Samples) -> Vec<Entrant<K>>;
+type OtherEntrants<K> = fn(&HashMap<K, <K as Key>::Value>, &Path, &mut Samples) -> Vec<Entrant<K>>;
 
 /// Builds all contenders of one size and measures them in interleaved rounds.
 fn measure<K: Key>(
@@ -90,10 +153,10 @@ fn measure<K: Key>(
     let directory = machine::memory_directory()?;
     let mut samples = Samples::default();
     let std: Heap<SipHash<K>> = Heap::fill(entries);
-    for _ in 0..rounds {
+    for _ in 0..rounds.min(MOST_FREEZES) {
         freezing::round(&std.map, &mut samples);
     }
-    let mut entrants = entrants::of_any_key(&std.map, directory.path(), &mut samples);
+    let mut entrants = entrants::of_any_key(&std.map);
     entrants.extend(others(&std.map, directory.path(), &mut samples));
     entrants.insert(1, Entrant::built("std", std));
 

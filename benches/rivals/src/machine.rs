@@ -26,15 +26,47 @@ pub fn memory_directory() -> Result<TempDir, BenchError> {
         .map_err(|source| BenchError::Directory { place, source })
 }
 
-/// Bytes of memory that could be had without swapping; `None` if the kernel does not tell.
-pub fn available_memory() -> Option<u64> {
-    parse_available(&fs::read_to_string("/proc/meminfo").ok()?)
+/// The machine in a few words, as far as the kernel tells.
+pub fn describe() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut words = vec![
+        model(&read("/proc/cpuinfo"))
+            .unwrap_or("unknown processor")
+            .to_owned(),
+        format!("{processors} processors"),
+    ];
+    for index in 0..8 {
+        let cache = format!("/sys/devices/system/cpu/cpu0/cache/index{index}");
+        let [level, size] = ["level", "size"].map(|name| read(&format!("{cache}/{name}")));
+        if matches!(level.trim(), "2" | "3") {
+            words.push(format!("{} of L{}", size.trim(), level.trim()));
+        }
+    }
+    if let Some(total) = parse_field(&read("/proc/meminfo"), "MemTotal:") {
+        words.push(format!("{} MiB of memory", count(total >> 20)));
+    }
+    words.push(format!(
+        "Linux {}",
+        read("/proc/sys/kernel/osrelease").trim()
+    ));
+    words.join(", ")
 }
 
-fn parse_available(meminfo: &str) -> Option<u64> {
-    let line = meminfo
+fn model(cpuinfo: &str) -> Option<&str> {
+    let line = cpuinfo
         .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        .find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim())
+}
+
+/// Bytes of memory that could be had without swapping; `None` if the kernel does not tell.
+pub fn available_memory() -> Option<u64> {
+    parse_field(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
+}
+
+fn parse_field(meminfo: &str, name: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
 }
@@ -83,7 +115,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_model_of_the_processor_is_found() {
+        let cpuinfo = "processor\t: 0\nmodel\t\t: 17\nmodel name\t: Some CPU: fast\n";
+        assert_eq!(model(cpuinfo), Some("Some CPU: fast"));
+        assert_eq!(model("processor : 0\n"), None);
+    }
+
+    #[test]
     fn available_memory_is_read_in_bytes() {
+        let parse_available = |meminfo| parse_field(meminfo, "MemAvailable:");
         let meminfo = "MemTotal:  100 kB\nMemAvailable:       42 kB\nSwapFree: 1 kB\n";
         assert_eq!(parse_available(meminfo), Some(42 * 1024));
         assert_eq!(parse_available("MemTotal:  100 kB\n"), None);

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::keys::KeyKind;
 use crate::statistics::Spread;
 use crate::table::{Table, count, nanoseconds};
 
@@ -13,6 +14,9 @@ use crate::table::{Table, count, nanoseconds};
 pub struct Row {
     /// Entries of the map.
     pub entries: usize,
+    /// What keys it has, where that differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeyKind>,
     /// Who was measured.
     pub contender: &'static str,
     /// What was measured.
@@ -41,6 +45,7 @@ impl Row {
     ) -> Self {
         Self {
             entries,
+            keys: None,
             contender,
             operation,
             median_ns: spread.map(|spread| spread.median),
@@ -61,6 +66,14 @@ impl Row {
         Self {
             skipped: Some(reason.to_string()),
             ..Self::measured(entries, contender, operation, None, None)
+        }
+    }
+
+    /// The same of a map with such keys.
+    pub fn with_keys(self, keys: KeyKind) -> Self {
+        Self {
+            keys: Some(keys),
+            ..self
         }
     }
 }
@@ -148,6 +161,11 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&row).unwrap(),
             r#"{"entries":10,"contender":"floe","operation":"get","median_ns":2.0,"min_ns":1.0,"max_ns":3.0,"bytes":64}"#
+        );
+        assert!(
+            serde_json::to_string(&row.with_keys(KeyKind::Bytes32))
+                .unwrap()
+                .starts_with(r#"{"entries":10,"keys":"bytes32","contender":"floe","#)
         );
         let row = Row::skipped(10, "fst", "get", "no");
         assert!(

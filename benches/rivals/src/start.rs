@@ -8,7 +8,7 @@ use std::path::Path;
 use clap::Args;
 
 use crate::contenders::ContenderError;
-use crate::data::{Recipe, Touch};
+use crate::data::{MapValue, Recipe, Touch};
 use crate::error::{BenchError, check_answer};
 use crate::keys::Key;
 use crate::machine;

@@ -15,7 +15,9 @@ pub struct Floe<K: Key, V: Value>(pub Frozen<Map<K, V>>);
 ///
 /// # Errors
 /// As [`MapBuilder::insert`] and [`MapBuilder::finish`].
-pub fn freeze<K: Key>(map: &HashMap<K, Recipe>) -> Result<Frozen<Map<K, Recipe>>, ::floe::Error> {
+pub fn freeze<K: Key>(
+    map: &HashMap<K, K::Value>,
+) -> Result<Frozen<Map<K, K::Value>>, ::floe::Error> {
     build(map.iter())?.finish()
 }
 
@@ -24,8 +26,8 @@ pub fn freeze<K: Key>(map: &HashMap<K, Recipe>) -> Result<Frozen<Map<K, Recipe>>
 /// # Errors
 /// As [`freeze`], and as [`MapBuilder::merge`].
 pub fn freeze_on_two_threads<K: Key>(
-    map: &HashMap<K, Recipe>,
-) -> Result<Frozen<Map<K, Recipe>>, ::floe::Error> {
+    map: &HashMap<K, K::Value>,
+) -> Result<Frozen<Map<K, K::Value>>, ::floe::Error> {
     let half = |number| build(map.iter().skip(number).step_by(2));
     let (first, second) = std::thread::scope(|scope| {
         let second = scope.spawn(|| half(1));
@@ -41,11 +43,11 @@ pub fn freeze_on_two_threads<K: Key>(
 }
 
 fn build<'a, K: Key>(
-    pairs: impl Iterator<Item = (&'a K, &'a Recipe)>,
-) -> Result<MapBuilder<K, Recipe>, ::floe::Error> {
-    let mut builder = MapBuilder::new("recipes")?;
-    for (key, recipe) in pairs {
-        builder.insert(key, recipe)?;
+    pairs: impl Iterator<Item = (&'a K, &'a K::Value)>,
+) -> Result<MapBuilder<K, K::Value>, ::floe::Error> {
+    let mut builder = MapBuilder::new("map")?;
+    for (key, value) in pairs {
+        builder.insert(key, value)?;
     }
     Ok(builder)
 }
@@ -79,10 +81,10 @@ impl<K: Key, V: Value<Archived: Touch>> Contender<K> for Floe<K, V> {
 
     fn get_many(&mut self, queries: &[&K::Query]) -> Option<Result<u64, ContenderError>> {
         let found = self.0.get_many(queries.iter().copied());
-        Some(Ok(found.map(|recipe| recipe.map_or(0, Touch::touch)).sum()))
+        Some(Ok(found.map(|value| value.map_or(0, Touch::touch)).sum()))
     }
 
     fn iterate(&mut self) -> Result<u64, ContenderError> {
-        Ok(self.0.iter().map(|(_, recipe)| recipe.touch()).sum())
+        Ok(self.0.iter().map(|(_, value)| value.touch()).sum())
     }
 }

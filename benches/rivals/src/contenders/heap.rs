@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use super::{Contender, ContenderError};
-use crate::data::{Recipe, Touch};
+use crate::data::{MapValue, Touch};
 use crate::keys::Key;
 use counting_allocator::growth_by;
 
 /// The map of the standard library, with its default hasher.
-pub type SipHash<K> = HashMap<K, Recipe>;
+pub type SipHash<K> = HashMap<K, <K as Key>::Value>;
 /// hashbrown with the fast variant of foldhash.
-pub type FoldHash<K> = hashbrown::HashMap<K, Recipe, foldhash::fast::RandomState>;
+pub type FoldHash<K> = hashbrown::HashMap<K, <K as Key>::Value, foldhash::fast::RandomState>;
 
 /// A map on the heap and what it takes there.
 pub struct Heap<M> {
@@ -29,12 +29,12 @@ impl<M> Heap<M> {
         Ok(Self { map: map?, bytes })
     }
 
-    /// Fills a map with the recipes of all numbers below `entries`.
+    /// Fills a map with the values of all numbers below `entries`.
     pub fn fill<K: Key>(entries: usize) -> Self
     where
-        M: FromIterator<(K, Recipe)>,
+        M: FromIterator<(K, K::Value)>,
     {
-        let pair = |number| (K::numbered(number), Recipe::numbered(number));
+        let pair = |number| (K::numbered(number), K::Value::numbered(number));
         let (map, bytes) = growth_by(|| (0..entries as u64).map(pair).collect());
         Self { map, bytes }
     }

@@ -71,7 +71,7 @@ fn environment(entries: usize, directory: &Path) -> Result<Env, heed::Error> {
     }
 }
 
-impl<K: Key> Contender<K> for Lmdb {
+impl<K: Key<Value = Recipe>> Contender<K> for Lmdb {
     fn bytes(&self) -> u64 {
         self.environment.real_disk_size().unwrap_or(0)
     }

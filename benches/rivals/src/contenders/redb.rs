@@ -63,7 +63,7 @@ fn builder(entries: usize) -> Builder {
     builder
 }
 
-impl<K: Key> Contender<K> for Redb {
+impl<K: Key<Value = Recipe>> Contender<K> for Redb {
     fn bytes(&self) -> u64 {
         std::fs::metadata(&self.file).map_or(0, |file| file.len())
     }

@@ -14,7 +14,7 @@ use ::rkyv::rancor::Error;
 use ::rkyv::util::AlignedVec;
 
 use super::{Contender, ContenderError};
-use crate::data::{ArchivedRecipe, Recipe, Touch};
+use crate::data::Touch;
 use crate::keys::Key;
 
 /// A hash map archived by rkyv into a buffer on the heap.
@@ -27,7 +27,7 @@ pub struct Rkyv<K> {
 ///
 /// # Errors
 /// rkyv's own.
-pub fn to_bytes<K: Key>(map: &HashMap<K, Recipe>) -> Result<AlignedVec, Error> {
+pub fn to_bytes<K: Key>(map: &HashMap<K, K::Value>) -> Result<AlignedVec, Error> {
     ::rkyv::to_bytes::<Error>(map)
 }
 
@@ -36,7 +36,7 @@ impl<K: Key> Rkyv<K> {
     ///
     /// # Errors
     /// rkyv's own.
-    pub fn build(map: &HashMap<K, Recipe>) -> Result<Self, ContenderError> {
+    pub fn build(map: &HashMap<K, K::Value>) -> Result<Self, ContenderError> {
         Ok(Self {
             archive: to_bytes(map)?,
             key: PhantomData,
@@ -50,17 +50,18 @@ impl<K: Key> Rkyv<K> {
     pub fn load(path: &Path) -> Result<Self, ContenderError>
     where
         Archived<K>: for<'a> CheckBytes<HighValidator<'a, Error>>,
+        Archived<K::Value>: for<'a> CheckBytes<HighValidator<'a, Error>>,
     {
         let mut archive = AlignedVec::new();
         archive.extend_from_reader(&mut File::open(path)?)?;
-        access::<ArchivedHashMap<Archived<K>, ArchivedRecipe>, Error>(&archive)?;
+        access::<ArchivedHashMap<Archived<K>, Archived<K::Value>>, Error>(&archive)?;
         Ok(Self {
             archive,
             key: PhantomData,
         })
     }
 
-    fn map(&self) -> &ArchivedHashMap<Archived<K>, ArchivedRecipe> {
+    fn map(&self) -> &ArchivedHashMap<Archived<K>, Archived<K::Value>> {
         // SAFETY: the archive was made from such a map (`build`), or it was validated as one (`load`), and nothing writes it.
         unsafe { ::rkyv::access_unchecked(&self.archive) }
     }

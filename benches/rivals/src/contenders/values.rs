@@ -41,6 +41,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::MapValue;
 
     #[test]
     fn recipes_are_read_at_any_address() {

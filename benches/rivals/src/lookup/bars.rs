@@ -1,22 +1,25 @@
 //! What is asked of floe beside what was measured.
 
+use crate::keys::KeyKind;
 use crate::report::{Row, find};
 use crate::table::{Table, count};
 
-/// Bars for `get` and `get_many`: entries, then get / hashbrown, get / std, get_many / hashbrown,
-/// get / LMDB.
-const LOOKUP_BARS: [(usize, [f64; 4]); 4] = [
-    (10_000, [1.0, 0.6, 0.9, 0.15]),
-    (100_000, [0.70, 0.36, 0.45, 0.12]),
-    (1_000_000, [0.80, 0.42, 0.50, 0.12]),
-    (4_000_000, [0.60, 0.33, 0.40, 0.10]),
-];
+/// What is asked for at one size: a figure of floe, divided by one of another.
+#[derive(Debug, Clone, Copy)]
+struct Bar {
+    ratio: &'static str,
+    above: Figure,
+    below: Figure,
+    asked: Asked,
+}
 
 /// Which side of a bar is good.
 #[derive(Debug, Clone, Copy)]
 enum Asked {
     AtMost(f64),
     AtLeast(f64),
+    /// Told only.
+    Nothing,
 }
 
 /// One figure of one contender and operation.
@@ -24,98 +27,148 @@ enum Asked {
 enum Figure {
     Time(&'static str, &'static str),
     Bytes(&'static str),
+    Entries,
 }
 
-use Asked::{AtLeast, AtMost};
-use Figure::{Bytes, Time};
+use Asked::{AtLeast, AtMost, Nothing};
+use Figure::{Bytes, Entries, Time};
 
-/// The bars that hold at every size.
-const BARS: [(&str, Figure, Figure, Asked); 6] = [
+/// What `get` and `get_many` are measured by.
+const LOOKUPS: [(&str, &str, Figure); 6] = [
+    ("get / hashbrown", "get", Time("hashbrown", "get")),
+    ("get / std", "get", Time("std", "get")),
     (
-        "miss / get",
-        Time("floe", "miss"),
-        Time("floe", "get"),
-        AtMost(0.6),
+        "get_many / hashbrown get",
+        "get_many",
+        Time("hashbrown", "get"),
     ),
-    (
-        "std iter / iter",
-        Time("std", "iter"),
-        Time("floe", "iter"),
-        AtLeast(3.0),
-    ),
-    (
-        "bytes / heap map",
-        Bytes("floe"),
-        Bytes("std"),
-        AtMost(0.37),
-    ),
-    (
-        "interned bytes / heap map",
-        Bytes("floe interned"),
-        Bytes("std"),
-        AtMost(0.30),
-    ),
-    (
-        "freeze / rkyv",
-        Time("floe", "freeze"),
-        Time("rkyv", "freeze"),
-        AtMost(1.0),
-    ),
-    (
-        "freeze / freeze on two threads",
-        Time("floe", "freeze"),
-        Time("floe", "freeze 2 threads"),
-        AtLeast(1.7),
-    ),
+    ("get / lmdb", "get", Time("lmdb", "get")),
+    ("get / odht", "get", Time("odht", "get")),
+    ("get_many / odht get", "get_many", Time("odht", "get")),
 ];
 
-/// The bars of all sizes, asked and measured.
-pub fn table(rows: &[Row], sizes: &[usize]) -> Table {
+/// A figure that is told without a bar.
+const TOLD: f64 = f64::INFINITY;
+/// A contender that does not take such keys.
+const NONE: f64 = f64::NAN;
+
+/// Entries, and the bars of [`LOOKUPS`].
+type LookupBars = (usize, [f64; LOOKUPS.len()]);
+
+const TEXT_BARS: [LookupBars; 4] = [
+    (10_000, [1.0, 0.6, 0.9, 0.15, NONE, NONE]),
+    (100_000, [0.70, 0.36, 0.45, 0.12, NONE, NONE]),
+    (1_000_000, [0.80, 0.42, 0.50, 0.12, NONE, NONE]),
+    (4_000_000, [0.60, 0.33, 0.40, 0.10, NONE, NONE]),
+];
+const U64_BARS: [LookupBars; 5] = [
+    (10_000, [1.0, TOLD, 1.2, NONE, 1.2, TOLD]),
+    (100_000, [1.0, TOLD, 1.0, NONE, 1.2, TOLD]),
+    (1_000_000, [0.90, TOLD, 0.65, NONE, 1.1, 0.70]),
+    (4_000_000, [0.90, TOLD, 0.60, NONE, 1.0, 0.70]),
+    (16_000_000, [0.85, TOLD, 0.55, NONE, TOLD, 0.70]),
+];
+const BYTES32_BARS: [LookupBars; 5] = [
+    (10_000, [0.69, TOLD, TOLD, NONE, TOLD, TOLD]),
+    (100_000, [0.75, TOLD, TOLD, NONE, TOLD, TOLD]),
+    (1_000_000, [0.80, TOLD, TOLD, NONE, TOLD, TOLD]),
+    (4_000_000, [0.70, TOLD, TOLD, NONE, TOLD, TOLD]),
+    (16_000_000, [0.55, TOLD, TOLD, NONE, TOLD, TOLD]),
+];
+
+/// The bars that hold at every size of maps of recipes.
+const RECIPE_BARS: [Bar; 6] = [
+    Bar {
+        ratio: "miss / get",
+        above: Time("floe", "miss"),
+        below: Time("floe", "get"),
+        asked: AtMost(0.6),
+    },
+    Bar {
+        ratio: "std iter / iter",
+        above: Time("std", "iter"),
+        below: Time("floe", "iter"),
+        asked: AtLeast(3.0),
+    },
+    Bar {
+        ratio: "bytes / heap map",
+        above: Bytes("floe"),
+        below: Bytes("std"),
+        asked: AtMost(0.37),
+    },
+    Bar {
+        ratio: "interned bytes / heap map",
+        above: Bytes("floe interned"),
+        below: Bytes("std"),
+        asked: AtMost(0.30),
+    },
+    Bar {
+        ratio: "freeze / rkyv",
+        above: Time("floe", "freeze"),
+        below: Time("rkyv", "freeze"),
+        asked: AtMost(1.0),
+    },
+    Bar {
+        ratio: "freeze / freeze on two threads",
+        above: Time("floe", "freeze"),
+        below: Time("floe", "freeze 2 threads"),
+        asked: AtLeast(1.7),
+    },
+];
+
+/// The bar of every size of maps of numbers: bytes an entry, where that is asked for.
+const fn entry_bytes(asked: Asked) -> Bar {
+    Bar {
+        ratio: "bytes an entry",
+        above: Bytes("floe"),
+        below: Entries,
+        asked,
+    }
+}
+
+/// The bars of all sizes of one kind of keys, asked and measured.
+pub fn table(rows: &[Row], kind: KeyKind, sizes: &[usize]) -> Table {
     let mut table = Table::new(["entries", "ratio", "asked", "measured", "holds"]);
     for &entries in sizes {
-        for (ratio, above, below, asked) in of_size(entries) {
-            let measured = figure(rows, entries, above).zip(figure(rows, entries, below));
-            table.add(cells(
-                entries,
-                ratio,
-                asked,
-                measured.map(|(above, below)| above / below),
-            ));
+        for bar in of_size(kind, entries) {
+            let above = figure(rows, entries, bar.above);
+            let measured = above.zip(figure(rows, entries, bar.below));
+            let measured = measured.map(|(above, below)| above / below);
+            table.add(cells(entries, bar.ratio, bar.asked, measured));
         }
     }
     table
 }
 
-fn of_size(entries: usize) -> Vec<(&'static str, Figure, Figure, Asked)> {
-    let lookup = LOOKUP_BARS.iter().find(|(of, _)| *of == entries);
-    let lookup = lookup
-        .into_iter()
-        .flat_map(|(_, [hashbrown, std, many, lmdb])| {
-            let get = Time("floe", "get");
-            [
-                (
-                    "get / hashbrown",
-                    get,
-                    Time("hashbrown", "get"),
-                    AtMost(*hashbrown),
-                ),
-                ("get / std", get, Time("std", "get"), AtMost(*std)),
-                (
-                    "get_many / hashbrown get",
-                    Time("floe", "get_many"),
-                    Time("hashbrown", "get"),
-                    AtMost(*many),
-                ),
-                ("get / lmdb", get, Time("lmdb", "get"), AtMost(*lmdb)),
-            ]
-        });
-    lookup.chain(BARS).collect()
+fn of_size(kind: KeyKind, entries: usize) -> Vec<Bar> {
+    let bars: &[LookupBars] = match kind {
+        KeyKind::Text => &TEXT_BARS,
+        KeyKind::U64 => &U64_BARS,
+        KeyKind::Bytes32 => &BYTES32_BARS,
+    };
+    let of_size = bars.iter().filter(|(of, _)| *of == entries);
+    let lookups = of_size.flat_map(|(_, bars)| LOOKUPS.iter().zip(bars));
+    let lookups =
+        lookups
+            .filter(|(_, bar)| !bar.is_nan())
+            .map(|(&(ratio, operation, below), &bar)| Bar {
+                ratio,
+                above: Time("floe", operation),
+                below,
+                asked: if bar == TOLD { Nothing } else { AtMost(bar) },
+            });
+    match kind {
+        KeyKind::Text => lookups.chain(RECIPE_BARS).collect(),
+        KeyKind::U64 => lookups.chain([entry_bytes(AtMost(24.0))]).collect(),
+        KeyKind::Bytes32 => lookups.chain([entry_bytes(Nothing)]).collect(),
+    }
 }
 
 fn figure(rows: &[Row], entries: usize, figure: Figure) -> Option<f64> {
     match figure {
         Time(contender, operation) => find(rows, entries, contender, operation)?.median_ns,
         Bytes(contender) => Some(find(rows, entries, contender, "bytes")?.bytes? as f64),
+        Entries => Some(entries as f64),
     }
 }
 
@@ -129,6 +182,12 @@ fn cells(entries: usize, ratio: &str, asked: Asked, measured: Option<f64>) -> Ve
             format!(">= {bar:.2}"),
             measured.map(|measured| measured >= bar),
         ),
+        Nothing => ("-".to_owned(), None),
+    };
+    let otherwise = if measured.is_some() {
+        "-"
+    } else {
+        "not measured"
     };
     vec![
         count(entries as u64),
@@ -136,7 +195,7 @@ fn cells(entries: usize, ratio: &str, asked: Asked, measured: Option<f64>) -> Ve
         asked,
         measured.map_or("-".to_owned(), |measured| format!("{measured:.3}")),
         holds
-            .map_or("not measured", |holds| if holds { "yes" } else { "NO" })
+            .map_or(otherwise, |holds| if holds { "yes" } else { "NO" })
             .to_owned(),
     ]
 }
@@ -166,7 +225,7 @@ mod tests {
             row("floe", "iter", 1.0, 370),
             row("std", "iter", 2.0, 0),
         ];
-        let text = table(&rows, &[10_000]).to_string();
+        let text = table(&rows, KeyKind::Text, &[10_000]).to_string();
         let mark = |ratio: &str| {
             let line = text.lines().find(|line| line.contains(ratio)).unwrap();
             line.split_whitespace().last().unwrap().to_owned()
@@ -176,5 +235,32 @@ mod tests {
         assert_eq!(mark("std iter"), "NO");
         assert_eq!(mark(" bytes / heap map"), "yes");
         assert_eq!(mark("freeze / rkyv"), "measured");
+    }
+
+    #[test]
+    fn what_is_not_asked_is_told() {
+        let row = |contender, operation, median, bytes| {
+            let spread = Spread::of(&[median]);
+            Row::measured(16_000_000, contender, operation, spread, Some(bytes))
+        };
+        let rows = [
+            row("floe", "get", 17.0, 16_000_000 * 25),
+            row("floe", "bytes", 17.0, 16_000_000 * 25),
+            row("hashbrown", "get", 20.0, 0),
+            row("std", "get", 68.0, 0),
+        ];
+        let text = table(&rows, KeyKind::U64, &[16_000_000]).to_string();
+        let line = |ratio: &str| {
+            let line = text.lines().find(|line| line.contains(ratio)).unwrap();
+            line.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            line("get / hashbrown "),
+            "16_000_000 get / hashbrown <= 0.85 0.850 yes"
+        );
+        assert_eq!(line("get / std"), "16_000_000 get / std - 0.250 -");
+        assert!(line("bytes an entry").ends_with("<= 24.00 25.000 NO"));
+        assert!(line("get / odht").ends_with("- - not measured"));
+        assert!(!text.contains("lmdb"));
     }
 }

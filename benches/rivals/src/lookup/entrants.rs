@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::samples::Samples;
 use crate::contenders::{
-    Contender, ContenderError, Floe, FoldHash, Fst, Heap, Lmdb, MmapSync, Redb, Rkyv, freeze,
-    freeze_interned,
+    Contender, ContenderError, Floe, FoldHash, Fst, Heap, Lmdb, MmapSync, Odht, OdhtKey, Redb,
+    Rkyv, freeze, freeze_interned,
 };
 use crate::data::Recipe;
 use crate::keys::Key;
@@ -78,19 +78,25 @@ impl<K: Key> Entrant<K> {
     }
 }
 
-/// The contenders that take any key. How long the first ones take to build is measured in rounds
-/// of its own.
-pub fn of_any_key<K: Key>(
-    map: &HashMap<K, Recipe>,
-    directory: &Path,
-    samples: &mut Samples,
-) -> Vec<Entrant<K>> {
+/// The contenders that take any key and value. How long the first and the last take to build is
+/// measured in rounds of its own.
+pub fn of_any_key<K: Key>(map: &HashMap<K, K::Value>) -> Vec<Entrant<K>> {
     let hashbrown: Heap<FoldHash<K>> = Heap::fill(map.len());
     vec![
         Entrant::build("floe", || Ok(Floe(freeze(map)?))),
-        Entrant::build("floe interned", || Ok(Floe(freeze_interned(map)?))),
         Entrant::built("hashbrown", hashbrown),
         Entrant::build("rkyv", || Rkyv::build(map)),
+    ]
+}
+
+/// The contenders that are measured with text as keys and recipes as values only.
+pub fn of_text(
+    map: &HashMap<String, Recipe>,
+    directory: &Path,
+    samples: &mut Samples,
+) -> Vec<Entrant<String>> {
+    vec![
+        Entrant::build("floe interned", || Ok(Floe(freeze_interned(map)?))),
         Entrant::build_timed("lmdb", map.len(), samples, || {
             require_room(directory, map.len())?;
             let lmdb = directory.join("lmdb");
@@ -101,16 +107,6 @@ pub fn of_any_key<K: Key>(
             require_room(directory, map.len())?;
             Redb::create(map, &directory.join("redb"))
         }),
-    ]
-}
-
-/// The contenders that are measured with text as keys only.
-pub fn of_text(
-    map: &HashMap<String, Recipe>,
-    directory: &Path,
-    samples: &mut Samples,
-) -> Vec<Entrant<String>> {
-    vec![
         Entrant::build_timed("fst", map.len(), samples, || Fst::build(map)),
         Entrant::build_timed("mmap-sync", map.len(), samples, || {
             require_room(directory, map.len())?;
@@ -119,11 +115,13 @@ pub fn of_text(
     ]
 }
 
-/// The reasons why those are missing with other keys.
-pub fn no_text<K: Key>(_: &HashMap<K, Recipe>, _: &Path, _: &mut Samples) -> Vec<Entrant<K>> {
-    let out = |name| Entrant {
-        name,
-        contender: Err("measured with text as keys only".into()),
-    };
-    vec![out("fst"), out("mmap-sync")]
+/// The contender that takes keys and values of a fixed size only.
+pub fn of_fixed_size<K: OdhtKey>(
+    map: &HashMap<K, u64>,
+    _: &Path,
+    samples: &mut Samples,
+) -> Vec<Entrant<K>> {
+    vec![Entrant::build_timed("odht", map.len(), samples, || {
+        Ok(Odht::build(map))
+    })]
 }

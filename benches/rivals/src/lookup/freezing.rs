@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use super::samples::Samples;
 use crate::contenders::{freeze, freeze_on_two_threads, to_bytes};
-use crate::data::Recipe;
 use crate::keys::Key;
 use crate::statistics::{nanoseconds_each, timed};
 
@@ -12,7 +11,7 @@ use crate::statistics::{nanoseconds_each, timed};
 ///
 /// Whoever fails has no sample; that the contender itself cannot be built is reported where it is
 /// built.
-pub fn round<K: Key>(map: &HashMap<K, Recipe>, samples: &mut Samples) {
+pub fn round<K: Key>(map: &HashMap<K, K::Value>, samples: &mut Samples) {
     let mut measure = |contender, operation, work: &dyn Fn() -> bool| {
         let (made, time) = timed(work);
         if made {

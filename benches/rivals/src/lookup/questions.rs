@@ -3,7 +3,7 @@
 use super::entrants::Entrant;
 use super::samples::Samples;
 use crate::contenders::{Contender, ContenderError};
-use crate::data::{Random, Recipe, Touch};
+use crate::data::{MapValue, Random, Touch};
 use crate::error::{BenchError, check_answer};
 use crate::keys::Key;
 use crate::statistics::{nanoseconds_each, timed};
@@ -36,12 +36,12 @@ impl<K: Key> Questions<K> {
             if entries > 0 {
                 let number = random.below(limit);
                 K::numbered(number).store(&mut hits);
-                hit_sum += Recipe::numbered(number).touch();
+                hit_sum += K::Value::numbered(number).touch();
             }
             K::numbered(limit + random.below(limit.max(1))).store(&mut misses);
         }
         let sum_of_all = (0..limit)
-            .map(|number| Recipe::numbered(number).touch())
+            .map(|number| K::Value::numbered(number).touch())
             .sum();
         Self {
             hits,
@@ -126,17 +126,40 @@ impl<K: Key> Asked<'_, K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contenders::Heap;
+    use crate::contenders::{Heap, OdhtKey};
+    use crate::data::Recipe;
     use crate::lookup::entrants;
     use crate::machine::memory_directory;
 
     #[test]
     fn every_contender_answers_rightly() {
         let map: std::collections::HashMap<String, Recipe> = Heap::fill(500).map;
-        let mut samples = Samples::default();
+        let mut entrants = entrants::of_any_key(&map);
         let directory = memory_directory().unwrap();
-        let mut entrants = entrants::of_any_key(&map, directory.path(), &mut samples);
+        let mut samples = Samples::default();
         entrants.extend(entrants::of_text(&map, directory.path(), &mut samples));
+        assert_eq!(entrants.len(), 8);
+        all_answer_rightly(entrants);
+
+        fixed_keys_are_answered_rightly::<u64>();
+        fixed_keys_are_answered_rightly::<[u8; 32]>();
+    }
+
+    fn fixed_keys_are_answered_rightly<K: OdhtKey>() {
+        let map: std::collections::HashMap<K, u64> = Heap::fill(500).map;
+        let mut entrants = entrants::of_any_key(&map);
+        let nowhere = std::path::Path::new("");
+        entrants.extend(entrants::of_fixed_size(
+            &map,
+            nowhere,
+            &mut Samples::default(),
+        ));
+        assert_eq!(entrants.len(), 4);
+        all_answer_rightly(entrants);
+    }
+
+    fn all_answer_rightly<K: Key>(mut entrants: Vec<Entrant<K>>) {
+        let mut samples = Samples::default();
         let questions = Questions::draw(500);
         let asked = questions.asked();
         for entrant in &mut entrants {
@@ -147,17 +170,18 @@ mod tests {
                 entrant.contender.as_ref().err()
             );
         }
-        assert_eq!(entrants.len(), 8);
     }
 
     #[test]
     fn a_wrong_answer_is_noticed() {
-        let map: std::collections::HashMap<u64, Recipe> = Heap::fill(499).map;
+        let map: std::collections::HashMap<u64, u64> = Heap::fill(499).map;
         let mut samples = Samples::default();
         let questions = Questions::draw(500);
         let asked = questions.asked();
-        let directory = memory_directory().unwrap();
-        for entrant in &mut entrants::of_any_key(&map, directory.path(), &mut samples) {
+        let nowhere = std::path::Path::new("");
+        let mut entrants = entrants::of_any_key(&map);
+        entrants.extend(entrants::of_fixed_size(&map, nowhere, &mut samples));
+        for entrant in &mut entrants {
             let answered = asked.ask(entrant, &mut samples);
             assert!(matches!(
                 answered,

@@ -1,10 +1,9 @@
 //! What maps are filled with, to see how they scale.
 
 use floe::Value;
-use rkyv::rend::u64_le;
 use rkyv::string::ArchivedString;
 
-use crate::data::{Recipe, Touch};
+use crate::data::{MapValue, Recipe, Touch};
 use crate::keys::Key;
 
 /// Bytes of a text.
@@ -34,7 +33,7 @@ impl Scalable for u64 {
     type Key = Self;
 
     fn make(number: u64) -> Self {
-        number + 1
+        MapValue::numbered(number)
     }
 }
 
@@ -58,19 +57,6 @@ impl Scalable for String {
         text.reserve_exact(TEXT - text.len());
         text.extend(std::iter::repeat_n('.', TEXT - text.len()));
         text
-    }
-}
-
-impl Touch for u64 {
-    fn touch(&self) -> u64 {
-        *self
-    }
-}
-
-impl Touch for u64_le {
-    #[inline]
-    fn touch(&self) -> u64 {
-        self.to_native()
     }
 }
 
