@@ -40,7 +40,6 @@ pub mod broker;
 mod control;
 mod counters;
 mod handover;
-mod identity;
 mod live;
 mod mailbox;
 mod options;

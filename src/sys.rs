@@ -5,6 +5,7 @@
 //! not. What no safe crate has is in `mapping` (memory) and `process` (everything else).
 
 pub(crate) mod clock;
+pub(crate) mod identity;
 pub(crate) mod limits;
 pub(crate) mod mapping;
 pub(crate) mod memfd;
