@@ -8,6 +8,7 @@ mod layout;
 mod sink;
 mod sorted;
 mod validator;
+pub(crate) mod vouching;
 
 use rkyv::bytecheck::CheckBytes;
 use rkyv::primitive::FixedIsize;

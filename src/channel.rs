@@ -42,7 +42,6 @@ mod counters;
 mod handover;
 mod live;
 mod mailbox;
-mod memfd_id;
 mod options;
 mod publisher;
 mod status;

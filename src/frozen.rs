@@ -11,6 +11,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::archive::checked::Checked;
+use crate::archive::vouching::Vouched;
 use crate::archive::{Freezer, Scratch, Sink, VALUE_LIMIT, Value};
 use crate::error::{Error, Result};
 use crate::region::format::SectionKind;
@@ -18,7 +19,6 @@ use crate::region::{self, Backing, Label, Region, Unsealed};
 use crate::schema::Description;
 
 pub use crate::archive::checked::Content;
-pub(crate) use crate::archive::checked::Vouched;
 
 /// A typed handle on one frozen generation of a cache; derefs to the archived value.
 ///
@@ -171,12 +171,16 @@ impl<T: Content> Frozen<T> {
     ///
     /// # Errors
     /// Those of [`from_fd`](Self::from_fd).
-    pub(crate) fn from_vouched(vouched: Vouched) -> Result<Self> {
+    pub(crate) fn from_vouched(vouched: Vouched<T>) -> Result<Self> {
         Ok(Self::from_checked(Checked::from_vouched(vouched)?))
     }
 
     pub(crate) fn from_checked(checked: Checked<T>) -> Self {
         Self { checked }
+    }
+
+    pub(crate) fn as_checked(&self) -> &Checked<T> {
+        &self.checked
     }
 
     /// A digest of all but the inputs, the number and the date.

@@ -8,6 +8,7 @@ pub(crate) mod clock;
 pub(crate) mod limits;
 pub(crate) mod mapping;
 pub(crate) mod memfd;
+pub(crate) mod memfd_id;
 pub(crate) mod message;
 pub(crate) mod owner;
 pub(crate) mod panics;

@@ -3,8 +3,8 @@
 //!
 //! What the other files rely on:
 //!
-//! - A [`Checked`] region holds a valid value of its type. Its safe makers check it, or are told by
-//!   somebody who vouches for it.
+//! - A [`Checked`] region holds a valid value of its type. Its safe makers check it, or take a
+//!   [`Vouched`], which is made of such a region alone.
 //! - A `T` in an archive has passed rkyv's checks in a [`Validator`], and those of [`Collections`];
 //!   what the latter look at follows from the descriptions of types, which is why
 //!   [`Schema`] is an unsafe trait.
@@ -14,7 +14,6 @@
 use std::alloc::Layout;
 use std::any::TypeId;
 use std::ops::{Deref, Range};
-use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -34,6 +33,7 @@ use super::collections::Collections;
 use super::freezer::Freezer;
 use super::intern::Cycle;
 use super::validator::Validator;
+use super::vouching::Vouched;
 use crate::error::{Error, Result};
 use crate::region::Region;
 use crate::region::format::SectionKind;
@@ -94,17 +94,6 @@ pub(crate) struct Checked<T: Content> {
     region: Arc<Region>,
 }
 
-/// A memfd that holds a value which was frozen and checked already.
-pub(crate) struct Vouched(OwnedFd);
-
-impl Vouched {
-    /// The file that a channel announces whose control page only this process can write, or the
-    /// process that it was forked from. Whoever opens such files says why that can be believed.
-    pub(crate) fn announced(fd: OwnedFd) -> Self {
-        Self(fd)
-    }
-}
-
 impl<T: Content> Checked<T> {
     /// Checks the sections of a region, whoever wrote them.
     pub(crate) fn from_region(region: Region) -> Result<Self> {
@@ -115,10 +104,10 @@ impl<T: Content> Checked<T> {
 
     /// Takes over what its owner vouches for: the seals are checked, and the header is read; its
     /// digests and what the sections mean were checked when it was frozen.
-    pub(crate) fn from_vouched(vouched: Vouched) -> Result<Self> {
-        let region = Region::vouched(vouched.0)?;
-        // SAFETY: whoever made the `Vouched` knows that this is a sealed region of this type, which
-        // `check` accepted.
+    pub(crate) fn from_vouched(vouched: Vouched<T>) -> Result<Self> {
+        let region = Region::from_fd_by_header(vouched.into_file())?;
+        // SAFETY: a `Vouched` is a memory file in which a `Checked` of this type lies; its bytes are
+        // sealed, so they are those that `check` accepted.
         unsafe { Self::from_region_unchecked(region) }
     }
 

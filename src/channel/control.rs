@@ -6,30 +6,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
-use super::memfd_id::MemfdId;
-use crate::error::{ChannelError, Error, Result};
-use crate::sys::mapping::{PAGE_WORDS, PageReader, PageWriter};
+use crate::archive::vouching::{self, Vouched, Voucher, VoucherPage, Word};
+use crate::error::{ChannelError, Error};
+use crate::frozen::{Content, Frozen};
 use crate::sys::memfd::FixedFile;
+use crate::sys::memfd_id::MemfdId;
 
 /// What the page begins with.
 const MAGIC: u64 = u64::from_le_bytes(*b"\x89floectl");
 /// A deadline that never comes.
 const NEVER: i64 = i64::MAX;
-
-/// The words of the page. What is signed stands there in two's complement.
-enum Word {
-    Magic,
-    /// Written last, so that whoever reads a generation reads what belongs to it or is newer.
-    Generation,
-    Device,
-    Inode,
-    Changed,
-    /// Boot clock in nanoseconds; negative for what was frozen before this boot.
-    Created,
-    Deadline,
-}
-
-const _: () = assert!(Word::Deadline as usize + 1 == PAGE_WORDS);
 
 /// What the owner says of a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,32 +59,31 @@ fn nanos(duration: Duration) -> i64 {
 
 /// The owner's half. In children of the owner it does nothing.
 #[derive(Debug)]
-pub(crate) struct ControlWriter(PageWriter);
+pub(crate) struct ControlWriter(Voucher);
+
+/// A generation whose memfd was found, so that it can be announced.
+pub(crate) struct Prepared<'a> {
+    control: &'a ControlWriter,
+    file: vouching::Prepared<'a>,
+    generation: u64,
+}
 
 impl ControlWriter {
     /// Makes a page, and the reader's half of it. From then on nobody else can get a writable map
     /// of it.
-    pub(crate) fn create(label: &str) -> io::Result<(Self, ControlPage)> {
-        let (writer, page) = PageWriter::create(label)?;
-        writer.store(Word::Magic as usize, MAGIC, Relaxed);
-        let origin = Origin::Owner;
-        Ok((Self(writer), ControlPage { page, origin }))
+    pub(crate) fn create<T: Content>(label: &str) -> io::Result<(Self, ControlPage)> {
+        let (voucher, page) = Voucher::create::<T>(label)?;
+        voucher.store(Word::Magic, MAGIC, Relaxed);
+        Ok((Self(voucher), ControlPage(page)))
     }
 
-    /// Announces a generation, and wakes all who wait for one.
-    pub(crate) fn announce(&self, announcement: Announcement) {
-        let MemfdId {
-            device,
-            inode,
-            changed,
-        } = announcement.identity;
-        self.store(Word::Device, device);
-        self.store(Word::Inode, inode);
-        self.store(Word::Changed, changed.cast_unsigned());
-        self.renew(announcement.freshness);
-        let generation = announcement.generation;
-        self.0.store(Word::Generation as usize, generation, Release);
-        self.wake();
+    /// Makes ready to announce a generation of the type that the page was made for.
+    pub(crate) fn prepare<T: Content>(&self, next: &Frozen<T>) -> io::Result<Prepared<'_>> {
+        Ok(Prepared {
+            control: self,
+            file: self.0.prepare(next.as_checked())?,
+            generation: next.region().generation(),
+        })
     }
 
     /// Makes all who wait for a generation look again.
@@ -108,44 +93,42 @@ impl ControlWriter {
 
     /// Changes the times of the newest generation.
     pub(crate) fn renew(&self, freshness: Freshness) {
-        self.store(Word::Created, freshness.created.cast_unsigned());
-        self.store(Word::Deadline, freshness.deadline.cast_unsigned());
-    }
-
-    fn store(&self, word: Word, value: u64) {
-        self.0.store(word as usize, value, Relaxed);
+        let Freshness { created, deadline } = freshness;
+        self.0
+            .store(Word::Created, created.cast_unsigned(), Relaxed);
+        self.0
+            .store(Word::Deadline, deadline.cast_unsigned(), Relaxed);
     }
 }
 
-/// Who writes a control page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// The process that made this value, or the one that this process was forked from.
-    Owner,
-    /// Anybody.
-    Elsewhere,
+impl Prepared<'_> {
+    /// Announces the generation, and wakes all who wait for one.
+    pub(crate) fn announce(self, freshness: Freshness) {
+        self.file.announce();
+        self.control.renew(freshness);
+        // Last, so that whoever reads a generation reads what belongs to it or is newer.
+        let voucher = &self.control.0;
+        voucher.store(Word::Generation, self.generation, Release);
+        voucher.wake();
+    }
 }
 
 /// The reader's half.
 #[derive(Debug)]
-pub(crate) struct ControlPage {
-    page: PageReader,
-    origin: Origin,
-}
+pub(crate) struct ControlPage(VoucherPage);
 
 impl ControlPage {
     /// Maps a descriptor from anywhere, if it is a control page.
     ///
     /// # Errors
     /// [`Error::Unsealed`], [`HeaderError::Sparse`], [`Error::Descriptor`], [`ChannelError::NotControlPage`].
-    pub(crate) fn open(fd: OwnedFd) -> Result<Self> {
+    pub(crate) fn open(fd: OwnedFd) -> Result<Self, Error> {
         let file = FixedFile::open(fd)?;
-        if !PageReader::fits(&file) {
+        if !VoucherPage::fits(&file) {
             return Err(Error::Channel(ChannelError::NotControlPage));
         }
-        let page = PageReader::new(file).map_err(|source| Error::Descriptor { reason: source })?;
-        let origin = Origin::Elsewhere;
-        let control = Self { page, origin };
+        let page = VoucherPage::foreign(file);
+        let control = Self(page.map_err(|source| Error::Descriptor { reason: source })?);
         match control.load(Word::Magic) {
             MAGIC => Ok(control),
             _ => Err(Error::Channel(ChannelError::NotControlPage)),
@@ -154,20 +137,19 @@ impl ControlPage {
 
     /// Another map of the same page.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self {
-            page: self.page.try_clone()?,
-            origin: self.origin,
-        })
+        self.0.try_clone().map(Self)
     }
 
-    pub(crate) fn origin(&self) -> Origin {
-        self.origin
+    /// The proof that a file holds a checked `T`, if this process or one that it was forked from
+    /// announces it; otherwise the file.
+    pub(crate) fn vouch<T: Content>(&self, file: OwnedFd) -> Result<Vouched<T>, OwnedFd> {
+        self.0.vouch(file)
     }
 
     /// The number of the newest generation.
     #[inline]
     pub(crate) fn generation(&self) -> u64 {
-        self.page.load(Word::Generation as usize, Acquire)
+        self.0.load(Word::Generation, Acquire)
     }
 
     /// What the owner says of the newest generation. While it announces the next one, parts of
@@ -175,11 +157,7 @@ impl ControlPage {
     pub(crate) fn announcement(&self) -> Announcement {
         Announcement {
             generation: self.generation(),
-            identity: MemfdId {
-                device: self.load(Word::Device),
-                inode: self.load(Word::Inode),
-                changed: self.load(Word::Changed).cast_signed(),
-            },
+            identity: self.0.identity(),
             freshness: self.freshness(),
         }
     }
@@ -193,22 +171,22 @@ impl ControlPage {
 
     /// How many publications there were, for [`wait`](Self::wait).
     pub(crate) fn publications(&self) -> u32 {
-        self.page.events()
+        self.0.events()
     }
 
     /// Sleeps until there were more publications than `seen`, or for `timeout`; it may also return
     /// for no reason.
     pub(crate) fn wait(&self, seen: u32, timeout: Duration) {
-        self.page.wait(seen, timeout);
+        self.0.wait(seen, timeout);
     }
 
     fn load(&self, word: Word) -> u64 {
-        self.page.load(word as usize, Relaxed)
+        self.0.load(word, Relaxed)
     }
 }
 
 impl AsFd for ControlPage {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.page.as_fd()
+        self.0.as_fd()
     }
 }

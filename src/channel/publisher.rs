@@ -8,8 +8,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::control::{Announcement, ControlWriter, Freshness};
-use super::memfd_id::MemfdId;
+use super::control::{ControlWriter, Freshness};
 use super::status::ChannelStatus;
 use super::subscription::Subscription;
 use super::{handover, mailbox};
@@ -107,7 +106,7 @@ impl Publisher {
         let name = first.region().name().to_owned();
         let failed = |source| opening_failed(&name, source);
         let label = format!("floe-control:{name}");
-        let (control, page) = ControlWriter::create(&label).map_err(failed)?;
+        let (control, page) = ControlWriter::create::<T>(&label).map_err(failed)?;
         let (sender, receiver) = mailbox::create().map_err(failed)?;
         let newest = Newest {
             content: Box::new(first.clone()),
@@ -125,7 +124,7 @@ impl Publisher {
             control,
             newest: Mutex::new(newest),
         };
-        channel.deliver(&channel.lock(), first.region())?;
+        channel.deliver(&channel.lock(), first)?;
         Ok(Self {
             channel: Arc::new(channel),
         })
@@ -182,7 +181,7 @@ impl Publisher {
     pub fn publish<T: Content>(&self, next: &Frozen<T>) -> Result<()> {
         let mut newest = self.newest()?;
         newest.check_continued_by(next)?;
-        let deliver = |newest: &Newest| self.channel.deliver(newest, next.region());
+        let deliver = |newest: &Newest| self.channel.deliver(newest, next);
         match deliver(&newest) {
             Ok(()) => {
                 newest.content = Box::new(next.clone());
@@ -380,26 +379,22 @@ impl Channel {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings a region to the readers, in the order that the module describes.
-    fn deliver(&self, newest: &Newest, region: &Region) -> Result<()> {
-        let header = region.header();
+    /// Brings a generation to the readers, in the order that the module describes.
+    fn deliver<T: Content>(&self, newest: &Newest, next: &Frozen<T>) -> Result<()> {
+        let header = next.region().header();
         let failed = |source| channel_failed(&header.name, "publish", source);
         let no_descriptor = || Error::NoDescriptor {
             name: header.name.clone(),
         };
-        let file = region.fd().ok_or_else(no_descriptor)?;
-        let identity = MemfdId::of(file).map_err(failed)?;
+        let file = next.region().fd().ok_or_else(no_descriptor)?;
+        let prepared = self.control.prepare(next).map_err(failed)?;
         let receiver = newest.subscription.mailbox();
         mailbox::put(&newest.sender, receiver, header.generation, file).map_err(failed)?;
         mailbox::keep_newest(receiver, header.generation);
         // What seems to come from the future may be of any age.
         let age = self.clock.now().since(&header.created);
         let age = age.unwrap_or(Duration::MAX);
-        self.control.announce(Announcement {
-            generation: header.generation,
-            identity,
-            freshness: Freshness::new(clock::boot_now(), age, newest.expire_after),
-        });
+        prepared.announce(Freshness::new(clock::boot_now(), age, newest.expire_after));
         mailbox::wake(&newest.sender, receiver, header.generation, file);
         Ok(())
     }

@@ -4,11 +4,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use super::control::{Announcement, ControlPage, Origin};
+use super::control::{Announcement, ControlPage};
 use super::mailbox;
-use super::memfd_id::MemfdId;
 use crate::error::{ChannelError, Error, Result};
-use crate::frozen::{Content, Frozen, Vouched};
+use crate::frozen::{Content, Frozen};
+use crate::sys::memfd_id::MemfdId;
 use crate::sys::peer;
 
 /// How long to wait before a generation that could not be taken is tried again.
@@ -64,14 +64,9 @@ impl Subscription {
     /// Those of [`fetch`](Self::fetch) and of [`Frozen::from_fd`].
     pub(crate) fn open_newest<T: Content>(&self) -> Result<(Announcement, Frozen<T>)> {
         let (announcement, fd) = self.fetch()?;
-        let frozen: Frozen<T> = match self.control.origin() {
-            // `fetch` has compared this memfd with the control page, which only the owner's
-            // `Publisher` can write: no other process has a writable map of it, since children do not
-            // inherit the owner's, and the seal FUTURE_WRITE refuses any other. The publisher announces
-            // nothing but regions of a `Frozen` of the type that `subscribe` found there, which is `T`.
-            // No other file has the same identity.
-            Origin::Owner => Frozen::from_vouched(Vouched::announced(fd))?,
-            Origin::Elsewhere => Frozen::from_fd(fd)?,
+        let frozen: Frozen<T> = match self.control.vouch(fd) {
+            Ok(vouched) => Frozen::from_vouched(vouched)?,
+            Err(fd) => Frozen::from_fd(fd)?,
         };
         if frozen.region().generation() != announcement.generation
             || frozen.region().name() != self.name

@@ -30,9 +30,7 @@ pub(super) trait Build<T: Content>: Send + Sync {
 pub(super) struct Job<'a, T: Content> {
     /// Name and number of the next generation.
     pub(super) label: Label,
-    pub(super) earlier: Option<&'a Frozen<T>>,
-    /// The inputs of the earlier generation.
-    pub(super) sets: &'a Sets,
+    pub(super) earlier: Option<Earlier<'a, T>>,
     /// Which part of the earlier generation is due; all of it if there is nothing more to say.
     pub(super) due: Option<Due>,
     pub(super) policy: &'a Policy,
@@ -41,6 +39,21 @@ pub(super) struct Job<'a, T: Content> {
     /// What closures that failed had read until then.
     pub(super) failed: Mutex<BTreeSet<Input>>,
 }
+
+/// The generation that there is.
+pub(super) struct Earlier<'a, T: Content> {
+    pub(super) frozen: &'a Frozen<T>,
+    /// What it was built from.
+    pub(super) sets: &'a Sets,
+}
+
+impl<T: Content> Clone for Earlier<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Content> Copy for Earlier<'_, T> {}
 
 /// The part of a generation that is due.
 pub(super) struct Due {
@@ -51,9 +64,9 @@ pub(super) struct Due {
 
 /// What was built.
 pub(super) struct Built<T: Content> {
-    /// The new generation; none if it would be like the earlier one.
-    pub(super) frozen: Option<Frozen<T>>,
-    /// What it was built from.
+    /// The new generation; the earlier one if it would be like that.
+    pub(super) frozen: Frozen<T>,
+    /// What it was built from, by the places in this very generation.
     pub(super) sets: Sets,
     pub(super) counts: Counts,
 }

@@ -19,9 +19,12 @@ pub(super) fn evict<K: StoreKey, V: Value>(
     job: &Job<'_, Map<K, V>>,
     mut built: Built<Map<K, V>>,
 ) -> Result<Built<Map<K, V>>> {
-    let Some(frozen) = &built.frozen else {
+    let number = |frozen: &Frozen<Map<K, V>>| frozen.region().generation();
+    let earlier = job.earlier.map(|earlier| earlier.frozen);
+    let frozen = &built.frozen;
+    if earlier.is_some_and(|earlier| number(earlier) == number(frozen)) {
         return Ok(built);
-    };
+    }
     let victims = victims(job, frozen, &built.sets)?;
     if victims.is_empty() {
         return Ok(built);
@@ -42,11 +45,11 @@ pub(super) fn evict<K: StoreKey, V: Value>(
         kept.finish(whole, frozen.len() - victims.len())
             .with_keyed_by(built.sets.keyed_by())
     };
-    if let Some(earlier) = job.earlier
+    if let Some(earlier) = earlier
         && what_stays_is_earlier(earlier, frozen, &victims)
     {
         built.sets = keep(&|offset| place_in(earlier, frozen.entry_at(offset)?));
-        built.frozen = None;
+        built.frozen = earlier.clone();
         return Ok(built);
     }
     let builder = MapBuilder::next_generation(job.label.clone(), Backing::Memfd)?;
@@ -60,7 +63,7 @@ pub(super) fn evict<K: StoreKey, V: Value>(
         true => builder.compact(frozen, &victims, inputs)?,
         false => builder.carry(frozen, &victims, inputs)?,
     };
-    built.frozen = Some(smaller);
+    built.frozen = smaller;
     built.sets = sets;
     Ok(built)
 }

@@ -37,17 +37,20 @@ impl Following {
     }
 
     /// Brings those who follow the newest generation, if they do not have it, and what is known of
-    /// it.
+    /// it. `newest` is asked while no other thread hands over, and only if somebody follows.
     ///
     /// # Errors
     /// [`ChannelError::Step`](crate::Error::Channel). They keep what they have; the next call tries
     /// again.
     pub(super) fn hand_over<T: Content>(
         &self,
-        newest: &Frozen<T>,
-        standing: Standing,
+        newest: impl FnOnce() -> Option<(Frozen<T>, Standing)>,
     ) -> Result<()> {
-        let Some(publisher) = &*self.lock() else {
+        let publisher = self.lock();
+        let Some(publisher) = &*publisher else {
+            return Ok(());
+        };
+        let Some((newest, standing)) = newest() else {
             return Ok(());
         };
         let Standing {
@@ -59,7 +62,7 @@ impl Following {
         let expire_after = served_for.map(|left| age.saturating_add(left));
         publisher.expire_next_after(expire_after)?;
         if publisher.generation()? < newest.region().generation() {
-            publisher.publish(newest)?;
+            publisher.publish(&newest)?;
         }
         publisher.renew_aged(age)?;
         publisher.note(due_in, last_error)
@@ -72,5 +75,31 @@ impl Following {
 
     fn lock(&self) -> MutexGuard<'_, Option<Publisher>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_handed_over_is_looked_at_in_turn() {
+        let first = Frozen::freeze("number", &1_u32).unwrap();
+        let following = Following::default();
+        let publisher = following.publisher(&first).unwrap();
+        let second = publisher.freeze(&2_u32).unwrap();
+        let newest = || {
+            // Nobody else hands over what would be older by then.
+            assert!(following.0.try_lock().is_err());
+            let standing = Standing {
+                age: Duration::ZERO,
+                served_for: None,
+                due_in: None,
+                last_error: None,
+            };
+            Some((second, standing))
+        };
+        following.hand_over(newest).unwrap();
+        assert_eq!(publisher.generation().unwrap(), 2);
     }
 }

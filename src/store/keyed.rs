@@ -7,7 +7,7 @@ use rkyv::Deserialize;
 use rkyv::de::Pool;
 use rkyv::rancor::{BoxedError, Strategy};
 
-use super::build::{Build, BuildResult, Built, Counts, Due, Job};
+use super::build::{Build, BuildResult, Built, Counts, Due, Earlier, Job};
 use super::evict::evict;
 use crate::archive::Value;
 use crate::error::{Error, Result};
@@ -62,7 +62,7 @@ type Entry<K, V> = dyn Fn(&K, &mut Inputs) -> BuildResult<V> + Send + Sync;
 
 /// What becomes of the entries of an earlier generation.
 struct Plan<'a, K: StoreKey, V: Value> {
-    earlier: &'a Frozen<Map<K, V>>,
+    earlier: Earlier<'a, Map<K, V>>,
     /// The keys to build, ascending.
     build: Vec<K>,
     /// The entries that are built anew.
@@ -138,7 +138,8 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
         let same = |earlier: &&Frozen<Map<K, V>>| {
             earlier.len() == frozen.len() && all_stand_in(earlier, built())
         };
-        let vanished = job.earlier.map_or(0, |earlier| {
+        let earlier = job.earlier.map(|earlier| earlier.frozen);
+        let vanished = earlier.map_or(0, |earlier| {
             let found = |(hash, entry): &(u64, EntryRef<'_, K, V>)| {
                 earlier.find_entry(*hash, entry.key()).is_some()
             };
@@ -150,9 +151,9 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
             evicted,
             ..Counts::default()
         };
-        let Some(earlier) = job.earlier.filter(same) else {
+        let Some(earlier) = earlier.filter(same) else {
             return Ok(Built {
-                frozen: Some(frozen),
+                frozen,
                 sets,
                 counts,
             });
@@ -162,7 +163,7 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
         let name = &job.label.name;
         let sets = sets.with_units(|it| unit(name, place(offset_of_unit(it))?).ok());
         Ok(Built {
-            frozen: None,
+            frozen: earlier.clone(),
             sets,
             counts,
         })
@@ -172,10 +173,14 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
     fn build_due(
         &self,
         job: &Job<'_, Map<K, V>>,
-        earlier: &Frozen<Map<K, V>>,
+        earlier: Earlier<'_, Map<K, V>>,
         due: &Due,
     ) -> Result<Built<Map<K, V>>> {
         let plan = self.plan(job, earlier, due)?;
+        let Earlier {
+            frozen: earlier,
+            sets: earlier_sets,
+        } = earlier;
         let garbage = earlier.garbage() + plan.going().map(EntryRef::length).sum::<u64>();
         let total = archive(earlier).len() as u64;
         let independent = entries_are_independent(&Map::<K, V>::describe());
@@ -183,7 +188,7 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
         if compacts && !independent && garbage > LITTLE_GARBAGE {
             return self.build_all(job);
         }
-        let mut fresh = self.fill(job, &plan.build, SetsBuilder::after(job.sets))?;
+        let mut fresh = self.fill(job, &plan.build, SetsBuilder::after(earlier_sets))?;
         let going: HashSet<EntryRef<'_, K, V>> = plan.going().collect();
         if plan.vanished.is_empty() && plan.adds_nothing() && fresh.equals(earlier)? {
             return fresh.unchanged(job, plan);
@@ -205,7 +210,7 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
         let inputs = |moved: &Moved| {
             let place = |at: u64| (!gone.contains(&at)).then(|| moved.of(at)).flatten();
             let entries = entries.iter().map(|(_, at, set)| (at + moved.shift, *set));
-            sets = compose(job, known, plan.list, place, entries, &plan.idle, total);
+            sets = plan.compose(job, known, place, entries, total);
             sets.as_ref().map(encode).unwrap_or_default()
         };
         let frozen = match compacts && independent {
@@ -213,7 +218,7 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
             false => builder.carry(earlier, &going, inputs)?,
         };
         Ok(Built {
-            frozen: Some(frozen),
+            frozen,
             sets: sets?,
             counts,
         })
@@ -256,26 +261,26 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
     fn plan<'a>(
         &self,
         job: &Job<'_, Map<K, V>>,
-        earlier: &'a Frozen<Map<K, V>>,
+        earlier: Earlier<'a, Map<K, V>>,
         due: &Due,
     ) -> Result<Plan<'a, K, V>> {
+        let Earlier { frozen, sets } = earlier;
         let offsets = due.touched.entries.iter().map(|it| offset_of_unit(*it));
-        let entries = offsets.filter_map(|offset| earlier.entry_at(offset));
+        let entries = offsets.filter_map(|offset| frozen.entry_at(offset));
         let mut dirty: HashSet<EntryRef<'a, K, V>> = entries.collect();
         let hashes = due.hashes.iter();
-        dirty.extend(hashes.filter_map(|hash| earlier.find_hash(*hash)));
+        dirty.extend(hashes.filter_map(|hash| frozen.find_hash(*hash)));
         if due.touched.common {
             let unit = |entry: &EntryRef<'_, K, V>| unit(&job.label.name, entry.offset());
-            let is_common = |entry: &_| unit(entry).is_ok_and(|it| job.sets.is_common(it));
-            dirty.extend(earlier.entries().filter(is_common));
+            let is_common = |entry: &_| unit(entry).is_ok_and(|it| sets.is_common(it));
+            dirty.extend(frozen.entries().filter(is_common));
         }
         let mut plan = Plan {
             earlier,
             build: Vec::new(),
             dirty,
             vanished: HashSet::new(),
-            idle: job
-                .sets
+            idle: sets
                 .idle()
                 .iter()
                 .map(|(unit, generation)| (offset_of_unit(*unit), *generation))
@@ -297,7 +302,7 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
 impl<'a, K: StoreKey, V: Value> Plan<'a, K, V> {
     /// Takes a new list of keys.
     fn ask_for(&mut self, keys: Vec<K>) {
-        let earlier = self.earlier;
+        let earlier = self.earlier.frozen;
         let mut asked = HashSet::with_capacity(keys.len());
         for key in keys {
             match earlier.find_entry(key.key_hash(), &key) {
@@ -341,7 +346,7 @@ impl<'a, K: StoreKey, V: Value> Plan<'a, K, V> {
             dirty.contains(offset) || most.is_none_or(|most| generations > most)
         };
         for (offset, _) in self.idle.extract_if(goes) {
-            if let Some(entry) = self.earlier.entry_at(offset) {
+            if let Some(entry) = self.earlier.frozen.entry_at(offset) {
                 self.dirty.remove(&entry);
                 self.vanished.insert(entry);
             }
@@ -355,6 +360,31 @@ impl<'a, K: StoreKey, V: Value> Plan<'a, K, V> {
 
     fn adds_nothing(&self) -> bool {
         self.build.len() == self.dirty.len()
+    }
+
+    /// The sets of the next generation: of entries that stay, at the offset that `place` gives, of
+    /// those that were built, and of the list of keys.
+    fn compose(
+        self,
+        job: &Job<'_, Map<K, V>>,
+        mut sets: SetsBuilder,
+        place: impl Fn(u64) -> Option<u64>,
+        built: impl IntoIterator<Item = (u64, u32)>,
+        total: usize,
+    ) -> Result<Sets> {
+        let name = job.label.name.as_str();
+        let moved = |it: u32| unit(name, place(offset_of_unit(it))?).ok();
+        let earlier_list = sets.carry(self.earlier.sets, moved);
+        let whole = self.list.map_or(earlier_list, |list| sets.add(list));
+        for (offset, set) in built {
+            sets.set_of(unit(name, offset)?, set);
+        }
+        for (offset, generation) in self.idle {
+            if let Some(offset) = place(offset) {
+                sets.idle_since(unit(name, offset)?, generation);
+            }
+        }
+        Ok(sets.finish(whole, total).with_keyed_by(job.policy.keyed_by))
     }
 }
 
@@ -374,22 +404,15 @@ impl<K: StoreKey, V: Value> Fresh<K, V> {
     ) -> Result<Built<Map<K, V>>> {
         let inserted = self.builder.inserted()?;
         let sets = self.entries.iter().map(|(_, _, set)| *set);
-        let place = |(entry, set)| Some((place_in(plan.earlier, entry)?, set));
+        let frozen = plan.earlier.frozen;
+        let place = |(entry, set)| Some((place_in(frozen, entry)?, set));
         let places: Vec<_> = inserted.entries().zip(sets).filter_map(place).collect();
         drop(inserted);
         let dirty: HashSet<u64> = plan.dirty.iter().map(|entry| entry.offset()).collect();
         let stays = |at: u64| (!dirty.contains(&at)).then_some(at);
-        let sets = compose(
-            job,
-            self.sets,
-            plan.list,
-            stays,
-            places,
-            &plan.idle,
-            plan.earlier.len(),
-        )?;
+        let sets = plan.compose(job, self.sets, stays, places, frozen.len())?;
         Ok(Built {
-            frozen: None,
+            frozen: frozen.clone(),
             sets,
             counts: Counts {
                 rebuilt: self.entries.len() as u64,
@@ -428,32 +451,6 @@ pub(super) fn place_in<K: StoreKey, V: Value>(
 ) -> Option<u64> {
     let found = map.find_entry(entry.key().key_hash(), entry.key())?;
     Some(found.offset())
-}
-
-/// The sets of a generation: of entries that stay, at the offset that `place` gives, of those that
-/// were built, and of the list of keys.
-fn compose<K: StoreKey, V: Value>(
-    job: &Job<'_, Map<K, V>>,
-    mut sets: SetsBuilder,
-    list: Option<BTreeSet<Input>>,
-    place: impl Fn(u64) -> Option<u64>,
-    built: impl IntoIterator<Item = (u64, u32)>,
-    idle: &HashMap<u64, u64>,
-    total: usize,
-) -> Result<Sets> {
-    let name = job.label.name.as_str();
-    let moved = |it: u32| unit(name, place(offset_of_unit(it))?).ok();
-    let earlier_list = sets.carry(job.sets, moved);
-    let whole = list.map_or(earlier_list, |list| sets.add(list));
-    for (offset, set) in built {
-        sets.set_of(unit(name, offset)?, set);
-    }
-    for (offset, generation) in idle {
-        if let Some(offset) = place(*offset) {
-            sets.idle_since(unit(name, offset)?, *generation);
-        }
-    }
-    Ok(sets.finish(whole, total).with_keyed_by(job.policy.keyed_by))
 }
 
 /// A key as its own type again.

@@ -106,7 +106,7 @@ pub struct Status {
     /// What is wrong with the directory of the store, if something is: why the cache is not saved,
     /// and what the file system lacks that is done without.
     pub directory: Option<String>,
-    /// Refreshes that looked at it.
+    /// Refreshes that looked at it, without those that found another thread building it.
     pub refreshes: u64,
     /// Generations that were published.
     pub published: u64,

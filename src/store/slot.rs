@@ -1,29 +1,39 @@
 //! One cache of a store: its newest generation, and the work on the next.
+//!
+//! Its state, the [`Work`], changes under one lock, a generation in one assignment with all that is
+//! known of it. What others see of it is [shown](Slot::show) after each change, as a whole, and read
+//! without a lock. So a panic at any step leaves the state before that step or behind it, and what
+//! is shown is that of one moment.
 
 mod adopting;
 mod building;
+mod invalid;
 mod judging;
 mod keeping;
+mod showing;
+mod state;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{BTreeMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 
 use super::build::Build;
-use super::following::{Following, Standing};
+use super::following::Following;
 use super::report::{CacheReport, Status};
 use super::{Shared, Turns};
 use crate::channel::Publisher;
-use crate::error::{Error, Result};
-use crate::frozen::{Content, Frozen};
+use crate::error::Result;
+use crate::frozen::Content;
 use crate::store::inputs::Sets;
 use crate::store::policy::Policy;
-use crate::sys::clock::Moment;
 use crate::sys::panics::catch;
-use keeping::Keeping;
+pub(super) use invalid::Invalid;
+use invalid::Invalidated;
+use showing::Shown;
+use state::Work;
 
 /// A cache of a store, whatever its type is.
 pub(super) trait AnySlot: Send + Sync {
@@ -38,93 +48,20 @@ pub(super) trait AnySlot: Send + Sync {
     fn paths(&self) -> Vec<std::path::PathBuf>;
 }
 
-/// What somebody said is no longer valid.
-pub(super) enum Invalid {
-    Everything,
-    /// The entry whose key has this hash.
-    Key(u64),
-}
-
-/// One cache: readers see `current` without a lock, so that a child can read it whatever the
-/// threads of its parent were doing.
+/// One cache.
 pub(super) struct Slot<T: Content> {
     name: String,
     shared: Arc<Shared>,
     policy: Policy,
     build: Box<dyn Build<T>>,
-    current: ArcSwapOption<Current<T>>,
-    /// Held by whoever builds.
-    work: Mutex<Work>,
+    /// Held by whoever judges and builds.
+    work: Mutex<Work<T>>,
+    /// What follows from `work`. Read without a lock, so that a child can read it whatever the
+    /// threads of its parent were doing.
+    shown: ArcSwap<Shown<T>>,
+    /// Said by anybody, also while somebody builds.
     invalid: Mutex<Invalidated>,
-    tally: Mutex<Tally>,
     following: Following,
-}
-
-/// What readers get. Replaced as a whole, by whoever holds the lock of `work`.
-struct Current<T: Content> {
-    frozen: Frozen<T>,
-    /// Until when it is served: until either clock is there.
-    served_until: Option<Moment>,
-}
-
-/// What is needed to build the next generation.
-struct Work {
-    known: Known,
-    attempts: Attempts,
-    draw: f64,
-    /// Whether a verdict of the user's own has ended the serving of the current generation.
-    revoked: bool,
-    keeping: Keeping,
-}
-
-/// What is known of the current generation.
-#[derive(Default)]
-struct Known {
-    sets: Sets,
-    /// When all of it was last built.
-    built: Option<Moment>,
-    /// When all of its inputs were last found unchanged, or read.
-    checked: Option<Moment>,
-}
-
-/// Attempts to build that failed, since the last that did not.
-#[derive(Default)]
-struct Attempts {
-    failures: u32,
-    last_failure: Option<Moment>,
-    /// What the closures read that failed last.
-    failed: Sets,
-}
-
-#[derive(Default)]
-struct Invalidated {
-    everything: bool,
-    hashes: HashSet<u64>,
-}
-
-/// What a status tells beside the generation.
-#[derive(Default)]
-struct Tally {
-    built: Option<Moment>,
-    due_in: Option<Duration>,
-    /// Why it could not be built.
-    last_failure: Option<String>,
-    /// What is wrong with the directory.
-    trouble: Option<String>,
-    refreshes: u64,
-    published: u64,
-    unchanged: u64,
-    failures: u64,
-    reasons: BTreeMap<&'static str, u64>,
-}
-
-impl Tally {
-    fn last_error(&self) -> Option<String> {
-        self.last_failure
-            .as_ref()
-            .or(self.trouble.as_ref())
-            .cloned()
-    }
 }
 
 impl<T: Content> Slot<T> {
@@ -139,88 +76,12 @@ impl<T: Content> Slot<T> {
             shared,
             policy,
             build: Box::new(build),
-            current: ArcSwapOption::empty(),
-            work: Mutex::new(Work {
-                known: Known::default(),
-                attempts: Attempts::default(),
-                draw: draw(),
-                revoked: false,
-                keeping: Keeping::default(),
-            }),
+            work: Mutex::new(Work::new()),
+            shown: ArcSwap::from_pointee(Shown::nothing()),
             invalid: Mutex::default(),
-            tally: Mutex::default(),
             following: Following::default(),
         }
     }
-
-    /// The current generation.
-    pub(super) fn get(&self) -> Result<Frozen<T>> {
-        let Some(current) = self.current.load_full() else {
-            let name = self.name.clone();
-            return Err(Error::NotBuilt { name });
-        };
-        let Some(until) = current.served_until else {
-            return Ok(current.frozen.clone());
-        };
-        let now = self.shared.clock.now();
-        if left(until, now).is_zero() {
-            let created = current.frozen.region().header().created;
-            return Err(Error::Expired {
-                name: self.name.clone(),
-                generation: current.frozen.region().generation(),
-                age: now.since(&created).unwrap_or_default(),
-            });
-        }
-        Ok(current.frozen.clone())
-    }
-
-    /// The number of the current generation; 0 if there is none.
-    fn generation(&self) -> u64 {
-        let current = self.current.load();
-        current
-            .as_ref()
-            .map_or(0, |it| it.frozen.region().generation())
-    }
-
-    /// Makes a generation the one that readers get; those who follow it are told by
-    /// [`hand_over`](Self::hand_over). What is known of it is to be assigned right behind.
-    fn publish(&self, frozen: Frozen<T>, served_until: Option<Moment>) {
-        self.shared
-            .values
-            .set(&value_name(&self.name), frozen.content_digest());
-        let current = Current {
-            frozen,
-            served_until,
-        };
-        self.current.store(Some(Arc::new(current)));
-    }
-
-    /// Tells live workers of the newest generation.
-    fn hand_over(&self) -> Result<()> {
-        let Some(newest) = self.current.load_full() else {
-            return Ok(());
-        };
-        let now = self.shared.clock.now();
-        let tally = lock(&self.tally);
-        let standing = Standing {
-            // What seems to come from the future may be of any age.
-            age: tally.built.map_or(Duration::ZERO, |built| {
-                now.since(&built).unwrap_or(Duration::MAX)
-            }),
-            served_for: newest.served_until.map(|until| left(until, now)),
-            due_in: tally.due_in,
-            last_error: tally.last_error(),
-        };
-        drop(tally);
-        self.following.hand_over(&newest.frozen, standing)
-    }
-}
-
-/// How long it is until a moment, by the clock on which that is sooner.
-fn left(until: Moment, now: Moment) -> Duration {
-    let boot = until.boot_nanos.saturating_sub(now.boot_nanos);
-    let wall = until.wall_nanos.saturating_sub(now.wall_nanos);
-    Duration::from_nanos(boot.min(wall))
 }
 
 impl<T: Content> AnySlot for Slot<T> {
@@ -230,7 +91,6 @@ impl<T: Content> AnySlot for Slot<T> {
 
     fn refresh(&self, turns: &Turns<'_>) -> CacheReport {
         let start = Instant::now();
-        lock(&self.tally).refreshes += 1;
         let work = match turns.waits {
             true => Ok(lock(&self.work)),
             false => match self.work.try_lock() {
@@ -245,7 +105,7 @@ impl<T: Content> AnySlot for Slot<T> {
                 Ok(report) => report,
                 Err(message) => {
                     let why = "it was judged".to_owned();
-                    self.failed(&mut work, why, self.panicked(message))
+                    self.failed(&mut work, why, &self.panicked(message), Sets::default())
                 }
             },
             Err(()) => self.busy(None),
@@ -259,72 +119,23 @@ impl<T: Content> AnySlot for Slot<T> {
     }
 
     fn publisher(&self) -> Result<Publisher> {
-        let Some(newest) = self.current.load_full() else {
-            let name = self.name.clone();
-            return Err(Error::NotBuilt { name });
-        };
-        let publisher = self.following.publisher(&newest.frozen)?;
-        self.hand_over()?;
-        Ok(publisher)
+        self.open_channel()
     }
 
     fn invalidate(&self, what: Invalid) {
-        let mut invalid = lock(&self.invalid);
-        match what {
-            Invalid::Everything => invalid.everything = true,
-            Invalid::Key(hash) => {
-                invalid.hashes.insert(hash);
-            }
-        }
+        lock(&self.invalid).say(&what);
     }
 
     fn status(&self) -> Status {
-        let current = self.current.load_full();
-        let current = current.as_deref().map(|it| &it.frozen);
-        let (entries, garbage) = current.map_or((0, 0), |it| self.build.size(it));
-        let counted = self.following.status();
-        let directory = self.shared.directory.as_ref();
-        let tally = lock(&self.tally);
-        Status {
-            name: self.name.clone(),
-            generation: current.map_or(0, |it| it.region().generation()),
-            age: tally
-                .built
-                .and_then(|built| self.shared.clock.now().since(&built)),
-            entries,
-            bytes: current.map_or(0, |it| it.region().size()),
-            garbage,
-            due_in: tally.due_in,
-            last_error: tally.last_error(),
-            directory: directory.and_then(|it| {
-                let trouble = tally.trouble.iter().cloned();
-                joined(trouble.chain(it.lacks().all()))
-            }),
-            refreshes: tally.refreshes,
-            published: tally.published,
-            unchanged: tally.unchanged,
-            failures: tally.failures,
-            reasons: tally.reasons.clone(),
-            lookups: counted.as_ref().and_then(|it| it.lookups),
-            misses: counted.as_ref().and_then(|it| it.misses),
-        }
+        self.standing()
     }
 
     #[cfg(feature = "watch")]
     fn paths(&self) -> Vec<std::path::PathBuf> {
         let work = lock(&self.work);
-        work.known.sets.paths().map(ToOwned::to_owned).collect()
-    }
-}
-
-impl Invalidated {
-    fn any(&self) -> bool {
-        self.everything || !self.hashes.is_empty()
-    }
-
-    fn restore(&mut self, taken: Self) {
-        self.everything |= taken.everything;
-        self.hashes.extend(taken.hashes);
+        let newest = work.newest.iter();
+        let paths = newest.flat_map(|it| it.known().sets.paths());
+        paths.map(ToOwned::to_owned).collect()
     }
 }
 
@@ -342,10 +153,4 @@ fn joined(notes: impl IntoIterator<Item = String>) -> Option<String> {
 /// A panic while a lock was held changed nothing that the next holder relies on.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A number from 0 to below 1.
-fn draw() -> f64 {
-    let bits = RandomState::new().hash_one(0) >> 11;
-    bits as f64 / (1_u64 << 53) as f64
 }

@@ -30,9 +30,9 @@ where
             let digest = |frozen| archive(frozen).map(|section| (section.length, section.digest));
             digest(earlier) == digest(&built)
         };
-        let unchanged = job.earlier.filter(same).is_some();
+        let earlier = job.earlier.map(|earlier| earlier.frozen).filter(same);
         Ok(Built {
-            frozen: (!unchanged).then_some(built),
+            frozen: earlier.cloned().unwrap_or(built),
             sets,
             counts: Counts {
                 rebuilt: 1,

@@ -145,29 +145,26 @@ static PREVIOUS: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
 static PREVIOUS_FLAGS: AtomicI32 = AtomicI32::new(0);
 
 /// The disposition that `SIGTERM` had before it was relayed.
-pub(crate) struct Previous(libc::sigaction);
+pub(crate) struct Previous(Disposition);
 
 /// Relays `SIGTERM` to the listed workers from now on, before what its disposition says; `None` where
 /// it is ignored, and stays so.
 pub(crate) fn relay_sigterm() -> nix::Result<Option<Previous>> {
-    let previous = disposition()?;
-    if previous.sa_sigaction == libc::SIG_IGN || is_relayed(&previous) {
+    let previous = Disposition::in_force()?;
+    if previous.0.sa_sigaction == libc::SIG_IGN || previous.relays() {
         return Ok(None);
     }
-    PREVIOUS.store(previous.sa_sigaction, SeqCst);
-    PREVIOUS_FLAGS.store(previous.sa_flags, SeqCst);
-    let mut action = previous;
-    action.sa_sigaction = pass_on as *const () as usize;
-    action.sa_flags |= libc::SA_SIGINFO;
-    set_disposition(&action)?;
+    PREVIOUS.store(previous.0.sa_sigaction, SeqCst);
+    PREVIOUS_FLAGS.store(previous.0.sa_flags, SeqCst);
+    previous.relaying().set()?;
     Ok(Some(Previous(previous)))
 }
 
 /// Restores a disposition. Leaves a handler alone that somebody else has installed in the meantime.
 pub(crate) fn stop_relaying(previous: &Previous) {
-    if disposition().is_ok_and(|now| is_relayed(&now)) {
+    if Disposition::in_force().is_ok_and(|now| now.relays()) {
         // This disposition was in force before, so the kernel takes it.
-        let _ = set_disposition(&previous.0);
+        let _ = previous.0.set();
     }
 }
 
@@ -257,29 +254,43 @@ fn go_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) 
     }
 }
 
-fn is_relayed(disposition: &libc::sigaction) -> bool {
-    disposition.sa_sigaction == pass_on as *const () as usize
-}
+/// What `SIGTERM` does: as the kernel told it, or with [`pass_on`] in the place of what it told. It is
+/// made by [`in_force`](Self::in_force) and [`relaying`](Self::relaying) alone.
+struct Disposition(libc::sigaction);
 
-fn disposition() -> nix::Result<libc::sigaction> {
-    let mut now = mem::MaybeUninit::uninit();
-    // SAFETY: a null action changes nothing, and `now` has room for the answer, which is there
-    // once the call has succeeded.
-    unsafe {
-        Errno::result(libc::sigaction(
-            libc::SIGTERM,
-            ptr::null(),
-            now.as_mut_ptr(),
-        ))?;
-        Ok(now.assume_init())
+impl Disposition {
+    fn in_force() -> nix::Result<Self> {
+        let mut now = mem::MaybeUninit::uninit();
+        // SAFETY: a null action changes nothing, and `now` has room for the answer, which is there
+        // once the call has succeeded.
+        unsafe {
+            Errno::result(libc::sigaction(
+                libc::SIGTERM,
+                ptr::null(),
+                now.as_mut_ptr(),
+            ))?;
+            Ok(Self(now.assume_init()))
+        }
     }
-}
 
-/// `action` must be [`pass_on`] or a disposition that was in force in this process.
-fn set_disposition(action: &libc::sigaction) -> nix::Result<()> {
-    // SAFETY: both callers keep to the rule above; `Previous` is made here alone. `pass_on` calls only
-    // what is async-signal-safe (atomics, getpid, waitid, kill, raise, signal) and the handler before.
-    Errno::result(unsafe { libc::sigaction(libc::SIGTERM, action, ptr::null_mut()) }).map(drop)
+    fn relaying(&self) -> Self {
+        let mut action = self.0;
+        action.sa_sigaction = pass_on as *const () as usize;
+        action.sa_flags |= libc::SA_SIGINFO;
+        Self(action)
+    }
+
+    fn relays(&self) -> bool {
+        self.0.sa_sigaction == pass_on as *const () as usize
+    }
+
+    fn set(&self) -> nix::Result<()> {
+        // SAFETY: a handler that was in force may be again, with its own flags. `pass_on` is of the type
+        // that its flags say, and calls only what is async-signal-safe (atomics, getpid, waitid, kill,
+        // raise, signal) and the handler before.
+        let set = unsafe { libc::sigaction(libc::SIGTERM, &self.0, ptr::null_mut()) };
+        Errno::result(set).map(drop)
+    }
 }
 
 /// Leaves descriptors open in the program that a command starts, and in no other.

@@ -49,6 +49,17 @@ fn failures_and_panics_leave_the_last_generation() {
 }
 
 #[test]
+fn a_cache_that_was_never_built_tells_when_it_is_tried_again() {
+    let store = Store::new().with_clock(Clock::manual(Moment::now()));
+    let wait = Duration::from_secs(4);
+    let (_, mood) = moody(&store, Policy::new().backoff(wait, wait));
+    mood.store(0, Ordering::Relaxed);
+    assert_eq!(refresh(&store).outcome, Outcome::Failed);
+    let status = store.status().unwrap().remove(0);
+    assert_eq!((status.due_in, status.age), (Some(wait), None));
+}
+
+#[test]
 fn attempts_get_rarer_and_stale_generations_are_served_for_a_while() {
     let (second, start) = (Duration::from_secs(1), Moment::now());
     let clock = Clock::manual(start);

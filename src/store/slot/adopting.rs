@@ -1,7 +1,8 @@
 //! Taking over what an earlier process, or another one, has saved.
 
 use super::super::directory::{Directory, Found, Identity, Kept};
-use super::{Known, Slot, Work};
+use super::Slot;
+use super::state::{Generation, Known, Work};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::region::format::SectionKind;
@@ -11,7 +12,7 @@ impl<T: Content> Slot<T> {
     /// Takes over a saved generation if it is newer, and what was saved of its inputs since then;
     /// true if it is newer. A file that cannot be used is worth no more than a note: it will be
     /// written anew. One of which nothing is known is left as it is.
-    pub(super) fn adopt(&self, work: &mut Work, notes: &mut Vec<String>) -> bool {
+    pub(super) fn adopt(&self, work: &mut Work<T>, notes: &mut Vec<String>) -> bool {
         let Some(directory) = &self.shared.directory else {
             return false;
         };
@@ -23,17 +24,18 @@ impl<T: Content> Slot<T> {
     fn adopt_generation(
         &self,
         directory: &Directory,
-        work: &mut Work,
+        work: &mut Work<T>,
         notes: &mut Vec<String>,
     ) -> bool {
-        let own = self.generation();
+        let own = work.generation();
+        let newest = work.newest.as_mut();
         let keeping = &mut work.keeping;
         keeping.unread = None;
         match directory.load::<T>(Kept::Generation, &self.name, keeping.generation) {
             Found::Known => false,
             Found::Nothing => {
                 keeping.generation = None;
-                keeping.owes_generation = own > 0;
+                newest.into_iter().for_each(|it| it.owes.generation = true);
                 false
             }
             Found::New(frozen, identity) => {
@@ -41,7 +43,10 @@ impl<T: Content> Slot<T> {
                 keeping.told = keeping.told.max(frozen.region().generation());
                 if frozen.region().generation() <= own {
                     // Another process may have numbered so too, that could not tell of it.
-                    keeping.owes_generation &= frozen.region().generation() < own;
+                    let is_older = frozen.region().generation() < own;
+                    newest
+                        .into_iter()
+                        .for_each(|it| it.owes.generation &= is_older);
                     return false;
                 }
                 let taken = self.take_over(work, frozen);
@@ -67,34 +72,28 @@ impl<T: Content> Slot<T> {
         }
     }
 
-    fn take_over(&self, work: &mut Work, frozen: Frozen<T>) -> Result<()> {
+    fn take_over(&self, work: &mut Work<T>, frozen: Frozen<T>) -> Result<()> {
         let known = Known {
             sets: self.sets_of(&frozen, &frozen)?,
-            built: Some(frozen.region().header().created),
-            checked: None,
+            built: frozen.region().header().created,
         };
-        let now = self.shared.clock.now();
-        let facts = self.facts(work, &known, Some(&frozen), now);
-        let until = self.served_until(work, &facts, now);
-        // In one step with what is known of it.
-        self.publish(frozen, until);
-        work.known = known;
-        // What is known of the inputs of the one before is nothing to this one.
-        (work.keeping.owes_generation, work.keeping.owes_inputs) = (false, false);
+        // What was seen of the inputs of the one before is nothing to this one.
         work.keeping.inputs = None;
+        work.newest = Some(Generation::saved(frozen, known));
+        self.show(work);
         Ok(())
     }
 
     /// Takes over what is known of the inputs of the current generation.
-    fn adopt_inputs(&self, directory: &Directory, work: &mut Work, notes: &mut Vec<String>) {
-        let Some(current) = self.current.load_full() else {
+    fn adopt_inputs(&self, directory: &Directory, work: &mut Work<T>, notes: &mut Vec<String>) {
+        let Some(newest) = &mut work.newest else {
             return;
         };
-        let frozen = &current.frozen;
+        let frozen = newest.frozen();
         let keeping = &mut work.keeping;
         match directory.load::<u128>(Kept::Inputs, &self.name, keeping.inputs) {
             Found::Nothing => {
-                keeping.owes_inputs |= keeping.inputs.is_some();
+                newest.owes.inputs |= keeping.inputs.is_some();
                 keeping.inputs = None;
             }
             Found::New(saved, identity)
@@ -104,15 +103,17 @@ impl<T: Content> Slot<T> {
                 if saved.region().generation() == frozen.region().generation()
                     && saved.to_native() == frozen.content_digest()
                 {
-                    let taken = self.take_over_inputs(work, frozen, &saved);
-                    notes.extend(taken.err().map(|error| error.to_string()));
+                    match self.learn(newest, &saved) {
+                        Ok(learnt) => learnt.into_iter().for_each(|it| *newest = it),
+                        Err(error) => notes.push(error.to_string()),
+                    }
                 }
             }
             Found::Refused {
                 error, identity, ..
             } => {
                 keeping.inputs = Some(identity);
-                keeping.owes_inputs = true;
+                newest.owes.inputs = true;
                 notes.push(error.to_string());
             }
             // Those of a generation that will be found next time, or of which nothing is known:
@@ -121,24 +122,14 @@ impl<T: Content> Slot<T> {
         }
     }
 
-    fn take_over_inputs(
-        &self,
-        work: &mut Work,
-        frozen: &Frozen<T>,
-        saved: &Frozen<u128>,
-    ) -> Result<()> {
+    /// What a file tells of the inputs of a generation, if that is not older than what is known.
+    fn learn(&self, newest: &Generation<T>, saved: &Frozen<u128>) -> Result<Option<Generation<T>>> {
         let built = saved.region().header().created;
-        let is_older = |known| built.since(known).is_none();
-        if work.known.built.as_ref().is_some_and(is_older) {
-            return Ok(());
+        if built.since(&newest.known().built).is_none() {
+            return Ok(None);
         }
-        work.known = Known {
-            sets: self.sets_of(saved, frozen)?,
-            built: Some(built),
-            checked: None,
-        };
-        work.keeping.owes_inputs = false;
-        Ok(())
+        let sets = self.sets_of(saved, newest.frozen())?;
+        Ok(Some(newest.learnt(Known { sets, built })))
     }
 
     /// The inputs section of what comes from a file, as those of a generation.

@@ -7,31 +7,32 @@ use super::super::build::{Built, Counts, Due, Job};
 use super::super::directory::{Claim, Turn, TurnTaken};
 use super::super::report::{CacheReport, Outcome};
 use super::judging::Reason;
-use super::{Attempts, Known, Slot, Work, draw, joined, lock};
+use super::state::{Attempts, Generation, Work};
+use super::{Slot, joined, lock};
 use crate::error::{Error, Result};
-use crate::frozen::{Content, Frozen};
+use crate::frozen::Content;
 use crate::region::Label;
 use crate::store::inputs::Sets;
 use crate::sys::panics::catch;
 
 impl<T: Content> Slot<T> {
     /// Judges and builds; what is found wrong with the directory is told once.
-    pub(super) fn refresh_now(&self, work: &mut Work, turns: &Turns<'_>) -> CacheReport {
+    pub(super) fn refresh_now(&self, work: &mut Work<T>, turns: &Turns<'_>) -> CacheReport {
+        work.tally.refreshes += 1;
         let mut notes = Vec::new();
         let report = self.refresh_and_note(work, turns, &mut notes);
-        let (trouble, is_new) = work.keeping.trouble();
-        notes.extend(trouble.clone().filter(|_| is_new));
+        notes.extend(work.keeping.tell());
         if let Some(directory) = &self.shared.directory {
             notes.extend(directory.lacks().tell());
         }
-        lock(&self.tally).trouble = trouble;
+        self.show(work);
         let error = report.error.or_else(|| joined(notes));
         CacheReport { error, ..report }
     }
 
     fn refresh_and_note(
         &self,
-        work: &mut Work,
+        work: &mut Work<T>,
         turns: &Turns<'_>,
         notes: &mut Vec<String>,
     ) -> CacheReport {
@@ -44,10 +45,10 @@ impl<T: Content> Slot<T> {
                 false => self.report(Outcome::Fresh),
             };
         };
-        let facts = self.facts(work, &work.known, None, now);
+        let facts = self.facts(work, now);
         let waits = !self.policy.wait(&facts, now).is_zero();
         if waits && !lock(&self.invalid).any() && !self.is_mended(work) {
-            let error = lock(&self.tally).last_failure.clone();
+            let error = work.attempts.message.clone();
             return CacheReport {
                 why: Some(reason.why),
                 error,
@@ -76,10 +77,10 @@ impl<T: Content> Slot<T> {
     }
 
     /// Takes the turn to build, where a directory is shared.
-    fn take_turn(&self, work: &mut Work, turns: &Turns<'_>) -> Option<TurnTaken> {
+    fn take_turn(&self, work: &mut Work<T>, turns: &Turns<'_>) -> Option<TurnTaken> {
         let directory = self.shared.directory.as_ref()?;
         let patience = turns.patience(self.shared.lock_timeout);
-        let waits = turns.waits || self.generation() == 0;
+        let waits = turns.waits || work.generation() == 0;
         let turn = directory.turn(&self.name, waits.then_some(&patience));
         if let TurnTaken::Unshared(_) = turn {
             let highest = directory.highest(&self.name);
@@ -88,70 +89,62 @@ impl<T: Content> Slot<T> {
         Some(turn)
     }
 
-    fn rebuild(&self, work: &mut Work, reason: Reason, turn: Option<&Turn>) -> CacheReport {
+    fn rebuild(&self, work: &mut Work<T>, reason: Reason, turn: Option<&Turn>) -> CacheReport {
         let Reason {
             why,
             kind,
             touched,
             checked,
         } = reason;
-        // Taken once: what is said from here on is for the next build.
-        let taken = std::mem::take(&mut *lock(&self.invalid));
-        let due = touched.filter(|_| !taken.everything).map(|touched| Due {
+        // What is said from here on is for the next build.
+        let said = lock(&self.invalid).said();
+        let due = touched.filter(|_| !said.everything).map(|touched| Due {
             touched,
-            hashes: taken.hashes.clone(),
+            hashes: said.hashes.clone(),
         });
         let started = self.shared.clock.now();
         // What is carried over was neither built nor, it may be, checked.
-        let (since, checked) = match due {
-            None => (Some(started), Some(started)),
-            Some(_) => (work.known.built, checked.or(work.known.checked)),
+        let carried = work.newest.as_ref().filter(|_| due.is_some());
+        let (since, checked) = match carried {
+            None => (started, Some(started)),
+            Some(earlier) => (earlier.known().built, checked.or(earlier.checked)),
         };
-        let told = self.generation().max(work.keeping.told);
+        let told = work.generation().max(work.keeping.told);
         let claim = turn.map(|turn| turn.claim(told));
         let number = claim.map_or(told.saturating_add(1), |claim| claim.number);
         let label = Label {
             name: self.name.clone(),
             generation: number,
-            built: since.filter(|_| due.is_some()),
+            built: carried.map(|_| since),
         };
         let (built, failed) = self.run(work, label, due);
-        match built {
-            Ok(built) => {
-                *lock(&self.tally).reasons.entry(kind).or_default() += 1;
-                let known = Known {
-                    sets: built.sets,
-                    built: since,
-                    checked,
-                };
-                if built.frozen.is_none() {
-                    give_back(turn, claim);
-                }
-                let outcome = self.succeeded(work, known, built.frozen);
-                match turn {
-                    Some(turn) => self.keep(work, turn),
-                    None if self.shared.directory.is_none() => {}
-                    None => work.keeping.told = work.keeping.told.max(number),
-                }
-                self.counted(outcome, why, built.counts)
-            }
+        let built = match built {
+            Ok(built) => built,
             Err(error) => {
                 give_back(turn, claim);
-                lock(&self.invalid).restore(taken);
-                let report = self.failed(work, why, error);
-                work.attempts.failed = failed;
-                report
+                return self.failed(work, why, &error, failed);
             }
+        };
+        let counts = built.counts;
+        let newest = Generation::built(built, since, checked, work.newest.as_ref());
+        let outcome = self.succeeded(work, newest, kind);
+        lock(&self.invalid).settle(&said);
+        if outcome == Outcome::Unchanged {
+            give_back(turn, claim);
         }
+        match turn {
+            Some(turn) => self.keep(work, turn),
+            None if self.shared.directory.is_none() => {}
+            None => work.keeping.told = work.keeping.told.max(number),
+        }
+        self.counted(outcome, why, counts)
     }
 
     /// Runs the closures; the second are the inputs of those that failed.
-    fn run(&self, work: &Work, label: Label, due: Option<Due>) -> (Result<Built<T>>, Sets) {
-        let current = self.current.load_full();
+    fn run(&self, work: &Work<T>, label: Label, due: Option<Due>) -> (Result<Built<T>>, Sets) {
         let job = Job {
             label,
-            earlier: current.as_deref().map(|it| &it.frozen),
-            sets: &work.known.sets,
+            earlier: work.newest.as_ref().map(Generation::as_earlier),
             due,
             policy: &self.policy,
             clock: &self.shared.clock,
@@ -164,53 +157,31 @@ impl<T: Content> Slot<T> {
         (built, job.into_failed())
     }
 
-    fn succeeded(&self, work: &mut Work, known: Known, frozen: Option<Frozen<T>>) -> Outcome {
-        (work.attempts, work.draw) = (Attempts::default(), draw());
-        work.revoked = false;
-        let now = self.shared.clock.now();
-        let current = self.current.load_full();
-        let newest = frozen.as_ref().or(current.as_deref().map(|it| &it.frozen));
-        let facts = self.facts(work, &known, newest, now);
-        let until = self.served_until(work, &facts, now);
-        let outcome = match frozen {
-            None => {
-                work.keeping.owes_inputs |=
-                    (&work.known.sets, work.known.built) != (&known.sets, known.built);
-                work.known = known;
-                Outcome::Unchanged
-            }
-            Some(frozen) => {
-                // In one step with what is known of it.
-                self.publish(frozen, until);
-                work.known = known;
-                (work.keeping.owes_generation, work.keeping.owes_inputs) = (true, false);
-                Outcome::Published
-            }
+    fn succeeded(&self, work: &mut Work<T>, newest: Generation<T>, kind: &'static str) -> Outcome {
+        let outcome = match newest.frozen().region().generation() == work.generation() {
+            true => Outcome::Unchanged,
+            false => Outcome::Published,
         };
-        self.note_deadlines(work, &facts, now);
-        let mut tally = lock(&self.tally);
-        tally.published += u64::from(outcome == Outcome::Published);
-        tally.unchanged += u64::from(outcome == Outcome::Unchanged);
-        tally.last_failure = None;
+        work.newest = Some(newest);
+        work.attempts = Attempts::succeeded();
+        work.tally.published += u64::from(outcome == Outcome::Published);
+        work.tally.unchanged += u64::from(outcome == Outcome::Unchanged);
+        *work.tally.reasons.entry(kind).or_default() += 1;
+        self.show(work);
         outcome
     }
 
-    pub(super) fn failed(&self, work: &mut Work, why: String, error: Error) -> CacheReport {
-        let now = self.shared.clock.now();
-        work.attempts = Attempts {
-            failures: work.attempts.failures.saturating_add(1),
-            last_failure: Some(now),
-            failed: Sets::default(),
-        };
-        let message = error.to_string();
-        let mut tally = lock(&self.tally);
-        tally.failures += 1;
-        tally.last_failure = Some(message.clone());
-        drop(tally);
-        if let Some(current) = self.current.load_full() {
-            let facts = self.facts(work, &work.known, Some(&current.frozen), now);
-            self.note_deadlines(work, &facts, now);
-        }
+    pub(super) fn failed(
+        &self,
+        work: &mut Work<T>,
+        why: String,
+        error: &Error,
+        failed: Sets,
+    ) -> CacheReport {
+        let (message, now) = (error.to_string(), self.shared.clock.now());
+        work.attempts = work.attempts.failed(message.clone(), failed, now);
+        work.tally.failures += 1;
+        self.show(work);
         CacheReport {
             why: Some(why),
             error: Some(message),
@@ -251,8 +222,8 @@ impl<T: Content> Slot<T> {
 
     /// A report of which no more is known than what came of it.
     fn report(&self, outcome: Outcome) -> CacheReport {
-        let current = self.current.load_full();
-        let current = current.as_deref().map(|it| &it.frozen);
+        let shown = self.shown.load_full();
+        let current = shown.newest.as_ref().map(|it| &it.frozen);
         let (entries, garbage) = current.map_or((0, 0), |it| self.build.size(it));
         CacheReport {
             name: self.name.clone(),

@@ -6,8 +6,9 @@
 //! inputs that name the generation to which they belong.
 
 use super::super::directory::{Directory, Kept, Turn, TurnTaken};
+use super::Slot;
 use super::adopting::LastSeen;
-use super::{Current, Slot, Work};
+use super::state::{Generation, Work};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::region::Label;
@@ -25,10 +26,6 @@ pub(super) struct Keeping {
     pub(super) told: u64,
     /// Why nothing is known of the saved generation.
     pub(super) unread: Option<String>,
-    /// The current generation is not in the directory.
-    pub(super) owes_generation: bool,
-    /// What is known of its inputs is not.
-    pub(super) owes_inputs: bool,
     failure: Option<Failure>,
     /// What was last told of all that.
     told_trouble: Option<String>,
@@ -52,13 +49,19 @@ impl Keeping {
         });
     }
 
-    /// What is wrong, and whether that was not told yet.
-    pub(super) fn trouble(&mut self) -> (Option<String>, bool) {
+    /// What is wrong.
+    pub(super) fn trouble(&self) -> Option<String> {
         let failure = self.failure.as_ref().map(|it| it.message.clone());
-        let trouble = super::joined(self.unread.clone().into_iter().chain(failure));
-        let is_new = trouble != self.told_trouble;
-        self.told_trouble.clone_from(&trouble);
-        (trouble, is_new)
+        super::joined(self.unread.clone().into_iter().chain(failure))
+    }
+
+    /// The same, if it was not told yet.
+    pub(super) fn tell(&mut self) -> Option<String> {
+        let trouble = self
+            .trouble()
+            .filter(|it| self.told_trouble.as_ref() != Some(it));
+        self.told_trouble = self.trouble();
+        trouble
     }
 
     fn waits(&self, policy: &crate::store::policy::Policy, draw: f64, now: Moment) -> bool {
@@ -77,15 +80,15 @@ impl Keeping {
 impl<T: Content> Slot<T> {
     /// Saves what was not saved yet, as far as the turn of the cache can be had, and not before it
     /// is time to try again.
-    pub(super) fn keep_later(&self, work: &mut Work) {
-        let owes = work.keeping.owes_generation || work.keeping.owes_inputs;
+    pub(super) fn keep_later(&self, work: &mut Work<T>) {
+        let owes = work.newest.as_ref().is_some_and(|it| it.owes.any());
         let now = self.shared.clock.now();
         let Some(directory) = self.shared.directory.as_ref().filter(|_| owes) else {
             // Nothing is left to be saved, so nothing keeps it from that.
             work.keeping.failure = None;
             return;
         };
-        if work.keeping.waits(&self.policy, work.draw, now) {
+        if work.keeping.waits(&self.policy, work.attempts.draw, now) {
             return;
         }
         match directory.turn(&self.name, None) {
@@ -102,48 +105,53 @@ impl<T: Content> Slot<T> {
     }
 
     /// Saves what was not saved yet, by who has the turn.
-    pub(super) fn keep(&self, work: &mut Work, _turn: &Turn) {
-        let (Some(directory), Some(current)) = (&self.shared.directory, self.current.load_full())
-        else {
+    pub(super) fn keep(&self, work: &mut Work<T>, _turn: &Turn) {
+        let (Some(directory), Some(newest)) = (&self.shared.directory, &mut work.newest) else {
             return;
         };
         if work.keeping.unread.is_some() {
             return;
         }
-        match self.save(directory, &current, work) {
+        match self.save(directory, newest, &mut work.keeping) {
             Ok(()) => work.keeping.failure = None,
             Err(error) => work.keeping.failed(&error, self.shared.clock.now()),
         }
     }
 
-    fn save(&self, directory: &Directory, current: &Current<T>, work: &mut Work) -> Result<()> {
+    fn save(
+        &self,
+        directory: &Directory,
+        newest: &mut Generation<T>,
+        keeping: &mut Keeping,
+    ) -> Result<()> {
         let identity = |kept| directory.identity(kept, &self.name).ok().flatten();
-        if work.keeping.owes_generation {
-            let saved = directory.save(Kept::Generation, &current.frozen);
+        if newest.owes.generation {
+            let saved = directory.save(Kept::Generation, newest.frozen());
             // An error may also mean that it is there, and may not be for long.
-            work.keeping.generation = identity(Kept::Generation);
+            keeping.generation = identity(Kept::Generation);
             saved?;
-            work.keeping.owes_generation = false;
+            newest.owes.generation = false;
         }
-        if work.keeping.owes_inputs {
-            let inputs = self.freeze_inputs(&current.frozen, work)?;
+        if newest.owes.inputs {
+            let inputs = self.freeze_inputs(newest)?;
             let saved = directory.save(Kept::Inputs, &inputs);
-            work.keeping.inputs = identity(Kept::Inputs);
+            keeping.inputs = identity(Kept::Inputs);
             saved?;
-            work.keeping.owes_inputs = false;
+            newest.owes.inputs = false;
         }
         Ok(())
     }
 
     /// What is known of the inputs of a generation, as a region that names it.
-    fn freeze_inputs(&self, frozen: &Frozen<T>, work: &Work) -> Result<Frozen<u128>> {
+    fn freeze_inputs(&self, newest: &Generation<T>) -> Result<Frozen<u128>> {
+        let (frozen, known) = (newest.frozen(), newest.known());
         let label = Label {
             name: self.name.clone(),
             generation: frozen.region().generation(),
-            built: work.known.built,
+            built: Some(known.built),
         };
         let entries = self.build.size(frozen).0 as usize;
-        let inputs = encode(&in_order(&work.known.sets, entries));
+        let inputs = encode(&in_order(&known.sets, entries));
         Frozen::freeze_generation(label, &frozen.content_digest(), &inputs)
     }
 }
