@@ -89,6 +89,14 @@ pub enum Error {
         /// What the serialiser said.
         reason: String,
     },
+    /// An archived value could not be made one of its own type again.
+    #[error("cannot thaw a value of type {type_name}: {reason}")]
+    Thaw {
+        /// The type.
+        type_name: &'static str,
+        /// What its deserialisation said.
+        reason: String,
+    },
     /// A value is larger than relative pointers of 32 bits reach.
     #[error(
         "a value of cache {name:?} takes more than {most} bytes; split it into entries of a `Map`"
@@ -196,6 +204,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The kernel's answer.
+        reason: io::Error,
+    },
+    /// A stream from which a region should come could not be read.
+    #[error("cannot read a region from a stream: {reason}")]
+    ReadStream {
+        /// What the reader said.
         reason: io::Error,
     },
     /// A file that a build reads is larger than a build may read.
@@ -380,6 +394,7 @@ impl Error {
         match self {
             Self::Load { reason, .. } => reason.tells_of_content(),
             Self::ReadFile { .. }
+            | Self::ReadStream { .. }
             | Self::Memfd { .. }
             | Self::Write { .. }
             | Self::Descriptor { .. }

@@ -8,7 +8,7 @@ use rkyv::Archive;
 use rkyv::bytecheck::CheckBytes;
 
 use super::index::Line;
-use super::iterators::{GetMany, Iter};
+use super::iterators::{GetMany, Iter, Keys, Values};
 use super::key::Key;
 use super::raw::{Entry, EntryRef, MapLine, RawMap, Walk};
 use crate::archive::CheckStrategy;
@@ -124,14 +124,14 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
 
     /// The archived keys, in the order in which they were inserted.
     #[inline]
-    pub fn keys(&self) -> impl ExactSizeIterator<Item = &K::Archived> {
-        self.iter().map(|(key, _)| key)
+    pub fn keys(&self) -> Keys<'_, K, V> {
+        Keys::new(self.iter())
     }
 
     /// The values, in the order in which their keys were inserted.
     #[inline]
-    pub fn values(&self) -> impl ExactSizeIterator<Item = &V::Archived> {
-        self.iter().map(|(_, value)| value)
+    pub fn values(&self) -> Values<'_, K, V> {
+        Values::new(self.iter())
     }
 
     #[inline]
