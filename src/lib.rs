@@ -62,6 +62,12 @@
 //! check every byte. What they cannot know is whether well-formed data is *true*.
 
 #![deny(missing_debug_implementations)]
+#![warn(
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use
+)]
 // What one feature uses of a lower layer is unused without it.
 #![cfg_attr(
     not(all(feature = "store", feature = "prefork", feature = "inspect")),

@@ -49,11 +49,13 @@ pub struct Worker {
 
 impl Worker {
     /// The number of this worker in its pool, from 0.
+    #[must_use]
     pub fn index(self) -> usize {
         self.index
     }
 
     /// How many workers were asked for.
+    #[must_use]
     pub fn count(self) -> usize {
         self.count
     }

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 
-use floe::error::HeaderError;
+use floe::error::{HeaderError, NameError};
 use floe::{Content, Error, Frozen, Map, MapBuilder};
 use rkyv::rancor::{Fallible, Source, fail};
 use rkyv::with::{ArchiveWith, DeserializeWith, SerializeWith};
@@ -121,9 +121,21 @@ fn a_handle_can_be_sent_and_shared() {
 
 #[test]
 fn names_that_cannot_be_used_are_refused() {
-    for name in ["", "a/b", "a\nb", "a\0b", &"x".repeat(129)] {
+    let long = "x".repeat(129);
+    for (name, expected) in [
+        ("", NameError::Empty),
+        (".", NameError::Folder),
+        ("..", NameError::Folder),
+        ("a/b", NameError::Character),
+        ("a\nb", NameError::Character),
+        ("a\0b", NameError::Character),
+        (&long, NameError::TooLong { most: 128 }),
+    ] {
         let refused = Frozen::freeze(name, &1_u32).unwrap_err();
-        assert!(matches!(refused, Error::Name { .. }), "{name:?}: {refused}");
+        assert!(
+            matches!(refused, Error::Name { reason, .. } if reason == expected),
+            "{name:?}: {refused}"
+        );
         assert!(matches!(
             MapBuilder::<u8, u8>::new(name).unwrap_err(),
             Error::Name { .. }

@@ -5,6 +5,7 @@ use std::fmt;
 /// What the bytes of a section are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum SectionKind {
     /// The value in rkyv's form, or the entries of a map.
     Archive = 1,
@@ -37,6 +38,7 @@ impl fmt::Display for SectionKind {
 
 /// A part of a region whose digest is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RegionPart {
     /// The header, by its own digest.
     Header,

@@ -38,17 +38,20 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
 
     /// Number of entries.
     #[inline]
+    #[must_use]
     pub fn len(&self) -> usize {
         self.raw.header().entries as usize
     }
 
     /// Whether the map has no entries.
     #[inline]
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.raw.header().entries == 0
     }
 
     /// Bytes of entries that were replaced by later ones under the same key and are still there.
+    #[must_use]
     pub fn garbage(&self) -> u64 {
         self.raw.header().garbage
     }

@@ -47,6 +47,7 @@ pub struct Pool<R> {
 
 /// A worker that has ended.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Exit<R> {
     /// Its number in the pool, from 0.
     pub worker: usize,

@@ -13,6 +13,7 @@ use super::stamp::Found;
 
 /// An entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct DirectoryEntry {
     /// The name, without the path.
     pub name: OsString,
