@@ -41,7 +41,7 @@ pub use process::{spawn, spawn_try, spawn_try_with, spawn_with};
 pub use relay::MOST_WORKERS;
 
 /// What a worker knows of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Worker {
     index: usize,
     count: usize,

@@ -1,7 +1,7 @@
 //! Why a program follows no cache of its parent.
 
 /// Why a program has no caches that its parent has passed to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Hash)]
 #[non_exhaustive]
 pub enum InheritanceError {
     /// The program is set-user-ID or the like.

@@ -2,7 +2,7 @@
 
 /// Why a name cannot be used for a cache: it stands in a header, in the name of a memfd and in file
 /// names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Hash)]
 #[non_exhaustive]
 pub enum NameError {
     /// It has no bytes.

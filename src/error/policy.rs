@@ -1,7 +1,7 @@
 //! How policies contradict themselves.
 
 /// Which two statements of a policy do not go together, or which one makes no sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Hash)]
 #[non_exhaustive]
 pub enum PolicyError {
     /// A generation would expire before a rebuild is due.

@@ -220,7 +220,7 @@ pub enum Shape {
 }
 
 /// How the fields of a struct or a variant are written in Rust.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldStyle {
     /// `Name`, without fields.
@@ -270,7 +270,7 @@ pub struct Variant {
 }
 
 /// How to see that a [`Shape::Option`] holds no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NoneMark {

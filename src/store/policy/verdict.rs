@@ -50,7 +50,7 @@ impl Facts {
 }
 
 /// What is to be done with a generation, and why.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Verdict {
     /// Nothing.
