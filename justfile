@@ -32,6 +32,11 @@ record *pages:
 fuzz target seconds="60":
     cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}
 
+# Lists the public interface anew, for changes of it to be seen; needs cargo-public-api and a nightly
+# toolchain, the ones that .github/workflows/ci.yml names.
+public-api:
+    cargo +nightly public-api -p floe --all-features -sss > docs/public-api.txt
+
 # Licences, advisories and sources of all dependencies; needs cargo-deny.
 deny:
     cargo deny check

@@ -87,9 +87,6 @@ fn measure(
 }
 
 fn census(described: &Described, threads: usize) -> Census {
-    let options = Options {
-        threads: NonZero::new(threads).expect("one or two"),
-        progress: None,
-    };
-    Census::of(described, &options).expect("it was frozen here")
+    let threads = NonZero::new(threads).expect("one or two");
+    Census::of(described, &Options::default().threads(threads)).expect("it was frozen here")
 }

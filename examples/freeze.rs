@@ -23,9 +23,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let after = Usage::of_self()?.anonymous;
         Ok((digits, after.saturating_sub(before)))
     };
-    let results = prefork::spawn(4, move |me| worker(me).map_err(|error| error.to_string()))?;
-    for (index, result) in results.join()?.into_iter().enumerate() {
-        let (digits, copied) = result.map(|(digits, copied)| (digits, bytes(copied)))?;
+    let results = prefork::spawn_try(4, worker)?.join()?;
+    for (index, (digits, copied)) in results.into_iter().enumerate() {
+        let copied = bytes(copied);
         println!("worker {index}: read {digits} digits and copied {copied}");
     }
     Ok(())

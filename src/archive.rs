@@ -7,6 +7,7 @@ pub mod intern;
 mod layout;
 mod sink;
 mod sorted;
+mod thaw;
 mod validator;
 pub(crate) mod vouching;
 
@@ -22,6 +23,7 @@ pub use freezer::{Freezer, Interning};
 pub(crate) use layout::{GROUP, NodeLayout, WORD, Word, is_nan};
 pub(crate) use sink::{Scratch, Sink};
 pub use sorted::Sorted;
+pub use thaw::{Thaw, ThawStrategy, thaw};
 pub use validator::Validator;
 
 /// Most that one whole value may take: relative pointers have 32 bits. Entries of a map, and interned

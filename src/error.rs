@@ -6,6 +6,9 @@ mod bytes;
 mod channel;
 mod fingerprint;
 mod header;
+mod inheritance;
+mod name;
+mod policy;
 mod proc;
 mod region_part;
 mod remedy;
@@ -22,6 +25,9 @@ pub use bytes::bytes;
 pub use channel::ChannelError;
 pub use fingerprint::Fingerprint;
 pub use header::HeaderError;
+pub use inheritance::InheritanceError;
+pub use name::NameError;
+pub use policy::PolicyError;
 pub use proc::ProcError;
 pub use region_part::{RegionPart, SectionKind};
 pub(crate) use remedy::remedy;
@@ -42,12 +48,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The name of a cache cannot be used.
-    #[error("the name {name:?} cannot be used for a cache: {problem}")]
+    #[error("the name {name:?} cannot be used for a cache: {reason}")]
     Name {
         /// The name as given.
         name: String,
         /// What is wrong with it.
-        problem: &'static str,
+        reason: NameError,
     },
     /// The memfd of a region could not be created (`memfd_create`, `fchmod`), locked for one
     /// builder or sealed (`fcntl`), or mapped (`mmap`).
@@ -87,6 +93,14 @@ pub enum Error {
         /// The cache.
         name: String,
         /// What the serialiser said.
+        reason: String,
+    },
+    /// An archived value could not be made one of its own type again.
+    #[error("cannot thaw a value of type {type_name}: {reason}")]
+    Thaw {
+        /// The type.
+        type_name: &'static str,
+        /// What its deserialisation said.
         reason: String,
     },
     /// A value is larger than relative pointers of 32 bits reach.
@@ -198,6 +212,12 @@ pub enum Error {
         /// The kernel's answer.
         reason: io::Error,
     },
+    /// A stream from which a region should come could not be read.
+    #[error("cannot read a region from a stream: {reason}")]
+    ReadStream {
+        /// What the reader said.
+        reason: io::Error,
+    },
     /// A file that a build reads is larger than a build may read.
     #[error(
         "cannot read {}: it has {got} bytes, more than the {most} that a build may read of one file; see Policy::read_limit",
@@ -220,12 +240,12 @@ pub enum Error {
         reason: String,
     },
     /// A policy contradicts itself.
-    #[error("the policy of cache {name:?} contradicts itself: {problem}")]
+    #[error("the policy of cache {name:?} contradicts itself: {reason}")]
     Policy {
         /// The cache.
         name: String,
         /// What does not fit.
-        problem: &'static str,
+        reason: PolicyError,
     },
     /// A build closure failed. The last generation is still there.
     #[error("cannot build {}: {reason}", what(name, key.as_deref()))]
@@ -380,6 +400,7 @@ impl Error {
         match self {
             Self::Load { reason, .. } => reason.tells_of_content(),
             Self::ReadFile { .. }
+            | Self::ReadStream { .. }
             | Self::Memfd { .. }
             | Self::Write { .. }
             | Self::Descriptor { .. }

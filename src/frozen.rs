@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io::Read;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -12,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::archive::checked::Checked;
 use crate::archive::vouching::Vouched;
-use crate::archive::{Freezer, Scratch, Sink, VALUE_LIMIT, Value};
+use crate::archive::{Freezer, Scratch, Sink, Thaw, VALUE_LIMIT, Value};
 use crate::error::{Error, Result};
 use crate::region::format::SectionKind;
 use crate::region::{self, Backing, Label, Region, Unsealed};
@@ -131,6 +132,32 @@ impl<T: Content> Frozen<T> {
         Self::checked(Region::from_bytes(bytes)?)
     }
 
+    /// Reads one region from a stream, where [`Region::write_to`] has written it: copies it into a sealed
+    /// memfd and checks that like [`from_fd`](Self::from_fd). What follows the region stays in the stream.
+    ///
+    /// Takes memory for what has arrived, not for what the stream announces. A sender who is not trusted
+    /// can still send without end: [`Read::take`] sets a limit.
+    ///
+    /// ```
+    /// use floe::{Frozen, Map};
+    ///
+    /// let ages = Map::freeze("ages", [("ada".to_owned(), 36_u32)])?;
+    /// let (stream, mut other_end) = std::os::unix::net::UnixStream::pair()?;
+    /// ages.region().write_to(&mut other_end)?;
+    ///
+    /// let copy: Frozen<Map<String, u32>> = Frozen::from_reader(stream)?;
+    /// assert_eq!(copy["ada"], 36);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::ReadStream`] if the reader fails; [`Error::Memfd`] and [`Error::Write`] if there is no
+    /// memory for the copy; otherwise as [`from_fd`](Self::from_fd), and
+    /// [`HeaderError::Length`](crate::error::HeaderError::Length) if the stream ends early.
+    pub fn from_reader(reader: impl Read) -> Result<Self> {
+        Self::checked(region::read(reader)?)
+    }
+
     /// Loads a file that [`Region::save`] wrote: copies it into a sealed memfd and
     /// checks that like [`from_fd`](Self::from_fd). What happens to the file afterwards cannot
     /// reach a reader.
@@ -193,10 +220,41 @@ impl<T: Content> Frozen<T> {
         xxh3_128(&digests)
     }
 
+    /// Makes an owned value of a frozen one: a `T` of a `Frozen<T>`, and whatever collects pairs, such as
+    /// `HashMap<K, V>` and `Vec<(K, V)>`, of a `Frozen<Map<K, V>>`. Types derive `rkyv::Deserialize`.
+    ///
+    /// An associated function, so that it hides nothing of the value: `Frozen::thaw(&frozen)`. For a
+    /// part of the value, or an entry of a map, there is [`thaw()`](crate::thaw()), which tells what it
+    /// costs, too.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    ///
+    /// use floe::{Frozen, Map};
+    ///
+    /// let frozen = Frozen::freeze("primes", &vec![2_u32, 3, 5])?;
+    /// let mut primes = Frozen::thaw(&frozen)?;
+    /// primes.push(7);
+    ///
+    /// let ages = Map::freeze("ages", [("ada".to_owned(), 36_u32)])?;
+    /// let mut ages: BTreeMap<String, u32> = Frozen::thaw(&ages)?;
+    /// ages.insert("alan".to_owned(), 41);
+    /// # Ok::<(), floe::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Thaw`] if a deserialisation refuses its value.
+    pub fn thaw<O>(frozen: &Self) -> Result<O>
+    where
+        T: Thaw<O>,
+    {
+        T::thaw(frozen)
+    }
+
     /// The region that the value lies in: its name, generation and size, its descriptor, and its way
     /// into files.
     ///
-    /// The only method of a handle: all others are those of the value that it derefs to.
+    /// The only method of a handle: all others are those of the value that it derefs to, or of traits.
     #[must_use]
     pub fn region(&self) -> &Region {
         self.checked.region()
@@ -222,12 +280,28 @@ impl<T: Content> Clone for Frozen<T> {
     }
 }
 
-impl<T: Content> fmt::Debug for Frozen<T> {
+impl<T: Content> AsRef<T::Archived> for Frozen<T> {
+    fn as_ref(&self) -> &T::Archived {
+        self
+    }
+}
+
+/// `for entry in &frozen`, of whatever can be iterated by reference.
+impl<'a, T: Content> IntoIterator for &'a Frozen<T>
+where
+    &'a T::Archived: IntoIterator,
+{
+    type Item = <&'a T::Archived as IntoIterator>::Item;
+    type IntoIter = <&'a T::Archived as IntoIterator>::IntoIter;
+
+    fn into_iter(self) -> Self::IntoIter {
+        (**self).into_iter()
+    }
+}
+
+/// Shows the value; `frozen.region()` shows where it lies.
+impl<T: Content<Archived: fmt::Debug>> fmt::Debug for Frozen<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Frozen")
-            .field("name", &self.region().name())
-            .field("generation", &self.region().generation())
-            .field("size", &self.region().size())
-            .finish_non_exhaustive()
+        (**self).fmt(f)
     }
 }

@@ -28,6 +28,7 @@
 //! # Where to start
 //! - [`Map`] and [`MapBuilder`]: a keyed cache, built entry by entry.
 //! - [`Frozen`]: the handle on a map or on any other value; [`Frozen::freeze`] makes one.
+//! - [`thaw()`] and [`Frozen::thaw`]: what was frozen as its own type again, to be changed.
 //! - [`Schema`], [`Key`]: what types derive to be frozen, and to be keys.
 //! - [`Intern`]: equal values written once. [`Sorted`]: hash maps in a canonical order.
 //! - [`Store`], [`Policy`], [`Inputs`]: caches by name that are built anew when what they were built
@@ -60,6 +61,13 @@
 //! region gets an error in the process that opens it: [`Frozen::from_fd`] and [`Frozen::load`]
 //! check every byte. What they cannot know is whether well-formed data is *true*.
 
+#![deny(missing_debug_implementations)]
+#![warn(
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use
+)]
 // What one feature uses of a lower layer is unused without it.
 #![cfg_attr(
     not(all(feature = "store", feature = "prefork", feature = "inspect")),
@@ -87,7 +95,7 @@ mod region;
 mod sys;
 
 pub use archive::intern::{self, Intern, Interned};
-pub use archive::{Sorted, Value};
+pub use archive::{Sorted, Value, thaw};
 #[cfg(feature = "channel")]
 pub use channel::{
     Broker, ChannelStatus, Client, Counter, Counters, Live, Publisher, Watch, broker, prometheus,

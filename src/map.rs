@@ -11,6 +11,7 @@ mod key;
 mod raw;
 mod shard;
 mod table;
+mod thaw;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -30,7 +31,7 @@ pub(crate) use builder::{Moved, offset_of_unit, unit};
 pub(crate) use check::{MapError, Search, check_lines, entries_are_independent};
 pub(crate) use entry::{entry_alignment, entry_length, is_garbage};
 pub(crate) use index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, next, tag};
-pub use iterators::{GetMany, Iter};
+pub use iterators::{GetMany, Iter, Keys, Values};
 pub use key::{Key, mix};
 pub(crate) use raw::EntryRef;
 pub use shard::MapShard;

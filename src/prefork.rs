@@ -11,6 +11,9 @@
 //! A worker starts with everything that its owner had: handles on frozen caches moved into the
 //! closure, or merely visible to it, are read without copying a page.
 //!
+//! Workers that can fail are started by [`spawn_try`]: the first error of one is the error of
+//! [`Pool::join`].
+//!
 //! # Lifetimes
 //! * A [`Pool`] that is dropped ends its workers: `SIGTERM`, [`GRACE`], `SIGKILL`. All are reaped.
 //! * `SIGTERM` to the owner is passed on to the workers, then the owner does what it would have
@@ -34,11 +37,11 @@ pub use crate::error::{SpawnError, WorkerError};
 pub use crate::sys::process::MayFork;
 pub use answer::{Answer, MOST_ANSWER};
 pub use pool::{Exit, GRACE, Pool};
-pub use process::{spawn, spawn_with};
+pub use process::{spawn, spawn_try, spawn_try_with, spawn_with};
 pub use relay::MOST_WORKERS;
 
 /// What a worker knows of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Worker {
     index: usize,
     count: usize,
@@ -46,11 +49,13 @@ pub struct Worker {
 
 impl Worker {
     /// The number of this worker in its pool, from 0.
+    #[must_use]
     pub fn index(self) -> usize {
         self.index
     }
 
     /// How many workers were asked for.
+    #[must_use]
     pub fn count(self) -> usize {
         self.count
     }

@@ -7,6 +7,7 @@
 mod file;
 pub mod format;
 mod heap;
+mod stream;
 mod unsealed;
 
 use std::fmt;
@@ -24,6 +25,7 @@ use crate::sys::memfd::SealedFile;
 use format::{HEADER_LENGTH, Header};
 
 pub(crate) use file::{TEMPORARY, generation_told, load, load_opened, open, where_known};
+pub(crate) use stream::read;
 pub(crate) use unsealed::{Backing, Label, Unsealed, View};
 
 /// One frozen generation as it lies in memory: bytes that nobody can change, in a memfd with all four
@@ -234,7 +236,10 @@ impl Region {
         file::save(self, path.as_ref())
     }
 
-    /// Writes the bytes of the region, as [`save`](Self::save) does, to wherever they shall go.
+    /// Writes the bytes of the region, as they are in a file, to a pipe, a socket or a compressor;
+    /// [`Frozen::from_reader`](crate::Frozen::from_reader) takes them from there.
+    ///
+    /// Files are written by [`save`](Self::save), which leaves none half written.
     ///
     /// # Errors
     /// Those of the writer.

@@ -25,7 +25,7 @@ use crate::archive::Value;
 use crate::channel::Broker;
 use crate::channel::Live;
 use crate::channel::Publisher;
-use crate::error::{Error, Result};
+use crate::error::{Error, PolicyError, Result};
 use crate::frozen::Content;
 use crate::map::{Key, Map};
 use crate::store::inputs::{Inputs, Values};
@@ -226,7 +226,7 @@ impl Store {
         if policy.evicts() {
             return Err(Error::Policy {
                 name: name.to_owned(),
-                problem: "entries are bounded, but a whole value has none; use Store::keyed",
+                reason: PolicyError::WholeValue,
             });
         }
         self.add(name, policy, Whole(build))

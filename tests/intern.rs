@@ -6,7 +6,7 @@ use std::hash::Hash;
 use floe::intern::{Identify, Recorder};
 use floe::{Frozen, Intern, MapBuilder, Schema, Sorted, Value};
 use rkyv::Place;
-use rkyv::rancor::{Error, Fallible, Source};
+use rkyv::rancor::{Fallible, Source};
 use rkyv::ser::Writer;
 use rkyv::string::{ArchivedString, StringResolver};
 use rkyv::with::{ArchiveWith, Map as Each, MapKV, SerializeWith};
@@ -97,10 +97,7 @@ fn every_wrapper_reads_back_and_validates() {
     let value = everything();
     let frozen = Frozen::freeze("everything", &value).unwrap();
     for frozen in [reopened(&frozen), frozen] {
-        assert_eq!(
-            rkyv::deserialize::<Everything, Error>(&*frozen).unwrap(),
-            value
-        );
+        assert_eq!(Frozen::thaw(&frozen).unwrap(), value);
         assert!(frozen.map.get("a repeated string number 3").is_some());
         assert_eq!(frozen.text, *LICENSE);
     }
@@ -121,10 +118,7 @@ fn equal_values_are_written_once_across_entries() {
         3
     );
     for (_, archived) in &*frozen {
-        assert_eq!(
-            rkyv::deserialize::<Everything, Error>(archived).unwrap(),
-            value
-        );
+        assert_eq!(floe::thaw::<Everything>(archived).unwrap(), value);
     }
 }
 
@@ -158,10 +152,7 @@ fn values_that_differ_in_one_place_stay_apart() {
         .collect();
     let frozen = Frozen::freeze("differing", &differing).unwrap();
     for (archived, value) in frozen.iter().zip(&differing) {
-        assert_eq!(
-            rkyv::deserialize::<Everything, Error>(archived).unwrap(),
-            *value
-        );
+        assert_eq!(floe::thaw::<Everything>(archived).unwrap(), *value);
     }
 }
 

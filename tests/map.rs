@@ -280,10 +280,7 @@ fn builders_on_threads_merge_by_concatenation() {
     assert_eq!(frozen.len(), 3000);
     for number in 0..3000 {
         let archived = &frozen[&format!("recipe {number}")];
-        assert_eq!(
-            rkyv::deserialize::<zoo::Recipe, rkyv::rancor::Error>(archived).unwrap(),
-            recipe(number)
-        );
+        assert_eq!(floe::thaw::<zoo::Recipe>(archived).unwrap(), recipe(number));
     }
 }
 

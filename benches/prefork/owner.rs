@@ -30,8 +30,6 @@ enum RowError {
     Gate(#[from] io::Error),
     #[error("cannot read /proc: {0}")]
     Proc(#[from] ProcError),
-    #[error("a worker could not do its work: {0}")]
-    Worker(String),
     #[error("it takes {}, and at most {} of memory may be used now", bytes(*.needed), bytes(*.most))]
     Memory { needed: u64, most: u64 },
     #[error(transparent)]
@@ -56,7 +54,7 @@ struct Running {
     process: Process,
     gate: Gate,
     faults: u64,
-    pool: Pool<Result<Report, String>>,
+    pool: Pool<Report>,
 }
 
 struct Owner {
@@ -157,10 +155,7 @@ impl Owner {
     fn fork(&self) -> Result<Running, RowError> {
         let (gate, worker_gate) = Gate::pair()?;
         let start = Instant::now();
-        let pool = prefork::spawn(1, |_| {
-            self.work(start, worker_gate)
-                .map_err(|error| error.to_string())
-        })?;
+        let pool = prefork::spawn_try(1, |_| self.work(start, worker_gate))?;
         Ok(Running {
             process: Process::new(pool.pids()[0].cast_signed())?,
             gate,
@@ -204,8 +199,7 @@ impl Owner {
             worker.gate.open()?;
             let reports = worker.pool.join()?;
             exits.push(micros(start.elapsed()));
-            for report in reports {
-                let (first_answer, digest) = report.map_err(RowError::Worker)?;
+            for (first_answer, digest) in reports {
                 self.check(process, digest)?;
                 first_answers.push(first_answer);
             }

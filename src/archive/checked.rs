@@ -149,6 +149,7 @@ impl<T: Content> Clone for Checked<T> {
 }
 
 /// Where the root of a whole value lies.
+#[derive(Debug)]
 pub struct Root<A>(NonNull<A>);
 
 // SAFETY: a root gives shared references to an immutable `A` only.

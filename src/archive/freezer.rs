@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::any::TypeId;
+use std::fmt;
 
 use rkyv::rancor::{BoxedError, Fallible, Source, Strategy};
 use rkyv::ser::allocator::ArenaHandle;
@@ -22,6 +23,12 @@ pub struct Freezer<'a> {
     pub(super) arena: ArenaHandle<'a>,
     share: Share,
     interner: &'a mut Interner,
+}
+
+impl fmt::Debug for Freezer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Freezer").finish_non_exhaustive()
+    }
 }
 
 /// A serialiser that remembers which values it has written.

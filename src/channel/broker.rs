@@ -78,6 +78,7 @@ use socket::Place;
 /// assert_eq!(floe::broker::list(&path)?[0].name, "answer");
 /// # Ok::<(), floe::Error>(())
 /// ```
+#[must_use = "dropping a broker ends it"]
 pub struct Broker {
     caches: Caches,
     place: Place,
@@ -185,6 +186,7 @@ impl Broker {
     }
 
     /// The path of the socket.
+    #[must_use]
     pub fn path(&self) -> &Path {
         self.place.path()
     }

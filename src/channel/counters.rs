@@ -57,21 +57,25 @@ impl Counters {
     ///
     /// # Panics
     /// If there are not so many workers.
+    #[must_use]
     pub fn of(&self, worker: usize) -> Counter<'_> {
         Counter(&self.lines[worker])
     }
 
     /// How many workers can count.
+    #[must_use]
     pub fn workers(&self) -> usize {
         self.lines.len()
     }
 
     /// Lookups of all workers so far.
+    #[must_use]
     pub fn lookups(&self) -> u64 {
         self.sum(LOOKUPS)
     }
 
     /// Lookups of all workers that found nothing.
+    #[must_use]
     pub fn misses(&self) -> u64 {
         self.sum(MISSES)
     }

@@ -9,7 +9,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 
 use super::Subscription;
 use super::control::ControlPage;
-use crate::error::{ChannelError, Error, Result};
+use crate::error::{ChannelError, Error, InheritanceError, Result};
 use crate::sys::process;
 
 /// `NAME/CONTROL/MAILBOX` for each cache, joined with slashes, which no name contains.
@@ -49,18 +49,10 @@ impl Inherited {
     /// [`ControlPage::open`].
     pub(crate) fn find(name: &str) -> Result<Self> {
         if process::has_more_rights_than_its_parent() {
-            let problem =
-                "this program runs with more rights than its parent, and does not trust it";
-            return Err(Error::Channel(ChannelError::NotInherited { problem }));
+            return Err(not_inherited(InheritanceError::MoreRights));
         }
-        let value = env::var(VARIABLE).map_err(|_| Error::Channel(ChannelError::NotInherited {
-            problem: "FLOE_LIVE is not set; start the program by a command that was given to `pass_to`",
-        }))?;
-        let malformed = || {
-            Error::Channel(ChannelError::NotInherited {
-                problem: "FLOE_LIVE does not consist of names and numbers",
-            })
-        };
+        let value = env::var(VARIABLE).map_err(|_| not_inherited(InheritanceError::NotPassed))?;
+        let malformed = || not_inherited(InheritanceError::Malformed);
         let fields: Vec<&str> = value.split('/').collect();
         let (rows, rest) = fields.as_chunks::<3>();
         if !rest.is_empty() {
@@ -92,4 +84,8 @@ impl Inherited {
     pub(crate) fn close_on_exec(numbers: [RawFd; 2]) {
         numbers.into_iter().for_each(process::close_on_exec);
     }
+}
+
+fn not_inherited(reason: InheritanceError) -> Error {
+    Error::Channel(ChannelError::NotInherited { reason })
 }

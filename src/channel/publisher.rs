@@ -329,6 +329,7 @@ impl Publisher {
     }
 
     /// The name of the cache.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.channel.name
     }

@@ -70,6 +70,7 @@ type Metric<'a> = (&'a str, &'a str, &'a dyn Fn(&ChannelStatus) -> Option<f64>);
 /// assert!(page.contains("floe_generation{cache=\"answer\"} 1\n"));
 /// # Ok::<(), floe::Error>(())
 /// ```
+#[must_use]
 pub fn prometheus(list: &[ChannelStatus]) -> String {
     let seconds = |duration: Option<Duration>| duration.map(|it| it.as_secs_f64());
     let metrics: [Metric; 9] = [

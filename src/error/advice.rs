@@ -1,7 +1,7 @@
 //! Hints to the kernel.
 
 /// What the kernel is told about a region: a hint, that changes no byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Advice {
     /// Put the region into pages of 2 MiB (`MADV_COLLAPSE`, Linux 6.1): random reads of regions

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// Shows `count` bytes in the largest unit of which there is at least one: `512 B`, `1.5 KiB`,
 /// `96.0 MiB`. Width and alignment of the format are honoured.
+#[must_use]
 pub fn bytes(count: u64) -> impl fmt::Display {
     fmt::from_fn(move |f| {
         let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::remedy;
+use super::{InheritanceError, remedy};
 
 /// Why a generation of a cache cannot be published or followed.
 #[derive(Debug, thiserror::Error)]
@@ -74,9 +74,9 @@ pub enum ChannelError {
         reason: io::Error,
     },
     /// This program was given no caches to follow.
-    #[error("no caches were passed to this program: {problem}")]
+    #[error("no caches were passed to this program: {reason}")]
     NotInherited {
         /// What was found.
-        problem: &'static str,
+        reason: InheritanceError,
     },
 }

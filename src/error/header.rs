@@ -3,7 +3,7 @@
 use super::{RegionPart, SectionKind};
 
 /// Why bytes are not a region that this build reads: what stands in its header, or around it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderError {
     /// The bytes do not start as a region does.

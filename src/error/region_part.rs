@@ -3,8 +3,9 @@
 use std::fmt;
 
 /// What the bytes of a section are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum SectionKind {
     /// The value in rkyv's form, or the entries of a map.
     Archive = 1,
@@ -36,7 +37,8 @@ impl fmt::Display for SectionKind {
 }
 
 /// A part of a region whose digest is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum RegionPart {
     /// The header, by its own digest.
     Header,

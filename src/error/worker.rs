@@ -12,6 +12,12 @@ pub enum WorkerError {
         /// What the panic said; where it was is on the worker's stderr.
         message: String,
     },
+    /// Its closure returned an error; see [`spawn_try`](crate::prefork::spawn_try).
+    #[error("failed: {message}")]
+    Failed {
+        /// The error, as it prints.
+        message: String,
+    },
     /// It left no answer: something in its closure called `exit`; or, with code 102, it could write
     /// none, and said why on its stderr.
     #[error("exited with code {code} and left no result")]

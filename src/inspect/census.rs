@@ -69,14 +69,28 @@ pub struct Census {
     pub by_path: Table,
 }
 
-/// How a census is taken.
+/// How a census is taken: `Options::default()`, and what is to be otherwise.
 #[derive(Clone, Copy)]
+#[must_use]
 pub struct Options<'a> {
-    /// Threads that walk the entries of a [`Map`](crate::Map); they are joined before the census
-    /// is there. Any other value is walked by one.
-    pub threads: NonZero<usize>,
-    /// Told now and then how many bytes of how many were walked, by one thread at a time.
-    pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
+    threads: NonZero<usize>,
+    progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
+}
+
+impl<'a> Options<'a> {
+    /// How many threads walk the entries of a [`Map`](crate::Map), instead of as many as the process may
+    /// use at once; they are joined before the census is there. Any other value is walked by one.
+    pub fn threads(self, threads: NonZero<usize>) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// Tells now and then how many bytes of how many were walked, from one thread at a time.
+    pub fn progress(self, tell: &'a (dyn Fn(u64, u64) + Sync)) -> Self {
+        Self {
+            progress: Some(tell),
+            ..self
+        }
+    }
 }
 
 impl Census {

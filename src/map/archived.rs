@@ -8,7 +8,7 @@ use rkyv::Archive;
 use rkyv::bytecheck::CheckBytes;
 
 use super::index::Line;
-use super::iterators::{GetMany, Iter};
+use super::iterators::{GetMany, Iter, Keys, Values};
 use super::key::Key;
 use super::raw::{Entry, EntryRef, MapLine, RawMap, Walk};
 use crate::archive::CheckStrategy;
@@ -38,17 +38,20 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
 
     /// Number of entries.
     #[inline]
+    #[must_use]
     pub fn len(&self) -> usize {
         self.raw.header().entries as usize
     }
 
     /// Whether the map has no entries.
     #[inline]
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.raw.header().entries == 0
     }
 
     /// Bytes of entries that were replaced by later ones under the same key and are still there.
+    #[must_use]
     pub fn garbage(&self) -> u64 {
         self.raw.header().garbage
     }
@@ -124,14 +127,14 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
 
     /// The archived keys, in the order in which they were inserted.
     #[inline]
-    pub fn keys(&self) -> impl ExactSizeIterator<Item = &K::Archived> {
-        self.iter().map(|(key, _)| key)
+    pub fn keys(&self) -> Keys<'_, K, V> {
+        Keys::new(self.iter())
     }
 
     /// The values, in the order in which their keys were inserted.
     #[inline]
-    pub fn values(&self) -> impl ExactSizeIterator<Item = &V::Archived> {
-        self.iter().map(|(_, value)| value)
+    pub fn values(&self) -> Values<'_, K, V> {
+        Values::new(self.iter())
     }
 
     #[inline]

@@ -40,6 +40,7 @@ pub(crate) use carry::{Moved, offset_of_unit, unit};
 /// assert_eq!(versions.get("gcc"), None);
 /// # Ok::<(), floe::Error>(())
 /// ```
+#[must_use = "the map is made by `finish`"]
 pub struct MapBuilder<K, V> {
     assembly: Assembly<K, V>,
     last_wins: bool,
@@ -81,18 +82,19 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
 
     /// Lets the entry inserted last under a key replace earlier ones, instead of failing. The
     /// replaced bytes stay in the region as garbage.
-    #[must_use]
     pub fn last_wins(mut self) -> Self {
         self.last_wins = true;
         self
     }
 
     /// Entries inserted so far.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.assembly.len()
     }
 
     /// Whether nothing was inserted yet.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.assembly.len() == 0
     }

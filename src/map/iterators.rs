@@ -1,6 +1,7 @@
 //! Walking a map, and looking up many keys at once.
 #![forbid(unsafe_code)]
 
+use std::fmt;
 use std::iter::FusedIterator;
 
 use rkyv::Archive;
@@ -10,6 +11,7 @@ use super::key::Key;
 use super::raw::{RawMap, Walk};
 
 /// Keys and values of a map, in the order in which they were inserted.
+#[must_use = "iterators do nothing unless they are advanced"]
 pub struct Iter<'a, K: Archive, V: Archive> {
     walk: Walk<'a, K, V>,
 }
@@ -46,10 +48,78 @@ impl<K: Archive, V: Archive> Clone for Iter<'_, K, V> {
     }
 }
 
+impl<K: Archive, V: Archive> fmt::Debug for Iter<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        left("Iter", self.len(), f)
+    }
+}
+
+/// Shows an iterator by what is left of it: entries need not be such as can be shown.
+fn left(name: &str, left: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_struct(name)
+        .field("left", &left)
+        .finish_non_exhaustive()
+}
+
+/// An iterator over one half of the entries.
+macro_rules! half {
+    ($(#[$doc:meta])* $Half:ident yields $Part:ident: $half:pat => $part:expr) => {
+        $(#[$doc])*
+        #[must_use = "iterators do nothing unless they are advanced"]
+        pub struct $Half<'a, K: Archive, V: Archive> {
+            entries: Iter<'a, K, V>,
+        }
+
+        impl<'a, K: Archive, V: Archive> $Half<'a, K, V> {
+            pub(super) fn new(entries: Iter<'a, K, V>) -> Self {
+                Self { entries }
+            }
+        }
+
+        impl<'a, K: Archive, V: Archive> Iterator for $Half<'a, K, V> {
+            type Item = &'a $Part::Archived;
+
+            #[inline]
+            fn next(&mut self) -> Option<Self::Item> {
+                self.entries.next().map(|$half| $part)
+            }
+
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                self.entries.size_hint()
+            }
+        }
+
+        impl<K: Archive, V: Archive> ExactSizeIterator for $Half<'_, K, V> {}
+        impl<K: Archive, V: Archive> FusedIterator for $Half<'_, K, V> {}
+
+        impl<K: Archive, V: Archive> Clone for $Half<'_, K, V> {
+            fn clone(&self) -> Self {
+                Self::new(self.entries.clone())
+            }
+        }
+
+        impl<K: Archive, V: Archive> fmt::Debug for $Half<'_, K, V> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                left(stringify!($Half), self.len(), f)
+            }
+        }
+    };
+}
+
+half! {
+    /// The archived keys of a map, in the order in which they were inserted.
+    Keys yields K: (key, _) => key
+}
+half! {
+    /// The values of a map, in the order in which their keys were inserted.
+    Values yields V: (_, value) => value
+}
+
 /// Keys that are looked up together.
 const GROUP: usize = 16;
 
 /// The values of many keys, in their order.
+#[must_use = "iterators do nothing unless they are advanced"]
 pub struct GetMany<'a, K: Archive, V: Archive, I> {
     map: &'a ArchivedMap<K, V>,
     keys: I,
@@ -135,5 +205,13 @@ where
             low.saturating_add(ready),
             high.and_then(|high| high.checked_add(ready)),
         )
+    }
+}
+
+impl<K: Archive, V: Archive, I> fmt::Debug for GetMany<'_, K, V, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetMany")
+            .field("ready", &(self.end - self.next))
+            .finish_non_exhaustive()
     }
 }

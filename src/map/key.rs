@@ -60,6 +60,7 @@ pub trait Key {
 
 /// Joins two hashes into one; the order counts.
 #[inline]
+#[must_use]
 pub fn mix(left: u64, right: u64) -> u64 {
     // Odd constants from the fractional digits of pi, as in rapidhash's default secrets: any
     // constants with balanced bits serve.

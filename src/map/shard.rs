@@ -23,19 +23,14 @@ use crate::sys::memfd::UnclaimedFile;
 ///
 /// let names = ["acl", "bash", "curl", "diffutils"];
 /// let shards = [MapShard::new("lengths")?, MapShard::new("lengths")?];
-/// let pool = prefork::spawn(2, |worker| -> Result<(), String> {
-///     let fill = || -> floe::Result<()> {
-///         let mut builder = shards[worker.index()].builder::<String, u64>()?;
-///         for name in &names[worker.index() * 2..][..2] {
-///             builder.insert(&name.to_string(), &(name.len() as u64))?;
-///         }
-///         builder.finish().map(drop)
-///     };
-///     fill().map_err(|error| error.to_string())
+/// let parsers = prefork::spawn_try(2, |worker| -> floe::Result<()> {
+///     let mut builder = shards[worker.index()].builder::<String, u64>()?;
+///     for name in &names[worker.index() * 2..][..2] {
+///         builder.insert(&name.to_string(), &(name.len() as u64))?;
+///     }
+///     builder.finish().map(drop)
 /// })?;
-/// for filled in pool.join()? {
-///     filled.expect("the parser built its shard");
-/// }
+/// parsers.join()?;
 ///
 /// let mut builder = MapBuilder::new("lengths")?;
 /// for shard in shards {

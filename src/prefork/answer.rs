@@ -32,6 +32,8 @@ const RESULT: u64 = 1;
 const PANIC: u64 = 2;
 /// The payload tells why the result could not be sent.
 const UNSENT: u64 = 3;
+/// The payload is the error that the closure returned.
+const FAILED: u64 = 4;
 
 /// The most bytes of an archive in which relative pointers of 32 bits lead everywhere: what
 /// [`Pool::limit_answers`](super::Pool::limit_answers) allows at first.
@@ -74,6 +76,13 @@ impl<R, A> CheckedFor<R> for A where
 {
 }
 
+/// What a worker says of its closure.
+pub(super) enum Outcome<R> {
+    Done(R),
+    Failed(String),
+    Panicked(String),
+}
+
 /// The memory of one answer, shared by the owner and one worker.
 #[derive(Debug)]
 pub(super) struct Letter(File);
@@ -83,15 +92,16 @@ impl Letter {
         memfd::create("floe-answer").map(Self)
     }
 
-    /// Called in the worker, once it has its result or a panic's message instead.
+    /// Called in the worker, once it has its result or a message instead.
     /// Whether the owner will learn what it was, or why it does not.
-    pub(super) fn send<R: Answer>(&self, outcome: Result<R, String>) -> bool {
+    pub(super) fn send<R: Answer>(&self, outcome: Outcome<R>) -> bool {
         let sent = match outcome {
-            Ok(result) => match rkyv::to_bytes::<rancor::Error>(&result) {
+            Outcome::Done(result) => match rkyv::to_bytes::<rancor::Error>(&result) {
                 Ok(archive) => self.write(RESULT, &archive),
                 Err(why) => self.write(UNSENT, format!("cannot serialise it: {why}").as_bytes()),
             },
-            Err(message) => self.write(PANIC, message.as_bytes()),
+            Outcome::Failed(message) => self.write(FAILED, message.as_bytes()),
+            Outcome::Panicked(message) => self.write(PANIC, message.as_bytes()),
         };
         sent.or_else(|why| {
             // The reason goes where the first pages of the result went.
@@ -132,8 +142,11 @@ impl Letter {
             PANIC => Err(WorkerError::Panicked {
                 message: text(payload, length),
             }),
+            FAILED => Err(WorkerError::Failed {
+                message: text(payload, length),
+            }),
             UNSENT => Err(unreadable(text(payload, length))),
-            _ => Err(unreadable(format!("expected tag 1, 2 or 3, got {tag}"))),
+            _ => Err(unreadable(format!("expected tag 1, 2, 3 or 4, got {tag}"))),
         })
     }
 

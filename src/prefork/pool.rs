@@ -46,7 +46,8 @@ pub struct Pool<R> {
 }
 
 /// A worker that has ended.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Exit<R> {
     /// Its number in the pool, from 0.
     pub worker: usize,

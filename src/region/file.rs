@@ -170,6 +170,19 @@ fn read_header(mut file: File, path: &Path) -> Result<(File, Vec<u8>, Header)> {
 }
 
 fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> {
+    sealed_copy(header, |memory| {
+        memory
+            .write_all(start)
+            .and_then(|()| copy_rest(&mut file, memory, header.length, start.len() as u64))
+            .map_err(write_failed(header))
+    })
+}
+
+/// Makes a memfd, lets `copy` fill it with the region that a header announces, seals it and checks it.
+pub(super) fn sealed_copy(
+    header: &Header,
+    copy: impl FnOnce(&mut File) -> Result<()>,
+) -> Result<Region> {
     let name = &header.name;
     let label = Label {
         name: name.clone(),
@@ -177,15 +190,18 @@ fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> 
         built: None,
     };
     let mut memory = memfd::create(&label.memfd_name()).map_err(failed(name, "create"))?;
-    let copied = memory
-        .write_all(start)
-        .and_then(|()| copy_rest(&mut file, &mut memory, header.length, start.len() as u64));
-    copied.map_err(|source| Error::Write {
-        name: name.clone(),
-        reason: source,
-    })?;
+    copy(&mut memory)?;
     let sealed = SealedFile::seal(memory).map_err(failed(name, "seal"))?;
     Region::from_fd(File::from(sealed).into())
+}
+
+/// Names the cache that could not be copied.
+pub(super) fn write_failed(header: &Header) -> impl FnOnce(io::Error) -> Error {
+    let name = header.name.clone();
+    move |source| Error::Write {
+        name,
+        reason: source,
+    }
 }
 
 /// Copies a file behind its start, which is copied already, up to a length. It may grow meanwhile;

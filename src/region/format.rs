@@ -40,8 +40,7 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::error::Fingerprint;
-use crate::error::{Error, HeaderError, Result};
+use crate::error::{Error, Fingerprint, HeaderError, NameError, Result};
 use crate::sys::clock::Moment;
 
 pub use crate::error::{RegionPart, SectionKind};
@@ -197,18 +196,16 @@ pub(crate) fn producer() -> String {
 
 /// Refuses names that cannot stand in a header, in the name of a memfd and in a file name.
 pub(crate) fn check_name(name: &str) -> Result<()> {
-    let problem = match name {
-        "" => "it is empty",
-        "." | ".." => "it names a folder",
-        name if name.len() > NAME_LENGTH => "it has more than 128 bytes",
-        name if name.contains('/') || name.contains(char::is_control) => {
-            "it contains a slash or a control character"
-        }
+    let reason = match name {
+        "" => NameError::Empty,
+        "." | ".." => NameError::Folder,
+        name if name.len() > NAME_LENGTH => NameError::TooLong { most: NAME_LENGTH },
+        name if name.contains('/') || name.contains(char::is_control) => NameError::Character,
         _ => return Ok(()),
     };
     Err(Error::Name {
         name: name.to_owned(),
-        problem,
+        reason,
     })
 }
 

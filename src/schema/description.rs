@@ -13,6 +13,7 @@ use super::{Schema, Types};
 /// A description read from elsewhere can say anything: whoever walks by it checks each index
 /// ([`get`](Self::get)), offset and length against what is there, and limits the depth.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Description {
     /// The type of the archive's root.
     pub root: TypeIndex,
@@ -43,6 +44,7 @@ impl Description {
 
     /// The description as compact JSON. Equal descriptions give equal bytes.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "it never happens")]
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("structs of strings and numbers always have a JSON form")
     }
@@ -61,6 +63,7 @@ pub struct TypeIndex(pub(crate) u32);
 
 /// One archived type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Type {
     /// The name the unarchived type has in Rust, without its path: `Recipe`, `Vec<String>`. The
     /// type arguments of user-defined types are left out: they are told by the types of the fields.
@@ -83,6 +86,7 @@ pub struct Type {
 /// pointer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Shape {
     /// No bytes, one value: `()`, `PhantomData`, `RangeFull`.
     Unit,
@@ -216,7 +220,7 @@ pub enum Shape {
 }
 
 /// How the fields of a struct or a variant are written in Rust.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldStyle {
     /// `Name`, without fields.
@@ -229,6 +233,7 @@ pub enum FieldStyle {
 
 /// A field of a struct, a tuple or a variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Field {
     /// The name, or the position in a tuple.
     pub name: String,
@@ -252,6 +257,7 @@ impl Field {
 
 /// A variant of an enum. [`Types::variant`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Variant {
     /// The name.
     pub name: String,
@@ -264,8 +270,9 @@ pub struct Variant {
 }
 
 /// How to see that a [`Shape::Option`] holds no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum NoneMark {
     /// The byte at offset 0 is 0; it is 1 if there is a value.
     Tag,

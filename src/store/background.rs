@@ -18,6 +18,7 @@ use crate::sys::panics::catch;
 /// waits for, the turn that another process has, is waited for no longer.
 ///
 /// In a forked child dropping it does nothing: the thread is the parent's.
+#[must_use = "dropping it ends the thread"]
 pub struct Background {
     signal: Arc<Signal>,
     thread: Option<JoinHandle<()>>,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, PolicyError, Result};
 use crate::store::inputs::{READ_LIMIT, SETTLE};
 use crate::sys::clock::Moment;
 
@@ -249,37 +249,36 @@ impl Policy {
     /// # Errors
     /// [`Error::Policy`] with the first contradiction.
     pub fn check(&self, name: &str) -> Result<()> {
-        let problem = match self {
+        let without = |statement| PolicyError::WithoutInputs { statement };
+        let reason = match self {
             Self {
                 refresh_after: Some(refresh),
                 expire_after: Some(expire),
                 ..
-            } if expire < refresh => "expire_after is shorter than refresh_after",
+            } if expire < refresh => PolicyError::ExpiresBeforeRefresh,
             Self {
                 inputs: false,
                 revalidate_every: Some(_),
                 ..
-            } => "revalidate_every is stated without inputs",
+            } => without("revalidate_every"),
             Self {
                 inputs: false,
                 settle: Some(_),
                 ..
-            } => "settle is stated without inputs",
+            } => without("settle"),
             Self {
                 inputs: false,
                 compare_content: true,
                 ..
-            } => "compare_content is stated without inputs",
+            } => without("compare_content"),
             Self {
                 expire_after: None,
                 stale_if_error: Some(_),
                 ..
-            } => "stale_if_error is stated without expire_after",
-            Self { jitter, .. } if !(0.0..=1.0).contains(jitter) => {
-                "jitter is not a share between 0 and 1"
-            }
+            } => PolicyError::NeverStale,
+            Self { jitter, .. } if !(0.0..=1.0).contains(jitter) => PolicyError::Jitter,
             Self { backoff, .. } if backoff.0 > backoff.1 || backoff.0.is_zero() => {
-                "backoff waits for no time, or for longer than its most"
+                PolicyError::Backoff
             }
             Self {
                 max_entries: Some(0),
@@ -287,12 +286,12 @@ impl Policy {
             }
             | Self {
                 max_bytes: Some(0), ..
-            } => "max_entries or max_bytes leaves room for nothing",
+            } => PolicyError::NoRoom,
             _ => return Ok(()),
         };
         Err(Error::Policy {
             name: name.to_owned(),
-            problem,
+            reason,
         })
     }
 

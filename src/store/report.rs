@@ -10,6 +10,7 @@ use crate::error::bytes;
 
 /// What a refresh of a store did, cache by cache; prints as one line for each.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// The caches in the order in which they were added.
     pub caches: Vec<CacheReport>,
@@ -28,6 +29,7 @@ impl Report {
 
 /// What a refresh did with one cache.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct CacheReport {
     /// The cache.
     pub name: String,
@@ -61,7 +63,7 @@ pub struct CacheReport {
 }
 
 /// What came of the refresh of a cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Hash)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
@@ -83,6 +85,7 @@ pub enum Outcome {
 
 /// How a cache stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Status {
     /// The cache.
     pub name: String,

@@ -12,7 +12,7 @@ use nix::time::{ClockId, clock_gettime};
 /// stands still in a snapshot, begins anew at each boot, and may have another beginning in each
 /// time namespace. The wall clock knows of all that, but is set. So an age is what either clock
 /// says, whichever says more: too old costs a rebuild, too young serves what has expired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Moment {
     /// Since 1970; zero if the clock could not be read.
     pub(crate) wall_nanos: u64,

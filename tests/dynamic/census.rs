@@ -13,8 +13,7 @@ use crate::zoo::{Recipe, recipe};
 
 fn census(described: &Described, threads: usize) -> Census {
     let threads = NonZero::new(threads).unwrap();
-    let progress = None;
-    let census = Census::of(described, &Options { threads, progress }).unwrap();
+    let census = Census::of(described, &Options::default().threads(threads)).unwrap();
     for table in [&census.by_kind, &census.by_path] {
         assert_eq!(table.total().1, census.bytes, "{table}");
     }
@@ -193,10 +192,8 @@ fn threads_change_nothing() {
 fn progress_goes_to_the_end() {
     let seen = Mutex::new(Vec::new());
     let progress = |done, of| seen.lock().unwrap().push((done, of));
-    let options = Options {
-        threads: NonZero::new(3).unwrap(),
-        progress: Some(&progress),
-    };
+    let three = NonZero::new(3).unwrap();
+    let options = Options::default().threads(three).progress(&progress);
     let census = Census::of(&Described::of(&recipes()).unwrap(), &options).unwrap();
     let seen = seen.into_inner().unwrap();
     assert!(seen.len() > 4 && seen.is_sorted(), "{seen:?}");

@@ -58,8 +58,7 @@ fn values_that_are_used_twice_at_every_level_cost_no_time_without_end() {
     assert_eq!(json.matches("children").count(), 1 + 2 + 4 + 8);
     let many = Described::from_bytes(&laughs(100)).unwrap();
     let threads = NonZero::<usize>::MIN;
-    let progress = None;
-    let told = Census::of(&many, &Options { threads, progress })
+    let told = Census::of(&many, &Options::default().threads(threads))
         .unwrap_err()
         .to_string();
     assert!(told.contains("values overlap"), "{told}");

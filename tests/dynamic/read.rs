@@ -12,8 +12,7 @@ pub fn read_everything(bytes: &[u8]) -> bool {
         return false;
     };
     let threads = NonZero::<usize>::MIN;
-    let progress = None;
-    let census = Census::of(&described, &Options { threads, progress });
+    let census = Census::of(&described, &Options::default().threads(threads));
     if let Ok(census) = &census {
         for table in [&census.by_kind, &census.by_path] {
             assert_eq!(table.total().1, census.bytes);

@@ -59,7 +59,7 @@ fn cut<T: Content>(whole: &[u8], lengths: impl Iterator<Item = usize>) {
         };
         assert!(is_cut(&refused::<T>(part)), "{length}");
         file.set_len(length as u64).unwrap();
-        match Frozen::<T>::load(&path) {
+        match Frozen::<T>::load(&path).map(drop) {
             Err(Error::Load { reason: source, .. }) => {
                 assert!(is_cut(&source), "{length}: {source}")
             }
@@ -71,7 +71,9 @@ fn cut<T: Content>(whole: &[u8], lengths: impl Iterator<Item = usize>) {
             Frozen::<T>::from_fd(shared),
             Err(Error::Unsealed { .. })
         ));
-        let error = Frozen::<T>::from_fd(sealed(part, ALL_SEALS)).unwrap_err();
+        let error = Frozen::<T>::from_fd(sealed(part, ALL_SEALS))
+            .map(drop)
+            .unwrap_err();
         assert!(is_cut(&error), "{length}: {error}");
     }
     assert_eq!(traces(), before);

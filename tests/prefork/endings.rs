@@ -1,6 +1,7 @@
 //! How workers end, and how the owner learns of it.
 
 use std::{
+    fmt,
     io::{self, PipeWriter, Read, Write},
     panic, process,
     time::Instant,
@@ -83,6 +84,44 @@ pub(crate) fn each_failure_is_told_apart() {
         WorkerError::Killed { signal: 9 }.to_string(),
         "killed by SIGKILL"
     );
+}
+
+/// An error that prints more when it is asked for all.
+struct Chained;
+
+impl fmt::Display for Chained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if f.alternate() { "top: root" } else { "top" })
+    }
+}
+
+pub(crate) fn an_error_of_a_worker_is_the_error_of_join() {
+    let work = |worker: Worker| match worker.index() {
+        0 => Ok("done".to_owned()),
+        1 => Err(Chained),
+        _ => panic!("broken"),
+    };
+    let exits = prefork::spawn_try(3, work).unwrap().wait().unwrap();
+    let results: Vec<_> = exits.into_iter().map(|exit| exit.result).collect();
+    let message = "top: root".to_owned();
+    let broken = "broken".to_owned();
+    let expected = [
+        Ok("done".to_owned()),
+        Err(WorkerError::Failed { message }),
+        Err(WorkerError::Panicked { message: broken }),
+    ];
+    assert_eq!(results, expected);
+
+    let failed = prefork::spawn_try(2, work).unwrap().join().unwrap_err();
+    assert!(matches!(failed, Error::WorkerFailed { worker: 1, .. }));
+    let line = failed.to_string();
+    assert!(
+        line.ends_with("gave no result: failed: top: root"),
+        "{line}"
+    );
+    let done = prefork::spawn_try(1, work).unwrap().join().unwrap();
+    assert_eq!(done, ["done"]);
+    assert_no_children();
 }
 
 /// A payload that must not be dropped where nothing catches a panic.

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         results::only_the_owner_uses_a_pool,
         endings::wait_one_follows_the_order_of_exit,
         endings::each_failure_is_told_apart,
+        endings::an_error_of_a_worker_is_the_error_of_join,
         endings::no_worker_unwinds_the_owners_frames,
         endings::join_names_the_worker_and_ends_the_others,
         endings::a_reaped_worker_is_lost,

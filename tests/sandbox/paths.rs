@@ -108,15 +108,12 @@ fn pool(_: &Path) -> Outcome {
 
 fn shard(_: &Path) -> Outcome {
     let shard = MapShard::new("n")?;
-    let filled = prefork::spawn(1, |_| -> Result<(), String> {
-        let fill = || {
-            let mut builder = shard.builder::<String, u64>()?;
-            builder.insert(&"a".to_owned(), &7)?;
-            builder.finish().map(drop)
-        };
-        fill().map_err(|error: floe::Error| error.to_string())
+    let filled = prefork::spawn_try(1, |_| {
+        let mut builder = shard.builder::<String, u64>()?;
+        builder.insert(&"a".to_owned(), &7)?;
+        builder.finish().map(drop)
     })?;
-    filled.join()?.remove(0)?;
+    filled.join()?;
     assert_eq!(shard.open::<String, u64>()?["a"], 7);
     Ok(())
 }

@@ -50,7 +50,7 @@ fn assert_recipes(recipes: &Recipes, numbers: impl IntoIterator<Item = u32>) {
     let mut found = recipes.iter();
     for number in numbers {
         let (name, value) = found.next().unwrap();
-        let value: Recipe = rkyv::deserialize::<_, rkyv::rancor::Error>(value).unwrap();
+        let value: Recipe = floe::thaw(value).unwrap();
         assert_eq!((name.as_str(), &value), (&*value.name, &recipe(number)));
         assert!(recipes.contains_key(name));
     }

@@ -1,5 +1,6 @@
 //! Caches that are one value, and values that depend on others.
 
+use floe::error::PolicyError;
 use floe::store::Outcome;
 use floe::{Error, Policy, Store};
 
@@ -59,7 +60,10 @@ fn names_are_taken_once_and_policies_are_checked() {
     assert!(matches!(one(Policy::new()), Err(Error::CacheExists { .. })));
     assert!(matches!(
         one(Policy::new().max_entries(3)),
-        Err(Error::Policy { .. })
+        Err(Error::Policy {
+            reason: PolicyError::WholeValue,
+            ..
+        })
     ));
     assert!(matches!(
         store.invalidate("two"),

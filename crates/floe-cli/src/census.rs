@@ -110,10 +110,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Comm
 /// Walks all values of a region, which checks them.
 pub(crate) fn take(region: &Described, target: &Target) -> Result<Census, CommandError> {
     let progress = Progress::new("counting");
-    let options = census::Options {
-        progress: Some(&|done, all| progress.tell(done, all)),
-        ..census::Options::default()
-    };
+    let tell = |done, all| progress.tell(done, all);
+    let options = census::Options::default().progress(&tell);
     Census::of(region, &options).map_err(|error| target.refuse(error))
 }
 

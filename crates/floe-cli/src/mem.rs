@@ -18,6 +18,8 @@ use super::target::Socket;
 /// Below each process come the regions that it maps, as parts of it, found by the names of their
 /// memfds.
 ///
+/// Processes of a tree that this user may not read are listed without amounts, and counted.
+///
 /// Of the SOCKET of a broker it tells who maps which generation of its caches: the processes that
 /// map one, and what they map of these caches alone. Caches of the same names that other owners
 /// have frozen are among them.
@@ -163,32 +165,37 @@ fn table(processes: &[Process]) -> Table {
             mappers.insert(process.pid);
             *memory += region.memory;
             let (pid, name) = (pid.clone().ditto(), name.clone().ditto());
-            table.push_part(row(pid, name, Some(place), region.memory));
+            table.push_part(row(pid, name, Some(place), Some(region.memory)));
         }
     }
-    let all = processes.iter().map(|process| process.memory).sum();
-    table.push_total(row(Cell::Empty, Cell::text("total"), None, all));
+    let all = processes.iter().filter_map(|process| process.memory).sum();
+    table.push_total(row(Cell::Empty, Cell::text("total"), None, Some(all)));
     for (place, (mappers, memory)) in regions {
         let mappers = counted(mappers.len() as u64, "process", "processes");
-        table.push_total(row(Cell::Empty, Cell::text(mappers), Some(place), memory));
+        let mappers = Cell::text(mappers);
+        table.push_total(row(Cell::Empty, mappers, Some(place), Some(memory)));
     }
     table
 }
 
-fn row(pid: Cell, name: Cell, region: Option<(&str, u64)>, memory: Usage) -> Vec<Cell> {
+fn row(pid: Cell, name: Cell, region: Option<(&str, u64)>, memory: Option<Usage>) -> Vec<Cell> {
     let (region, generation) = match region {
         Some((region, generation)) => (Cell::text(region), Cell::Number(generation)),
         None => (Cell::Empty, Cell::Empty),
     };
-    let amounts = [
-        memory.uss,
-        memory.pss,
-        memory.rss,
-        memory.vss,
-        memory.anonymous,
-        memory.swap,
+    let amounts: [fn(Usage) -> u64; 6] = [
+        |memory| memory.uss,
+        |memory| memory.pss,
+        |memory| memory.rss,
+        |memory| memory.vss,
+        |memory| memory.anonymous,
+        |memory| memory.swap,
     ];
     let mut cells = vec![pid, name, region, generation];
-    cells.extend(amounts.map(Cell::Bytes));
+    let cell = |amount: fn(Usage) -> u64| match memory {
+        Some(memory) => Cell::Bytes(amount(memory)),
+        None => Cell::Absent,
+    };
+    cells.extend(amounts.map(cell));
     cells
 }

@@ -26,7 +26,8 @@ pub(crate) struct Scope {
 #[derive(Default)]
 pub(crate) struct Reading {
     pub(crate) processes: Vec<Process>,
-    /// How many processes may map a cache that this user may not see.
+    /// How many processes this user may not read: those of a tree, which are listed without their
+    /// memory, and those that may map a cache.
     pub(crate) unreadable: u64,
 }
 
@@ -34,13 +35,14 @@ pub(crate) struct Reading {
 pub(crate) struct Process {
     pub(crate) pid: u32,
     pub(crate) name: String,
-    pub(crate) memory: Usage,
+    /// None if this user may not read it.
+    pub(crate) memory: Option<Usage>,
     pub(crate) regions: Vec<MappedRegion>,
 }
 
 impl Scope {
-    /// Reads the processes that were asked for. Those that were named must be there at the `first`
-    /// reading; later ones, and others at any time, may be gone.
+    /// Reads the processes that were asked for. Those that were named must be readable, and be there
+    /// at the `first` reading; others of a tree may be gone, or not be this user's to read.
     pub(crate) fn read(&self, first: bool) -> Result<Reading, CommandError> {
         let mut reading = Reading::default();
         for pid in self.tree.map_or_else(|| self.pids.clone(), tree) {
@@ -50,6 +52,13 @@ impl Scope {
                     reason: ProcError::Gone,
                     ..
                 }) if !(first && self.names(pid)) => {}
+                Err(Error::ReadProcess {
+                    reason: ProcError::NotPermitted,
+                    ..
+                }) if !self.names(pid) => {
+                    reading.processes.push(Process::unreadable(pid));
+                    reading.unreadable += 1;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -87,9 +96,19 @@ impl Process {
         Ok(Self {
             pid,
             name: command(pid),
-            memory,
+            memory: Some(memory),
             regions,
         })
+    }
+
+    /// A process of which only the name may be known.
+    fn unreadable(pid: u32) -> Self {
+        Self {
+            pid,
+            name: command(pid),
+            memory: None,
+            regions: Vec::new(),
+        }
     }
 
     /// Reads a process if it maps a cache, and of its regions these alone. To list mappings costs

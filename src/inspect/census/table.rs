@@ -12,6 +12,7 @@ use crate::inspect::usage::bytes;
 /// are shares of all values and of all bytes, `Cum` adds up the latter, `Max` is the largest value.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(transparent)]
+#[non_exhaustive]
 pub struct Table {
     /// The rows, those with the most bytes first.
     pub rows: Vec<Row>,
@@ -45,6 +46,7 @@ pub struct Row {
 
 /// Text of a field.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Text {
     /// All of it, in bytes.
     pub bytes: u64,
@@ -54,6 +56,7 @@ pub struct Text {
 
 impl Row {
     /// Bytes of text that [`Intern`](crate::Intern) would save in this field.
+    #[must_use]
     pub fn saving(&self) -> u64 {
         self.text.map_or(0, |text| text.bytes - text.distinct)
     }
@@ -81,11 +84,13 @@ impl Table {
     }
 
     /// The row of a name.
+    #[must_use]
     pub fn row(&self, name: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.name == name)
     }
 
     /// Values and bytes of all rows.
+    #[must_use]
     pub fn total(&self) -> (u64, u64) {
         let add = |(count, bytes), row: &Row| (count + row.count, bytes + row.bytes);
         self.rows.iter().fold((0, 0), add)

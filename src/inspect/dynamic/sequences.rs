@@ -92,6 +92,7 @@ impl<'a> Items<'a> {
     }
 
     /// How many items are left, as the region says.
+    #[must_use]
     pub fn remaining(&self) -> u64 {
         match &self.0 {
             Source::Run { left, .. } => *left,
@@ -193,6 +194,7 @@ impl<'a> Entries<'a> {
     }
 
     /// How many entries are left, as the region says.
+    #[must_use]
     pub fn remaining(&self) -> u64 {
         self.remaining
     }

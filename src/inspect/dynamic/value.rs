@@ -117,16 +117,19 @@ pub enum View<'a> {
 
 impl<'a> Dynamic<'a> {
     /// The name that the type has in Rust: `Recipe`, `Vec<String>`. A region chooses it freely.
+    #[must_use]
     pub fn type_name(&self) -> &'a str {
         &self.described().name
     }
 
     /// The type, for looking it up in the [`Description`](crate::schema::Description).
+    #[must_use]
     pub fn type_index(&self) -> TypeIndex {
         self.type_index
     }
 
     /// Where the value lies, in bytes from the start of the archive section.
+    #[must_use]
     pub fn offset(&self) -> u64 {
         self.at
     }

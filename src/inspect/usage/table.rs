@@ -21,6 +21,7 @@ pub struct Table {
 
 /// The memory of one process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Row {
     /// The process.
     pub pid: u32,
@@ -42,6 +43,7 @@ impl Table {
     }
 
     /// All rows added up.
+    #[must_use]
     pub fn total(&self) -> Usage {
         self.rows.iter().map(|row| row.memory).sum()
     }

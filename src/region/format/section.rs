@@ -12,6 +12,7 @@ pub(super) const ROWS: usize = 6;
 
 /// Where a section lies, and the digest of its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Section {
     /// What the bytes are.
     pub kind: SectionKind,

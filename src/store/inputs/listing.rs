@@ -12,7 +12,8 @@ use super::proof::Times;
 use super::stamp::Found;
 
 /// An entry of a directory.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct DirectoryEntry {
     /// The name, without the path.
     pub name: OsString,
@@ -21,7 +22,7 @@ pub struct DirectoryEntry {
 }
 
 /// What a name in a directory stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EntryKind {
     /// A directory.
     Directory,

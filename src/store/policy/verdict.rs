@@ -50,7 +50,8 @@ impl Facts {
 }
 
 /// What is to be done with a generation, and why.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Verdict {
     /// Nothing.
     Fresh,
@@ -183,28 +184,49 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Error, PolicyError};
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn contradictions_are_refused() {
+        use PolicyError::{
+            Backoff, ExpiresBeforeRefresh, Jitter, NeverStale, NoRoom, WithoutInputs,
+        };
         let policy = Policy::new;
-        for (contradiction, part) in [
+        let early = policy().refresh_after(2 * SECOND).expire_after(SECOND);
+        let without = |statement| WithoutInputs { statement };
+        for (contradiction, expected, part) in [
+            (early, ExpiresBeforeRefresh, "expire_after"),
             (
-                policy().refresh_after(2 * SECOND).expire_after(SECOND),
-                "expire_after",
+                policy().revalidate_every(SECOND),
+                without("revalidate_every"),
+                "revalidate_every is",
             ),
-            (policy().revalidate_every(SECOND), "revalidate_every"),
-            (policy().settle(SECOND), "settle"),
-            (policy().compare_content(), "compare_content"),
-            (policy().stale_if_error(SECOND), "stale_if_error"),
-            (policy().jitter(1.5), "jitter"),
-            (policy().jitter(f64::NAN), "jitter"),
-            (policy().backoff(2 * SECOND, SECOND), "backoff"),
-            (policy().max_entries(0), "max_entries"),
+            (policy().settle(SECOND), without("settle"), "settle is"),
+            (
+                policy().compare_content(),
+                without("compare_content"),
+                "compare_content is",
+            ),
+            (
+                policy().stale_if_error(SECOND),
+                NeverStale,
+                "stale_if_error",
+            ),
+            (policy().jitter(1.5), Jitter, "jitter"),
+            (policy().jitter(f64::NAN), Jitter, "jitter"),
+            (policy().backoff(2 * SECOND, SECOND), Backoff, "backoff"),
+            (policy().max_entries(0), NoRoom, "max_entries"),
+            (policy().max_bytes(0), NoRoom, "max_bytes"),
         ] {
-            let error = contradiction.check("name").unwrap_err().to_string();
-            assert!(error.contains(part), "{error}");
+            let error = contradiction.check("name").unwrap_err();
+            let line = error.to_string();
+            assert!(line.contains(part), "{line}");
+            assert!(
+                matches!(error, Error::Policy { reason, .. } if reason == expected),
+                "{line}"
+            );
         }
     }
 

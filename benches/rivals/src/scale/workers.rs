@@ -102,7 +102,7 @@ struct Owner<V: Scalable> {
 type Report = ([f64; 2], [u64; 2]);
 
 struct Running {
-    pool: Pool<Result<Report, String>>,
+    pool: Pool<Report>,
     gate: Gate,
 }
 
@@ -179,8 +179,7 @@ impl<V: Scalable> Owner<V> {
         open_all(&mut running)?;
         let mut answers = Vec::new();
         for worker in running {
-            for report in worker.pool.join()? {
-                let (cpu, sums) = report?;
+            for (cpu, sums) in worker.pool.join()? {
                 measured.first_cpu_ns += cpu[0] / f64::from(workers);
                 measured.cpu_ns += cpu[1] / f64::from(workers);
                 answers.extend(sums);
@@ -197,10 +196,7 @@ impl<V: Scalable> Owner<V> {
         let (gate, mut worker_gate) = Gate::pair()?;
         // Each begins elsewhere, so that they do not walk in step.
         let first = number as usize * 7919 % queries.len();
-        let pool = prefork::spawn(1, |_| {
-            let report = self.work(&mut worker_gate, first, queries);
-            report.map_err(|error| error.to_string())
-        })?;
+        let pool = prefork::spawn_try(1, |_| self.work(&mut worker_gate, first, queries))?;
         Ok(Running { pool, gate })
     }
 

@@ -1,6 +1,10 @@
 //! `floe mem`.
 
-use std::process::{Command, Stdio};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use floe::Frozen;
 use serde_json::Value;
@@ -63,6 +67,93 @@ fn a_tree_has_all_descendants() {
         "{line}"
     );
     floe(["mem", &root]).refused(1);
+}
+
+/// Nobody but root may look into a process whose program may be run, but not be read.
+#[test]
+fn a_tree_goes_on_past_what_may_not_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let closed = directory.path().join("cat");
+    copy("/bin/cat", &closed);
+    fs::set_permissions(&closed, Permissions::from_mode(0o111)).unwrap();
+    // The folder of builds need not be anybody's to enter.
+    let tool = directory.path().join("floe");
+    copy(env!("CARGO_BIN_EXE_floe"), &tool);
+
+    let script = r#""$0"; true"#;
+    let mut root = as_nobody("sh");
+    root.args(["-c", script]).arg(&closed);
+    let mut root = root
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = root.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, b"x").unwrap();
+    std::io::Read::read_exact(root.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    let child = child_of(&root);
+    let mem = |arguments: &[&str]| {
+        let output = as_nobody(&tool).arg("mem").args(arguments).output();
+        let output = output.unwrap();
+        crate::Run {
+            code: output.status.code().unwrap(),
+            output: String::from_utf8(output.stdout).unwrap(),
+            errors: String::from_utf8(output.stderr).unwrap(),
+        }
+    };
+    let pid = root.id().to_string();
+    let missing = "1 process could not be read, for want of permission";
+
+    let run = mem(&["--tree", &pid, "--format=json"]);
+    assert_eq!((run.code, run.errors), (0, format!("floe: {missing}\n")));
+    let rows: Vec<Value> = serde_json::from_str(&run.output).unwrap();
+    assert!(rows[0]["uss"].is_u64(), "{rows:?}");
+    assert_eq!(
+        (&rows[1]["pid"], &rows[1]["name"]),
+        (&child.into(), &"cat".into())
+    );
+    assert_eq!(
+        (&rows[1]["uss"], &rows[1]["vss"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(rows.len(), 2);
+    let table = mem(&["--tree", &pid]).good();
+    assert!(table.ends_with(&format!("{missing}\n")), "{table}");
+
+    for arguments in [
+        vec![child.to_string()],
+        vec!["--tree".to_owned(), child.to_string()],
+    ] {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let line = mem(&arguments).refused(1);
+        assert!(line.contains("not permitted"), "{line}");
+    }
+    drop(stdin);
+    root.wait().unwrap();
+}
+
+/// Copies a program. Another process does it: a child that another test forks meanwhile would hold the
+/// copy open for writing, and nobody could run it.
+fn copy(program: &str, to: &Path) {
+    let status = Command::new("cp").arg(program).arg(to).status().unwrap();
+    assert!(status.success());
+}
+
+/// A program that has no rights beyond those of its user.
+fn as_nobody(program: impl AsRef<Path>) -> Command {
+    let mut command = Command::new(program.as_ref());
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        command.uid(65534).gid(65534);
+    }
+    command
+}
+
+/// The only child of a process.
+fn child_of(parent: &Child) -> u32 {
+    let id = parent.id();
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    children.trim().parse().unwrap()
 }
 
 #[test]
