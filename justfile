@@ -32,6 +32,14 @@ record *pages:
 fuzz target seconds="60":
     cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}
 
+# Undefined behaviour in what a region on the heap reaches: `just miri maps`; needs Miri and a nightly toolchain.
+miri *filter:
+    MIRIFLAGS='{{ miriflags }}' cargo +nightly miri test --locked --test heap_backing -- {{ filter }}
+
+# rkyv's relative pointers lead out of the field that a reference is to, which only Tree Borrows allow.
+# A region holds the time of its making, which isolation hides.
+miriflags := "-Zmiri-tree-borrows -Zmiri-disable-isolation -Zmiri-symbolic-alignment-check"
+
 # Licences, advisories and sources of all dependencies; needs cargo-deny.
 deny:
     cargo deny check
