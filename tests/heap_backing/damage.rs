@@ -36,15 +36,15 @@ fn map() -> Frozen<Map<String, Part>> {
     builder.finish().unwrap()
 }
 
-/// Every byte; for an interpreter, one of so many, which is a prime number.
-fn places(length: usize, one_of: usize) -> impl Iterator<Item = usize> {
+/// All numbers below an end; for an interpreter, one of so many, which is a prime number.
+fn numbers(end: usize, one_of: usize) -> impl Iterator<Item = usize> {
     let step = if cfg!(miri) { one_of } else { 1 };
-    (0..length).step_by(step)
+    (0..end).step_by(step)
 }
 
 fn each_byte_counts<T: Content>(frozen: &Frozen<T>) {
     let whole = frozen.region().bytes();
-    for place in places(whole.len(), 73) {
+    for place in numbers(whole.len(), 73) {
         let mut damaged = whole.to_vec();
         damaged[place] ^= 0x10;
         assert!(Frozen::<T>::from_bytes(&damaged).is_err(), "{place}");
@@ -66,8 +66,8 @@ fn lie<T: Content>(honest: &Forgery, section: usize, read: impl Fn(&Frozen<T>)) 
         forged.sections[section].1[place] ^= change;
         Frozen::<T>::from_bytes(&forged.bytes())
     };
-    let places = places(honest.sections[section].1.len(), 11);
-    let lies = places.flat_map(|place| [(place, 1), (place, 0x80)]);
+    let length = honest.sections[section].1.len();
+    let lies = numbers(2 * length, 31).map(|lie| (lie / 2, [1, 0x80][lie % 2]));
     lies.map(|(place, change)| opened(place, change))
         .map(|opened| opened.map(|frozen| read(&frozen)))
         .filter(Result::is_err)
