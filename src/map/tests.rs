@@ -133,6 +133,10 @@ fn entries_that_went_are_not_there() {
     let next = carry(&map, &going);
     assert_eq!(next.len(), entries as usize + 1 - going.len());
     assert!(next.garbage() > 0 && has_no_others(&next));
+    assert!(
+        next.region().fd().is_none(),
+        "it is on the heap, as its builder"
+    );
 }
 
 #[test]
@@ -147,4 +151,26 @@ fn entries_of_another_map_do_not_go() {
     let going: HashSet<_> = clone.entries().collect();
     let next = carry(&map, &going);
     assert_eq!((next.len(), next[&1000].to_native()), (1, 1000));
+}
+
+#[test]
+fn a_generation_that_outgrows_its_index_has_a_new_one() {
+    let map = freeze((0..6_u64).map(|key| (key, key)));
+    let going: HashSet<_> = map.entries().take(2).collect();
+    let fresh = || {
+        let label = Label::first("entries").unwrap();
+        let mut builder = MapBuilder::next_generation(label, Backing::Heap).unwrap();
+        for key in 10..20_u64 {
+            builder.insert(&key, &key).unwrap();
+        }
+        builder
+    };
+    let carried = fresh().carry(&map, &going, |_| Vec::new()).unwrap();
+    let compacted = fresh().compact(&map, &going, |_| Vec::new()).unwrap();
+    assert!(carried.lines().len() > map.lines().len());
+    assert!(carried.garbage() > 0 && compacted.garbage() == 0);
+    for next in [carried, compacted] {
+        assert!(next.keys().eq(&(2..6).chain(10..20).collect::<Vec<u64>>()));
+        assert!(has_no_others(&next) && next.region().fd().is_none());
+    }
 }
