@@ -78,7 +78,10 @@ impl MapShard {
             name: self.label.name.clone(),
         };
         let file = self.file.claim().map_err(failed)?.ok_or_else(taken)?;
-        Ok(MapBuilder::from_unsealed(Unsealed::adopt(self.label.clone(), file)?))
+        Ok(MapBuilder::from_unsealed(Unsealed::adopt(
+            self.label.clone(),
+            file,
+        )?))
     }
 
     /// The map that a child built here, every byte checked.
