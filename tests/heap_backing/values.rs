@@ -119,7 +119,7 @@ struct Everything {
     #[rkyv(with = NicheInto<rkyv::niche::niching::NaN>)]
     ratio: Option<f32>,
     #[rkyv(with = DefaultNiche)]
-    boxed: Option<Box<String>>,
+    boxed: Option<Box<str>>,
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn interned_parts() {
         set: texts.iter().cloned().collect(),
         table: texts.iter().cloned().zip(0..).collect(),
         ratio: number.is_multiple_of(2).then_some(0.5),
-        boxed: (number > 0).then(|| Box::new(texts[1].clone())),
+        boxed: (number > 0).then(|| texts[1].as_str().into()),
     };
     let value: Vec<Everything> = (0..2).map(everything).collect();
     reads_back(&value);
