@@ -37,6 +37,14 @@ fuzz target seconds="60":
 public-api:
     cargo +nightly public-api -p floe --all-features -sss > docs/public-api.txt
 
+# Undefined behaviour in what a region on the heap reaches: `just miri maps`; needs Miri and a nightly toolchain.
+miri *filter:
+    MIRIFLAGS='{{ miriflags }}' cargo +nightly miri test --locked --test heap_backing -- {{ filter }}
+
+# rkyv's relative pointers lead out of the field that a reference is to, which only Tree Borrows allow.
+# A region holds the time of its making, which isolation hides.
+miriflags := "-Zmiri-tree-borrows -Zmiri-disable-isolation -Zmiri-symbolic-alignment-check"
+
 # Licences, advisories and sources of all dependencies; needs cargo-deny.
 deny:
     cargo deny check

@@ -7,6 +7,7 @@
 mod file;
 pub mod format;
 mod heap;
+mod storage;
 mod stream;
 mod unsealed;
 
@@ -25,8 +26,9 @@ use crate::sys::memfd::SealedFile;
 use format::{HEADER_LENGTH, Header};
 
 pub(crate) use file::{TEMPORARY, generation_told, load, load_opened, open, where_known};
+pub(crate) use storage::Backing;
 pub(crate) use stream::read;
-pub(crate) use unsealed::{Backing, Label, Unsealed, View};
+pub(crate) use unsealed::{Label, Unsealed, View};
 
 /// One frozen generation as it lies in memory: bytes that nobody can change, in a memfd with all four
 /// seals or in a private heap buffer.

@@ -19,7 +19,7 @@ use crate::archive::{Freezer, Scratch, Sink, Value};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::region::format::SectionKind;
-use crate::region::{Backing, Label, Region, Unsealed, View};
+use crate::region::{Label, Region, Unsealed, View};
 use crate::schema::Description;
 
 /// Position that rkyv is told for the first byte of every entry: far enough from zero that
@@ -100,6 +100,11 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
             complete: 0,
             garbage: 0,
         }
+    }
+
+    /// An empty assembly with the same label, over the same backing.
+    pub(super) fn create_beside(&self) -> Result<Self> {
+        Ok(Self::from_unsealed(self.sink.unsealed.create_beside()?))
     }
 
     /// Adds an entry; after an error or a panic it is not there.
@@ -310,7 +315,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         let mut gone: Vec<EntryRef<'_, K, V>> = own.copied().collect();
         gone.sort_unstable_by_key(|entry| entry.offset());
 
-        let mut next = Self::from_unsealed(Unsealed::create(self.label().clone(), Backing::Memfd)?);
+        let mut next = self.create_beside()?;
         next.append_earlier(earlier, &gone)?;
         let fresh = self.inserted()?;
         let shift = next.append_bytes(fresh.view.archive())?;

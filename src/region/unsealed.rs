@@ -1,20 +1,17 @@
 //! A region in the making: bytes are appended, then digested, sealed and mapped.
 
-use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
-use super::heap::HeapFile;
-use super::{Bytes, Region, failed};
+use super::storage::{Backing, Storage, StorageView};
+use super::{Region, failed};
 use crate::error::Fingerprint;
 use crate::error::{Error, Result};
 use crate::region::format::{self, HEADER_LENGTH, Header, Section, SectionKind};
 use crate::sys::clock::Moment;
-use crate::sys::mapping;
 use crate::sys::memfd::{UnclaimedFile, UnsealedFile};
-use crate::sys::owner::Owner;
 
 /// What a region is called and which version of its cache it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,20 +39,12 @@ impl Label {
     }
 }
 
-/// What holds the bytes of a region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backing {
-    Memfd,
-    Heap,
-}
-
 /// Bytes that only their maker can write, until [`seal`](Unsealed::seal).
 ///
 /// In a forked child of its maker it refuses to write.
 pub struct Unsealed {
     storage: Storage,
     label: Label,
-    owner: Owner,
     end: u64,
     /// Bytes that the storage has: the header's, from the start.
     written: NonZeroUsize,
@@ -70,23 +59,17 @@ pub struct Unsealed {
 /// Bytes that are digested and written together: they stay in the processor's caches in between.
 const PIECE: usize = 1 << 18;
 
-#[derive(Debug)]
-enum Storage {
-    Memfd(UnsealedFile),
-    Heap(HeapFile),
-}
-
 impl Unsealed {
     /// An empty region with its first section open.
     pub fn create(label: Label, backing: Backing) -> Result<Self> {
-        let storage = match backing {
-            Backing::Heap => Storage::Heap(HeapFile::default()),
-            Backing::Memfd => {
-                let file = UnsealedFile::create(&label.memfd_name());
-                Storage::Memfd(file.map_err(failed(&label.name, "create"))?)
-            }
-        };
+        let storage = Storage::create(backing, &label.memfd_name());
+        let storage = storage.map_err(failed(&label.name, "create"))?;
         Self::from_storage(storage, label)
+    }
+
+    /// An empty region with the same label, over the same backing.
+    pub(crate) fn create_beside(&self) -> Result<Self> {
+        Self::create(self.label.clone(), self.storage.backing())
     }
 
     /// The same in a memfd that was made before a fork, and that this process has claimed.
@@ -102,7 +85,6 @@ impl Unsealed {
         let mut unsealed = Self {
             storage,
             label,
-            owner: Owner::here(),
             end: 0,
             written: NonZeroUsize::MIN,
             sections: Vec::new(),
@@ -166,13 +148,8 @@ impl Unsealed {
     /// Drops what stands behind the first bytes: a seal would find it.
     fn cut(&mut self, written: NonZeroUsize) {
         self.written = written;
-        match &mut self.storage {
-            Storage::Heap(heap) => heap.bytes.resize(written.get(), 0),
-            // That a memfd cannot be cut before its seal does not happen.
-            Storage::Memfd(file) => {
-                let _ = file.cut(written.get() as u64);
-            }
-        }
+        // That a memfd cannot be cut before its seal does not happen.
+        let _ = self.storage.cut(written.get());
     }
 
     /// Overwrites bytes of the archive section that were written before.
@@ -186,13 +163,8 @@ impl Unsealed {
 
     /// The bytes written so far, for reading them back before the seal.
     pub fn view(&self) -> Result<View<'_>> {
-        let bytes = match &self.storage {
-            Storage::Heap(heap) => ViewBytes::Heap(&heap.bytes),
-            Storage::Memfd(file) => {
-                let map = mapping::View::of(file);
-                ViewBytes::Map(map.map_err(|source| self.map_error(source))?)
-            }
-        };
+        let bytes = self.storage.view();
+        let bytes = bytes.map_err(failed(&self.label.name, "map"))?;
         let archive = self.sections[0].range();
         Ok(View { bytes, archive })
     }
@@ -206,14 +178,7 @@ impl Unsealed {
         }
         let header = self.header(fingerprint);
         self.write_at(&header.encode(), 0)?;
-        let name = self.label.name;
-        let bytes = match self.storage {
-            Storage::Heap(heap) => Bytes::Heap(heap.bytes),
-            Storage::Memfd(file) => {
-                let sealed = file.seal().map_err(failed(&name, "seal"))?;
-                Bytes::sealed(sealed).map_err(failed(&name, "map"))?
-            }
-        };
+        let bytes = self.storage.seal(&self.label.name)?;
         Ok(Region::trusted(bytes, header))
     }
 
@@ -230,10 +195,7 @@ impl Unsealed {
     }
 
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> Result<()> {
-        let written = match &mut self.storage {
-            Storage::Memfd(file) => file.write_all_at(bytes, offset),
-            Storage::Heap(heap) => heap.write_at(bytes, offset),
-        };
+        let written = self.storage.write_at(bytes, offset);
         written.map_err(|source| Error::Write {
             name: self.label.name.clone(),
             reason: source,
@@ -243,34 +205,21 @@ impl Unsealed {
         Ok(())
     }
 
-    fn map_error(&self, source: io::Error) -> Error {
-        failed(&self.label.name, "map")(source)
-    }
-
     /// A forked child shares the memfd with its parent; writes of both would mix.
     pub fn check_owner(&self) -> Result<()> {
-        self.owner.check("a builder")
+        self.storage.check_owner()
     }
 }
 
 /// Bytes of an unsealed region, borrowed from its only writer.
 pub struct View<'a> {
-    bytes: ViewBytes<'a>,
+    bytes: StorageView<'a>,
     archive: Range<usize>,
-}
-
-enum ViewBytes<'a> {
-    Heap(&'a [u8]),
-    Map(mapping::View<'a>),
 }
 
 impl View<'_> {
     /// The bytes of the archive section.
     pub fn archive(&self) -> &[u8] {
-        let region: &[u8] = match &self.bytes {
-            ViewBytes::Heap(bytes) => bytes,
-            ViewBytes::Map(map) => map,
-        };
-        &region[self.archive.clone()]
+        &self.bytes[self.archive.clone()]
     }
 }

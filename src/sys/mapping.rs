@@ -160,7 +160,7 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     /// Maps what was written so far, without marking it as shared, so that the file can be sealed.
     pub(crate) fn of(file: &'a UnsealedFile) -> io::Result<Self> {
-        file.check_owner()?;
+        file.check_owner().map_err(io::Error::other)?;
         let length = usize::try_from(file.length()).map_err(io::Error::other)?;
         let raw = file.as_fd().as_raw_fd();
         // SAFETY: the file has so many bytes. It is written and cut through `&mut UnsealedFile` in

@@ -167,12 +167,12 @@ impl UnsealedFile {
     }
 
     /// Refuses in a child: its parent writes to the same file.
-    pub(super) fn check_owner(&self) -> io::Result<()> {
-        self.owner.check("a builder").map_err(io::Error::other)
+    pub(crate) fn check_owner(&self) -> Result<()> {
+        self.owner.check("a builder")
     }
 
     pub(crate) fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.check_owner()?;
+        self.check_owner().map_err(io::Error::other)?;
         self.file.write_all_at(bytes, offset)?;
         self.length = self.length.max(offset + bytes.len() as u64);
         Ok(())
@@ -180,14 +180,14 @@ impl UnsealedFile {
 
     /// Drops what stands behind the first bytes.
     pub(crate) fn cut(&mut self, length: u64) -> io::Result<()> {
-        self.check_owner()?;
+        self.check_owner().map_err(io::Error::other)?;
         self.length = self.length.min(length);
         self.file.set_len(length)
     }
 
     /// Makes what was written immutable.
     pub(crate) fn seal(self) -> io::Result<SealedFile> {
-        self.check_owner()?;
+        self.check_owner().map_err(io::Error::other)?;
         SealedFile::seal(self.file)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::super::assembly::{Assembly, Inserted};
+use super::super::assembly::Inserted;
 use super::super::index::OFFSET_UNIT;
 use super::super::raw::EntryRef;
 use super::super::{Map, MapKey};
@@ -86,8 +86,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         going: &HashSet<EntryRef<'_, K, V>>,
         inputs: impl FnOnce(&Moved) -> Vec<u8>,
     ) -> Result<Frozen<Map<K, V>>> {
-        let label = self.assembly.label().clone();
-        let mut next = Assembly::from_unsealed(Unsealed::create(label, Backing::Memfd)?);
+        let mut next = self.assembly.create_beside()?;
         let mut pairs = Vec::with_capacity(earlier.len());
         for entry in earlier.entries().filter(|entry| !going.contains(entry)) {
             pairs.push((entry.offset(), next.end()));

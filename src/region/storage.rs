@@ -1,0 +1,103 @@
+//! What a region is written to before it is sealed: the one place that tells the backings apart.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::ops::Deref;
+
+use super::heap::HeapFile;
+use super::{Bytes, failed};
+use crate::error::Result;
+use crate::sys::mapping;
+use crate::sys::memfd::UnsealedFile;
+
+/// What holds the bytes of a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backing {
+    Memfd,
+    Heap,
+}
+
+/// Bytes that only their maker writes, wherever they are.
+#[derive(Debug)]
+pub(super) enum Storage {
+    Memfd(UnsealedFile),
+    Heap(HeapFile),
+}
+
+impl Storage {
+    /// An empty one; a memfd gets the label.
+    pub(super) fn create(backing: Backing, label: &str) -> io::Result<Self> {
+        Ok(match backing {
+            Backing::Memfd => Self::Memfd(UnsealedFile::create(label)?),
+            Backing::Heap => Self::Heap(HeapFile::create()),
+        })
+    }
+
+    pub(super) fn backing(&self) -> Backing {
+        match self {
+            Self::Memfd(_) => Backing::Memfd,
+            Self::Heap(_) => Backing::Heap,
+        }
+    }
+
+    /// Refuses in a forked child of the maker.
+    pub(super) fn check_owner(&self) -> Result<()> {
+        match self {
+            Self::Memfd(file) => file.check_owner(),
+            Self::Heap(heap) => heap.check_owner(),
+        }
+    }
+
+    pub(super) fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        match self {
+            Self::Memfd(file) => file.write_all_at(bytes, offset)?,
+            Self::Heap(heap) => heap.write_at(bytes, offset),
+        }
+        Ok(())
+    }
+
+    /// Drops what stands behind the first bytes.
+    pub(super) fn cut(&mut self, length: usize) -> io::Result<()> {
+        match self {
+            Self::Memfd(file) => file.cut(length as u64)?,
+            Self::Heap(heap) => heap.bytes.resize(length, 0),
+        }
+        Ok(())
+    }
+
+    /// The bytes written so far.
+    pub(super) fn view(&self) -> io::Result<StorageView<'_>> {
+        Ok(match self {
+            Self::Memfd(file) => StorageView::Memfd(mapping::View::of(file)?),
+            Self::Heap(heap) => StorageView::Heap(&heap.bytes),
+        })
+    }
+
+    /// Makes what was written immutable; the name of the cache is for messages.
+    pub(super) fn seal(self, name: &str) -> Result<Bytes> {
+        match self {
+            Self::Memfd(file) => {
+                let sealed = file.seal().map_err(failed(name, "seal"))?;
+                Bytes::sealed(sealed).map_err(failed(name, "map"))
+            }
+            Self::Heap(heap) => Ok(Bytes::Heap(heap.bytes)),
+        }
+    }
+}
+
+/// Bytes of a storage, borrowed from its only writer.
+pub(super) enum StorageView<'a> {
+    Memfd(mapping::View<'a>),
+    Heap(&'a [u8]),
+}
+
+impl Deref for StorageView<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Memfd(map) => map,
+            Self::Heap(bytes) => bytes,
+        }
+    }
+}
