@@ -171,7 +171,9 @@ fn nesting_ends_at_128_levels() {
         let links = std::iter::successors(Some(first), |link| link.next.as_deref());
         assert!(links.map(|link| link.number).eq((0..128).rev()));
     });
-    let refused = Frozen::freeze_on_heap("value", &chain(129)).unwrap_err();
+    let refused = Frozen::freeze_on_heap("value", &chain(129))
+        .map(drop)
+        .unwrap_err();
     assert!(matches!(refused, Error::Invalid { .. }), "{refused}");
 }
 
