@@ -37,9 +37,11 @@ fuzz target seconds="60":
 public-api:
     cargo +nightly public-api -p floe --all-features -sss > docs/public-api.txt
 
-# Undefined behaviour in what a region on the heap reaches: `just miri maps`; needs Miri and a nightly toolchain.
+# Undefined behaviour in what a region on the heap reaches, and in maps that are carried over. `just miri
+# lines_that` runs tests with that name, unit tests too; needs Miri and a nightly toolchain.
 miri *filter:
-    MIRIFLAGS='{{ miriflags }}' cargo +nightly miri test --locked --test heap_backing -- {{ filter }}
+    MIRIFLAGS='{{ miriflags }}' cargo +nightly miri test -p floe --locked --test heap_backing -- {{ filter }}
+    MIRIFLAGS='{{ miriflags }}' cargo +nightly miri test -p floe --locked --lib -- {{ if filter == "" { "map::" } else { filter } }}
 
 # rkyv's relative pointers lead out of the field that a reference is to, which only Tree Borrows allow.
 # A region holds the time of its making, which isolation hides.

@@ -10,7 +10,10 @@ fn value(key: u32) -> String {
 }
 
 fn begun() -> MapBuilder<u32, String> {
-    let mut builder = MapBuilder::new("begun").unwrap();
+    filled(MapBuilder::new("begun").unwrap())
+}
+
+fn filled(mut builder: MapBuilder<u32, String>) -> MapBuilder<u32, String> {
     for key in 0..100 {
         builder.insert(&key, &value(key)).unwrap();
     }
@@ -30,7 +33,12 @@ fn assert_finishes(builder: MapBuilder<u32, String>) {
 }
 
 pub(crate) fn a_child_cannot_finish_a_builder_of_its_parent() {
-    let builder = RefCell::new(Some(begun()));
+    is_refused_in_children(begun());
+    is_refused_in_children(filled(MapBuilder::on_heap("begun").unwrap()));
+}
+
+fn is_refused_in_children(builder: MapBuilder<u32, String>) {
+    let builder = RefCell::new(Some(builder));
     // The second child inserts more than the builder keeps in its buffer.
     let pool = prefork::spawn(2, |worker| {
         let mut builder = builder.take().unwrap();
