@@ -9,8 +9,6 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_128;
-
 use crate::archive::checked::Checked;
 use crate::archive::vouching::Vouched;
 use crate::archive::{Freezer, Scratch, Sink, Thaw, VALUE_LIMIT, Value};
@@ -92,7 +90,7 @@ impl<T: Value> Frozen<T> {
         sink.flush()?;
         let mut unsealed = sink.unsealed;
         if let Some(inputs) = inputs {
-            unsealed.begin(SectionKind::Inputs);
+            unsealed.begin(SectionKind::Inputs)?;
             unsealed.append(inputs)?;
         }
         let region = Self::seal(unsealed, &T::describe())?;
@@ -105,7 +103,7 @@ impl<T: Value> Frozen<T> {
 impl<T: Content> Frozen<T> {
     /// Adds the schema section to a region that holds a `T`, and seals it.
     pub(crate) fn seal(mut unsealed: Unsealed, description: &Description) -> Result<Region> {
-        unsealed.begin(SectionKind::Schema);
+        unsealed.begin(SectionKind::Schema)?;
         unsealed.append(&description.to_json())?;
         unsealed.seal(description.fingerprint())
     }
@@ -120,7 +118,16 @@ impl<T: Content> Frozen<T> {
     /// One variant for each check: [`Error::Unsealed`] to [`Error::Invalid`]. Nothing stays
     /// mapped then.
     pub fn from_fd(fd: OwnedFd) -> Result<Self> {
-        Self::checked(Region::from_fd(fd)?)
+        Self::from_fds(vec![fd])
+    }
+
+    /// The same for a region whose pages come from several memfds: those of
+    /// [`Region::try_clone_fds`], in their order.
+    ///
+    /// # Errors
+    /// As [`from_fd`](Self::from_fd).
+    pub fn from_fds(fds: Vec<OwnedFd>) -> Result<Self> {
+        Self::checked(Region::from_fds(fds)?)
     }
 
     /// Opens a copy of the bytes of a region on the heap, with the checks of
@@ -206,18 +213,18 @@ impl<T: Content> Frozen<T> {
         Self { checked }
     }
 
+    /// The same value, in a region that has the pages of an earlier generation which are equal.
+    pub(crate) fn sharing(self, earlier: &Self) -> Result<Self> {
+        Ok(Self::from_checked(self.checked.sharing(earlier.region())?))
+    }
+
     pub(crate) fn as_checked(&self) -> &Checked<T> {
         &self.checked
     }
 
     /// A digest of all but the inputs, the number and the date.
     pub(crate) fn content_digest(&self) -> u128 {
-        let sections = self.region().header().sections.iter();
-        let content = sections.filter(|section| section.kind != SectionKind::Inputs);
-        let digests: Vec<u8> = content
-            .flat_map(|section| section.digest.to_le_bytes())
-            .collect();
-        xxh3_128(&digests)
+        self.region().header().content
     }
 
     /// Makes an owned value of a frozen one: a `T` of a `Frozen<T>`, and whatever collects pairs, such as

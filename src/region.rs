@@ -7,6 +7,7 @@
 mod file;
 pub mod format;
 mod heap;
+mod pages;
 mod storage;
 mod stream;
 mod unsealed;
@@ -21,16 +22,16 @@ use std::time::SystemTime;
 use rkyv::util::AlignedVec;
 
 use crate::error::{Advice, Error, Fingerprint, HeaderError, RegionPart, Result, SectionKind};
-use crate::sys::mapping::Mapping;
-use crate::sys::memfd::SealedFile;
-use format::{HEADER_LENGTH, Header};
+use format::{Digesting, Header};
+use pages::Image;
 
 pub(crate) use file::{TEMPORARY, generation_told, load, load_opened, open, where_known};
+pub(crate) use pages::Successor;
 pub(crate) use storage::Backing;
 pub(crate) use stream::read;
 pub(crate) use unsealed::{Label, Unsealed, View};
 
-/// One frozen generation as it lies in memory: bytes that nobody can change, in a memfd with all four
+/// One frozen generation as it lies in memory: bytes that nobody can change, in memfds with all four
 /// seals or in a private heap buffer.
 ///
 /// ```
@@ -40,7 +41,7 @@ pub(crate) use unsealed::{Label, Unsealed, View};
 /// let region = primes.region();
 /// assert_eq!((region.name(), region.generation()), ("primes", 1));
 ///
-/// let copy = Frozen::<Vec<u32>>::from_fd(region.try_clone_fd()?)?;
+/// let copy = Frozen::<Vec<u32>>::from_fds(region.try_clone_fds()?)?;
 /// assert_eq!(copy.region().bytes(), region.bytes());
 /// # Ok::<(), floe::Error>(())
 /// ```
@@ -51,29 +52,20 @@ pub struct Region {
 
 #[derive(Debug)]
 enum Bytes {
-    Memfd { map: Mapping, file: SealedFile },
+    Image(Image),
     Heap(AlignedVec<64>),
 }
 
+impl From<Image> for Bytes {
+    fn from(image: Image) -> Self {
+        Self::Image(image)
+    }
+}
+
 impl Bytes {
-    fn sealed(file: SealedFile) -> io::Result<Self> {
-        let map = Mapping::sealed(&file)?;
-        Ok(Self::Memfd { map, file })
-    }
-
-    /// Maps a descriptor from anywhere, if it can no longer change.
-    fn open(fd: OwnedFd) -> Result<Self> {
-        let file = SealedFile::open(fd)?;
-        if file.length() == 0 {
-            let expected = HEADER_LENGTH as u64;
-            return Err(Error::Header(HeaderError::Length { expected, got: 0 }));
-        }
-        Self::sealed(file).map_err(|source| Error::Descriptor { reason: source })
-    }
-
     fn as_slice(&self) -> &[u8] {
         match self {
-            Self::Memfd { map, .. } => map,
+            Self::Image(image) => image.bytes(),
             Self::Heap(bytes) => bytes,
         }
     }
@@ -86,42 +78,71 @@ impl Region {
         Self { bytes, header }
     }
 
-    /// Maps a memfd of unknown origin: first the seals, then header, lengths, padding and
-    /// every digest. What the sections mean is for the reader of their type to check.
-    pub(crate) fn from_fd(fd: OwnedFd) -> Result<Self> {
-        Self::checked(Bytes::open(fd)?)
+    /// Maps page files of unknown origin: first the seals, then header, layout, lengths, every digest
+    /// and padding. What the sections mean is for the reader of their type to check.
+    pub(crate) fn from_fds(fds: Vec<OwnedFd>) -> Result<Self> {
+        let (header, image) = Image::open(fds)?;
+        let region = Self::trusted(image.into(), header);
+        region.check_bytes()?;
+        Ok(region)
     }
 
     /// The same for a copy of bytes on the heap.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let header = Header::decode(bytes)?;
+        check_length(header.length, bytes.len() as u64)?;
+        if !header.others.is_empty() {
+            let (expected, got) = (1 + header.others.len(), 1);
+            return Err(Error::Header(HeaderError::Files { expected, got }));
+        }
+        let mut digesting = Digesting::quick_only();
+        digesting.update(&bytes[header.spacing.header_length() as usize..]);
+        if digesting.quick() != header.digests.quick {
+            let part = RegionPart::File(0);
+            return Err(Error::Header(HeaderError::Damaged { part }));
+        }
+        check_padding(&header, bytes)?;
         let mut aligned = AlignedVec::with_capacity(bytes.len());
         aligned.extend_from_slice(bytes);
-        Self::checked(Bytes::Heap(aligned))
+        Ok(Self::trusted(Bytes::Heap(aligned), header))
     }
 
-    /// As [`from_fd`](Self::from_fd), but checks no padding and no digest of a section.
-    pub(crate) fn from_fd_by_header(fd: OwnedFd) -> Result<Self> {
-        let bytes = Bytes::open(fd)?;
-        let header = Header::decode(bytes.as_slice())?;
-        check_length(header.length, bytes.as_slice().len() as u64)?;
-        Ok(Self::trusted(bytes, header))
+    /// Maps page files that their owner vouches for: the seals are checked, and header and layout are
+    /// read; digests and what the sections mean were checked when it was frozen. Beside it, whether they
+    /// are the ones that the header names: nothing else is vouched for.
+    pub(crate) fn from_fds_by_header(fds: Vec<OwnedFd>) -> Result<(Self, bool)> {
+        let (header, image) = Image::open(fds)?;
+        let is_named = image.has_the_files_of(&header);
+        Ok((Self::trusted(image.into(), header), is_named))
     }
 
-    fn checked(bytes: Bytes) -> Result<Self> {
-        let slice = bytes.as_slice();
-        let header = Header::decode(slice)?;
-        check_length(header.length, slice.len() as u64)?;
-        let mut end = HEADER_LENGTH;
-        for section in &header.sections {
-            let range = section.range();
-            if slice[end..range.start].iter().any(|&byte| byte != 0) {
-                let part = RegionPart::PaddingBefore(section.kind);
-                return Err(Error::Header(HeaderError::Damaged { part }));
-            }
-            section.check(slice)?;
-            end = range.end;
+    /// Compares digests, and looks at the padding.
+    pub(crate) fn check_bytes(&self) -> Result<()> {
+        if let Some(image) = self.image() {
+            image.check(&self.header)?;
         }
-        Ok(Self { bytes, header })
+        check_padding(&self.header, self.bytes())
+    }
+
+    /// The same sections, byte for byte, in a region that has the pages of another one which are
+    /// equal. None if no page can be shared.
+    pub(crate) fn sharing(&self, earlier: &Self) -> Result<Option<Self>> {
+        let label = Label {
+            built: Some(self.header.created),
+            base: earlier.header.identity(),
+            ..Label::after(self, self.generation())
+        };
+        let mut next = Successor::new(label, earlier);
+        for section in &self.header.sections {
+            next.begin(section.kind);
+            next.keep_equal_pages(&self.bytes()[section.range()]);
+        }
+        match next.shares() {
+            true => next
+                .seal_as(self.header.content, self.fingerprint())
+                .map(Some),
+            false => Ok(None),
+        }
     }
 
     pub(crate) fn header(&self) -> &Header {
@@ -194,7 +215,7 @@ impl Region {
     /// want of contiguous memory for huge pages. Nothing is lost then but speed. A region on the
     /// heap takes any advice and does nothing.
     pub fn advise(&self, advice: Advice) -> Result<()> {
-        let Bytes::Memfd { map, .. } = &self.bytes else {
+        let Some(map) = self.image().and_then(Image::mapping) else {
             return Ok(());
         };
         map.advise(advice).map_err(|source| Error::Advise {
@@ -204,24 +225,50 @@ impl Region {
         })
     }
 
-    /// The sealed memfd, for handing it to another process while this one keeps it.
+    /// The sealed memfd of this generation: the only one of most regions, and the first of
+    /// [`as_fds`](Self::as_fds).
     ///
     /// # Errors
     /// [`Error::NoDescriptor`] if the region lies on the heap.
     pub fn as_fd(&self) -> Result<BorrowedFd<'_>> {
-        self.fd().ok_or_else(|| Error::NoDescriptor {
+        Ok(self.as_fds()?[0])
+    }
+
+    /// The sealed memfds that the pages come from, for handing them to another process while this one
+    /// keeps them: first the one of this generation, then those of earlier ones with which it shares
+    /// pages. Most regions have one.
+    ///
+    /// # Errors
+    /// [`Error::NoDescriptor`] if the region lies on the heap.
+    pub fn as_fds(&self) -> Result<Vec<BorrowedFd<'_>>> {
+        self.fds().ok_or_else(|| Error::NoDescriptor {
             name: self.header.name.clone(),
         })
     }
 
-    /// Another descriptor of the sealed memfd, closed on exec.
+    /// Other descriptors of [the same memfds](Self::as_fds), closed on exec, for
+    /// [`Frozen::from_fds`](crate::Frozen::from_fds).
     ///
     /// # Errors
     /// [`Error::NoDescriptor`] if the region lies on the heap; [`Error::Descriptor`] if this process
     /// may open no more.
-    pub fn try_clone_fd(&self) -> Result<OwnedFd> {
-        let cloned = self.as_fd()?.try_clone_to_owned();
+    pub fn try_clone_fds(&self) -> Result<Vec<OwnedFd>> {
+        let fds = self.as_fds()?.into_iter();
+        let cloned = fds.map(|fd| fd.try_clone_to_owned());
+        let cloned = cloned.collect::<io::Result<_>>();
         cloned.map_err(|source| Error::Descriptor { reason: source })
+    }
+
+    /// Another descriptor of the memfd of a region that has one, closed on exec.
+    ///
+    /// # Errors
+    /// Those of [`try_clone_fds`](Self::try_clone_fds), and [`HeaderError::Files`] if there are more.
+    pub fn try_clone_fd(&self) -> Result<OwnedFd> {
+        let fds = self.try_clone_fds()?;
+        let (expected, got) = (fds.len(), 1);
+        let [fd] = <[OwnedFd; 1]>::try_from(fds)
+            .map_err(|_| Error::Header(HeaderError::Files { expected, got }))?;
+        Ok(fd)
     }
 
     /// Writes the region to a file, atomically: a crash or power loss at any moment leaves the
@@ -238,20 +285,53 @@ impl Region {
         file::save(self, path.as_ref())
     }
 
-    /// Writes the bytes of the region, as they are in a file, to a pipe, a socket or a compressor;
-    /// [`Frozen::from_reader`](crate::Frozen::from_reader) takes them from there.
+    /// Writes the region as one file, as [`save`](Self::save) does, to a pipe, a socket or a compressor;
+    /// [`Frozen::from_reader`](crate::Frozen::from_reader) takes it from there.
     ///
     /// Files are written by [`save`](Self::save), which leaves none half written.
     ///
     /// # Errors
     /// Those of the writer.
     pub fn write_to(&self, mut writer: impl Write) -> io::Result<()> {
-        writer.write_all(self.bytes())
+        match self.as_one_file() {
+            None => writer.write_all(self.bytes()),
+            Some(header) => {
+                writer.write_all(&header.encode())?;
+                let behind = header.spacing.header_length() as usize..header.length as usize;
+                writer.write_all(&self.bytes()[behind])
+            }
+        }
     }
 
-    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+    /// The header of the same generation as one file, if it has several: without the layout, which is
+    /// the last section.
+    fn as_one_file(&self) -> Option<Header> {
+        if self.header.others.is_empty() {
+            return None;
+        }
+        let layout = self.header.section(SectionKind::Layout)?;
+        let mut header = Header {
+            length: layout.offset,
+            others: Vec::new(),
+            ..self.header.clone()
+        };
+        header.sections.pop();
+        let mut digesting = Digesting::both();
+        let start = header.spacing.header_length() as usize;
+        digesting.update(&self.bytes()[start..header.length as usize]);
+        header.digests = digesting.finish();
+        Some(header)
+    }
+
+    pub(crate) fn fds(&self) -> Option<Vec<BorrowedFd<'_>>> {
+        let files = self.image()?.files().iter();
+        Some(files.map(|file| file.sealed.as_fd()).collect())
+    }
+
+    /// None if it lies on the heap.
+    fn image(&self) -> Option<&Image> {
         match &self.bytes {
-            Bytes::Memfd { file, .. } => Some(file.as_fd()),
+            Bytes::Image(image) => Some(image),
             Bytes::Heap(_) => None,
         }
     }
@@ -274,6 +354,22 @@ fn check_length(expected: u64, got: u64) -> Result<()> {
     } else {
         Err(Error::Header(HeaderError::Length { expected, got }))
     }
+}
+
+/// What stands between sections, and behind the last one in its page, is zero.
+fn check_padding(header: &Header, bytes: &[u8]) -> Result<()> {
+    let starts = header.sections.iter().skip(1).map(|it| it.offset);
+    let ends = starts.chain([header.length]);
+    for (section, end) in header.sections.iter().zip(ends) {
+        if bytes[section.end() as usize..end as usize]
+            .iter()
+            .any(|&byte| byte != 0)
+        {
+            let part = RegionPart::PaddingBehind(section.kind);
+            return Err(Error::Header(HeaderError::Damaged { part }));
+        }
+    }
+    Ok(())
 }
 
 /// Adds the cache, and the step, to what the kernel said of its memfd.

@@ -57,7 +57,9 @@ fn values_read_back_through_every_backing() {
 #[test]
 fn equal_values_give_equal_bytes() {
     let recipes: Vec<Recipe> = (0..100).map(recipe).collect();
-    let archive_of = |frozen: &Frozen<Vec<Recipe>>| frozen.region().bytes()[512..].to_vec();
+    let archive_of = |frozen: &Frozen<Vec<Recipe>>| {
+        frozen.region().bytes()[floe::format::HEADER_LENGTH..].to_vec()
+    };
     let first = archive_of(&Frozen::freeze("first", &recipes).unwrap());
     assert_eq!(
         first,

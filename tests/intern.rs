@@ -128,7 +128,8 @@ fn equal_hash_sets_share_one_canonical_order() {
     let reversed: Vec<String> = left.hash_set.iter().cloned().collect();
     left.hash_set = reversed.into_iter().rev().collect();
     let archive = |value: &Everything| {
-        Frozen::freeze("order", value).unwrap().region().bytes()[512..].to_vec()
+        Frozen::freeze("order", value).unwrap().region().bytes()[floe::format::HEADER_LENGTH..]
+            .to_vec()
     };
     assert_eq!(archive(&left), archive(&everything()));
     let both = Frozen::freeze("both", &vec![left, everything()]).unwrap();

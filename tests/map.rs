@@ -246,7 +246,7 @@ fn equal_insertions_give_equal_bytes() {
         for number in 0..500 {
             builder.insert(&number, &recipe(number)).unwrap();
         }
-        builder.finish().unwrap().region().bytes()[512..].to_vec()
+        builder.finish().unwrap().region().bytes()[floe::format::HEADER_LENGTH..].to_vec()
     };
     assert_eq!(freeze("first"), freeze("second"));
 }

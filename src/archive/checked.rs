@@ -105,9 +105,13 @@ impl<T: Content> Checked<T> {
     /// Takes over what its owner vouches for: the seals are checked, and the header is read; its
     /// digests and what the sections mean were checked when it was frozen.
     pub(crate) fn from_vouched(vouched: Vouched<T>) -> Result<Self> {
-        let region = Region::from_fd_by_header(vouched.into_file())?;
-        // SAFETY: a `Vouched` is a memory file in which a `Checked` of this type lies; its bytes are
-        // sealed, so they are those that `check` accepted.
+        let (region, is_named) = Region::from_fds_by_header(vouched.into_files())?;
+        if !is_named {
+            region.check_bytes()?;
+            return Self::from_region(region);
+        }
+        // SAFETY: the first file of a `Vouched` is that of a `Checked` of this type, and the others are
+        // those that its header names; their bytes are sealed, so they are those that `check` accepted.
         unsafe { Self::from_region_unchecked(region) }
     }
 
@@ -120,6 +124,15 @@ impl<T: Content> Checked<T> {
             view,
             region: Arc::new(region),
         })
+    }
+
+    /// The same value, in a region that shares pages with another one.
+    pub(crate) fn sharing(self, earlier: &Region) -> Result<Self> {
+        match self.region.sharing(earlier)? {
+            // SAFETY: its sections are, byte for byte, those of this one, which is valid.
+            Some(region) => unsafe { Self::from_region_unchecked(region) },
+            None => Ok(self),
+        }
     }
 
     pub(crate) fn region(&self) -> &Arc<Region> {

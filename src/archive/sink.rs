@@ -159,6 +159,8 @@ impl Sink {
             self.buffer.extend_from_slice(bytes);
             return Ok(());
         }
+        let known = self.offset() + bytes.len() as u64;
+        self.unsealed.expect_archive(known)?;
         self.flush()?;
         self.unsealed.append(bytes)?;
         self.flushed += bytes.len() as u64;

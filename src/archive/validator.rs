@@ -23,18 +23,15 @@ const CLAIMS_PER_BYTE: usize = 4;
 /// work instead: depth by a limit, and the bytes claimed by a multiple of the archive's length.
 /// An honest archive points to each byte once, since values behind shared pointers are checked
 /// once for each address and type; some of rkyv's collections look at a node up to three times.
-/// Values that overlap are harmless, because nothing in an archive can be written. Only the headers
-/// of a map's entries may not be part of any value: they change when an entry is carried into the
-/// next generation as garbage.
+/// Values that overlap are harmless, because nothing in an archive is ever written.
 #[derive(Debug, Default)]
 pub struct Validator {
     archive: Range<usize>,
     /// What the value or entry being checked may claim without a look at the others, as archive
     /// offsets.
     own: Range<usize>,
-    /// Archive offsets of the entries that may hold interned values, and how long their headers are.
-    headers: Vec<usize>,
-    header_length: usize,
+    /// Values may lie in earlier entries too.
+    shares: bool,
     depth: u32,
     /// The deepest level since the shared value that was started last.
     deepest: u32,
@@ -70,9 +67,9 @@ pub(super) enum PointerError {
     #[error("a pointer to offset {offset} is not aligned to {align}")]
     Unaligned { offset: isize, align: usize },
     #[error(
-        "a pointer to {length} bytes at offset {offset} leads to the header of an entry, or to a later one"
+        "a pointer to {length} bytes at offset {offset} leads out of its entry, and not to a value that an earlier one shares"
     )]
-    Header { offset: isize, length: usize },
+    OtherEntry { offset: isize, length: usize },
     #[error("values overlap: pointers claim many times the {archive} bytes that the archive has")]
     Overlap { archive: usize },
     #[error("values are nested deeper than {DEPTH_LIMIT} levels")]
@@ -109,27 +106,19 @@ impl Validator {
         (offset, pointer_type)
     }
 
-    /// Goes on to the entry of a map at archive offsets, whose header no value may claim.
-    pub(crate) fn enter(&mut self, entry: Range<usize>, header_length: usize) {
-        self.own = entry.start + header_length..entry.end;
-        self.header_length = header_length;
+    /// Goes on to the entry of a map at archive offsets.
+    pub(crate) fn enter(&mut self, entry: Range<usize>) {
+        self.own = entry;
     }
 
-    /// Lets the values of later entries lead into the one that starts at an archive offset: for
-    /// maps with interned values. Entries are told in their order.
-    pub(crate) fn share(&mut self, entry: usize) {
-        self.headers.push(entry);
+    /// Lets values lead into earlier entries: for maps with interned values.
+    pub(crate) fn share(&mut self) {
+        self.shares = true;
     }
 
-    /// Whether a range is free of headers: within the entry being checked, or between the headers of
-    /// entries before it.
-    fn avoids_heads(&self, start: usize, end: usize) -> bool {
-        if self.own.start <= start && end <= self.own.end {
-            return true;
-        }
-        let before = self.headers.partition_point(|header| *header < end);
-        let last = before.checked_sub(1).map(|last| self.headers[last]);
-        end <= self.own.end && last.is_some_and(|header| header + self.header_length <= start)
+    /// Whether the value or entry being checked may have a range.
+    fn may_have(&self, start: usize, end: usize) -> bool {
+        end <= self.own.end && (self.shares || self.own.start <= start)
     }
 
     fn length(&self) -> usize {
@@ -155,8 +144,8 @@ impl Validator {
             });
         }
         let start = address - self.archive.start;
-        if !self.avoids_heads(start, start + layout.size()) {
-            return Err(PointerError::Header {
+        if !self.may_have(start, start + layout.size()) {
+            return Err(PointerError::OtherEntry {
                 offset,
                 length: layout.size(),
             });

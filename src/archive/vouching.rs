@@ -76,10 +76,10 @@ impl Voucher {
         if TypeId::of::<T>() != self.content {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let file = value.region().fd().ok_or(io::ErrorKind::Unsupported)?;
+        let files = value.region().fds().ok_or(io::ErrorKind::Unsupported)?;
         Ok(Prepared {
             voucher: self,
-            identity: MemfdId::of(file)?,
+            identity: MemfdId::of(files[0])?,
         })
     }
 
@@ -150,15 +150,19 @@ impl VoucherPage {
         }
     }
 
-    /// The proof that a file holds a checked `T`; the file itself, if nobody vouches for it here.
-    pub(crate) fn vouch<T: Content>(&self, file: OwnedFd) -> Result<Vouched<T>, OwnedFd> {
+    /// The proof that the first of these files is that of a checked `T`; the files, if nobody vouches
+    /// for it here.
+    pub(crate) fn vouch<T: Content>(
+        &self,
+        files: Vec<OwnedFd>,
+    ) -> Result<Vouched<T>, Vec<OwnedFd>> {
         let is_own = self.content == Some(TypeId::of::<T>());
         // Both halves of an announcement that changes meanwhile belong to real regions, so no other
         // file fits them.
-        let is_announced = || MemfdId::of(&file).is_ok_and(|it| it == self.identity());
-        match is_own && is_announced() {
-            true => Ok(Vouched(file, PhantomData)),
-            false => Err(file),
+        let is_announced = |first| MemfdId::of(first).is_ok_and(|it| it == self.identity());
+        match is_own && files.first().is_some_and(is_announced) {
+            true => Ok(Vouched(files, PhantomData)),
+            false => Err(files),
         }
     }
 
@@ -185,12 +189,12 @@ impl AsFd for VoucherPage {
     }
 }
 
-/// A memfd that holds a `T` which was frozen and checked by this process, or by one that it
-/// was forked from.
-pub(crate) struct Vouched<T>(OwnedFd, PhantomData<fn() -> T>);
+/// Page files of which the first is that of a `T` which was frozen and checked by this process, or by
+/// one that it was forked from. It names the others.
+pub(crate) struct Vouched<T>(Vec<OwnedFd>, PhantomData<fn() -> T>);
 
 impl<T> Vouched<T> {
-    pub(super) fn into_file(self) -> OwnedFd {
+    pub(super) fn into_files(self) -> Vec<OwnedFd> {
         self.0
     }
 }

@@ -142,8 +142,11 @@ impl ControlPage {
 
     /// The proof that a file holds a checked `T`, if this process or one that it was forked from
     /// announces it; otherwise the file.
-    pub(crate) fn vouch<T: Content>(&self, file: OwnedFd) -> Result<Vouched<T>, OwnedFd> {
-        self.0.vouch(file)
+    pub(crate) fn vouch<T: Content>(
+        &self,
+        files: Vec<OwnedFd>,
+    ) -> Result<Vouched<T>, Vec<OwnedFd>> {
+        self.0.vouch(files)
     }
 
     /// The number of the newest generation.

@@ -1,7 +1,7 @@
-//! The mailbox: a socket pair whose queue holds one message, with the region of the newest
+//! The mailbox: a socket pair whose queue holds one message, with the page files of the newest
 //! generation.
 //!
-//! Readers peek, which copies the descriptor and leaves the message in place. The owner takes the
+//! Readers peek, which copies the descriptors and leaves the message in place. The owner takes the
 //! old message out at the same end, once the new one is in. Only where the user may have no more
 //! descriptors in flight it comes first: readers that find nothing look again.
 
@@ -31,7 +31,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// A message in a mailbox.
 pub(crate) struct Letter {
     pub(crate) generation: u64,
-    pub(crate) region: OwnedFd,
+    /// The page files of its region, in their order.
+    pub(crate) files: Vec<OwnedFd>,
 }
 
 /// Both ends of a new mailbox: the owner's, and the one that readers share and can send nothing
@@ -51,7 +52,7 @@ pub(super) fn create() -> io::Result<(OwnedFd, OwnedFd)> {
 ///
 /// # Errors
 /// `WouldBlock` if there is none; `InvalidData` if it is not of the owner's making; `EMFILE` if
-/// there is no room for its descriptor.
+/// there is no room for its descriptors.
 pub(super) fn peek(receiver: impl AsFd) -> io::Result<Letter> {
     look(&receiver).or_else(|_| {
         restore(&receiver);
@@ -63,15 +64,15 @@ fn look(receiver: impl AsFd) -> io::Result<Letter> {
     let mut generation = [0; MESSAGE];
     let Received {
         length,
-        mut descriptors,
+        descriptors,
         truncated,
     } = receive(receiver, &mut generation, RecvFlags::PEEK)?;
     match (length, descriptors.len()) {
-        (MESSAGE, 1) => Ok(Letter {
+        (MESSAGE, _) if truncated => Err(Errno::MFILE.into()),
+        (MESSAGE, 1..) => Ok(Letter {
             generation: u64::from_ne_bytes(generation),
-            region: descriptors.remove(0),
+            files: descriptors,
         }),
-        (MESSAGE, 0) if truncated => Err(Errno::MFILE.into()),
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }
@@ -110,9 +111,9 @@ pub(super) fn put(
     sender: impl AsFd,
     receiver: impl AsFd,
     generation: u64,
-    region: BorrowedFd<'_>,
+    files: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
-    let put = || send(&sender, &generation.to_ne_bytes(), &[region]);
+    let put = || send(&sender, &generation.to_ne_bytes(), files);
     let first = put();
     let Err(error) = &first else { return first };
     if is_crowded(error) {
@@ -139,14 +140,14 @@ pub(super) fn wake(
     sender: impl AsFd,
     receiver: impl AsFd,
     generation: u64,
-    region: BorrowedFd<'_>,
+    files: &[BorrowedFd<'_>],
 ) {
-    match send(&sender, &generation.to_ne_bytes(), &[region]) {
+    match send(&sender, &generation.to_ne_bytes(), files) {
         Ok(()) => keep_newest(receiver, generation),
         // The next publication takes it out again.
         Err(error) if is_crowded(&error) => drop(send(&sender, b".", &[])),
         Err(_) => {
-            let _ = put(&sender, &receiver, generation, region);
+            let _ = put(&sender, &receiver, generation, files);
             keep_newest(receiver, generation);
         }
     }

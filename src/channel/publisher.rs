@@ -354,11 +354,9 @@ impl Publisher {
     }
 
     fn next_label(&self) -> Result<Label> {
-        Ok(Label {
-            name: self.name().to_owned(),
-            generation: self.generation()? + 1,
-            built: None,
-        })
+        let newest = self.newest()?;
+        let region = newest.content.region();
+        Ok(Label::after(region, region.generation() + 1))
     }
 
     fn newest(&self) -> Result<MutexGuard<'_, Newest>> {
@@ -387,16 +385,16 @@ impl Channel {
         let no_descriptor = || Error::NoDescriptor {
             name: header.name.clone(),
         };
-        let file = next.region().fd().ok_or_else(no_descriptor)?;
+        let files = next.region().fds().ok_or_else(no_descriptor)?;
         let prepared = self.control.prepare(next).map_err(failed)?;
         let receiver = newest.subscription.mailbox();
-        mailbox::put(&newest.sender, receiver, header.generation, file).map_err(failed)?;
+        mailbox::put(&newest.sender, receiver, header.generation, &files).map_err(failed)?;
         mailbox::keep_newest(receiver, header.generation);
         // What seems to come from the future may be of any age.
         let age = self.clock.now().since(&header.created);
         let age = age.unwrap_or(Duration::MAX);
         prepared.announce(Freshness::new(clock::boot_now(), age, newest.expire_after));
-        mailbox::wake(&newest.sender, receiver, header.generation, file);
+        mailbox::wake(&newest.sender, receiver, header.generation, &files);
         Ok(())
     }
 }
@@ -460,8 +458,8 @@ impl Newest {
     fn fill(&self) {
         let receiver = self.subscription.mailbox();
         let region = self.content.region();
-        if let Some(file) = region.fd().filter(|_| mailbox::is_empty(receiver)) {
-            let _ = mailbox::put(&self.sender, receiver, region.header().generation, file);
+        if let Some(files) = region.fds().filter(|_| mailbox::is_empty(receiver)) {
+            let _ = mailbox::put(&self.sender, receiver, region.header().generation, &files);
         }
     }
 }

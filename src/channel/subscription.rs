@@ -33,12 +33,12 @@ impl Subscription {
         }
     }
 
-    /// The memfd that the owner announces as the newest generation, whoever has put it into
-    /// the mailbox.
+    /// The page files of the newest generation, of which the owner announces the first, whoever has
+    /// put them into the mailbox.
     ///
     /// # Errors
     /// [`ChannelError::Mailbox`]. While the owner publishes, this is a matter of a moment.
-    pub(crate) fn fetch(&self) -> Result<(Announcement, OwnedFd)> {
+    pub(crate) fn fetch(&self) -> Result<(Announcement, Vec<OwnedFd>)> {
         let announcement = self.control.announcement();
         let failed = |source| {
             Error::Channel(ChannelError::Mailbox {
@@ -48,13 +48,13 @@ impl Subscription {
             })
         };
         let letter = mailbox::peek(&self.mailbox).map_err(failed)?;
-        let identity = MemfdId::of(&letter.region).map_err(failed)?;
+        let identity = MemfdId::of(&letter.files[0]).map_err(failed)?;
         // Both halves of an announcement that changes meanwhile belong to real regions, so a
         // forged one fits neither.
         if identity != announcement.identity || letter.generation != announcement.generation {
             return Err(self.disturbed(announcement.generation));
         }
-        Ok((announcement, letter.region))
+        Ok((announcement, letter.files))
     }
 
     /// The value in the generation that the owner announces. One that this process announced, or the
@@ -63,10 +63,10 @@ impl Subscription {
     /// # Errors
     /// Those of [`fetch`](Self::fetch) and of [`Frozen::from_fd`].
     pub(crate) fn open_newest<T: Content>(&self) -> Result<(Announcement, Frozen<T>)> {
-        let (announcement, fd) = self.fetch()?;
-        let frozen: Frozen<T> = match self.control.vouch(fd) {
+        let (announcement, fds) = self.fetch()?;
+        let frozen: Frozen<T> = match self.control.vouch(fds) {
             Ok(vouched) => Frozen::from_vouched(vouched)?,
-            Err(fd) => Frozen::from_fd(fd)?,
+            Err(fds) => Frozen::from_fds(fds)?,
         };
         if frozen.region().generation() != announcement.generation
             || frozen.region().name() != self.name

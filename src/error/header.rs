@@ -93,6 +93,22 @@ pub enum HeaderError {
         /// What does not fit.
         problem: &'static str,
     },
+    /// An image of several page files came with fewer of them, or with more.
+    #[error(
+        "the region has {expected} page files, got {got}; pass on all descriptors that `try_clone_fds` gives, in their order"
+    )]
+    Files {
+        /// Page files that the header lists.
+        expected: usize,
+        /// Descriptors that there were.
+        got: usize,
+    },
+    /// The layout of an image contradicts itself, or its header.
+    #[error("the layout of the region is not valid: {problem}; build the cache again")]
+    Layout {
+        /// What does not fit.
+        problem: &'static str,
+    },
     /// A section that the type needs is not there.
     #[error("the region has no {section} section, which this type needs")]
     MissingSection {

@@ -15,13 +15,23 @@ pub enum SectionKind {
     Inputs = 3,
     /// The description of the archived types, as JSON.
     Schema = 4,
+    /// Where the entries of a map stand that later ones have replaced.
+    Garbage = 5,
+    /// Which pages come from which page file.
+    Layout = 6,
 }
 
 impl SectionKind {
     pub(crate) fn from_number(number: u32) -> Option<Self> {
-        [Self::Archive, Self::Index, Self::Inputs, Self::Schema]
-            .into_iter()
-            .find(|kind| *kind as u32 == number)
+        const ALL: [SectionKind; 6] = [
+            SectionKind::Archive,
+            SectionKind::Index,
+            SectionKind::Inputs,
+            SectionKind::Schema,
+            SectionKind::Garbage,
+            SectionKind::Layout,
+        ];
+        ALL.into_iter().find(|kind| *kind as u32 == number)
     }
 }
 
@@ -32,6 +42,8 @@ impl fmt::Display for SectionKind {
             Self::Index => "index",
             Self::Inputs => "inputs",
             Self::Schema => "schema",
+            Self::Garbage => "garbage",
+            Self::Layout => "layout",
         })
     }
 }
@@ -42,18 +54,20 @@ impl fmt::Display for SectionKind {
 pub enum RegionPart {
     /// The header, by its own digest.
     Header,
-    /// A section, by its digest in the header.
-    Section(SectionKind),
-    /// The bytes before a section, which are zero.
-    PaddingBefore(SectionKind),
+    /// The bytes of a page file behind its header, by their digest in the header: 0 is the file that
+    /// begins with this header, the only one of most regions.
+    File(usize),
+    /// The bytes behind a section, up to the next or to the end, which are zero.
+    PaddingBehind(SectionKind),
 }
 
 impl fmt::Display for RegionPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header => f.write_str("its header"),
-            Self::Section(kind) => write!(f, "its {kind} section"),
-            Self::PaddingBefore(kind) => write!(f, "the padding before its {kind} section"),
+            Self::File(0) => f.write_str("what stands behind its header"),
+            Self::File(number) => write!(f, "its page file {number}"),
+            Self::PaddingBehind(kind) => write!(f, "the padding behind its {kind} section"),
         }
     }
 }

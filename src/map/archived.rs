@@ -7,6 +7,7 @@ use std::ops::Index;
 use rkyv::Archive;
 use rkyv::bytecheck::CheckBytes;
 
+use super::garbage::GarbageList;
 use super::index::Line;
 use super::iterators::{GetMany, Iter, Keys, Values};
 use super::key::Key;
@@ -182,6 +183,11 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
         K: Archive<Archived: CheckBytes<CheckStrategy> + Schema + Key>,
     {
         self.raw.entry_at(offset)
+    }
+
+    /// Where the entries start that are [garbage](Self::garbage).
+    pub(super) fn garbage_list(&self) -> GarbageList<'_> {
+        self.raw.garbage()
     }
 
     /// The archive section.

@@ -4,11 +4,14 @@
 //! leads to them.
 #![allow(unsafe_code)]
 
+mod next_index;
+
 use std::collections::HashSet;
 
 use super::archived::ArchivedMap;
 use super::check::{MapError, check};
-use super::entry::{ENTRY_LIMIT, garbage_header};
+use super::entry::ENTRY_LIMIT;
+use super::garbage::{self, GarbageList};
 use super::index::{ARCHIVE_LIMIT, IndexHeader, Line};
 use super::key::Key;
 use super::raw::{Entry, EntryCheck, EntryRef, RawMap, place};
@@ -19,7 +22,7 @@ use crate::archive::{Freezer, Scratch, Sink, Value};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::region::format::SectionKind;
-use crate::region::{Label, Region, Unsealed, View};
+use crate::region::{Label, Region, Successor, Unsealed, View};
 use crate::schema::Description;
 
 /// Position that rkyv is told for the first byte of every entry: far enough from zero that
@@ -48,6 +51,8 @@ pub(super) struct Assembly<K, V> {
     complete: u64,
     /// Bytes of entries that are garbage.
     garbage: u64,
+    /// Their offsets.
+    garbage_offsets: Vec<u64>,
 }
 
 /// The entries of an assembly, checked, and borrowed while nothing is inserted.
@@ -99,6 +104,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
             refused: None,
             complete: 0,
             garbage: 0,
+            garbage_offsets: Vec::new(),
         }
     }
 
@@ -166,8 +172,8 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         other.check_all()?;
         let view = other.sink.unsealed.view()?;
         // SAFETY: `check_all` found every entry valid, and each has its record.
-        unsafe { self.append_checked(view.archive(), other.records.iter().copied())? };
-        self.garbage += other.garbage;
+        let shift = unsafe { self.append_checked(view.archive(), other.records.iter().copied())? };
+        self.add_garbage(other.garbage, shift, other.garbage_offsets.iter().copied());
         Ok(())
     }
 
@@ -175,12 +181,19 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     pub(super) fn append(&mut self, map: &Frozen<Map<K, V>>) -> Result<()> {
         let records = map.entries().map(Record::from);
         // SAFETY: a map has valid entries only, and each has its record.
-        unsafe { self.append_checked(map.archive(), records)? };
-        self.garbage += map.garbage();
+        let shift = unsafe { self.append_checked(map.archive(), records)? };
+        self.add_garbage(map.garbage(), shift, map.garbage_list().offsets());
         Ok(())
     }
 
-    /// Copies an archive to the end, behind checked entries.
+    /// Notes garbage of an archive that was appended.
+    fn add_garbage(&mut self, bytes: u64, shift: u64, offsets: impl Iterator<Item = u64>) {
+        self.garbage += bytes;
+        self.garbage_offsets
+            .extend(offsets.map(|offset| offset + shift));
+    }
+
+    /// Copies an archive to the end, behind checked entries; returns the offset at which it starts.
     ///
     /// # Safety
     /// All entries of the archive that are not garbage are valid; the records are theirs, in order.
@@ -188,19 +201,17 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         &mut self,
         archive: &[u8],
         records: impl Iterator<Item = Record>,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         self.check_all()?;
         let shift = self.append_bytes(archive)?;
-        let earlier = self.records.len();
         let records = records.map(|record| record.behind(shift));
         self.records.extend(records);
         self.compared = self.records.len();
-        let starts = self.records[earlier..].iter().map(|record| record.offset);
         // SAFETY: everything before was checked, and the caller vouches for what was appended.
         // Pointers are relative and lead nowhere out of their archive, so they lead to the same
         // bytes here, and lengths of entries are multiples of their alignment.
-        unsafe { self.check.skip_to(self.complete, starts) };
-        Ok(())
+        unsafe { self.check.skip_to(self.complete) };
+        Ok(shift)
     }
 
     /// Copies whole entries to the end, without a check; returns the archive offset of the first.
@@ -247,7 +258,10 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         };
         // SAFETY: bytes are appended to the archive only, but for the truncation of an entry that is
         // not complete and was not checked.
-        let checked = unsafe { self.check.go_on(view.archive(), compare) };
+        let checked = unsafe {
+            self.check
+                .go_on(view.archive(), &mut GarbageList::default(), compare)
+        };
         self.compared = self.records.len() - records.len();
         let name = || self.sink.unsealed.label().name.clone();
         match (checked, odd_key) {
@@ -268,10 +282,8 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         let mut header = IndexHeader::new(self.records.len() as u64);
         // SAFETY: `check_all` found a valid entry at the offset of every record.
         let table = unsafe { self.table(header.lines, &self.records, last_wins)? };
-        for garbage in table.garbage() {
-            let header = garbage_header(garbage.length);
-            self.sink.unsealed.patch_archive(&header, garbage.offset)?;
-        }
+        let offsets = table.garbage().iter().map(|garbage| garbage.offset);
+        self.garbage_offsets.extend(offsets);
         let garbage = table.garbage().iter().map(|garbage| garbage.length);
         header.garbage = self.garbage + garbage.sum::<u64>();
         header.entries -= table.garbage().len() as u64;
@@ -284,8 +296,13 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     ///
     /// # Safety
     /// A valid entry starts at the offset of every record.
-    unsafe fn table(&self, lines: u64, records: &[Record], last_wins: bool) -> Result<Table> {
-        self.check_limit()?;
+    unsafe fn table(
+        &self,
+        lines: u64,
+        records: &[Record],
+        last_wins: bool,
+    ) -> Result<Table<Vec<Line>>> {
+        self.check_limit(self.complete)?;
         let view = self.sink.unsealed.view()?;
         let archive = view.archive();
         let replaces = |earlier, later| {
@@ -303,8 +320,8 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     }
 
     /// The entries of this assembly behind those of an earlier generation, without the ones that are
-    /// `going`. The archive of the earlier generation is copied as a block, and its index as far as
-    /// it serves. `inputs` is told the offset of the first new entry.
+    /// `going`. The archive of the earlier generation is shared, and its index as far as it serves.
+    /// `inputs` is told the offset of the first new entry.
     pub(super) fn carry(
         mut self,
         earlier: &Frozen<Map<K, V>>,
@@ -312,108 +329,75 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         inputs: impl FnOnce(u64) -> Vec<u8>,
     ) -> Result<Frozen<Map<K, V>>> {
         let own = going.iter().filter(|entry| entry.is_in(earlier.archive()));
-        let mut gone: Vec<EntryRef<'_, K, V>> = own.copied().collect();
-        gone.sort_unstable_by_key(|entry| entry.offset());
+        let gone: Vec<EntryRef<'_, K, V>> = own.copied().collect();
+        let mut next = Successor::new(self.label().clone(), earlier.region());
+        let shift = earlier.archive().len() as u64;
 
-        let mut next = self.create_beside()?;
-        next.append_earlier(earlier, &gone)?;
+        next.begin(SectionKind::Archive);
+        next.keep(0..shift);
+        let description = self.check.description().clone();
         let fresh = self.inserted()?;
-        let shift = next.append_bytes(fresh.view.archive())?;
-        next.records = fresh.records_behind(shift);
-        next.sink.flush()?;
+        let assembly = fresh.assembly;
+        assembly.check_limit(shift + assembly.complete)?;
+        next.write(fresh.view.archive());
 
-        let entries = (earlier.len() + next.records.len() - gone.len()) as u64;
-        let (mut header, table) = match next.reused_table(entries, earlier, &gone, &fresh)? {
-            Some(table) => (IndexHeader::of(entries, table.lines().len()), table),
+        let records = fresh.records_behind(shift);
+        let entries = (earlier.len() + records.len() - gone.len()) as u64;
+        let lengths = gone.iter().map(|entry| entry.length());
+        let garbage = earlier.garbage() + lengths.sum::<u64>();
+        next.begin(SectionKind::Index);
+        match assembly.reused_table(entries, earlier, &gone, &records, &fresh)? {
+            Some(table) => {
+                let lines = earlier.lines().len();
+                let header = IndexHeader {
+                    garbage,
+                    ..IndexHeader::of(entries, lines)
+                };
+                table.lines().put(&header, &mut next);
+            }
             None => {
                 let kept = earlier.entries().filter(|entry| !going.contains(entry));
-                let kept = kept.map(Record::from);
-                let records: Vec<Record> = kept.chain(next.records.iter().copied()).collect();
-                let header = IndexHeader::new(entries);
-                // SAFETY: entries that stay are valid where they stood, and new ones behind them.
-                (header, unsafe {
-                    next.table(header.lines, &records, false)?
-                })
-            }
-        };
-        header.garbage = next.garbage;
-        let inputs = inputs(shift);
-        // SAFETY: the archive is two blocks of whole entries. The first is that of a valid map,
-        // so its entries and every pointer in them were checked; pointers are relative and lead
-        // nowhere out of their block, so they lead to the same bytes here. Only headers of entries
-        // that went were changed, and `Validator::enter` keeps all values clear of headers. The
-        // second block was accepted by `check_all`. The table is the earlier index in which no
-        // entry that went has kept its slot, or one of the records of all that stay; what it was
-        // given beside that are the records of the second block.
-        unsafe { next.seal(&header, table.lines(), Some(&inputs)) }
-    }
-
-    /// Copies the archive of an earlier generation into an empty one, with entries of it, in their
-    /// order, as garbage.
-    fn append_earlier(
-        &mut self,
-        earlier: &Frozen<Map<K, V>>,
-        gone: &[EntryRef<'_, K, V>],
-    ) -> Result<()> {
-        let archive = earlier.archive();
-        self.garbage = earlier.garbage();
-        for entry in gone {
-            self.append_bytes(&archive[self.complete as usize..entry.offset() as usize])?;
-            self.append_bytes(&garbage_header(entry.length()))?;
-            self.garbage += entry.length();
-        }
-        self.append_bytes(&archive[self.complete as usize..])?;
-        Ok(())
-    }
-
-    /// The earlier index, in which new entries have taken the slots of those with their keys, and the
-    /// others that are gone have none; `None` if that cannot be done in place.
-    fn reused_table(
-        &self,
-        entries: u64,
-        earlier: &ArchivedMap<K, V>,
-        gone: &[EntryRef<'_, K, V>],
-        fresh: &Inserted<'_, K, V>,
-    ) -> Result<Option<Table>> {
-        self.check_limit()?;
-        if entries > MOST_TAKEN * earlier.lines().len() as u64 {
-            return Ok(None);
-        }
-        let mut table = Table::from_lines(earlier.lines().to_vec());
-        let mut vanished: HashSet<_> = gone.iter().copied().collect();
-        for (record, entry) in self.records.iter().zip(fresh.entries()) {
-            let done = match earlier.find_entry(record.hash, entry.key()) {
-                Some(replaced) if !vanished.remove(&replaced) => {
-                    return Err(self.duplicate(entry.key()));
-                }
-                Some(replaced) => table.exchange(replaced.offset(), *record),
-                None => table.add(*record),
-            };
-            if !done {
-                return Ok(None);
+                let header = IndexHeader {
+                    garbage,
+                    ..IndexHeader::new(entries)
+                };
+                let table = assembly.new_table(&header, kept.map(Record::from), shift, &fresh)?;
+                next.write(header.encode().to_vec());
+                next.write(line_bytes(table.lines()));
             }
         }
-        let mut vanished = vanished.into_iter();
-        let all = vanished.all(|entry| table.clear(entry.key().key_hash(), entry.offset()));
-        Ok(all.then_some(table))
+        let offsets = earlier.garbage_list().offsets();
+        let offsets: Vec<u64> = offsets
+            .chain(gone.iter().map(|entry| entry.offset()))
+            .collect();
+        if !offsets.is_empty() {
+            next.begin(SectionKind::Garbage);
+            next.write(garbage::encode(offsets));
+        }
+        next.begin(SectionKind::Inputs);
+        next.write(inputs(shift));
+        next.begin(SectionKind::Schema);
+        next.keep_or_write(description.to_json());
+        let region = next.seal(description.fingerprint())?;
+        // SAFETY: the archive is two blocks of whole entries. The first is that of a valid map, so its
+        // entries and every pointer in them were checked; pointers are relative and lead nowhere out
+        // of their block, so they lead to the same bytes here. The second block was accepted by
+        // `check_all`. The table is the earlier index in which no entry that went has kept its slot,
+        // or one of the records of all that stay; what it was given beside that are the records of the
+        // second block. What went is in the list of garbage, beside what was.
+        let checked = unsafe { Checked::from_region_unchecked(region)? };
+        Ok(Frozen::from_checked(checked))
     }
 
     /// Slots have no more bits for offsets.
-    fn check_limit(&self) -> Result<()> {
-        if self.complete > ARCHIVE_LIMIT {
+    fn check_limit(&self, archive_length: u64) -> Result<()> {
+        if archive_length > ARCHIVE_LIMIT {
             return Err(Error::TooLarge {
                 name: self.label().name.clone(),
                 most: ARCHIVE_LIMIT,
             });
         }
         Ok(())
-    }
-
-    fn duplicate(&self, key: &K::Archived) -> Error {
-        Error::DuplicateKey {
-            name: self.label().name.clone(),
-            key: format!("{key:?}"),
-        }
     }
 
     /// Adds the other sections, and seals the region.
@@ -428,14 +412,17 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         inputs: Option<&[u8]>,
     ) -> Result<Frozen<Map<K, V>>> {
         let mut unsealed = self.sink.unsealed;
-        unsealed.begin(SectionKind::Index);
+        unsealed.begin(SectionKind::Index)?;
         unsealed.append(&header.encode())?;
         for lines in lines.chunks(1 << 14) {
-            let bytes: Vec<[u8; 64]> = lines.iter().map(|line| line.to_bytes()).collect();
-            unsealed.append(bytes.as_flattened())?;
+            unsealed.append(&line_bytes(lines))?;
+        }
+        if !self.garbage_offsets.is_empty() {
+            unsealed.begin(SectionKind::Garbage)?;
+            unsealed.append(&garbage::encode(self.garbage_offsets))?;
         }
         if let Some(inputs) = inputs {
-            unsealed.begin(SectionKind::Inputs);
+            unsealed.begin(SectionKind::Inputs)?;
             unsealed.append(inputs)?;
         }
         let region = Frozen::<Map<K, V>>::seal(unsealed, self.check.description())?;
@@ -454,16 +441,16 @@ impl<K: MapKey, V: Value> Content for Map<K, V> {
     }
 
     fn check(region: &Region) -> Result<()> {
-        let (archive, index) = sections(region)?;
-        let checked = check::<K, V>(archive, index);
+        let [archive, index, garbage] = sections(region)?;
+        let checked = check::<K, V>(archive, index, garbage);
         checked.map_err(|problem| problem.in_cache(region.header().name.clone()))
     }
 
     unsafe fn view(region: &Region) -> Result<Self::View> {
-        let (archive, index) = sections(region)?;
+        let [archive, index, garbage] = sections(region)?;
         // SAFETY: the caller vouches for valid sections of this type, which live as long as the
         // region; `Region` keeps them at multiples of 64 and never writes.
-        let map = unsafe { RawMap::new(archive, index) };
+        let map = unsafe { RawMap::new(archive, index, garbage) };
         let map = map.map_err(|problem| MapError::Index(problem.to_owned()));
         map.map(ArchivedMap::from_raw)
             .map_err(|problem| problem.in_cache(region.header().name.clone()))
@@ -479,9 +466,16 @@ impl<K: MapKey, V: Value> Content for Map<K, V> {
     }
 }
 
-fn sections(region: &Region) -> Result<(&[u8], &[u8])> {
-    Ok((
+/// Archive, index and garbage; the last one is empty where there is no such section.
+fn sections(region: &Region) -> Result<[&[u8]; 3]> {
+    let garbage = region.header().section(SectionKind::Garbage);
+    Ok([
         region.section(SectionKind::Archive)?,
         region.section(SectionKind::Index)?,
-    ))
+        garbage.map_or(&[], |section| &region.bytes()[section.range()]),
+    ])
+}
+
+fn line_bytes(lines: &[Line]) -> Vec<u8> {
+    lines.iter().flat_map(|line| line.to_bytes()).collect()
 }

@@ -4,6 +4,7 @@
 use rkyv::Archive;
 use rkyv::bytecheck::CheckBytes;
 
+use super::garbage::GarbageList;
 use super::index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, most_steps, next, tag};
 use super::key::Key;
 use super::raw::check_entries;
@@ -16,13 +17,19 @@ use crate::schema::{Description, Schema, Shape};
 pub(crate) enum MapError {
     Archive(String),
     Index(String),
+    Garbage(String),
 }
 
 impl MapError {
+    pub(crate) fn lists_no_entry(offset: u64) -> Self {
+        Self::Garbage(format!("it lists offset {offset}, where no entry starts"))
+    }
+
     pub(crate) fn in_cache(self, name: String) -> Error {
         let (section, reason) = match self {
             Self::Archive(reason) => (SectionKind::Archive, reason),
             Self::Index(reason) => (SectionKind::Index, reason),
+            Self::Garbage(reason) => (SectionKind::Garbage, reason),
         };
         Error::Invalid {
             name,
@@ -34,18 +41,21 @@ impl MapError {
 
 /// Checks every entry of the archive section, and that the index leads to each live entry and
 /// nowhere else.
-pub(super) fn check<K, V>(archive: &[u8], index: &[u8]) -> Result<(), MapError>
+pub(super) fn check<K, V>(archive: &[u8], index: &[u8], garbage: &[u8]) -> Result<(), MapError>
 where
     K: Archive<Archived: CheckBytes<CheckStrategy> + Schema + Key> + 'static,
     V: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
 {
     let header =
         IndexHeader::decode(index).map_err(|problem| MapError::Index(problem.to_owned()))?;
+    let garbage = GarbageList::decode(garbage);
+    let garbage = garbage.map_err(|problem| MapError::Garbage(problem.to_owned()))?;
     let (lines, _) = index[INDEX_HEADER_LENGTH..].as_chunks();
     let taken = check_lines(lines).map_err(|problem| MapError::Index(problem.to_owned()))?;
     let mut search = Search::new(lines);
-    let counted =
-        check_entries::<K, V>(archive, |offset, key| search.expect(key.key_hash(), offset))?;
+    let counted = check_entries::<K, V>(archive, garbage, |offset, key| {
+        search.expect(key.key_hash(), offset)
+    })?;
     if (header.entries, header.garbage) != (counted.entries, counted.garbage)
         || taken != header.entries
     {

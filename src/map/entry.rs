@@ -3,12 +3,12 @@
 //! ```text
 //! archive section = entry entry ...     each at a multiple of the map's alignment
 //! entry = header | archived key | archived value | what both point to | zeros to that multiple
-//! header  = u32: bits 0-30 length of the entry in units of 4 bytes, bit 31 set for garbage
+//! header = u32: length of the entry in units of 4 bytes
 //! ```
 //!
 //! The alignment is that of the map's most aligned type, inside of values too, and 4 at least.
 //! Key and value stand at fixed offsets at the start, so that a hit needs the line in which they
-//! begin and no length to find them. An entry is garbage when a later one took its key.
+//! begin and no length to find them.
 #![forbid(unsafe_code)]
 
 use super::index::OFFSET_UNIT;
@@ -16,11 +16,6 @@ use crate::schema::Description;
 
 /// Most bytes of one entry: with the way back to interned values it stays within a pointer.
 pub(crate) const ENTRY_LIMIT: u64 = 1 << 30;
-
-/// Bytes of the header of an entry.
-pub(crate) const ENTRY_HEADER_LENGTH: usize = size_of::<u32>();
-
-const GARBAGE: u32 = 1 << 31;
 
 /// What entries of a map of this description are aligned to, so that all in them is.
 pub(crate) fn entry_alignment(description: &Description) -> u64 {
@@ -36,29 +31,17 @@ pub(super) fn header_of_length(length: u64) -> u32 {
     (length / OFFSET_UNIT) as u32
 }
 
-/// The header of an entry of `length` bytes that is garbage.
-pub(super) fn garbage_header(length: u64) -> [u8; ENTRY_HEADER_LENGTH] {
-    (header_of_length(length) | GARBAGE).to_le_bytes()
-}
-
 /// Length in bytes from a header.
 #[inline]
 pub(crate) fn entry_length(header: u32) -> u64 {
-    u64::from(header & !GARBAGE) * OFFSET_UNIT
+    u64::from(header) * OFFSET_UNIT
 }
 
-/// Whether a header marks garbage.
-#[inline]
-pub(crate) fn is_garbage(header: u32) -> bool {
-    header & GARBAGE != 0
-}
-
-/// Length of the entry at the start of `archive`, and whether it is garbage. `least` is the size of
-/// header, key and value.
+/// Length of the entry at the start of `archive`. `least` is the size of header, key and value.
 ///
 /// Lengths are multiples of the map's alignment, those of garbage too, so that the next entry is
 /// aligned, and a block of entries behind this archive.
-pub(super) fn frame(archive: &[u8], least: usize, alignment: u64) -> Result<(usize, bool), String> {
+pub(super) fn frame(archive: &[u8], least: usize, alignment: u64) -> Result<usize, String> {
     let Some(header) = archive.first_chunk() else {
         return Err("it has no room for its header".to_owned());
     };
@@ -75,5 +58,5 @@ pub(super) fn frame(archive: &[u8], least: usize, alignment: u64) -> Result<(usi
             "its length of {length} bytes is not a multiple of {alignment}"
         ));
     }
-    Ok((length, is_garbage(header)))
+    Ok(length)
 }

@@ -23,14 +23,16 @@ use rkyv::rancor::BoxedError;
 use rkyv::rend::u32_le;
 use rkyv::{Archive, Place, Portable};
 
-use super::check::{MapError, entries_are_independent};
-use super::entry::{ENTRY_HEADER_LENGTH, entry_length, frame, header_of_length, is_garbage};
+use super::check::MapError;
+use super::entry::{entry_length, frame, header_of_length};
+use super::garbage::GarbageList;
 use super::index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, tag};
 use super::key::Key;
 use crate::archive::{CheckStrategy, Collections, Validator};
 use crate::schema::{Description, Schema, Shape, TypeIndex, Types};
 
 pub(super) use progress::{Counted, EntryCheck};
+use reference::AHEAD;
 pub(crate) use reference::EntryRef;
 
 /// Bytes that memory is fetched by, of common processors.
@@ -110,15 +112,17 @@ impl<'a, K: Archive, V: Archive> EntryRef<'a, K, V> {
     }
 }
 
-/// The two sections of a map.
+/// The sections of a map.
 ///
 /// The archive is a sequence of entries, and all that are not garbage are valid. The index has a
-/// line at least, and each taken slot leads to the start of such an entry.
+/// line at least, and each taken slot leads to the start of such an entry. The list of garbage has
+/// the starts of all others, ascending.
 pub(super) struct RawMap<K: Archive, V: Archive> {
     archive: *const u8,
     archive_length: u64,
     lines: *const Line,
     header: IndexHeader,
+    garbage: *const [u8],
     types: PhantomData<(K::Archived, V::Archived)>,
 }
 
@@ -129,21 +133,32 @@ unsafe impl<K: Archive<Archived: Sync>, V: Archive<Archived: Sync>> Sync for Raw
 unsafe impl<K: Archive<Archived: Sync>, V: Archive<Archived: Sync>> Send for RawMap<K, V> {}
 
 impl<K: Archive, V: Archive> RawMap<K, V> {
-    /// A view of the two sections of a map; the error is what is wrong with the header of the index.
+    /// A view of the sections of a map; the error is what is wrong with the header of the index.
     ///
     /// # Safety
-    /// Both sections are valid for `K` and `V`: made by this process's own builder, or accepted
+    /// The sections are valid for `K` and `V`: made by this process's own builder, or accepted
     /// by [`super::check::check`]. They start at multiples of 64, outlive the view and are never
     /// written.
-    pub(super) unsafe fn new(archive: &[u8], index: &[u8]) -> Result<Self, &'static str> {
+    pub(super) unsafe fn new(
+        archive: &[u8],
+        index: &[u8],
+        garbage: &[u8],
+    ) -> Result<Self, &'static str> {
         let header = IndexHeader::decode(index)?;
         Ok(Self {
             archive: archive.as_ptr(),
             archive_length: archive.len() as u64,
             lines: index[INDEX_HEADER_LENGTH..].as_ptr().cast(),
             header,
+            garbage,
             types: PhantomData,
         })
+    }
+
+    /// Where garbage entries start.
+    pub(super) fn garbage(&self) -> GarbageList<'_> {
+        // SAFETY: the section lives as long as `self` (`RawMap::new`).
+        GarbageList::of(unsafe { &*self.garbage })
     }
 
     /// The same view again.
@@ -337,25 +352,10 @@ pub(super) struct Walk<'a, K: Archive, V: Archive> {
     /// Lines of memory that are asked for at each step: as many as the mean entry has, since a
     /// number that changed would be a branch that is not predicted.
     ahead: u64,
+    garbage: GarbageList<'a>,
 }
 
-/// How many bytes ahead of the entry that it gives a walk asks for memory, so that it comes in time:
-/// each entry tells only where the next one is.
-const AHEAD: u64 = 2048;
-/// Most lines that it asks for at each step.
-const MOST_AHEAD: u64 = 8;
-
 impl<'a, K: Archive, V: Archive> Walk<'a, K, V> {
-    pub(super) fn new(map: &'a RawMap<K, V>) -> Self {
-        let mean_length = map.archive_length / map.header.entries.max(1);
-        Self {
-            map,
-            offset: 0,
-            left: map.header.entries as usize,
-            ahead: (mean_length / CACHE_LINE + 1).min(MOST_AHEAD),
-        }
-    }
-
     #[inline]
     pub(super) fn next(&mut self) -> Option<&'a Entry<K, V>> {
         while self.offset < self.map.archive_length {
@@ -367,7 +367,7 @@ impl<'a, K: Archive, V: Archive> Walk<'a, K, V> {
             self.offset += entry_length(header);
             let ahead = self.offset.max(offset + AHEAD);
             self.map.prefetch(ahead, self.ahead);
-            if !is_garbage(header) {
+            if !self.garbage.takes(offset) {
                 self.left -= 1;
                 // SAFETY: it is not garbage, so it is valid.
                 return Some(unsafe { self.map.entry(offset) });
@@ -380,6 +380,7 @@ impl<'a, K: Archive, V: Archive> Walk<'a, K, V> {
 /// Checks every entry of an archive section; `live` is shown those that are not garbage.
 pub(super) fn check_entries<K, V>(
     archive: &[u8],
+    mut garbage: GarbageList<'_>,
     live: impl FnMut(u64, &K::Archived) -> Result<(), MapError>,
 ) -> Result<Counted, MapError>
 where
@@ -388,8 +389,11 @@ where
 {
     let mut check = EntryCheck::<K, V>::new();
     // SAFETY: nothing was checked before.
-    unsafe { check.go_on(archive, live)? };
-    Ok(check.counted)
+    unsafe { check.go_on(archive, &mut garbage, live)? };
+    match garbage.first() {
+        Some(offset) => Err(MapError::lists_no_entry(offset)),
+        None => Ok(check.counted),
+    }
 }
 
 impl<K, V> EntryCheck<K, V>
@@ -408,6 +412,7 @@ where
     pub(super) unsafe fn go_on(
         &mut self,
         archive: &[u8],
+        garbage: &mut GarbageList<'_>,
         mut live: impl FnMut(u64, &K::Archived) -> Result<(), MapError>,
     ) -> Result<(), MapError> {
         if std::mem::replace(&mut self.broken, true) {
@@ -415,7 +420,6 @@ where
             return Err(MapError::Archive(reason));
         }
         self.validator.grow(archive);
-        let shared = !entries_are_independent(&self.description);
         let seen = std::mem::take(&mut self.seen);
         let mut collections = Collections::resume(&self.description, archive, seen);
         while self.offset < archive.len() {
@@ -423,13 +427,9 @@ where
             let at = |reason| MapError::Archive(format!("entry at offset {offset}: {reason}"));
             let least = Entry::<K, V>::SIZE;
             let framed = frame(&archive[offset..], least, self.alignment);
-            let (length, garbage) = framed.map_err(at)?;
-            self.validator
-                .enter(offset..offset + length, ENTRY_HEADER_LENGTH);
-            if shared {
-                self.validator.share(offset);
-            }
-            if garbage {
+            let length = framed.map_err(at)?;
+            self.validator.enter(offset..offset + length);
+            if garbage.takes(offset as u64) {
                 self.counted.garbage += length as u64;
             } else {
                 let key_offset = offset + offset_of!(Entry<K, V>, key);
@@ -458,18 +458,13 @@ where
         Ok(())
     }
 
-    /// Goes on behind entries that were checked elsewhere, up to the archive offset `end`; they
-    /// are those that start at `entries`, and garbage. The header of garbage changes no more, so that
-    /// values may lead to its bytes.
+    /// Goes on behind entries that were checked elsewhere, up to the archive offset `end`.
     ///
     /// # Safety
     /// The bytes from [`offset`](Self::offset) to `end` are whole entries; those that are not garbage
     /// are valid.
-    pub(super) unsafe fn skip_to(&mut self, end: u64, entries: impl Iterator<Item = u64>) {
+    pub(super) unsafe fn skip_to(&mut self, end: u64) {
         self.offset = end as usize;
-        if !entries_are_independent(&self.description) {
-            entries.for_each(|start| self.validator.share(start as usize));
-        }
     }
 }
 

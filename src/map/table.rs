@@ -5,6 +5,7 @@ use rkyv::Archive;
 
 use super::index::{Line, home, most_steps, next, tag};
 use super::key::Key;
+use super::lines::Lines;
 use super::raw::EntryRef;
 use crate::error::{Error, Result};
 
@@ -43,13 +44,13 @@ pub(super) struct Garbage {
 ///
 /// A taken slot leads where one of the lines led that the table began with, or to a record that was
 /// placed; to nothing that was exchanged, cleared or is garbage.
-pub(super) struct Table {
-    lines: Vec<Line>,
+pub(super) struct Table<L> {
+    lines: L,
     garbage: Vec<Garbage>,
     steps_left: u64,
 }
 
-impl Table {
+impl Table<Vec<Line>> {
     /// A table with all records, placed in their order.
     ///
     /// `replaces(earlier, later)` compares the keys of two records with equal tags, by their
@@ -72,17 +73,19 @@ impl Table {
         }
         Ok(table)
     }
+}
 
+impl<L: Lines> Table<L> {
     /// A table that begins with lines of an earlier index, for changes.
-    pub(super) fn from_lines(lines: Vec<Line>) -> Self {
+    pub(super) fn from_lines(lines: L) -> Self {
         Self {
             garbage: Vec::new(),
-            steps_left: most_steps(lines.len() as u64),
+            steps_left: most_steps(lines.count()),
             lines,
         }
     }
 
-    pub(super) fn lines(&self) -> &[Line] {
+    pub(super) fn lines(&self) -> &L {
         &self.lines
     }
 
@@ -102,7 +105,9 @@ impl Table {
         let Some((line, slot)) = self.slot_of(record.hash, offset) else {
             return false;
         };
-        self.lines[line].put(slot, tag(record.hash), record.offset);
+        self.lines
+            .line_mut(line)
+            .put(slot, tag(record.hash), record.offset);
         true
     }
 
@@ -110,8 +115,8 @@ impl Table {
     pub(super) fn clear(&mut self, hash: u64, offset: u64) -> bool {
         match self.slot_of(hash, offset) {
             // A line that overflows must stay full: searches rely on it.
-            Some((line, slot)) if !self.lines[line].overflows() => {
-                self.lines[line].clear(slot);
+            Some((line, slot)) if !self.lines.line(line).overflows() => {
+                self.lines.line_mut(line).clear(slot);
                 true
             }
             _ => false,
@@ -119,14 +124,14 @@ impl Table {
     }
 
     /// The line and the slot in which the entry at an archive offset stands.
-    fn slot_of(&self, hash: u64, offset: u64) -> Option<(usize, usize)> {
-        let lines = self.lines.len() as u64;
+    fn slot_of(&self, hash: u64, offset: u64) -> Option<(u64, usize)> {
+        let lines = self.lines.count();
         let mut number = home(hash, lines);
         loop {
-            let line = &self.lines[number as usize];
+            let line = self.lines.line(number);
             let mut slots = line.candidates(tag(hash));
             if let Some(slot) = slots.find(|slot| line.offset(*slot) == offset) {
-                return Some((number as usize, slot));
+                return Some((number, slot));
             }
             if !line.overflows() {
                 return None;
@@ -141,10 +146,10 @@ impl Table {
         record: Record,
         replaces: &mut impl FnMut(u64, u64) -> Result<Option<u64>>,
     ) -> Result<bool> {
-        let (tag, lines) = (tag(record.hash), self.lines.len() as u64);
+        let (tag, lines) = (tag(record.hash), self.lines.count());
         let mut number = home(record.hash, lines);
         loop {
-            let line = &mut self.lines[number as usize];
+            let line = self.lines.line_mut(number);
             for slot in line.candidates(tag) {
                 let offset = line.offset(slot);
                 if let Some(length) = replaces(offset, record.offset)? {

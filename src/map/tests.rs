@@ -134,7 +134,7 @@ fn entries_that_went_are_not_there() {
     assert_eq!(next.len(), entries as usize + 1 - going.len());
     assert!(next.garbage() > 0 && has_no_others(&next));
     assert!(
-        next.region().fd().is_none(),
+        next.region().fds().is_none(),
         "it is on the heap, as its builder"
     );
 }
@@ -171,6 +171,6 @@ fn a_generation_that_outgrows_its_index_has_a_new_one() {
     assert!(carried.garbage() > 0 && compacted.garbage() == 0);
     for next in [carried, compacted] {
         assert!(next.keys().eq(&(2..6).chain(10..20).collect::<Vec<u64>>()));
-        assert!(has_no_others(&next) && next.region().fd().is_none());
+        assert!(has_no_others(&next) && next.region().fds().is_none());
     }
 }

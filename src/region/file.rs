@@ -5,10 +5,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use super::unsealed::Label;
+use super::unsealed::memfd_name;
 use super::{Region, check_length, failed};
-use crate::error::{Error, Result};
-use crate::region::format::{HEADER_LENGTH, Header};
+use crate::error::{Error, HeaderError, Result};
+use crate::region::format::{HEADER_LENGTH, Header, Spacing};
 use crate::sys::memfd::{self, SealedFile};
 
 /// How the names of files begin that are being written.
@@ -50,9 +50,8 @@ pub(crate) fn save(region: &Region, path: &Path) -> Result<()> {
         .as_file()
         .set_permissions(Permissions::from_mode(0o600));
     where_known(mode).map_err(failed("set the mode"))?;
-    temporary
-        .as_file_mut()
-        .write_all(region.bytes())
+    region
+        .write_to(temporary.as_file_mut())
         .map_err(failed("write"))?;
     where_known(temporary.as_file().sync_all()).map_err(failed("fsync"))?;
     temporary
@@ -141,9 +140,22 @@ pub(crate) fn open(path: &Path) -> Result<(File, Vec<u8>, Header)> {
 
 /// The generation of which the header of a file tells, whatever the rest of it is worth.
 pub(crate) fn generation_told(file: &File) -> Option<u64> {
-    let mut start = [0; HEADER_LENGTH];
+    let mut start = vec![0; HEADER_LENGTH];
+    file.read_exact_at(&mut start, 0).ok()?;
+    start.resize(Spacing::of(&start).ok()?.header_length() as usize, 0);
     file.read_exact_at(&mut start, 0).ok()?;
     Header::decode(&start).ok().map(|header| header.generation)
+}
+
+/// The bytes of a header; fewer if the file is shorter.
+pub(super) fn read_start(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(HEADER_LENGTH);
+    reader.take(HEADER_LENGTH as u64).read_to_end(&mut start)?;
+    if let Ok(spacing) = Spacing::of(&start) {
+        let more = spacing.header_length() - start.len() as u64;
+        reader.take(more).read_to_end(&mut start)?;
+    }
+    Ok(start)
 }
 
 fn read_header(mut file: File, path: &Path) -> Result<(File, Vec<u8>, Header)> {
@@ -158,12 +170,12 @@ fn read_header(mut file: File, path: &Path) -> Result<(File, Vec<u8>, Header)> {
             "not a regular file",
         )));
     }
-    let mut start = Vec::with_capacity(HEADER_LENGTH);
-    (&mut file)
-        .take(HEADER_LENGTH as u64)
-        .read_to_end(&mut start)
-        .map_err(unreadable)?;
+    let start = read_start(&mut file).map_err(unreadable)?;
     let header = Header::decode(&start)?;
+    if !header.others.is_empty() {
+        let (expected, got) = (1 + header.others.len(), 1);
+        return Err(Error::Header(HeaderError::Files { expected, got }));
+    }
     // Compared before anything else is read, so that a lying header costs no memory.
     check_length(header.length, metadata.len())?;
     Ok((file, start, header))
@@ -184,15 +196,11 @@ pub(super) fn sealed_copy(
     copy: impl FnOnce(&mut File) -> Result<()>,
 ) -> Result<Region> {
     let name = &header.name;
-    let label = Label {
-        name: name.clone(),
-        generation: header.generation,
-        built: None,
-    };
-    let mut memory = memfd::create(&label.memfd_name()).map_err(failed(name, "create"))?;
+    let label = memfd_name(name, header.generation);
+    let mut memory = memfd::create(&label).map_err(failed(name, "create"))?;
     copy(&mut memory)?;
     let sealed = SealedFile::seal(memory).map_err(failed(name, "seal"))?;
-    Region::from_fd(File::from(sealed).into())
+    Region::from_fds(vec![File::from(sealed).into()])
 }
 
 /// Names the cache that could not be copied.

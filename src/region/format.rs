@@ -1,7 +1,8 @@
-//! The bytes of a region: one header of 512 bytes, then the sections.
+//! The bytes of a region: a header, then the sections.
 //!
 //! ```text
-//! region = header | archive | index | inputs | schema      each at a multiple of 64, zeros between
+//! region = header | archive | index | garbage | inputs | schema | layout
+//!          what a region does not need is left out, between sections are zeros
 //!
 //! offset size header field (integers are little-endian)
 //!      0    8 magic: 89 'f' 'l' 'o' 'e' 0d 0a 1a
@@ -11,46 +12,62 @@
 //!     17    1 width of archived pointers in bits: 16, 32 or 64
 //!     18    1 alignment of archived primitives: 1 aligned, 0 unaligned
 //!     19    1 number of sections
-//!     20    4 length of this header: 512
+//!     20    4 length of this header: 576, or the size of a page
 //!     24    8 generation, from 1
 //!     32   16 schema fingerprint
 //!     48    8 created: wall clock, nanoseconds since 1970
 //!     56    8 created: boot clock, nanoseconds since boot
 //!     64   16 created: boot id of the kernel
 //!     80    8 length of the whole region
-//!     88    8 zero
+//!     88    4 size of a page, or zero where sections are packed
+//!     92    4 number of page files
 //!     96   32 producer: UTF-8, zero-padded
 //!    128  128 name of the cache: UTF-8, zero-padded
-//!    256  240 section table: 6 rows, unused ones zero
+//!    256  144 section table: 6 rows, unused ones zero
 //!                 0  4 kind
 //!                 4  4 zero
 //!                 8  8 offset from the start of the region
 //!                16  8 length
-//!                24 16 xxh3-128 of the section's bytes
-//!    496   16 xxh3-128 of bytes 0..496
+//!    400   16 lineage: the number that all generations of a cache have in common
+//!    416   32 BLAKE3 of the header of the generation before, or zeros
+//!    448   16 digest of the content: of all but the inputs, the number and the date
+//!    464   16 xxh3-128 of this file behind its header
+//!    480   32 BLAKE3 of the same
+//!    512   16 xxh3-128 of this header, but for these 16 bytes
+//!    528   48 zero
+//!    576      table of the other page files: up to 31 rows, the rest of the page is zero
+//!                 0  8 length in pages
+//!                 8  8 device, inode, time of the last change (nanoseconds): which memfd it is
+//!                32 16 xxh3-128 of the file behind its header
+//!                48 32 BLAKE3 of the same
 //! ```
 //!
-//! The bytes between sections are zero, the last section ends the region, and the header's own
-//! digest covers the digests of the sections: so every bit of a region is covered.
+//! A small region is *packed*: its sections start at multiples of 64. A larger one is *in pages*: its
+//! header is one page, and sections start at multiples of a page, so that generations can share
+//! pages. Such an image may come from several *page files*, each of which was written by one
+//! generation and starts with the header of that; the [layout](super::pages::layout) tells which
+//! page comes from where. All that differs between builds of equal content stands in the header.
 
+mod file_row;
 mod section;
 
 use std::any::TypeId;
 use std::ops::Range;
 
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::error::{Error, Fingerprint, HeaderError, NameError, Result};
 use crate::sys::clock::Moment;
 
 pub use crate::error::{RegionPart, SectionKind};
+pub(crate) use file_row::{Digesting, Digests, FileRow};
 pub use section::Section;
-pub(crate) use section::align_section;
+pub(crate) use section::Spacing;
 
-/// Length of the header in bytes; the first section starts here.
-pub const HEADER_LENGTH: usize = 512;
+/// Length of the header in bytes where sections are packed, and of what any header has at least.
+pub const HEADER_LENGTH: usize = 576;
 /// Version of this layout. A region of another version is refused.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// Most bytes of UTF-8 that the name of a cache may have.
 pub const NAME_LENGTH: usize = 128;
 
@@ -66,61 +83,92 @@ const ALIGNED: u8 = (align_of::<rkyv::Archived<u64>>() > 1) as u8;
 
 const PRODUCER: Range<usize> = 96..128;
 const NAME: Range<usize> = 128..128 + NAME_LENGTH;
-const SECTIONS: Range<usize> = 256..496;
-const DIGEST: Range<usize> = 496..HEADER_LENGTH;
+const SECTIONS: Range<usize> = 256..400;
+const LINEAGE: Range<usize> = 400..416;
+const BASE: Range<usize> = 416..448;
+const CONTENT: usize = 448;
+const DIGESTS: usize = 464;
+const DIGEST: Range<usize> = 512..528;
+const ZEROS: Range<usize> = 528..HEADER_LENGTH;
+
+/// Page files of an image, its own among them.
+pub(crate) const MOST_FILES: usize = 32;
+/// Bytes of the least page that there is: the table of files stands in the header's page.
+pub(crate) const LEAST_PAGE: u64 = 4096;
+/// Bytes of the largest page that any kernel has.
+const MOST_PAGE: u64 = 1 << 20;
 
 const _: () = assert!(SECTIONS.end - SECTIONS.start == section::ROWS * section::ROW_LENGTH);
-const _: () = assert!(NAME.end == SECTIONS.start && DIGEST.end - DIGEST.start == 16);
+const _: () =
+    assert!(NAME.end == SECTIONS.start && DIGESTS + file_row::DIGESTS_LENGTH == DIGEST.start);
+const _: () =
+    assert!(HEADER_LENGTH + (MOST_FILES - 1) * file_row::ROW_LENGTH <= LEAST_PAGE as usize);
 const _: () = assert!(HEADER_LENGTH.is_multiple_of(SECTION_ALIGNMENT));
+
+/// What all generations of a cache have in common, and nobody else.
+pub(crate) type Lineage = [u8; 16];
 
 /// What the first bytes of a region say about the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) name: String,
     pub(crate) generation: u64,
+    pub(crate) lineage: Lineage,
+    /// BLAKE3 of the header of the generation before, or zeros.
+    pub(crate) base: [u8; 32],
     pub(crate) fingerprint: Fingerprint,
     pub(crate) created: Moment,
     pub(crate) producer: String,
     /// Length of the whole region in bytes.
     pub(crate) length: u64,
+    pub(crate) spacing: Spacing,
     pub(crate) sections: Vec<Section>,
+    /// Digest of all but the inputs, the number and the date.
+    pub(crate) content: u128,
+    /// Of the file that begins with this header.
+    pub(crate) digests: Digests,
+    /// The other page files of the image.
+    pub(crate) others: Vec<FileRow>,
 }
 
 impl Header {
     /// The header as bytes, its digest included.
-    pub(crate) fn encode(&self) -> [u8; HEADER_LENGTH] {
-        let mut bytes = [0; HEADER_LENGTH];
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.spacing.header_length() as usize];
         let mut put = |offset: usize, field: &[u8]| {
             bytes[offset..offset + field.len()].copy_from_slice(field);
         };
         put(0, &MAGIC);
         put(8, &FORMAT_VERSION.to_le_bytes());
         put(12, &ARCHIVE_FORMAT.to_le_bytes());
-        put(
-            16,
-            &[
-                byte_order(),
-                POINTER_WIDTH,
-                ALIGNED,
-                self.sections.len() as u8,
-            ],
-        );
-        put(20, &(HEADER_LENGTH as u32).to_le_bytes());
+        let kinds = [byte_order(), POINTER_WIDTH, ALIGNED];
+        put(16, &kinds);
+        put(19, &[self.sections.len() as u8]);
+        put(20, &(self.spacing.header_length() as u32).to_le_bytes());
         put(24, &self.generation.to_le_bytes());
         put(32, &self.fingerprint.to_le_bytes());
         put(48, &self.created.wall_nanos.to_le_bytes());
         put(56, &self.created.boot_nanos.to_le_bytes());
         put(64, &self.created.boot_id);
         put(80, &self.length.to_le_bytes());
+        if let Spacing::Pages(size) = self.spacing {
+            put(88, &(size as u32).to_le_bytes());
+        }
+        put(92, &(1 + self.others.len() as u32).to_le_bytes());
         put(PRODUCER.start, self.producer.as_bytes());
         put(NAME.start, self.name.as_bytes());
         for (row, section) in self.sections.iter().enumerate() {
-            put(
-                SECTIONS.start + row * section::ROW_LENGTH,
-                &section.encode(),
-            );
+            let at = SECTIONS.start + row * section::ROW_LENGTH;
+            put(at, &section.encode());
         }
-        let digest = xxh3_128(&bytes[..DIGEST.start]);
+        put(LINEAGE.start, &self.lineage);
+        put(BASE.start, &self.base);
+        put(CONTENT, &self.content.to_le_bytes());
+        put(DIGESTS, &self.digests.encode());
+        for (row, file) in self.others.iter().enumerate() {
+            put(HEADER_LENGTH + row * file_row::ROW_LENGTH, &file.encode());
+        }
+        let digest = digest(&bytes);
         bytes[DIGEST].copy_from_slice(&digest.to_le_bytes());
         bytes
     }
@@ -131,46 +179,32 @@ impl Header {
     /// One variant for each field that does not fit: see the `Error` variants from
     /// [`HeaderError::NotRegion`] to [`HeaderError::SectionTable`].
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
-        let Some(bytes) = bytes.first_chunk::<HEADER_LENGTH>() else {
+        let spacing = Spacing::of(bytes)?;
+        let length = spacing.header_length();
+        let Some(bytes) = bytes.get(..length as usize) else {
             return Err(Error::Header(HeaderError::Length {
-                expected: HEADER_LENGTH as u64,
+                expected: length,
                 got: bytes.len() as u64,
             }));
         };
-        if bytes[..8] != MAGIC {
-            return Err(Error::Header(HeaderError::NotRegion {
-                got: bytes[..8].escape_ascii().to_string(),
-            }));
-        }
-        let version = u32_at(bytes, 8);
-        if version != FORMAT_VERSION {
-            return Err(Error::Header(HeaderError::Version {
-                expected: FORMAT_VERSION,
-                got: version,
-            }));
-        }
-        if xxh3_128(&bytes[..DIGEST.start]).to_le_bytes() != bytes[DIGEST] {
+        if digest(bytes).to_le_bytes() != bytes[DIGEST] {
             return Err(Error::Header(HeaderError::Damaged {
                 part: RegionPart::Header,
             }));
         }
         check_archive_format(bytes)?;
-        if u32_at(bytes, 20) != HEADER_LENGTH as u32 || u64_at(bytes, 88) != 0 {
-            return Err(Error::Header(HeaderError::SectionTable {
-                problem: "the length of the header is not 512",
-            }));
-        }
         let (name, generation) = (text(&bytes[NAME])?, u64_at(bytes, 24));
         check_name(&name)?;
+        let refuse = |problem| Err(Error::Header(HeaderError::SectionTable { problem }));
         if generation == 0 {
-            return Err(Error::Header(HeaderError::SectionTable {
-                problem: "the generation is 0",
-            }));
+            return refuse("the generation is 0");
         }
         let length = u64_at(bytes, 80);
         Ok(Self {
             name,
             generation,
+            lineage: array_at(bytes, LINEAGE.start),
+            base: array_at(bytes, BASE.start),
             fingerprint: Fingerprint::from_le_bytes(array_at(bytes, 32)),
             created: Moment {
                 wall_nanos: u64_at(bytes, 48),
@@ -179,14 +213,54 @@ impl Header {
             },
             producer: text(&bytes[PRODUCER])?,
             length,
-            sections: section::decode_table(&bytes[SECTIONS], bytes[19], length)?,
+            spacing,
+            sections: section::decode_table(&bytes[SECTIONS], bytes[19], length, spacing)?,
+            content: u128::from_le_bytes(array_at(bytes, CONTENT)),
+            digests: Digests::decode(bytes, DIGESTS),
+            others: decode_files(bytes, spacing)?,
         })
+    }
+
+    /// BLAKE3 of the header: with the digests in it, it names the generation.
+    pub(crate) fn identity(&self) -> [u8; 32] {
+        *blake3::hash(&self.encode()).as_bytes()
     }
 
     /// The section of a kind, if the region has one.
     pub(crate) fn section(&self, kind: SectionKind) -> Option<&Section> {
         self.sections.iter().find(|section| section.kind == kind)
     }
+}
+
+/// Reads the table of the other page files.
+fn decode_files(header: &[u8], spacing: Spacing) -> Result<Vec<FileRow>> {
+    let refuse = |problem| Err(Error::Header(HeaderError::SectionTable { problem }));
+    let most = match spacing {
+        Spacing::Packed => 1,
+        Spacing::Pages(_) => MOST_FILES,
+    };
+    let files = u32_at(header, 92) as usize;
+    if files == 0 || files > most {
+        return refuse("it has no page file, or too many");
+    }
+    let end = HEADER_LENGTH + (files - 1) * file_row::ROW_LENGTH;
+    if header[end..]
+        .iter()
+        .chain(&header[ZEROS])
+        .any(|&byte| byte != 0)
+    {
+        return refuse("what is unused of the header is not zero");
+    }
+    let rows = header[HEADER_LENGTH..end].chunks_exact(file_row::ROW_LENGTH);
+    Ok(rows.map(FileRow::decode).collect())
+}
+
+/// xxh3-128 of a header, but for the digest itself.
+fn digest(header: &[u8]) -> u128 {
+    let mut hasher = Xxh3Default::new();
+    hasher.update(&header[..DIGEST.start]);
+    hasher.update(&header[DIGEST.end..]);
+    hasher.digest128()
 }
 
 /// What this build writes into the producer field.
@@ -209,7 +283,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     })
 }
 
-fn check_archive_format(header: &[u8; HEADER_LENGTH]) -> Result<()> {
+fn check_archive_format(header: &[u8]) -> Result<()> {
     let archive_format = u32_at(header, 12);
     if archive_format != ARCHIVE_FORMAT {
         return Err(Error::Header(HeaderError::ArchiveFormat {

@@ -4,7 +4,9 @@
 use std::io;
 use std::ops::Deref;
 
+use super::format::Digests;
 use super::heap::HeapFile;
+use super::pages::Image;
 use super::{Bytes, failed};
 use crate::error::Result;
 use crate::sys::mapping;
@@ -74,11 +76,12 @@ impl Storage {
     }
 
     /// Makes what was written immutable; the name of the cache is for messages.
-    pub(super) fn seal(self, name: &str) -> Result<Bytes> {
+    pub(super) fn seal(self, name: &str, digests: Digests) -> Result<Bytes> {
         match self {
             Self::Memfd(file) => {
                 let sealed = file.seal().map_err(failed(name, "seal"))?;
-                Bytes::sealed(sealed).map_err(failed(name, "map"))
+                let image = Image::whole(sealed, digests);
+                Ok(image.map_err(failed(name, "map"))?.into())
             }
             Self::Heap(heap) => Ok(Bytes::Heap(heap.bytes)),
         }

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 
 use super::Region;
-use super::file::{sealed_copy, write_failed};
+use super::file::{read_start, sealed_copy, write_failed};
 use crate::error::{Error, HeaderError, Result};
-use crate::region::format::{HEADER_LENGTH, Header};
+use crate::region::format::Header;
 
 /// Bytes that are read at a time.
 const PIECE: usize = 64 << 10;
@@ -15,23 +15,23 @@ const PIECE: usize = 64 << 10;
 /// Copies one region out of a stream into a sealed memfd and checks that. What follows the region stays
 /// in the stream.
 pub(crate) fn read(mut reader: impl Read) -> Result<Region> {
-    let mut start = Vec::with_capacity(HEADER_LENGTH);
-    (&mut reader)
-        .take(HEADER_LENGTH as u64)
-        .read_to_end(&mut start)
-        .map_err(unreadable)?;
+    let start = read_start(&mut reader).map_err(unreadable)?;
     let header = Header::decode(&start)?;
     sealed_copy(&header, |memory| {
         memory.write_all(&start).map_err(write_failed(&header))?;
-        copy_rest(reader, memory, &header)
+        copy_rest(reader, memory, &header, start.len() as u64)
     })
 }
 
-/// Copies what follows the header. Memory is taken for bytes that have arrived, whatever the header
+/// Copies what follows the header, after which so many bytes are there. Memory is taken for bytes that have arrived, whatever the header
 /// announces.
-fn copy_rest(mut reader: impl Read, memory: &mut File, header: &Header) -> Result<()> {
+fn copy_rest(
+    mut reader: impl Read,
+    memory: &mut File,
+    header: &Header,
+    mut got: u64,
+) -> Result<()> {
     let mut piece = vec![0; PIECE];
-    let mut got = HEADER_LENGTH as u64;
     while got < header.length {
         let most = (header.length - got).min(PIECE as u64) as usize;
         match reader.read(&mut piece[..most]) {

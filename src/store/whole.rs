@@ -19,20 +19,14 @@ where
         let (value, inputs) = job.run(|| None, &self.0)?;
         let sets = Sets::of_whole(inputs.into_found()).with_keyed_by(job.policy.keyed_by);
         let built = Frozen::freeze_generation(job.label.clone(), &value, &encode(&sets))?;
-        let archive = |frozen: &Frozen<T>| {
-            frozen
-                .region()
-                .header()
-                .section(SectionKind::Archive)
-                .copied()
+        let earlier = job.earlier.map(|earlier| earlier.frozen);
+        let frozen = match earlier {
+            Some(earlier) if archive(earlier)? == archive(&built)? => earlier.clone(),
+            Some(earlier) => built.sharing(earlier)?,
+            None => built,
         };
-        let same = |earlier: &&Frozen<T>| {
-            let digest = |frozen| archive(frozen).map(|section| (section.length, section.digest));
-            digest(earlier) == digest(&built)
-        };
-        let earlier = job.earlier.map(|earlier| earlier.frozen).filter(same);
         Ok(Built {
-            frozen: earlier.cloned().unwrap_or(built),
+            frozen,
             sets,
             counts: Counts {
                 rebuilt: 1,
@@ -48,4 +42,8 @@ where
     fn size(&self, _: &Frozen<T>) -> (u64, u64) {
         (1, 0)
     }
+}
+
+fn archive<T: Value>(frozen: &Frozen<T>) -> Result<&[u8]> {
+    frozen.region().section(SectionKind::Archive)
 }

@@ -2,21 +2,21 @@
 //! word by word.
 #![allow(unsafe_code)]
 
+mod page;
+
 use std::ffi::c_void;
 use std::io;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
 
 use memmap2::{Mmap, MmapOptions, MmapRaw};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
-use rustix::thread::futex;
 
 use super::memfd::{self, FixedFile, SealedFile, UnsealedFile};
 use super::owner::Owner;
@@ -37,21 +37,62 @@ unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
 
+/// Bytes of a sealed file, from a multiple of the page size on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stretch<'a> {
+    pub(crate) file: &'a SealedFile,
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+}
+
+impl<'a> Stretch<'a> {
+    fn whole(file: &'a SealedFile) -> Self {
+        let (offset, length) = (0, file.length());
+        Self {
+            file,
+            offset,
+            length,
+        }
+    }
+}
+
 impl Mapping {
     /// Maps a sealed file, shared with all who map it; on an address that allows huge pages where
     /// the length does.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an empty file.
+    pub(crate) fn sealed(file: &SealedFile) -> io::Result<Self> {
+        Self::joined(&[Stretch::whole(file)])
+    }
+
+    /// Maps stretches of sealed files one behind the other, as one range of bytes.
     ///
     /// Kernels before 6.7 refuse to map a write-sealed file as shared. A private read-only map has
     /// the same frames, and where nobody can write, none of them is ever copied.
     ///
     /// # Errors
-    /// `InvalidInput` for an empty file.
-    pub(crate) fn sealed(file: &SealedFile) -> io::Result<Self> {
-        let length = usize::try_from(file.length()).map_err(io::Error::other)?;
+    /// `InvalidInput` for no bytes, for those that a file does not have, and for stretches but the
+    /// last that do not end with a page.
+    pub(crate) fn joined(stretches: &[Stretch<'_>]) -> io::Result<Self> {
+        let page = rustix::param::page_size() as u64;
+        let last = stretches.len().saturating_sub(1);
+        let mut length = 0_u64;
+        for (number, stretch) in stretches.iter().enumerate() {
+            let end = stretch.offset.checked_add(stretch.length);
+            let is_there = end.is_some_and(|end| end <= stretch.file.length());
+            let is_whole = stretch.length.is_multiple_of(page) || number == last;
+            if stretch.length == 0 || !is_there || !is_whole {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            length = length.saturating_add(stretch.length);
+        }
+        let length = usize::try_from(length).map_err(io::Error::other)?;
         let length = NonZeroUsize::new(length).ok_or(io::ErrorKind::InvalidInput)?;
-        let map = |flags| match map_aligned(file, length, flags) {
-            Err(_) => map(file, length, flags),
-            aligned => aligned,
+        let map = |flags| match (Reservation::new(length), stretches) {
+            (Ok(reservation), _) => reservation.fill(stretches, flags),
+            (Err(_), [whole]) => map_anywhere(whole, length, flags),
+            (Err(errno), _) => Err(errno),
         };
         let start = map(MapFlags::MAP_SHARED).or_else(|_| map(MapFlags::MAP_PRIVATE))?;
         Ok(Self { start, length })
@@ -94,59 +135,110 @@ impl Drop for Mapping {
     }
 }
 
-/// Maps a file wherever the kernel likes.
-fn map(file: &SealedFile, length: NonZeroUsize, flags: MapFlags) -> Result<NonNull<u8>, Errno> {
-    // SAFETY: without an address, a new mapping touches no memory in use.
-    let start = unsafe { mmap(None, length, ProtFlags::PROT_READ, flags, file, 0)? };
-    Ok(start.cast())
-}
-
-/// Maps a file, if it has so much, at a multiple of the huge page size: into a reservation that is
-/// longer by one huge page, of which the ends are given back.
-fn map_aligned(
-    file: &SealedFile,
+/// Maps a stretch wherever the kernel likes: where a sandbox refuses reservations.
+fn map_anywhere(
+    stretch: &Stretch<'_>,
     length: NonZeroUsize,
     flags: MapFlags,
 ) -> Result<NonNull<u8>, Errno> {
-    if length.get() < HUGE_PAGE {
-        return map(file, length, flags);
-    }
-    let pages = length.get().next_multiple_of(rustix::param::page_size());
-    let reserved = NonZeroUsize::new(pages + HUGE_PAGE).ok_or(Errno::ENOMEM)?;
-    let none = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
+    let offset = i64::try_from(stretch.offset).map_err(|_| Errno::EINVAL)?;
     // SAFETY: without an address, a new mapping touches no memory in use.
-    let reservation = unsafe { mmap_anonymous(None, reserved, ProtFlags::PROT_NONE, none)? };
-    let before = reservation.as_ptr().align_offset(HUGE_PAGE);
-    let after = HUGE_PAGE - before;
-    // SAFETY: the start of the map lies in the reservation, one huge page at most from its start.
-    let start = unsafe { reservation.byte_add(before) };
-    let address = NonZeroUsize::new(start.as_ptr() as usize);
-    // SAFETY: the fixed range lies in the reservation, which nobody else knows.
-    let mapped = unsafe {
+    let start = unsafe {
         mmap(
-            address,
+            None,
             length,
             ProtFlags::PROT_READ,
-            flags | MapFlags::MAP_FIXED,
-            file,
-            0,
-        )
+            flags,
+            stretch.file,
+            offset,
+        )?
     };
-    if let Err(errno) = mapped {
-        unmap(reservation, reserved.get());
-        return Err(errno);
-    }
-    unmap(reservation, before);
-    // SAFETY: what lies behind the map's pages is the rest of the reservation.
-    unmap(unsafe { start.byte_add(pages) }, after);
     Ok(start.cast())
+}
+
+/// Addresses that nothing else is mapped to.
+struct Reservation {
+    start: NonNull<c_void>,
+    length: usize,
+    /// Where the pages go: at a multiple of the huge page size, if there are so many.
+    place: usize,
+    pages: usize,
+}
+
+impl Reservation {
+    fn new(length: NonZeroUsize) -> Result<Self, Errno> {
+        let page = rustix::param::page_size();
+        let pages = length.get().checked_next_multiple_of(page);
+        let pages = pages.ok_or(Errno::ENOMEM)?;
+        let spare = if pages < HUGE_PAGE { 0 } else { HUGE_PAGE };
+        let reserved = pages.checked_add(spare).and_then(NonZeroUsize::new);
+        let reserved = reserved.ok_or(Errno::ENOMEM)?;
+        let none = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
+        // SAFETY: without an address, a new mapping touches no memory in use.
+        let start = unsafe { mmap_anonymous(None, reserved, ProtFlags::PROT_NONE, none)? };
+        let place = match spare {
+            0 => 0,
+            _ => start.as_ptr().align_offset(HUGE_PAGE),
+        };
+        Ok(Self {
+            start,
+            length: reserved.get(),
+            place,
+            pages,
+        })
+    }
+
+    /// Puts stretches into their place, which together have as many pages, and gives back the rest;
+    /// returns where they are. After an error nothing stays mapped.
+    fn fill(self, stretches: &[Stretch<'_>], flags: MapFlags) -> Result<NonNull<u8>, Errno> {
+        let mut at = self.place;
+        for stretch in stretches {
+            let length = stretch.length as usize;
+            debug_assert!(at + length <= self.place + self.pages);
+            let address = NonZeroUsize::new(self.start.as_ptr() as usize + at);
+            let length = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
+            let offset = i64::try_from(stretch.offset).map_err(|_| Errno::EINVAL)?;
+            // SAFETY: the fixed range lies in the reservation, which nobody else knows: `joined` has
+            // added up the lengths.
+            unsafe {
+                mmap(
+                    address,
+                    length,
+                    ProtFlags::PROT_READ,
+                    flags | MapFlags::MAP_FIXED,
+                    stretch.file,
+                    offset,
+                )?
+            };
+            at += length.get();
+        }
+        Ok(self.keep())
+    }
+
+    /// Gives back all but the pages.
+    fn keep(self) -> NonNull<u8> {
+        let this = std::mem::ManuallyDrop::new(self);
+        let behind = this.place + this.pages;
+        unmap(this.start, this.place);
+        // SAFETY: both offsets lie in the reservation.
+        let (start, end) =
+            unsafe { (this.start.byte_add(this.place), this.start.byte_add(behind)) };
+        unmap(end, this.length - behind);
+        start.cast()
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        unmap(self.start, self.length);
+    }
 }
 
 /// Gives back what this file has mapped and nothing refers to.
 fn unmap(start: NonNull<c_void>, length: usize) {
     if length > 0 {
-        // SAFETY: `map_aligned` passes parts of its own reservation, and `wiped_page` and `find_place` a
-        // page that nobody else knows. Refused, the addresses are lost, no more.
+        // SAFETY: a `Reservation` passes parts of itself, and `wiped_page` and `find_place` a page that
+        // nobody else knows. Refused, the addresses are lost, no more.
         let _ = unsafe { munmap(start, length) };
     }
 }
@@ -227,21 +319,6 @@ impl PageWriter {
         Ok((writer, reader))
     }
 
-    pub(crate) fn store(&self, word: usize, value: u64, order: Ordering) {
-        if let Some(page) = self.page() {
-            page.words[word].store(value, order);
-        }
-    }
-
-    /// Counts an event, and wakes all who wait for one.
-    pub(crate) fn wake(&self) {
-        if let Some(page) = self.page() {
-            page.events.fetch_add(1, Ordering::Release);
-            // It has no way to fail for an address that is mapped.
-            let _ = futex::wake(&page.events, futex::Flags::empty(), i32::MAX as u32);
-        }
-    }
-
     /// `None` in a child.
     fn page(&self) -> Option<&Page> {
         let map = self.map.as_ref().filter(|_| self.is_here())?;
@@ -272,11 +349,6 @@ pub(crate) struct PageReader {
 }
 
 impl PageReader {
-    /// Whether a file is as long as a page.
-    pub(crate) fn fits(file: &FixedFile) -> bool {
-        file.length() == PAGE_LENGTH as u64
-    }
-
     /// Maps a file that is as long as a page.
     ///
     /// # Errors
@@ -290,32 +362,6 @@ impl PageReader {
         Ok(Self { map, file })
     }
 
-    pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        Self::new(self.file.try_clone()?)
-    }
-
-    #[inline]
-    pub(crate) fn load(&self, word: usize, order: Ordering) -> u64 {
-        self.page().words[word].load(order)
-    }
-
-    /// How many events there were, for [`wait`](Self::wait).
-    pub(crate) fn events(&self) -> u32 {
-        self.page().events.load(Ordering::Acquire)
-    }
-
-    /// Sleeps until there were more events than `seen`, or for `timeout`; it may also return for no
-    /// reason.
-    pub(crate) fn wait(&self, seen: u32, timeout: Duration) {
-        let timeout = futex::Timespec {
-            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
-        let (events, flags) = (&self.page().events, futex::Flags::empty());
-        // Whatever it returns for, the caller looks again.
-        let _ = futex::wait(events, flags, seen, Some(&timeout));
-    }
-
     /// Stays in this file: nobody may store to what it gives.
     #[inline]
     fn page(&self) -> &Page {
@@ -324,12 +370,6 @@ impl PageReader {
         // while another process writes them. They are only loaded, which read-only memory allows up
         // to the width of a pointer.
         unsafe { &*self.map.as_ptr().cast() }
-    }
-}
-
-impl AsFd for PageReader {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
     }
 }
 
@@ -344,28 +384,16 @@ pub(crate) struct Line {
 /// Lines that a process shares with those that are forked from it, zeros at first.
 #[derive(Debug)]
 pub(crate) struct SharedWords {
-    start: NonNull<Line>,
+    map: MmapRaw,
     count: usize,
 }
 
-// SAFETY: the lines are read and written through atomics only.
-unsafe impl Send for SharedWords {}
-// SAFETY: as above.
-unsafe impl Sync for SharedWords {}
-
 impl SharedWords {
     pub(crate) fn new(count: usize) -> io::Result<Self> {
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        let length = Self::length(count).ok_or(io::ErrorKind::OutOfMemory)?;
-        // SAFETY: without an address, a new mapping touches no memory in use.
-        let start = unsafe { mmap_anonymous(None, length, protection, MapFlags::MAP_SHARED)? };
-        let start = start.cast();
-        Ok(Self { start, count })
-    }
-
-    /// `None` for more than the address space holds.
-    fn length(count: usize) -> Option<NonZeroUsize> {
-        NonZeroUsize::new(count.max(1).checked_mul(size_of::<Line>())?)
+        let length = count.max(1).checked_mul(size_of::<Line>());
+        let length = length.ok_or(io::ErrorKind::OutOfMemory)?;
+        let map = MmapOptions::new().len(length).map_anon()?.into();
+        Ok(Self { map, count })
     }
 }
 
@@ -375,17 +403,7 @@ impl Deref for SharedWords {
     fn deref(&self) -> &[Line] {
         // SAFETY: `new` mapped so many lines, page-aligned, readable and writable until `drop`. All
         // zeros, and any other bytes, are valid atomics, also while other processes write them.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.count) }
-    }
-}
-
-impl Drop for SharedWords {
-    fn drop(&mut self) {
-        if let Some(length) = Self::length(self.count) {
-            // SAFETY: the range is that of this process's map; references into it borrow `self`.
-            // Refused, the addresses are lost, no more.
-            let _ = unsafe { munmap(self.start.cast(), length.get()) };
-        }
+        unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast(), self.count) }
     }
 }
 

@@ -16,6 +16,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::memfd_id::MemfdId;
 use super::owner::Owner;
 use crate::error::{Error, HeaderError, Result};
 
@@ -79,6 +80,10 @@ impl SealedFile {
     /// Bytes that are there for ever.
     pub(crate) fn length(&self) -> u64 {
         self.length
+    }
+
+    pub(crate) fn id(&self) -> io::Result<MemfdId> {
+        MemfdId::of(&self.file)
     }
 }
 

@@ -11,8 +11,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-/// Most descriptors that a message of ours carries.
-pub(crate) const MOST_DESCRIPTORS: usize = 2;
+/// Most descriptors that a message of ours carries: the page files of a region. The kernel takes 253.
+pub(crate) const MOST_DESCRIPTORS: usize = 32;
 
 /// What a message was.
 pub(crate) struct Received {

@@ -9,6 +9,7 @@ use crate::announce::announce;
 use crate::forge::Forgery;
 use crate::read::read_everything;
 use crate::recipes::recipes;
+use crate::sign::HEADER;
 use crate::zoo::Recipe;
 
 static REGION: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -25,7 +26,7 @@ proptest! {
     ) {
         let mut bytes = REGION.clone();
         for (place, value, kind) in edits {
-            let place = 512 + place.index((bytes.len() - 512) / 4) * 4;
+            let place = HEADER + place.index((bytes.len() - HEADER) / 4) * 4;
             let word = bytes[place..].first_chunk_mut::<4>().unwrap();
             let old = u32::from_le_bytes(*word);
             *word = match kind {

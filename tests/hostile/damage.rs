@@ -11,7 +11,7 @@ use floe::{Content, Error, Frozen, Map};
 use crate::alone::alone;
 use crate::descriptors::{ALL_SEALS, memfd, sealed};
 use crate::refusal::refused;
-use crate::sign::u64_at;
+use crate::sign::{ROW, TABLE, u64_at};
 use crate::zoo::{Recipe, recipe};
 
 type Small = Map<u32, String>;
@@ -105,7 +105,7 @@ fn refusals_leave_nothing_behind() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("damaged.floe");
         let before = traces();
-        for place in [520, whole.len() - 1] {
+        for place in [600, whole.len() - 1] {
             let mut damaged = whole.clone();
             damaged[place] ^= 1;
             fs::write(&path, &damaged).unwrap();
@@ -129,15 +129,15 @@ fn every_flipped_bit_is_an_error() {
             flipped[place] ^= 1 << bit;
             let error = refused::<Small>(&flipped);
             let expected = match (section, &error) {
-                (Some((kind, _)), Error::Header(HeaderError::Damaged { part })) => {
-                    *part == RegionPart::Section(*kind)
+                (Some(_), Error::Header(HeaderError::Damaged { part })) => {
+                    *part == RegionPart::File(0)
                 }
                 (
                     None,
                     Error::Header(HeaderError::Damaged {
-                        part: RegionPart::PaddingBefore(_),
+                        part: RegionPart::File(0),
                     }),
-                ) => place >= 512,
+                ) => place >= 576,
                 (None, Error::Header(HeaderError::NotRegion { .. })) => place < 8,
                 (None, Error::Header(HeaderError::Version { .. })) => (8..12).contains(&place),
                 (
@@ -145,7 +145,10 @@ fn every_flipped_bit_is_an_error() {
                     Error::Header(HeaderError::Damaged {
                         part: RegionPart::Header,
                     }),
-                ) => (12..512).contains(&place),
+                ) => (12..576).contains(&place),
+                (None, Error::Header(HeaderError::SectionTable { .. })) => {
+                    (20..24).contains(&place) || (88..92).contains(&place)
+                }
                 _ => false,
             };
             assert!(expected, "bit {bit} of byte {place}: {error}");
@@ -161,7 +164,7 @@ fn sections(region: &[u8]) -> Vec<(SectionKind, std::ops::Range<usize>)> {
         SectionKind::Schema,
     ]
     .into_iter()
-    .zip((256..).step_by(40))
+    .zip((TABLE..).step_by(ROW))
     .map(|(kind, row)| (kind, word(row + 8)..word(row + 8) + word(row + 16)))
     .collect()
 }

@@ -3,6 +3,7 @@
 mod collections;
 mod damage;
 mod descriptors;
+mod garbage;
 mod index;
 mod nesting;
 mod random;

@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use crate::forge::Forgery;
 use crate::read::read_everything;
 use crate::recipes::recipes;
-use crate::sign::{sign, u64_at};
+use crate::sign::{HEADER, ROW, TABLE, sign, u64_at};
 use crate::zoo::Recipe;
 
 /// Where the header tells the start of the third section, the schema.
-const SCHEMA_OFFSET: usize = 256 + 2 * 40 + 8;
+const SCHEMA_OFFSET: usize = TABLE + 2 * ROW + 8;
 
 static REGION: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let frozen = Map::<String, Recipe>::freeze("random", recipes(24)).unwrap();
@@ -89,7 +89,7 @@ proptest! {
         let mut bytes = REGION.clone();
         let schema = u64_at(&bytes, SCHEMA_OFFSET) as usize;
         for (place, edit) in &edits {
-            let place = 512 + place.index(schema - 512);
+            let place = HEADER + place.index(schema - HEADER);
             apply(&mut bytes, place, edit);
         }
         sign(&mut bytes);

@@ -15,6 +15,12 @@ pub fn assert_invalid_index<T: Content>(bytes: &[u8]) -> String {
     assert_invalid::<T>(bytes, SectionKind::Index)
 }
 
+/// Bytes that are refused because of what their list of garbage says.
+#[track_caller]
+pub fn assert_invalid_garbage<T: Content>(bytes: &[u8]) -> String {
+    assert_invalid::<T>(bytes, SectionKind::Garbage)
+}
+
 #[track_caller]
 fn assert_invalid<T: Content>(bytes: &[u8], expected: SectionKind) -> String {
     match refused::<T>(bytes) {

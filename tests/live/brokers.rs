@@ -61,7 +61,7 @@ pub(crate) fn a_broker_lists_its_caches() {
     assert_eq!((&*numbers.name, numbers.generation), ("numbers", 2));
     assert_eq!((numbers.entries, numbers.expires_in), (None, None));
     let fetched = floe::broker::fetch(&socket.path, "numbers").unwrap();
-    let numbers = floe::Frozen::<Numbers>::from_fd(fetched).unwrap();
+    let numbers = floe::Frozen::<Numbers>::from_fds(fetched).unwrap();
     assert_eq!(
         (numbers.region().generation(), numbers[0].to_native()),
         (2, 2)

@@ -29,7 +29,10 @@ fn assert_finishes(builder: MapBuilder<u32, String>) {
     }
     let undisturbed = begun().finish().unwrap();
     // Behind the header, which holds the time of freezing.
-    assert!(map.region().bytes()[512..] == undisturbed.region().bytes()[512..]);
+    assert!(
+        map.region().bytes()[floe::format::HEADER_LENGTH..]
+            == undisturbed.region().bytes()[floe::format::HEADER_LENGTH..]
+    );
 }
 
 pub(crate) fn a_child_cannot_finish_a_builder_of_its_parent() {

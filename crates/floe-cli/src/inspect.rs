@@ -44,7 +44,6 @@ const SECTIONS: &[Column] = &[
     Column("offset", "OFFSET"),
     Column("length", "LENGTH"),
     Column("share", "%"),
-    Column("digest", "DIGEST (XXH3-128)"),
 ];
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
@@ -128,7 +127,6 @@ fn sections(region: &Described) -> Table {
             Cell::Number(section.offset),
             Cell::Number(section.length),
             Cell::Share(section.length as f64 / region.size() as f64),
-            Cell::text(format!("{:032x}", section.digest)),
         ]);
     }
     table

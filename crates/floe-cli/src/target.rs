@@ -38,10 +38,14 @@ impl Target {
         match self.place()? {
             Place::File(path) => Ok(Described::open(path)?),
             Place::Cache(socket, name) => {
-                let fd = socket.fetch(&name)?;
+                let mut fds = socket.fetch(&name)?;
+                if fds.len() > 1 {
+                    return self.described(fds);
+                }
+                let fd = fds.remove(0);
                 let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
                 // Who reads it as a member of a group has the descriptor, but cannot open the file.
-                Described::open(path).or_else(|_| self.described(fd))
+                Described::open(path).or_else(|_| self.described(vec![fd]))
             }
         }
     }
@@ -54,7 +58,7 @@ impl Target {
             Place::File(path) => path,
         };
         match memfd(&path) {
-            Some(file) => self.described(file.into()),
+            Some(file) => self.described(vec![file.into()]),
             None => Ok(Described::load(path)?),
         }
     }
@@ -74,8 +78,8 @@ impl Target {
         CommandError::In { target, reason }
     }
 
-    fn described(&self, fd: OwnedFd) -> Result<Described, CommandError> {
-        Described::from_fd(fd).map_err(|error| self.refuse(error))
+    fn described(&self, fds: Vec<OwnedFd>) -> Result<Described, CommandError> {
+        Described::from_fds(fds).map_err(|error| self.refuse(error))
     }
 
     /// Tells a file from a cache: a path that exists wins, and else what stands before a colon and
@@ -168,7 +172,7 @@ impl Socket {
         Ok(self.client().list()?)
     }
 
-    fn fetch(&self, name: &str) -> Result<OwnedFd, CommandError> {
+    fn fetch(&self, name: &str) -> Result<Vec<OwnedFd>, CommandError> {
         Ok(self.client().fetch(name)?)
     }
 

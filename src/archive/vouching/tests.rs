@@ -3,28 +3,27 @@
 use super::*;
 use crate::frozen::Frozen;
 
-fn file<T: Content>(frozen: &Frozen<T>) -> OwnedFd {
-    let file = frozen.region().as_fd().unwrap();
-    file.try_clone_to_owned().unwrap()
+fn files<T: Content>(frozen: &Frozen<T>) -> Vec<OwnedFd> {
+    frozen.region().try_clone_fds().unwrap()
 }
 
 #[test]
 fn only_the_announced_file_is_vouched_for_and_only_as_its_type() {
     let [one, other] = [1_u32, 2].map(|it| Frozen::freeze("number", &it).unwrap());
     let (voucher, page) = Voucher::create::<u32>("voucher").unwrap();
-    assert!(page.vouch::<u32>(file(&one)).is_err());
+    assert!(page.vouch::<u32>(files(&one)).is_err());
     let prepared = voucher.prepare(one.as_checked()).unwrap();
-    assert!(page.vouch::<u32>(file(&one)).is_err());
+    assert!(page.vouch::<u32>(files(&one)).is_err());
     prepared.announce();
-    let vouched = page.vouch::<u32>(file(&one)).ok().unwrap();
+    let vouched = page.vouch::<u32>(files(&one)).ok().unwrap();
     assert_eq!(*Frozen::from_vouched(vouched).unwrap(), 1);
-    assert!(page.try_clone().unwrap().vouch::<u32>(file(&one)).is_ok());
-    assert!(page.vouch::<u32>(file(&other)).is_err());
-    assert!(page.vouch::<i32>(file(&one)).is_err());
+    assert!(page.try_clone().unwrap().vouch::<u32>(files(&one)).is_ok());
+    assert!(page.vouch::<u32>(files(&other)).is_err());
+    assert!(page.vouch::<i32>(files(&one)).is_err());
     let own = FixedFile::open(page.as_fd().try_clone_to_owned().unwrap()).unwrap();
     let foreign = VoucherPage::foreign(own).unwrap();
     assert_eq!(foreign.identity(), page.identity());
-    assert!(foreign.vouch::<u32>(file(&one)).is_err());
+    assert!(foreign.vouch::<u32>(files(&one)).is_err());
 }
 
 #[test]

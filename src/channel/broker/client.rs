@@ -106,17 +106,19 @@ impl Client {
         }
     }
 
-    /// The sealed memfd of the newest generation of a cache, for tools that read caches of
-    /// any type. Nothing but its seals was checked.
+    /// The sealed memfds of the newest generation of a cache, for tools that read caches of
+    /// any type, and for [`Frozen::from_fds`]. Nothing but the seals was checked.
     ///
     /// # Errors
     /// Those of [`follow`](Self::follow), but for those of [`Frozen::from_fd`].
     ///
     /// [`Frozen::from_fd`]: crate::Frozen::from_fd
-    pub fn fetch(&self, name: &str) -> Result<OwnedFd> {
+    /// [`Frozen::from_fds`]: crate::Frozen::from_fds
+    pub fn fetch(&self, name: &str) -> Result<Vec<OwnedFd>> {
         let subscription = self.subscribe(name, PATIENCE)?;
-        let (_, region) = subscription.patiently(Subscription::fetch)?;
-        Ok(File::from(SealedFile::open(region)?).into())
+        let (_, files) = subscription.patiently(Subscription::fetch)?;
+        let sealed = files.into_iter().map(SealedFile::open);
+        sealed.map(|it| Ok(File::from(it?).into())).collect()
     }
 
     /// Follows a cache. The broker is needed no more afterwards.
@@ -258,11 +260,11 @@ pub fn list(path: impl AsRef<Path>) -> Result<Vec<ChannelStatus>> {
     Client::new(path).list()
 }
 
-/// The sealed memfd of the newest generation of a cache: as [`Client::fetch`].
+/// The sealed memfds of the newest generation of a cache: as [`Client::fetch`].
 ///
 /// # Errors
 /// Those of [`Client::fetch`].
-pub fn fetch(path: impl AsRef<Path>, name: &str) -> Result<OwnedFd> {
+pub fn fetch(path: impl AsRef<Path>, name: &str) -> Result<Vec<OwnedFd>> {
     Client::new(path).fetch(name)
 }
 

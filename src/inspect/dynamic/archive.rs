@@ -10,6 +10,7 @@ use super::fault::{Fault, FaultKind, Read};
 use super::source::Bytes;
 use crate::archive::{WORD, Word, is_nan};
 use crate::error::Error;
+use crate::map::GarbageList;
 use crate::region::format::SectionKind;
 use crate::schema::{NoneMark, Shape, Type, TypeIndex, Variant};
 
@@ -20,6 +21,7 @@ const WORD_LENGTH: u64 = WORD as u64;
 pub(crate) struct Archive<'a> {
     pub(super) bytes: Bytes<'a>,
     pub(crate) types: &'a Checked,
+    pub(crate) garbage: GarbageList<'a>,
 }
 
 /// A run of bytes or of items.
@@ -35,7 +37,11 @@ impl<'a> Archive<'a> {
     #[cfg(test)]
     pub(crate) fn in_memory(bytes: &'a [u8], types: &'a Checked) -> Self {
         let bytes = Bytes::Memory(bytes);
-        Self { bytes, types }
+        Self {
+            bytes,
+            types,
+            garbage: GarbageList::default(),
+        }
     }
 
     #[inline]

@@ -162,7 +162,8 @@ impl<'a> Slots<'a> {
         let budget = Budget::new(most);
         // All keys were read before, so nothing but the budget can fail.
         let used_up = |_| map::MapError::Archive(FaultKind::Expansion { most }.to_string());
-        for frame in EntryFrames::new(archive, self.layout, 0, archive.length()) {
+        let mut frames = EntryFrames::new(archive, self.layout, 0, archive.length());
+        for frame in &mut frames {
             let frame = frame.map_err(|fault| map::MapError::Archive(fault.problem.to_string()))?;
             if frame.garbage {
                 garbage += frame.length;
@@ -184,6 +185,9 @@ impl<'a> Slots<'a> {
                     self.search.expect(hash, frame.at)?;
                 }
             }
+        }
+        if let Some(offset) = frames.not_met() {
+            return Err(map::MapError::lists_no_entry(offset));
         }
         match self.offsets.get(entries) {
             Some(offset) => Err(leads_nowhere(*offset)),

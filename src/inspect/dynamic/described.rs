@@ -15,7 +15,7 @@ use super::value::{Depth, Dynamic};
 use crate::error::Fingerprint;
 use crate::error::{Error, HeaderError, Result};
 use crate::frozen::{Content, Frozen};
-use crate::map::{INDEX_HEADER_LENGTH, IndexHeader};
+use crate::map::{GarbageList, INDEX_HEADER_LENGTH, IndexHeader};
 use crate::region::format::{Header, Section, SectionKind};
 use crate::region::{self, Region};
 use crate::schema::{Description, Shape};
@@ -58,6 +58,7 @@ pub struct Described {
     schema: Checked,
     archive: Section,
     index: Option<(IndexHeader, Section)>,
+    garbage: Vec<u8>,
 }
 
 enum Source {
@@ -98,7 +99,15 @@ impl Described {
     /// # Errors
     /// One variant for each check: [`Error::Unsealed`] to [`Error::Invalid`].
     pub fn from_fd(fd: OwnedFd) -> Result<Self> {
-        Self::over_region(Region::from_fd(fd)?)
+        Self::from_fds(vec![fd])
+    }
+
+    /// The same for a region whose pages come from several memfds.
+    ///
+    /// # Errors
+    /// As [`from_fd`](Self::from_fd).
+    pub fn from_fds(fds: Vec<OwnedFd>) -> Result<Self> {
+        Self::over_region(Region::from_fds(fds)?)
     }
 
     /// Opens a copy of the bytes of a region, and checks all digests.
@@ -139,12 +148,14 @@ impl Described {
             let section = section(SectionKind::Index)?;
             index = Some((read_index_header(&source, &header, &section)?, section));
         }
+        let garbage = read_garbage(&source, &header)?;
         Ok(Self {
             source,
             header,
             schema,
             archive,
             index,
+            garbage,
         })
     }
 
@@ -228,6 +239,7 @@ impl Described {
         Archive {
             bytes: self.bytes(&self.archive),
             types: &self.schema,
+            garbage: GarbageList::of(&self.garbage),
         }
     }
 
@@ -268,7 +280,6 @@ fn read_schema(source: &Source, header: &Header, section: &Section) -> Result<Ch
     }
     let json = source.section(section).get(0, section.length);
     let json = json.map_err(|fault| invalid(fault.problem.to_string()))?;
-    section.check_bytes(&json)?;
     let (expected, got) = (header.fingerprint, Fingerprint::of_json(&json));
     if expected != got {
         return Err(invalid(format!(
@@ -278,6 +289,24 @@ fn read_schema(source: &Source, header: &Header, section: &Section) -> Result<Ch
     let description: Description =
         serde_json::from_slice(&json).map_err(|error| invalid(error.to_string()))?;
     Checked::new(&header.name, description).map_err(|lie| invalid(lie.to_string()))
+}
+
+/// Where the entries of a map stand that are garbage.
+fn read_garbage(source: &Source, header: &Header) -> Result<Vec<u8>> {
+    let kind = SectionKind::Garbage;
+    let Some(section) = header.section(kind) else {
+        return Ok(Vec::new());
+    };
+    let invalid = |reason| Error::Invalid {
+        name: header.name.clone(),
+        section: kind,
+        reason,
+    };
+    // A header that lies shall cost no memory that the file does not have.
+    let bytes = source.section(section).get(0, section.length);
+    let bytes = bytes.map_err(|fault| invalid(fault.problem.to_string()))?;
+    GarbageList::decode(&bytes).map_err(|problem| invalid(problem.to_owned()))?;
+    Ok(bytes.into_owned())
 }
 
 fn read_index_header(source: &Source, header: &Header, section: &Section) -> Result<IndexHeader> {

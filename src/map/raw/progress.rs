@@ -7,6 +7,7 @@ use rkyv::Archive;
 
 use super::Entry;
 use crate::archive::{Seen, Validator};
+use crate::map::check::entries_are_independent;
 use crate::map::entry::entry_alignment;
 use crate::schema::{Description, Schema};
 
@@ -43,12 +44,16 @@ where
     /// A check that has seen nothing yet.
     pub(in crate::map) fn new() -> Self {
         let description = Description::of::<Entry<K, V>>();
+        let mut validator = Validator::default();
+        if !entries_are_independent(&description) {
+            validator.share();
+        }
         Self {
             alignment: entry_alignment(&description),
             description,
             offset: 0,
             counted: Counted::default(),
-            validator: Validator::default(),
+            validator,
             seen: Seen::default(),
             broken: false,
             types: PhantomData,

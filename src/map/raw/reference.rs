@@ -6,7 +6,7 @@ use std::ptr;
 
 use rkyv::Archive;
 
-use super::{Entry, MapLine, Walk};
+use super::{CACHE_LINE, Entry, MapLine, RawMap, Walk};
 use crate::map::entry::entry_length;
 
 impl<K: Archive, V: Archive> Entry<K, V> {
@@ -83,7 +83,24 @@ impl<K: Archive, V: Archive> Clone for MapLine<'_, K, V> {
 
 impl<K: Archive, V: Archive> Copy for MapLine<'_, K, V> {}
 
-impl<K: Archive, V: Archive> Walk<'_, K, V> {
+/// How many bytes ahead of the entry that it gives a walk asks for memory, so that it comes in time:
+/// each entry tells only where the next one is.
+pub(super) const AHEAD: u64 = 2048;
+/// Most lines that it asks for at each step.
+const MOST_AHEAD: u64 = 8;
+
+impl<'a, K: Archive, V: Archive> Walk<'a, K, V> {
+    pub(in crate::map) fn new(map: &'a RawMap<K, V>) -> Self {
+        let mean_length = map.archive_length / map.header.entries.max(1);
+        Self {
+            map,
+            offset: 0,
+            left: map.header.entries as usize,
+            ahead: (mean_length / CACHE_LINE + 1).min(MOST_AHEAD),
+            garbage: map.garbage(),
+        }
+    }
+
     /// How many entries are to come.
     pub(in crate::map) fn left(&self) -> usize {
         self.left

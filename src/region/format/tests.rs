@@ -1,5 +1,6 @@
 use super::*;
 use crate::error::HeaderError;
+use crate::sys::memfd_id::MemfdId;
 
 /// Position of the n-th row of the section table.
 fn row(number: usize) -> usize {
@@ -7,11 +8,10 @@ fn row(number: usize) -> usize {
 }
 
 fn header() -> Header {
-    let section = |kind, offset, length, digest| Section {
+    let section = |kind, offset, length| Section {
         kind,
         offset,
         length,
-        digest,
     };
     Header {
         name: "recipes".to_owned(),
@@ -24,24 +24,33 @@ fn header() -> Header {
         },
         producer: "floe 0.1.0".to_owned(),
         length: 1000,
+        spacing: Spacing::Packed,
         sections: vec![
-            section(SectionKind::Archive, 512, 100, 0x0a0b),
-            section(SectionKind::Index, 640, 128, 0x0c0d),
-            section(SectionKind::Schema, 768, 232, u128::MAX),
+            section(SectionKind::Archive, 576, 100),
+            section(SectionKind::Index, 704, 128),
+            section(SectionKind::Schema, 832, 168),
         ],
+        lineage: [0x51; 16],
+        base: [0x52; 32],
+        content: 0x0c0d,
+        digests: Digests {
+            quick: 0x0a0b,
+            strong: [0x53; 32],
+        },
+        others: Vec::new(),
     }
 }
 
 /// The bytes of a header after an edit, with the digest that belongs to them.
-fn edited(edit: impl FnOnce(&mut [u8; HEADER_LENGTH])) -> [u8; HEADER_LENGTH] {
+fn edited(edit: impl FnOnce(&mut [u8])) -> Vec<u8> {
     let mut bytes = header().encode();
     edit(&mut bytes);
-    let digest = xxh3_128(&bytes[..DIGEST.start]);
+    let digest = digest(&bytes);
     bytes[DIGEST].copy_from_slice(&digest.to_le_bytes());
     bytes
 }
 
-fn refusal(edit: impl FnOnce(&mut [u8; HEADER_LENGTH])) -> Error {
+fn refusal(edit: impl FnOnce(&mut [u8])) -> Error {
     Header::decode(&edited(edit)).unwrap_err()
 }
 
@@ -50,30 +59,31 @@ fn put_u64(bytes: &mut [u8], offset: usize, value: u64) {
 }
 
 /// The zeros behind each stretch of bytes are left out.
-const GOLDEN: [(usize, &str); 10] = [
-    (0, "89666c6f650d0a1a 01000000 08000000 01 20 01 03 00020000"),
+const GOLDEN: [(usize, &str); 14] = [
+    (0, "89666c6f650d0a1a 02000000 08000000 01 20 01 03 40020000"),
     (24, "0807060504030201 202122232425262728292a2b2c2d2e2f"),
     (48, "1817161514131211 2827262524232221"),
     (64, "404142434445464748494a4b4c4d4e4f e803000000000000"),
+    (92, "01000000"),
     (96, "666c6f6520302e312e30"),
     (128, "72656369706573"),
+    (256, "01000000 00000000 4002000000000000 6400000000000000"),
+    (280, "02000000 00000000 c002000000000000 8000000000000000"),
+    (304, "04000000 00000000 4003000000000000 a800000000000000"),
+    (400, "51515151515151515151515151515151"),
     (
-        256,
-        "01000000 00000000 0002000000000000 6400000000000000 0b0a",
+        416,
+        "5252525252525252525252525252525252525252525252525252525252525252 0d0c",
     ),
     (
-        296,
-        "02000000 00000000 8002000000000000 8000000000000000 0d0c",
+        464,
+        "0b0a0000000000000000000000000000 5353535353535353535353535353535353535353535353535353535353535353",
     ),
-    (
-        336,
-        "04000000 00000000 0003000000000000 e800000000000000 ffffffffffffffffffffffffffffffff",
-    ),
-    (496, "188cbda5d5e2e1ec7665b05a0c31a2de"),
+    (512, "e684172380299e80a87d81780bf61a57"),
 ];
 
-fn golden() -> [u8; HEADER_LENGTH] {
-    let mut bytes = [0; HEADER_LENGTH];
+fn golden() -> Vec<u8> {
+    let mut bytes = vec![0; HEADER_LENGTH];
     for (offset, text) in GOLDEN {
         let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
         for (place, pair) in digits.chunks_exact(2).enumerate() {
@@ -104,7 +114,7 @@ fn names_and_producers_may_fill_their_fields() {
 fn every_flipped_bit_is_an_error() {
     let bytes = header().encode();
     for bit in 0..HEADER_LENGTH * 8 {
-        let mut flipped = bytes;
+        let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         let refused = Header::decode(&flipped).unwrap_err();
         match bit / 8 {
@@ -114,6 +124,11 @@ fn every_flipped_bit_is_an_error() {
             ),
             8..12 => assert!(
                 matches!(refused, Error::Header(HeaderError::Version { .. })),
+                "bit {bit}"
+            ),
+            // How long the header is has to be known before its digest.
+            20..24 | 88..92 => assert!(
+                matches!(refused, Error::Header(HeaderError::SectionTable { .. })),
                 "bit {bit}"
             ),
             _ => assert!(
@@ -135,7 +150,7 @@ fn a_header_cut_short_is_an_error() {
     for length in 0..HEADER_LENGTH {
         assert!(matches!(
             Header::decode(&bytes[..length]),
-            Err(Error::Header(HeaderError::Length { expected: 512, got })) if got == length as u64
+            Err(Error::Header(HeaderError::Length { expected: 576, got })) if got == length as u64
         ));
     }
 }
@@ -147,10 +162,10 @@ fn each_field_has_its_own_error() {
         Error::Header(HeaderError::NotRegion { got }) if got == "\\x89PNGe\\r\\n\\x1a"
     ));
     assert!(matches!(
-        refusal(|bytes| bytes[8] = 2),
+        refusal(|bytes| bytes[8] = 1),
         Error::Header(HeaderError::Version {
-            expected: 1,
-            got: 2
+            expected: 2,
+            got: 1
         })
     ));
     assert!(matches!(
@@ -195,7 +210,7 @@ fn a_name_that_cannot_be_used_is_refused() {
 }
 
 /// What one edit of the header is told to be.
-fn table_problem(edit: impl FnOnce(&mut [u8; HEADER_LENGTH])) -> &'static str {
+fn table_problem(edit: impl FnOnce(&mut [u8])) -> &'static str {
     match refusal(edit) {
         Error::Header(HeaderError::SectionTable { problem }) => problem,
         other => panic!("expected an error about the section table, got: {other}"),
@@ -204,8 +219,18 @@ fn table_problem(edit: impl FnOnce(&mut [u8; HEADER_LENGTH])) -> &'static str {
 
 #[test]
 fn contradictions_outside_of_the_table_are_refused() {
-    assert!(table_problem(|bytes| bytes[20] = 1).contains("not 512"));
-    assert!(table_problem(|bytes| bytes[88] = 1).contains("not 512"));
+    assert!(table_problem(|bytes| bytes[20] = 1).contains("neither 576 nor"));
+    for page in [1, 64, 2048, 4095, 4097, 1 << 21] {
+        let problem = table_problem(|bytes| put_u64(bytes, 88, page));
+        assert!(problem.contains("power of two"), "{page}: {problem}");
+    }
+    for files in [0, 2, 32, 33] {
+        let problem = table_problem(|bytes| bytes[92] = files);
+        assert!(problem.contains("page file"), "{files}: {problem}");
+    }
+    for place in ZEROS {
+        assert!(table_problem(|bytes| bytes[place] = 1).contains("unused"));
+    }
     assert!(table_problem(|bytes| bytes[24..32].fill(0)).contains("generation"));
     let text = "not zero-padded UTF-8";
     assert!(table_problem(|bytes| bytes[NAME.end - 1] = b'x').contains(text));
@@ -224,8 +249,8 @@ fn a_table_with_other_rows_than_it_counts_is_refused() {
     for count in [0, 2] {
         assert!(table_problem(|bytes| bytes[19] = count).contains("unused row"));
     }
-    assert!(table_problem(|bytes| bytes[row(5) + 39] = 1).contains("unused row"));
-    let empty = |bytes: &mut [u8; HEADER_LENGTH]| {
+    assert!(table_problem(|bytes| bytes[row(5) + 23] = 1).contains("unused row"));
+    let empty = |bytes: &mut [u8]| {
         bytes[SECTIONS].fill(0);
         bytes[19] = 0;
     };
@@ -234,7 +259,7 @@ fn a_table_with_other_rows_than_it_counts_is_refused() {
 
 #[test]
 fn kinds_that_are_unknown_or_stand_twice_are_refused() {
-    for kind in [0, 5, 255] {
+    for kind in [0, 7, 255] {
         assert!(table_problem(|bytes| bytes[row(1)] = kind).contains("unknown kind"));
     }
     assert!(table_problem(|bytes| bytes[row(1) + 4] = 1).contains("unknown kind"));
@@ -245,28 +270,28 @@ fn kinds_that_are_unknown_or_stand_twice_are_refused() {
 fn sections_that_lie_about_their_place_are_refused() {
     let follow = "do not follow each other";
     // Overlap, gap, not aligned, inside the header.
-    for (number, offset) in [(1, 576), (1, 704), (1, 641), (0, 0), (0, 448), (2, 640)] {
+    for (number, offset) in [(1, 640), (1, 768), (1, 705), (0, 0), (0, 512), (2, 704)] {
         let problem = table_problem(|bytes| put_u64(bytes, row(number) + 8, offset));
         assert!(problem.contains(follow), "row {number} at {offset}");
     }
     // Longer than the region, or so long that offset and length overflow.
-    for length in [233, 1 << 32, i64::MAX as u64, u64::MAX - 768] {
+    for length in [169, 1 << 32, i64::MAX as u64, u64::MAX - 832] {
         let problem = table_problem(|bytes| put_u64(bytes, row(2) + 16, length));
         assert!(problem.contains(follow), "{length}: {problem}");
     }
-    for (offset, length) in [(768, u64::MAX), (u64::MAX, 1), (u64::MAX, u64::MAX)] {
+    for (offset, length) in [(832, u64::MAX), (u64::MAX, 1), (u64::MAX, u64::MAX)] {
         let problem = table_problem(|bytes| {
             put_u64(bytes, row(2) + 8, offset);
             put_u64(bytes, row(2) + 16, length);
         });
         assert!(problem.contains("leaves the region"), "{offset} {length}");
     }
-    assert!(table_problem(|bytes| put_u64(bytes, row(2) + 16, 231)).contains("end the region"));
+    assert!(table_problem(|bytes| put_u64(bytes, row(2) + 16, 167)).contains("end the region"));
 }
 
 #[test]
 fn lengths_of_the_region_that_cannot_be_are_refused() {
-    for length in [0, 511, 512, 999] {
+    for length in [0, 575, 576, 999] {
         assert!(table_problem(|bytes| put_u64(bytes, 80, length)).contains("follow"));
     }
     for length in [1001, 1 << 40, i64::MAX as u64] {
@@ -278,8 +303,71 @@ fn lengths_of_the_region_that_cannot_be_are_refused() {
     // The region and its last section agree on a length near the end of what 64 bits hold.
     let problem = table_problem(|bytes| {
         put_u64(bytes, 80, i64::MAX as u64);
-        put_u64(bytes, row(1) + 16, i64::MAX as u64 - 640);
+        put_u64(bytes, row(1) + 16, i64::MAX as u64 - 704);
         put_u64(bytes, row(2) + 8, (i64::MAX as u64).next_multiple_of(64));
     });
     assert!(problem.contains("follow"), "{problem}");
+}
+
+#[test]
+fn a_header_of_a_page_lists_the_other_files() {
+    let page = 4096;
+    let file = |number: u64| FileRow {
+        pages: 10 + number,
+        id: MemfdId {
+            device: 1,
+            inode: 100 + number,
+            changed: -7,
+        },
+        digests: Digests {
+            quick: number.into(),
+            strong: [number as u8; 32],
+        },
+    };
+    let section = |kind, offset, length| Section {
+        kind,
+        offset,
+        length,
+    };
+    let header = Header {
+        spacing: Spacing::Pages(page),
+        length: 4 * page,
+        sections: vec![
+            section(SectionKind::Archive, page, 5000),
+            section(SectionKind::Layout, 3 * page, 48),
+        ],
+        others: (1..32).map(file).collect(),
+        ..header()
+    };
+    let bytes = header.encode();
+    assert_eq!(bytes.len() as u64, page);
+    assert_eq!(Header::decode(&bytes).unwrap(), header);
+
+    // Pinned: the page's size, the number of files, and the rows of the first and the last.
+    assert_eq!(bytes[88..96], [0, 0x10, 0, 0, 32, 0, 0, 0]);
+    assert_eq!(bytes[HEADER_LENGTH..][..32], row_start(11, 101));
+    assert_eq!(bytes[HEADER_LENGTH + 30 * 80..][..32], row_start(41, 131));
+    assert_eq!(bytes[HEADER_LENGTH + 30 * 80 + 48..][..32], [31; 32]);
+
+    let shorter = Header::decode(&bytes[..4095]).unwrap_err();
+    assert!(matches!(
+        shorter,
+        Error::Header(HeaderError::Length {
+            expected: 4096,
+            got: 4095
+        })
+    ));
+    let mut stray = bytes;
+    stray[4095] = 1;
+    let digest = digest(&stray).to_le_bytes();
+    stray[DIGEST].copy_from_slice(&digest);
+    let refused = Header::decode(&stray).unwrap_err().to_string();
+    assert!(refused.contains("unused of the header"), "{refused}");
+}
+
+fn row_start(pages: u8, inode: u8) -> [u8; 32] {
+    let mut row = [0; 32];
+    (row[0], row[8], row[16], row[24]) = (pages, 1, inode, 0xf9);
+    row[25..].fill(0xff);
+    row
 }

@@ -412,9 +412,8 @@ fn different_names_are_different_texts() {
 fn a_section_of_an_earlier_version_is_built_anew_and_no_number_is_given_twice() {
     let folder = tempfile::tempdir().unwrap();
     let label = crate::region::Label {
-        name: "text".to_owned(),
         generation: 7,
-        built: None,
+        ..crate::region::Label::new("text")
     };
     let mut section = encode(&Sets::of_whole([]));
     section[..4].copy_from_slice(&1_u32.to_le_bytes());

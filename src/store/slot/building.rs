@@ -112,10 +112,16 @@ impl<T: Content> Slot<T> {
         let told = work.generation().max(work.keeping.told);
         let claim = turn.map(|turn| turn.claim(told));
         let number = claim.map_or(told.saturating_add(1), |claim| claim.number);
+        let label = match &work.newest {
+            Some(newest) => Label::after(newest.frozen().region(), number),
+            None => Label {
+                generation: number,
+                ..Label::new(&self.name)
+            },
+        };
         let label = Label {
-            name: self.name.clone(),
-            generation: number,
             built: carried.map(|_| since),
+            ..label
         };
         let (built, failed) = self.run(work, label, due);
         let built = match built {

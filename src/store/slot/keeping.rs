@@ -146,9 +146,8 @@ impl<T: Content> Slot<T> {
     fn freeze_inputs(&self, newest: &Generation<T>) -> Result<Frozen<u128>> {
         let (frozen, known) = (newest.frozen(), newest.known());
         let label = Label {
-            name: self.name.clone(),
-            generation: frozen.region().generation(),
             built: Some(known.built),
+            ..Label::after(frozen.region(), frozen.region().generation())
         };
         let entries = self.build.size(frozen).0 as usize;
         let inputs = encode(&in_order(&known.sets, entries));

@@ -55,11 +55,11 @@ const FULL: [&str; 3] = ["census", "dump", "verify"];
 #[test]
 fn what_is_no_region() {
     let whole = recipes(20).region().bytes().to_vec();
-    refuse(&ALL, b"", "cut short: expected 512 bytes, got 0");
+    refuse(&ALL, b"", "cut short: expected 576 bytes, got 0");
     refuse(
         &ALL,
         b"not a region",
-        "cut short: expected 512 bytes, got 12",
+        "cut short: expected 576 bytes, got 12",
     );
     refuse(
         &ALL,
@@ -68,8 +68,8 @@ fn what_is_no_region() {
     );
     refuse(
         &ALL,
-        &whole[..511],
-        "cut short: expected 512 bytes, got 511",
+        &whole[..575],
+        "cut short: expected 576 bytes, got 575",
     );
     let cut = whole.len() - 1;
     refuse(
@@ -96,19 +96,17 @@ fn what_is_damaged() {
         bytes[place] = byte;
         bytes
     };
-    refuse(&ALL, &changed(8, 9), "format version 9, this build reads 1");
+    refuse(&ALL, &changed(8, 9), "format version 9, this build reads 2");
     refuse(
         &ALL,
         &changed(40, !whole[40]),
         "its header is not what was written",
     );
     let last = whole.len() - 1;
-    refuse(&ALL, &changed(last, !whole[last]), "schema section");
-    refuse(
-        &FULL,
-        &changed(600, !whole[600]),
-        "archive section is not what was written",
-    );
+    let behind = "what stands behind its header is not what was written";
+    refuse(&FULL, &changed(last, !whole[last]), behind);
+    refuse(&["inspect"], &changed(last, !whole[last]), "schema section");
+    refuse(&FULL, &changed(600, !whole[600]), behind);
     // What inspect does not look at, it does not find.
     floe(["inspect", Saved::bytes(&changed(600, !whole[600])).path()]).good();
 }

@@ -44,7 +44,7 @@ fn faults_are_told_one_line_each() {
     let lines: Vec<&str> = run.output.lines().collect();
     assert_eq!(lines.len(), 3, "{}", run.output);
     assert!(
-        lines[0].contains(bad.path()) && lines[0].contains("archive section"),
+        lines[0].contains(bad.path()) && lines[0].contains("behind its header"),
         "{}",
         lines[0]
     );

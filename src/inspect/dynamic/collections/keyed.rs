@@ -3,7 +3,7 @@
 use super::Pair;
 use crate::inspect::dynamic::archive::Archive;
 use crate::inspect::dynamic::fault::{Fault, FaultKind, Read};
-use crate::map::{entry_alignment, entry_length, is_garbage};
+use crate::map::{GarbageList, entry_alignment, entry_length};
 use crate::schema::{Description, Shape, TypeIndex};
 
 /// The entries of a keyed map, garbage included, in the order of insertion.
@@ -13,6 +13,7 @@ pub(crate) struct EntryFrames<'a> {
     layout: EntryLayout,
     next: u64,
     end: u64,
+    garbage: GarbageList<'a>,
 }
 
 /// Where key and value lie in an entry.
@@ -85,7 +86,7 @@ impl EntryLayout {
         Ok(Frame {
             at,
             length,
-            garbage: is_garbage(header),
+            garbage: false,
         })
     }
 
@@ -106,7 +107,13 @@ impl<'a> EntryFrames<'a> {
             layout,
             next,
             end,
+            garbage: archive.garbage.from(next),
         }
+    }
+
+    /// An offset in the list of garbage where no entry started so far.
+    pub(crate) fn not_met(&self) -> Option<u64> {
+        self.garbage.first()
     }
 
     pub(crate) fn layout(&self) -> EntryLayout {
@@ -121,7 +128,9 @@ impl Iterator for EntryFrames<'_> {
         if self.next >= self.end {
             return None;
         }
+        let garbage = self.garbage.takes(self.next);
         let frame = self.layout.frame(self.archive, self.next);
+        let frame = frame.map(|frame| Frame { garbage, ..frame });
         self.next = match &frame {
             Ok(frame) => frame.at + frame.length,
             Err(_) => self.end,

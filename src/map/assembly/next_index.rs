@@ -1,0 +1,71 @@
+//! The index of the next generation.
+#![forbid(unsafe_code)]
+
+use std::collections::HashSet;
+
+use super::{Assembly, Inserted, MOST_TAKEN};
+use crate::archive::Value;
+use crate::error::{Error, Result};
+use crate::map::MapKey;
+use crate::map::archived::ArchivedMap;
+use crate::map::index::{IndexHeader, Line};
+use crate::map::key::Key;
+use crate::map::lines::ChangedLines;
+use crate::map::raw::EntryRef;
+use crate::map::table::{Record, Table};
+
+impl<K: MapKey, V: Value> Assembly<K, V> {
+    /// An index over the entries of an earlier generation that stay, and the new ones behind them.
+    pub(super) fn new_table(
+        &self,
+        header: &IndexHeader,
+        kept: impl Iterator<Item = Record>,
+        shift: u64,
+        fresh: &Inserted<'_, K, V>,
+    ) -> Result<Table<Vec<Line>>> {
+        let fresh = fresh.records_behind(shift);
+        let records: Vec<Record> = kept.chain(fresh).collect();
+        // Keys that are equal were refused, or are of entries that go.
+        let distinct = |_, _| Ok(None);
+        let name = || self.label().name.clone();
+        Table::build(header.lines, &records, distinct, || Error::Crowded {
+            name: name(),
+        })
+    }
+
+    /// The earlier index, in which new entries have taken the slots of those with their keys, and the
+    /// others that are gone have none; `None` if that cannot be done in place.
+    pub(super) fn reused_table<'a>(
+        &self,
+        entries: u64,
+        earlier: &'a ArchivedMap<K, V>,
+        gone: &[EntryRef<'_, K, V>],
+        records: &[Record],
+        fresh: &Inserted<'_, K, V>,
+    ) -> Result<Option<Table<ChangedLines<'a>>>> {
+        let mut table = Table::from_lines(ChangedLines::new(earlier.lines()));
+        let mut vanished: HashSet<_> = gone.iter().copied().collect();
+        let mut fits = entries <= MOST_TAKEN * earlier.lines().len() as u64;
+        for (record, entry) in records.iter().zip(fresh.entries()) {
+            let replaced = earlier.find_entry(record.hash, entry.key());
+            fits &= match replaced {
+                Some(replaced) if !vanished.remove(&replaced) => {
+                    return Err(self.duplicate(entry.key()));
+                }
+                Some(replaced) if fits => table.exchange(replaced.offset(), *record),
+                None if fits => table.add(*record),
+                _ => false,
+            };
+        }
+        let mut vanished = vanished.into_iter();
+        fits = fits && vanished.all(|entry| table.clear(entry.key().key_hash(), entry.offset()));
+        Ok(fits.then_some(table))
+    }
+
+    pub(super) fn duplicate(&self, key: &K::Archived) -> Error {
+        Error::DuplicateKey {
+            name: self.label().name.clone(),
+            key: format!("{key:?}"),
+        }
+    }
+}

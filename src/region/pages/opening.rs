@@ -1,0 +1,229 @@
+//! An image in memory, of page files from anywhere.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rkyv::util::AlignedVec;
+
+use super::layout::{self, Run};
+use super::page_file::PageFile;
+use crate::error::{Error, HeaderError, Result, SectionKind};
+use crate::region::format::{Digests, HEADER_LENGTH, Header, Spacing};
+use crate::sys::mapping::{Mapping, Stretch};
+use crate::sys::memfd::SealedFile;
+
+/// The bytes of a region, and the page files that they come from.
+#[derive(Debug)]
+pub(in crate::region) struct Image {
+    bytes: Bytes,
+    /// The one that begins with the image's header, then those of its table.
+    files: Vec<Arc<PageFile>>,
+    /// None where the image is the file.
+    runs: Vec<Run>,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Mapped(Mapping),
+    /// Where the pages of this system are larger than those of the image, or the process may have no
+    /// more mappings.
+    Copied(AlignedVec<64>),
+}
+
+impl Image {
+    /// A file that is an image.
+    pub(in crate::region) fn whole(sealed: SealedFile, digests: Digests) -> io::Result<Self> {
+        let map = Mapping::sealed(&sealed)?;
+        Ok(Self::mapped(sealed, digests, map))
+    }
+
+    fn mapped(sealed: SealedFile, digests: Digests, map: Mapping) -> Self {
+        Self {
+            bytes: Bytes::Mapped(map),
+            files: vec![Arc::new(PageFile::new(sealed, digests))],
+            runs: Vec::new(),
+        }
+    }
+
+    /// An image of files that have its pages, as its layout says.
+    pub(super) fn of_runs(
+        files: Vec<Arc<PageFile>>,
+        runs: Vec<Run>,
+        page: u64,
+    ) -> io::Result<Self> {
+        let system = rustix::param::page_size() as u64;
+        let bytes = Bytes::of(&files, &runs, page, system)?;
+        Ok(Self { bytes, files, runs })
+    }
+
+    /// Maps page files of unknown origin, in their order. Seals, header, layout and lengths are
+    /// checked; digests are not, nor what the sections mean.
+    pub(in crate::region) fn open(fds: Vec<OwnedFd>) -> Result<(Header, Self)> {
+        let got = fds.len();
+        let mut fds = fds.into_iter();
+        let refuse = |expected| Error::Header(HeaderError::Files { expected, got });
+        let own = SealedFile::open(fds.next().ok_or_else(|| refuse(1))?)?;
+        let unmappable = |source| Error::Descriptor { reason: source };
+        let map = match own.length() {
+            0 => {
+                return Err(Error::Header(HeaderError::Length {
+                    expected: HEADER_LENGTH as u64,
+                    got: 0,
+                }));
+            }
+            _ => Mapping::sealed(&own).map_err(unmappable)?,
+        };
+        let header = Header::decode(&map)?;
+        let expected = 1 + header.others.len();
+        if got != expected {
+            return Err(refuse(expected));
+        }
+        let page = match header.spacing {
+            Spacing::Pages(page) if !header.others.is_empty() => page,
+            _ => {
+                check_length(&header, &own)?;
+                let image = Self::mapped(own, header.digests, map);
+                return Ok((header, image));
+            }
+        };
+        let runs = read_layout(&header, &map, page)?;
+        let mut files = vec![Arc::new(PageFile::new(own, header.digests))];
+        for (fd, row) in fds.zip(&header.others) {
+            files.push(Arc::new(PageFile::of_row(fd, row, page)?));
+        }
+        let image = Self::of_runs(files, runs, page).map_err(unmappable)?;
+        Ok((header, image))
+    }
+
+    /// Compares every file with its digest.
+    pub(in crate::region) fn check(&self, header: &Header) -> Result<()> {
+        let start = header.spacing.header_length() as usize;
+        if let [own] = &self.files[..] {
+            return own.check(0, &self.bytes()[start..]);
+        }
+        let mut files = self.files.iter().enumerate();
+        files.try_for_each(|(number, file)| {
+            let map = Mapping::sealed(&file.sealed);
+            let map = map.map_err(|source| Error::Descriptor { reason: source })?;
+            file.check(number, &map[start..])
+        })
+    }
+
+    /// Whether the files beside the first are the very memfds that the header names.
+    pub(in crate::region) fn has_the_files_of(&self, header: &Header) -> bool {
+        let mut files = self.files[1..].iter().zip(&header.others);
+        files.all(|(file, row)| file.sealed.id().is_ok_and(|id| id == row.id))
+    }
+
+    pub(in crate::region) fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Mapped(map) => map,
+            Bytes::Copied(bytes) => bytes,
+        }
+    }
+
+    /// None where the bytes are a copy.
+    pub(in crate::region) fn mapping(&self) -> Option<&Mapping> {
+        match &self.bytes {
+            Bytes::Mapped(map) => Some(map),
+            Bytes::Copied(_) => None,
+        }
+    }
+
+    pub(in crate::region) fn files(&self) -> &[Arc<PageFile>] {
+        &self.files
+    }
+
+    /// Where its pages come from.
+    pub(super) fn runs(&self, page: u64) -> Vec<Run> {
+        if !self.runs.is_empty() {
+            return self.runs.clone();
+        }
+        let pages = self.bytes().len() as u64 / page;
+        whole_runs(pages)
+    }
+}
+
+/// The runs of an image that is a file.
+fn whole_runs(pages: u64) -> Vec<Run> {
+    let starts = (0..pages).step_by(u32::MAX as usize);
+    let run = |first: u64| Run {
+        file: 0,
+        pages: (pages - first).min(u64::from(u32::MAX)) as u32,
+        first,
+    };
+    starts.map(run).collect()
+}
+
+impl Bytes {
+    /// Maps the runs; where that cannot be, as with larger pages of the `system`, copies them.
+    fn of(files: &[Arc<PageFile>], runs: &[Run], page: u64, system: u64) -> io::Result<Self> {
+        let stretches: Vec<Stretch<'_>> = runs
+            .iter()
+            .map(|run| Stretch {
+                file: &files[run.file as usize].sealed,
+                offset: run.first * page,
+                length: u64::from(run.pages) * page,
+            })
+            .collect();
+        if page.is_multiple_of(system)
+            && let Ok(map) = Mapping::joined(&stretches)
+        {
+            return Ok(Self::Mapped(map));
+        }
+        copy(&stretches).map(Self::Copied)
+    }
+}
+
+/// The bytes of stretches, together.
+fn copy(stretches: &[Stretch<'_>]) -> io::Result<AlignedVec<64>> {
+    let total: u64 = stretches.iter().map(|it| it.length).sum();
+    let mut bytes = AlignedVec::with_capacity(usize::try_from(total).map_err(io::Error::other)?);
+    for stretch in stretches {
+        // `Bytes::of` was given runs that were compared with the lengths of their files.
+        let file = Mapping::sealed(stretch.file)?;
+        let start = stretch.offset as usize;
+        bytes.extend_from_slice(&file[start..start + stretch.length as usize]);
+    }
+    Ok(bytes)
+}
+
+fn check_length(header: &Header, file: &SealedFile) -> Result<()> {
+    let (expected, got) = (header.length, file.length());
+    match expected == got {
+        true => Ok(()),
+        false => Err(Error::Header(HeaderError::Length { expected, got })),
+    }
+}
+
+/// The runs of an image of several files, from the first of them.
+fn read_layout(header: &Header, own: &[u8], page: u64) -> Result<Vec<Run>> {
+    let refuse = |problem| Error::Header(HeaderError::Layout { problem });
+    let kind = SectionKind::Layout;
+    let section = header.section(kind);
+    let section = section.ok_or(Error::Header(HeaderError::MissingSection { section: kind }))?;
+    let most = layout::MOST_RUNS * layout::RUN_LENGTH;
+    if section.length > most as u64 {
+        return Err(refuse("its length is not that of up to 4,096 runs"));
+    }
+    let own_pages = own.len() as u64 / page;
+    let bytes = own.get(page as usize..(page + section.length) as usize);
+    let (Some(bytes), true) = (bytes, own.len() as u64 == own_pages * page) else {
+        return Err(refuse(
+            "the file is too short for it, or has not whole pages",
+        ));
+    };
+    let mut files = vec![own_pages];
+    files.extend(header.others.iter().map(|row| row.pages));
+    let runs = layout::decode(bytes, header.length / page, &files)?;
+    let last = Run {
+        file: 0,
+        pages: layout::pages_of(runs.len(), page) as u32,
+        first: 1,
+    };
+    if runs.last() != Some(&last) || header.sections.last() != Some(section) {
+        return Err(refuse("it does not end with its own pages"));
+    }
+    Ok(runs)
+}
