@@ -12,3 +12,6 @@ mod successor;
 
 pub(super) use opening::Image;
 pub(crate) use successor::Successor;
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ mod hostile_brokers;
 mod hostile_clients;
 mod hostile_workers;
 mod orphans;
+mod pages;
 mod programs;
 mod reading;
 mod refusals;
@@ -39,6 +40,8 @@ fn main() -> ExitCode {
         reading::a_get_that_finds_nothing_new_makes_no_system_call,
         reading::want_of_resources_keeps_the_generation,
         reading::counts_outlive_the_workers_that_counted,
+        pages::workers_follow_generations_that_share_pages,
+        pages::clients_of_a_broker_take_all_page_files,
         endings::a_thousand_workers_leave_nothing,
         endings::the_owner_may_be_killed_at_any_moment,
         endings::a_fork_beside_publishing_threads_reads,
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         sockets::a_socket_of_a_dead_process_is_replaced,
     ]);
     trials.extend(trials_needing![Need::Root;
+        pages::generations_have_the_same_frames,
         crowded::a_crowded_owner_publishes,
         crowded::a_crowded_broker_says_so,
         crowded::want_of_descriptors_in_flight_is_told_and_passes,

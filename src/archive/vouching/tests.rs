@@ -45,3 +45,41 @@ fn values_of_other_types_and_on_the_heap_cannot_be_announced() {
         assert_eq!(refused(prepared), Some(kind));
     }
 }
+
+/// A page file beside the first that is another one, however long and whatever its header says, is
+/// vouched for by nobody.
+#[test]
+fn other_page_files_are_checked() {
+    let numbers: Vec<u64> = (0..200_000).collect();
+    let first = Frozen::freeze("pages", &numbers).unwrap();
+    let mut changed = numbers;
+    changed[777] = 7;
+    let second = Frozen::freeze("pages", &changed).unwrap();
+    let second = second.sharing(&first).unwrap();
+    let (voucher, page) = Voucher::create::<Vec<u64>>("floe-control:pages").unwrap();
+    voucher.prepare(second.as_checked()).unwrap().announce();
+    let open = |files| {
+        let vouched = page.vouch::<Vec<u64>>(files).ok().unwrap();
+        Frozen::from_vouched(vouched)
+    };
+    let honest = files(&second);
+    assert_eq!(honest.len(), 2);
+    assert_eq!(open(honest).unwrap()[777], 7);
+
+    // Its bytes are right, but it is a copy.
+    let length = first.region().bytes().len();
+    let copy = |edit: fn(&mut [u8])| {
+        let mut bytes = first.region().bytes().to_vec();
+        edit(&mut bytes);
+        let mut file = crate::sys::memfd::UnsealedFile::create("copy").unwrap();
+        file.write_all_at(&bytes, 0).unwrap();
+        std::fs::File::from(file.seal().unwrap()).into()
+    };
+    let with = |other: OwnedFd| vec![files(&second).remove(0), other];
+    assert_eq!(open(with(copy(|_| ()))).unwrap()[777], 7);
+    let forged = open(with(copy(|bytes| bytes[100_000] ^= 1)))
+        .unwrap_err()
+        .to_string();
+    assert!(forged.contains("page file 1"), "{forged}");
+    assert_eq!(length, first.region().bytes().len());
+}

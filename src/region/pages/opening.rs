@@ -24,7 +24,7 @@ pub(in crate::region) struct Image {
 }
 
 #[derive(Debug)]
-enum Bytes {
+pub(super) enum Bytes {
     Mapped(Mapping),
     /// Where the pages of this system are larger than those of the image, or the process may have no
     /// more mappings.
@@ -117,10 +117,7 @@ impl Image {
     }
 
     pub(in crate::region) fn bytes(&self) -> &[u8] {
-        match &self.bytes {
-            Bytes::Mapped(map) => map,
-            Bytes::Copied(bytes) => bytes,
-        }
+        self.bytes.as_slice()
     }
 
     /// None where the bytes are a copy.
@@ -157,8 +154,25 @@ fn whole_runs(pages: u64) -> Vec<Run> {
 }
 
 impl Bytes {
+    pub(super) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Copied(bytes) => bytes,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_a_copy(&self) -> bool {
+        matches!(self, Self::Copied(_))
+    }
+
     /// Maps the runs; where that cannot be, as with larger pages of the `system`, copies them.
-    fn of(files: &[Arc<PageFile>], runs: &[Run], page: u64, system: u64) -> io::Result<Self> {
+    pub(super) fn of(
+        files: &[Arc<PageFile>],
+        runs: &[Run],
+        page: u64,
+        system: u64,
+    ) -> io::Result<Self> {
         let stretches: Vec<Stretch<'_>> = runs
             .iter()
             .map(|run| Stretch {

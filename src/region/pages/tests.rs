@@ -1,0 +1,256 @@
+//! Images of several page files: honest ones, and those that lie.
+
+use std::os::fd::OwnedFd;
+
+use super::layout::{self, Run};
+use super::*;
+use crate::error::{Error, Fingerprint, HeaderError, RegionPart, SectionKind};
+use crate::region::format::{Digesting, Header};
+use crate::region::{Backing, Label, Region, Unsealed};
+use crate::sys::memfd::UnsealedFile;
+
+const FINGERPRINT: Fingerprint = Fingerprint::from_le_bytes([7; 16]);
+
+fn page() -> usize {
+    rustix::param::page_size()
+}
+
+/// A region in pages, with random bytes.
+fn region(name: &str, pages: usize) -> Region {
+    let label = Label::first(name).unwrap();
+    let mut unsealed = Unsealed::create(label, Backing::Memfd).unwrap();
+    let bytes: Vec<u8> = (0..pages * page() as usize)
+        .map(|at| (at * 31 >> 3) as u8)
+        .collect();
+    unsealed.append(&bytes).unwrap();
+    unsealed.begin(SectionKind::Schema).unwrap();
+    unsealed.append(b"schema").unwrap();
+    unsealed.seal(FINGERPRINT).unwrap()
+}
+
+/// The next generation, in which some pages of the archive have other bytes.
+fn changed(earlier: &Region, pages: &[usize], byte: u8) -> Region {
+    let mut archive = earlier.section(SectionKind::Archive).unwrap().to_vec();
+    for number in pages {
+        archive[number * page()] = byte;
+    }
+    let label = Label::after(earlier, earlier.generation() + 1);
+    let mut next = Successor::new(label, earlier);
+    next.begin(SectionKind::Archive);
+    next.keep_equal_pages(&archive);
+    next.begin(SectionKind::Schema);
+    next.keep_or_write(b"schema".to_vec());
+    let region = next.seal(FINGERPRINT).unwrap();
+    assert_eq!(region.section(SectionKind::Archive).unwrap(), archive);
+    assert_eq!(region.section(SectionKind::Schema).unwrap(), b"schema");
+    region
+}
+
+fn own_file(region: &Region) -> Vec<u8> {
+    use std::io::Read;
+    let file = region.as_fd().unwrap().try_clone_to_owned().unwrap();
+    let mut file = std::fs::File::open(format!(
+        "/proc/self/fd/{}",
+        std::os::fd::AsRawFd::as_raw_fd(&file)
+    ))
+    .unwrap();
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn sealed(bytes: &[u8]) -> OwnedFd {
+    let mut file = UnsealedFile::create("forged").unwrap();
+    file.write_all_at(bytes, 0).unwrap();
+    std::fs::File::from(file.seal().unwrap()).into()
+}
+
+/// The page files of an image whose layout says something else, with digests that are right.
+fn with_layout(region: &Region, edit: impl FnOnce(&mut Vec<Run>)) -> Vec<OwnedFd> {
+    let mut bytes = own_file(region);
+    let mut runs = region.image().unwrap().runs(page() as u64);
+    let length = runs.len() * layout::RUN_LENGTH;
+    edit(&mut runs);
+    let mut encoded = layout::encode(&runs);
+    encoded.resize(length, 0);
+    bytes[page()..][..length].copy_from_slice(&encoded);
+    let mut digesting = Digesting::both();
+    digesting.update(&bytes[page()..]);
+    let header = Header {
+        digests: digesting.finish(),
+        ..region.header().clone()
+    };
+    bytes[..page()].copy_from_slice(&header.encode());
+    let mut fds = region.try_clone_fds().unwrap();
+    fds[0] = sealed(&bytes);
+    fds
+}
+
+#[test]
+fn an_image_of_several_files_reads_as_one() {
+    let first = region("image", 300);
+    let second = changed(&first, &[30, 200], 0xaa);
+    assert_eq!(second.as_fds().unwrap().len(), 2);
+    let again = Region::from_fds(second.try_clone_fds().unwrap()).unwrap();
+    assert_eq!(again.bytes(), second.bytes());
+    let header = (second.header().lineage, second.header().base);
+    assert_eq!(header, (first.header().lineage, first.header().identity()));
+    // The header, the layout, the two pages, and the schema, which is too short to be shared.
+    assert_eq!(own_file(&second).len(), 5 * page());
+
+    // As one file it has other digests, and the same content.
+    let mut file = Vec::new();
+    second.write_to(&mut file).unwrap();
+    let one = Region::from_bytes(&file).unwrap();
+    let archive = |region: &Region| region.section(SectionKind::Archive).unwrap().to_vec();
+    assert_eq!(archive(&one), archive(&second));
+    assert_eq!(one.header().content, second.header().content);
+    let refused = Region::from_bytes(second.bytes()).unwrap_err();
+    assert!(matches!(
+        refused,
+        Error::Header(HeaderError::Files {
+            expected: 2,
+            got: 1
+        })
+    ));
+}
+
+/// Larger pages than those of the image cannot be mapped to its runs.
+#[test]
+fn a_system_with_larger_pages_copies_the_image() {
+    let first = region("larger", 300);
+    let second = changed(&first, &[30, 200], 0xaa);
+    let image = second.image().unwrap();
+    let runs = image.runs(page() as u64);
+    for system in [page() as u64, 2 * page() as u64, 1 << 16] {
+        let bytes = opening::Bytes::of(image.files(), &runs, page() as u64, system).unwrap();
+        assert_eq!(bytes.is_a_copy(), system > page() as u64);
+        assert_eq!(bytes.as_slice(), second.bytes());
+    }
+}
+
+#[test]
+fn page_files_that_do_not_belong_together_are_refused() {
+    let first = region("files", 300);
+    let second = changed(&first, &[30, 200], 0xaa);
+    let fds = || second.try_clone_fds().unwrap();
+    let refusal = |fds: Vec<OwnedFd>| Region::from_fds(fds).unwrap_err();
+    let header = |error: Error| match error {
+        Error::Header(error) => error,
+        other => panic!("{other}"),
+    };
+
+    let missing = fds().drain(..1).collect();
+    assert!(matches!(
+        header(refusal(missing)),
+        HeaderError::Files {
+            expected: 2,
+            got: 1
+        }
+    ));
+    assert!(matches!(
+        header(refusal(Vec::new())),
+        HeaderError::Files {
+            expected: 1,
+            got: 0
+        }
+    ));
+    let mut more = fds();
+    more.push(fds().remove(1));
+    assert!(matches!(
+        header(refusal(more)),
+        HeaderError::Files {
+            expected: 2,
+            got: 3
+        }
+    ));
+    let mut reversed = fds();
+    reversed.reverse();
+    assert!(matches!(
+        header(refusal(reversed)),
+        HeaderError::Files {
+            expected: 1,
+            got: 2
+        }
+    ));
+
+    let with_base = |base: OwnedFd| vec![fds().remove(0), base];
+    let mut other = own_file(&first);
+    other[5 * page()] ^= 1;
+    let damaged = header(refusal(with_base(sealed(&other))));
+    assert!(matches!(
+        damaged,
+        HeaderError::Damaged {
+            part: RegionPart::File(1)
+        }
+    ));
+    let shrunk = header(refusal(with_base(sealed(&other[..other.len() - page()]))));
+    assert!(matches!(shrunk, HeaderError::Length { .. }));
+    let file = crate::sys::memfd::create("unsealed").unwrap();
+    file.set_len(other.len() as u64).unwrap();
+    assert!(matches!(
+        refusal(with_base(file.into())),
+        Error::Unsealed { .. }
+    ));
+}
+
+#[test]
+fn layouts_that_lie_are_refused() {
+    let first = region("layouts", 300);
+    let second = changed(&first, &[30, 200], 0xaa);
+    let honest = with_layout(&second, |_| ());
+    assert_eq!(
+        Region::from_fds(honest)
+            .unwrap()
+            .section(SectionKind::Archive)
+            .unwrap(),
+        second.section(SectionKind::Archive).unwrap()
+    );
+    let problem = |edit: fn(&mut Vec<Run>)| match Region::from_fds(with_layout(&second, edit)) {
+        Err(Error::Header(HeaderError::Layout { problem })) => problem,
+        other => panic!("{other:?}"),
+    };
+    assert!(problem(|runs| runs[1].pages += 1).contains("as many pages"));
+    assert!(problem(|runs| runs[1].file = 2).contains("does not list"));
+    assert!(problem(|runs| runs[1].first = u64::MAX).contains("has not"));
+    assert!(problem(|runs| runs[1].first = 300).contains("has not"));
+    assert!(problem(|runs| runs[1].first = runs[3].first).contains("twice"));
+    assert!(
+        problem(|runs| runs[0] = Run {
+            file: 1,
+            pages: 1,
+            first: 299
+        })
+        .contains("does not begin")
+    );
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(!maps.contains("memfd:forged"), "nothing stays mapped");
+}
+
+/// However many generations follow each other, files, runs and bytes stay within their bounds.
+#[test]
+fn bounds_hold_over_many_generations() {
+    const PAGES: usize = 400;
+    let mut newest = region("bounds", PAGES);
+    let mut seed = 1_usize;
+    for generation in 0..300 {
+        let count = if generation % 7 == 0 { 60 } else { 2 };
+        let pages: Vec<usize> = (0..count)
+            .map(|_| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (seed >> 33) % PAGES
+            })
+            .collect();
+        newest = changed(&newest, &pages, generation as u8);
+        let image = newest.image().unwrap();
+        let total: u64 = image.files().iter().map(|file| file.sealed.length()).sum();
+        assert!(image.files().len() <= 32);
+        assert!(image.runs(page() as u64).len() <= layout::MOST_RUNS);
+        let most = newest.size() * 3 / 2 + 16 * page() as u64;
+        assert!(
+            total <= most,
+            "{total} bytes of {} in generation {generation}",
+            newest.size()
+        );
+    }
+}
