@@ -94,6 +94,12 @@ fn follow(live: &mut Live<Texts>, last: u32) -> u64 {
     }
     let (_, regions) = Usage::with_regions(std::process::id()).unwrap();
     let ours = regions.iter().filter(|region| region.name == NAME);
+    let newest = live.pin();
+    let of_newest = ours
+        .clone()
+        .filter(|it| it.generation == newest.region().generation());
+    let sizes: Vec<u64> = of_newest.map(|region| region.memory.vss).collect();
+    assert_eq!(sizes, [newest.region().size()], "all files are one region");
     ours.map(|region| region.memory.anonymous).sum()
 }
 

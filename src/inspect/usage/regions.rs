@@ -18,32 +18,42 @@ pub struct MappedRegion {
 impl Usage {
     /// The memory of process `pid`, and of each frozen region that it maps, from one reading.
     ///
-    /// Regions come in the order of their addresses. Several mappings of one memfd are one
-    /// region; two files of one name are two. A process names its memfds as it likes, so
-    /// the names are hints.
+    /// Regions come in the order of their addresses. A region begins with the header at the start of a
+    /// memfd; mappings of the same cache right behind it are pages that it shares with earlier
+    /// generations. Several mappings of one region are one, and two memfds of one name are two regions.
+    /// A process names its memfds as it likes, so the names are hints.
     ///
     /// # Errors
     /// As [`Usage::of`].
     pub fn with_regions(pid: u32) -> Result<(Self, Vec<MappedRegion>), Error> {
         let (mut all, mut files) = (Self::default(), Vec::new());
         let mut regions: Vec<MappedRegion> = Vec::new();
+        // Which of them the last mapping belongs to, and where that ends.
+        let mut last: Option<(usize, u64)> = None;
         for mapping in mappings::of(pid)?.iter() {
             let memory = mappings::memory(mapping);
             all += memory;
             let Some((name, generation)) = mappings::memfd(mapping).and_then(parse) else {
                 continue;
             };
+            let (start, end) = mapping.address;
             let file = (mapping.dev, mapping.inode);
-            if let Some(position) = files.iter().position(|known| *known == file) {
-                regions[position].memory += memory;
-                continue;
-            }
-            files.push(file);
-            regions.push(MappedRegion {
-                name: name.to_owned(),
-                generation,
-                memory,
+            let is_behind = |(region, at): &(usize, u64)| {
+                *at == start && mapping.offset > 0 && regions[*region].name == name
+            };
+            let behind = last.filter(is_behind).map(|(region, _)| region);
+            let known = || files.iter().position(|known| *known == file);
+            let position = behind.or_else(known).unwrap_or_else(|| {
+                files.push(file);
+                regions.push(MappedRegion {
+                    name: name.to_owned(),
+                    generation,
+                    memory: Self::default(),
+                });
+                regions.len() - 1
             });
+            regions[position].memory += memory;
+            last = Some((position, end));
         }
         Ok((all, regions))
     }
