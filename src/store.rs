@@ -8,9 +8,9 @@ mod evict;
 mod following;
 pub mod inputs;
 mod keyed;
+mod managed;
 pub mod policy;
 mod report;
-mod slot;
 #[cfg(feature = "watch")]
 mod watch;
 mod whole;
@@ -41,7 +41,7 @@ pub use report::{CacheReport, Outcome, Report, Status};
 
 use directory::{Directory, Patience};
 use keyed::Keyed;
-use slot::{AnySlot, Invalid, Slot};
+use managed::{AnyCache, Invalid, ManagedCache};
 use whole::Whole;
 
 /// The owner's set of named caches.
@@ -89,7 +89,7 @@ use whole::Whole;
 /// ```
 pub struct Store {
     shared: Arc<Shared>,
-    slots: Arc<Mutex<Vec<Arc<dyn AnySlot>>>>,
+    caches: Arc<Mutex<Vec<Arc<dyn AnyCache>>>>,
 }
 
 /// What all caches of a store use.
@@ -207,7 +207,7 @@ impl Store {
                 directory,
                 lock_timeout,
             }),
-            slots: Arc::default(),
+            caches: Arc::default(),
         }
     }
 
@@ -265,14 +265,19 @@ impl Store {
         self.check_owner()?;
         crate::region::format::check_name(name)?;
         policy.check(name)?;
-        let mut slots = self.lock_slots();
-        if slots.iter().any(|slot| slot.name() == name) {
+        let mut caches = self.lock_caches();
+        if caches.iter().any(|cache| cache.name() == name) {
             let name = name.to_owned();
             return Err(Error::CacheExists { name });
         }
-        let slot = Arc::new(Slot::new(name, Arc::clone(&self.shared), policy, build));
-        slots.push(Arc::clone(&slot) as Arc<dyn AnySlot>);
-        Ok(Cache::of(slot))
+        let cache = Arc::new(ManagedCache::new(
+            name,
+            Arc::clone(&self.shared),
+            policy,
+            build,
+        ));
+        caches.push(Arc::clone(&cache) as Arc<dyn AnyCache>);
+        Ok(Cache::of(cache))
     }
 
     /// Judges every cache by its policy, and builds what is due, one cache after the other in the
@@ -305,7 +310,7 @@ impl Store {
             waits,
             pause: &pause,
         };
-        Ok(refresh(&self.slots, &turns))
+        Ok(refresh(&self.caches, &turns))
     }
 
     /// Refreshes on a thread of its own, now and whenever the interval has passed, until what this
@@ -327,8 +332,8 @@ impl Store {
         on_report: impl FnMut(&Report) + Send + 'static,
     ) -> Result<Background> {
         self.check_owner()?;
-        let slots = Arc::clone(&self.slots);
-        Background::start(slots, interval, on_report, self.shared.owner)
+        let caches = Arc::clone(&self.caches);
+        Background::start(caches, interval, on_report, self.shared.owner)
     }
 
     /// Tells a named value that builds have [recorded](Inputs::value), so that what was built under
@@ -348,7 +353,7 @@ impl Store {
     /// # Errors
     /// [`Error::UnknownCache`] and [`Error::NotOwner`].
     pub fn invalidate(&self, name: &str) -> Result<()> {
-        self.slot(name)?.invalidate(Invalid::Everything);
+        self.find(name)?.invalidate(Invalid::Everything);
         Ok(())
     }
 
@@ -357,7 +362,7 @@ impl Store {
     /// # Errors
     /// As [`invalidate`](Self::invalidate).
     pub fn invalidate_key(&self, name: &str, key: &(impl Key + ?Sized)) -> Result<()> {
-        self.slot(name)?.invalidate(Invalid::Key(key.key_hash()));
+        self.find(name)?.invalidate(Invalid::Key(key.key_hash()));
         Ok(())
     }
 
@@ -395,7 +400,7 @@ impl Store {
     /// [`Error::SchemaMismatch`] if the cache holds another type; [`ChannelError::Step`](crate::error::ChannelError::Step) and
     /// [`Error::NotOwner`].
     pub fn live<T: Content>(&self, name: &str) -> Result<Live<T>> {
-        self.slot(name)?.publisher()?.subscribe()
+        self.find(name)?.publisher()?.subscribe()
     }
 
     /// Hands all caches that have a generation to the program that a command starts, and to no
@@ -434,14 +439,14 @@ impl Store {
     /// # Errors
     /// As [`live`](Self::live).
     pub fn publisher(&self, name: &str) -> Result<Publisher> {
-        self.slot(name)?.publisher()
+        self.find(name)?.publisher()
     }
 
     /// The channels of all caches that have a generation.
     fn publishers(&self) -> Result<Vec<Publisher>> {
         self.check_owner()?;
-        let slots = self.lock_slots().clone();
-        let publishers = slots.iter().map(|slot| slot.publisher());
+        let caches = self.lock_caches().clone();
+        let publishers = caches.iter().map(|cache| cache.publisher());
         publishers
             .filter(|publisher| !matches!(publisher, Err(Error::NotBuilt { .. })))
             .collect()
@@ -453,23 +458,23 @@ impl Store {
     /// [`Error::NotOwner`].
     pub fn status(&self) -> Result<Vec<Status>> {
         self.check_owner()?;
-        let slots = self.lock_slots().clone();
-        Ok(slots.iter().map(|slot| slot.status()).collect())
+        let caches = self.lock_caches().clone();
+        Ok(caches.iter().map(|cache| cache.status()).collect())
     }
 
-    fn slot(&self, name: &str) -> Result<Arc<dyn AnySlot>> {
+    fn find(&self, name: &str) -> Result<Arc<dyn AnyCache>> {
         self.check_owner()?;
-        let slots = self.lock_slots();
-        let slot = slots.iter().find(|slot| slot.name() == name);
-        slot.cloned().ok_or_else(|| Error::UnknownCache {
+        let caches = self.lock_caches();
+        let cache = caches.iter().find(|cache| cache.name() == name);
+        cache.cloned().ok_or_else(|| Error::UnknownCache {
             name: name.to_owned(),
             place: "the store".to_owned(),
-            known: slots.iter().map(|slot| slot.name().to_owned()).collect(),
+            known: caches.iter().map(|cache| cache.name().to_owned()).collect(),
         })
     }
 
-    fn lock_slots(&self) -> std::sync::MutexGuard<'_, Vec<Arc<dyn AnySlot>>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_caches(&self) -> std::sync::MutexGuard<'_, Vec<Arc<dyn AnyCache>>> {
+        self.caches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check_owner(&self) -> Result<()> {
@@ -478,13 +483,16 @@ impl Store {
 }
 
 /// Judges caches and builds what is due.
-fn refresh(slots: &Mutex<Vec<Arc<dyn AnySlot>>>, turns: &Turns<'_>) -> Report {
+fn refresh(caches: &Mutex<Vec<Arc<dyn AnyCache>>>, turns: &Turns<'_>) -> Report {
     let start = Instant::now();
-    let slots = slots.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let caches = caches
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     Report {
-        caches: slots
+        caches: caches
             .iter()
-            .map_while(|slot| (!turns.end()).then(|| slot.refresh(turns)))
+            .map_while(|cache| (!turns.end()).then(|| cache.refresh(turns)))
             .collect(),
         seconds: start.elapsed().as_secs_f64(),
     }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::managed::AnyCache;
 #[cfg(feature = "tracing")]
 use super::report::Outcome;
 use super::report::Report;
-use super::slot::AnySlot;
 use super::{Turns, refresh};
 use crate::error::{Error, Result};
 use crate::sys::owner::Owner;
@@ -40,7 +40,7 @@ struct Wish {
 
 impl Background {
     pub(super) fn start(
-        slots: Arc<Mutex<Vec<Arc<dyn AnySlot>>>>,
+        caches: Arc<Mutex<Vec<Arc<dyn AnyCache>>>>,
         interval: Duration,
         mut on_report: impl FnMut(&Report) + Send + 'static,
         owner: Owner,
@@ -49,20 +49,20 @@ impl Background {
         let seen = Arc::clone(&signal);
         let run = move || {
             #[cfg(feature = "watch")]
-            let mut watch = super::watch::Watch::new(Arc::clone(&seen));
+            let mut watch = super::watch::InputWatcher::new(Arc::clone(&seen));
             loop {
                 let pause = |time| seen.pause(time);
                 let turns = Turns {
                     waits: false,
                     pause: &pause,
                 };
-                let report = refresh(&slots, &turns);
+                let report = refresh(&caches, &turns);
                 #[cfg(feature = "tracing")]
                 trace(&report);
                 // Refreshing goes on whatever the listener does.
                 let _ = catch(|| on_report(&report));
                 #[cfg(feature = "watch")]
-                watch.follow(&slots);
+                watch.follow(&caches);
                 if seen.wait(interval) {
                     return;
                 }

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::region::{TEMPORARY, where_known};
 
-pub(super) use files::{Found, Identity, Kept};
+pub(super) use files::{Kept, LoadOutcome, SavedStamp};
 pub(super) use lacks::Lacks;
 pub(super) use turn::{Claim, Patience, Turn, TurnTaken};
 
@@ -100,7 +100,7 @@ impl Directory {
     /// Removes what writers have left that were killed, unless somebody writes now. It lies in
     /// nobody's way where that fails.
     fn sweep(&self) {
-        let Some(_alone) = self.lock_writers(turn::How::Alone) else {
+        let Some(_alone) = self.lock_writers(turn::LockMode::Alone) else {
             return;
         };
         for entry in std::fs::read_dir(&self.path).into_iter().flatten() {
@@ -119,7 +119,7 @@ impl Directory {
     pub(super) fn save<T: Content>(&self, kept: Kept, frozen: &Frozen<T>) -> Result<()> {
         self.establish()?;
         // Without the lock a sweeper may remove what is being written: an error, which is retried.
-        let _writing = self.lock_writers(turn::How::Shared);
+        let _writing = self.lock_writers(turn::LockMode::Shared);
         frozen
             .region()
             .save(self.file(kept, frozen.region().name()))

@@ -38,7 +38,7 @@ pub(in crate::store) enum TurnTaken {
 
 /// How the file of the writers is locked.
 #[derive(Clone, Copy)]
-pub(super) enum How {
+pub(super) enum LockMode {
     Shared,
     /// Or not at all, if somebody else has it.
     Alone,
@@ -73,7 +73,7 @@ impl Directory {
     }
 
     /// Locks the file of the writers; none if that cannot be, or not soon.
-    pub(super) fn lock_writers(&self, how: How) -> Option<Turn> {
+    pub(super) fn lock_writers(&self, mode: LockMode) -> Option<Turn> {
         let file = self.open_lock(WRITERS).ok()?;
         let pause = |time| {
             std::thread::sleep(time);
@@ -83,13 +83,13 @@ impl Directory {
             most: SWEEP,
             pause: &pause,
         };
-        let locked = match how {
-            How::Shared => lock(
+        let locked = match mode {
+            LockMode::Shared => lock(
                 &file,
                 FlockOperation::NonBlockingLockShared,
                 Some(&patience),
             ),
-            How::Alone => lock(&file, FlockOperation::NonBlockingLockExclusive, None),
+            LockMode::Alone => lock(&file, FlockOperation::NonBlockingLockExclusive, None),
         };
         matches!(locked, Ok(Locked::Yes)).then(|| Turn::of(file))
     }
