@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::frozen::{Content, Frozen};
 use crate::store::inputs::Inputs;
 
-/// A cache of a [`Store`](crate::Store), by its type. Clones are the same cache.
+/// A typed handle on a cache of a [`Store`](crate::Store). Clones are handles on the same cache.
 pub struct Cache<T: Content> {
     managed: Arc<ManagedCache<T>>,
 }
@@ -48,9 +48,9 @@ impl<T: Content> fmt::Debug for Cache<T> {
 }
 
 impl Inputs {
-    /// The newest generation of another cache of the same store, recorded by a digest of what it
-    /// holds: what was built from it is built anew when the newest one holds something else. Caches are refreshed in the order in
-    /// which they were added, so the other one comes first.
+    /// The newest generation of another cache of the same store. A digest of its content is recorded:
+    /// when the content changes, what was built from it is built again. Caches are refreshed in the
+    /// order in which they were added, so add the other one first.
     ///
     /// # Errors
     /// As [`Cache::get`].
