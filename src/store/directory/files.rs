@@ -125,7 +125,8 @@ impl Directory {
             Ok(frozen) if frozen.region().name() == name => LoadOutcome::New(frozen, found),
             Ok(frozen) => {
                 let got = frozen.region().name();
-                let reason = format!("expected a file of cache {name:?}, got one of {got:?}");
+                let reason =
+                    format!("expected a file of cache {name:?}, got a file of cache {got:?}");
                 refused(failed(&path, "read")(io::Error::other(reason)), found, 0)
             }
             Err(error) if error.tells_of_content() => refused(error, found, generation),
@@ -149,7 +150,7 @@ impl Directory {
             return Ok((file, metadata));
         }
         Err(io::Error::other(
-            "expected a file of mode 0600 of this user with one name; remove it",
+            "expected a regular file of this user with mode 0600 and one hard link; remove it",
         ))
     }
 }

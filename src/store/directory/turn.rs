@@ -59,13 +59,14 @@ impl Directory {
             Ok(Locked::Yes) => TurnTaken::Taken(Turn::of(file)),
             Ok(Locked::Unknown) => {
                 self.lack(
-                    "its file system has no locks: processes that share it may build at once",
+                    "the file system has no locks: \
+                     processes that share the directory may build at the same time",
                 );
                 TurnTaken::Taken(Turn::of(file))
             }
             Ok(Locked::No) => TurnTaken::Busy,
             Ok(Locked::TooLate) => failed(io::Error::other(format!(
-                "another process has had the turn for {} s; it is built here as well",
+                "another process has been building for {} s; the cache is built here too",
                 patience.map_or(0, |it| it.most.as_secs())
             ))),
             Err(errno) => failed(errno.into()),

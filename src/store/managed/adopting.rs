@@ -65,7 +65,7 @@ impl<T: Content> ManagedCache<T> {
             }
             LoadOutcome::Unread(error) => {
                 keeping.unread = Some(format!(
-                    "{error}; it is left as it is, and nothing is saved: remove it if that does not pass"
+                    "{error}; the file is kept and nothing is saved; remove the file if this error persists"
                 ));
                 false
             }

@@ -41,7 +41,7 @@ impl<T: Content> ManagedCache<T> {
         let mut facts = self.facts(work, now);
         let Some(newest) = &mut work.newest else {
             return Some(Reason {
-                why: "it was never built".to_owned(),
+                why: "it has never been built".to_owned(),
                 kind: "first build",
                 touched: None,
                 checked: None,
