@@ -26,7 +26,7 @@ pub enum SpawnError {
     CountThreads(io::Error),
     /// More workers were requested than this process has room for.
     #[error(
-        "expected at most {most} more in this process, got {asked}; wait for other pools first, or \
+        "expected at most {most} more workers in this process, got {asked}; wait for other pools first, or \
          ask for fewer"
     )]
     TooMany {

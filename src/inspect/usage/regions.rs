@@ -3,24 +3,23 @@
 use super::{Usage, mappings};
 use crate::error::Error;
 
-/// A frozen region that a process maps, known by the name of its memfd.
+/// A frozen region that a process maps, recognised by the name of its memfd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MappedRegion {
     /// The name of the cache.
     pub name: String,
-    /// Which version of the cache it is.
+    /// The generation of the cache.
     pub generation: u64,
-    /// What the process has of it.
+    /// The memory of its mappings in the process.
     pub memory: Usage,
 }
 
 impl Usage {
-    /// The memory of process `pid`, and of each frozen region that it maps, from one reading.
+    /// The memory of process `pid` and of each frozen region that it maps, from one reading.
     ///
-    /// Regions come in the order of their addresses. Several mappings of one memfd are one
-    /// region; two files of one name are two. A process names its memfds as it likes, so
-    /// the names are hints.
+    /// Regions come in the order of their addresses. Several mappings of one memfd are one region; two
+    /// memfds of one name are two. A process can name its memfds as it likes, so names are hints.
     ///
     /// # Errors
     /// As [`Usage::of`].
