@@ -1,4 +1,4 @@
-//! What can go wrong: one variant for each step that can fail.
+//! Errors: one variant for each step that can fail.
 
 mod advice;
 mod broker;
@@ -41,13 +41,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation failed: what, where, expected and got, and what to do about it.
 ///
-/// It prints as one line that says everything, the answer of the kernel included: so there is nothing
-/// more in [`source`](std::error::Error::source). After any error nothing is half done: what was
+/// `Display` gives one line with everything, including the kernel's answer, so
+/// [`source`](std::error::Error::source) adds nothing. An error leaves nothing half done: what was
 /// readable before still is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The name of a cache cannot be used.
+    /// The name cannot be used for a cache.
     #[error("the name {name:?} cannot be used for a cache: {reason}")]
     Name {
         /// The name as given.
@@ -66,7 +66,7 @@ pub enum Error {
         /// The kernel's answer.
         reason: io::Error,
     },
-    /// Writing into a region that is being frozen failed: memory or a file size limit is used up.
+    /// A region that is being frozen could not be written: memory or a file size limit is used up.
     #[error("cannot write cache {name:?} into its memfd: {reason}{}", remedy(.reason))]
     Write {
         /// The cache.
@@ -74,9 +74,9 @@ pub enum Error {
         /// The kernel's answer.
         reason: io::Error,
     },
-    /// The kernel did not take an advice. The region reads as before.
+    /// The kernel refused an advice. The region reads as before.
     #[error(
-        "the kernel did not take the advice {advice:?} (madvise) on cache {name:?}: {reason}{}",
+        "the kernel refused the advice {advice:?} (madvise) for cache {name:?}: {reason}{}",
         remedy(.reason)
     )]
     Advise {
@@ -95,15 +95,15 @@ pub enum Error {
         /// What the serialiser said.
         reason: String,
     },
-    /// An archived value could not be made one of its own type again.
+    /// An archived value could not be deserialised.
     #[error("cannot thaw a value of type {type_name}: {reason}")]
     Thaw {
         /// The type.
         type_name: &'static str,
-        /// What its deserialisation said.
+        /// What the deserialiser said.
         reason: String,
     },
-    /// A value is larger than relative pointers of 32 bits reach.
+    /// A value is larger than its relative pointers of 32 bits can reach.
     #[error(
         "a value of cache {name:?} takes more than {most} bytes; split it into entries of a `Map`"
     )]
@@ -125,7 +125,7 @@ pub enum Error {
     },
     /// The archived form of a key has another hash than the key itself.
     #[error(
-        "cache {name:?}: the key that reads {key} hashes otherwise than when it was inserted; derive `Key` for both forms, and use no `usize` above 32 bits"
+        "cache {name:?}: the archived key {key} hashes differently from the key that was inserted; derive `Key` for both forms, and use no `usize` above 32 bits"
     )]
     KeyHash {
         /// The cache.
@@ -141,10 +141,10 @@ pub enum Error {
         /// The cache.
         name: String,
     },
-    /// What belongs to an owner was used in a process forked from it.
+    /// An object was used in a forked child of the process that created it.
     #[error(
         "{what} belongs to process {owner}, but was used in process {process}; only the process \
-         that created it can use it: make another one after a fork or daemon()"
+         that created it can use it: create another one after a fork or daemon()"
     )]
     NotOwner {
         /// What was used.
@@ -160,7 +160,7 @@ pub enum Error {
         /// The cache.
         name: String,
     },
-    /// A descriptor is not a memfd whose content can no longer change.
+    /// A descriptor is not a fully sealed memfd, so its content could still change.
     #[error(
         "the descriptor is not fully sealed: {missing} missing; only a memfd with the seals WRITE, SHRINK, GROW and SEAL can be read safely"
     )]
@@ -168,38 +168,42 @@ pub enum Error {
         /// The seals that are not set.
         missing: String,
     },
-    /// A descriptor could not be asked for its seals or its size (`fcntl`, `fstat`), or not be mapped.
-    #[error("cannot inspect the descriptor or map it (fcntl, fstat, mmap): {reason}{}", remedy(.reason))]
+    /// The seals or the size of a descriptor could not be read (`fcntl`, `fstat`), or it could not be
+    /// mapped (`mmap`).
+    #[error("cannot inspect or map the descriptor (fcntl, fstat, mmap): {reason}{}", remedy(.reason))]
     Descriptor {
         /// The kernel's answer.
         reason: io::Error,
     },
     /// The region holds another type, or another version of it.
     #[error(
-        "cache {name:?} holds another type: expected {expected_type} with fingerprint {expected}, got {got}; open it with the type that it was frozen from, or build it again"
+        "cache {name:?} holds another type: expected {expected_type} with fingerprint {expected}, got {got}; open it as the type that it was frozen from, or build it again"
     )]
     SchemaMismatch {
         /// The cache.
         name: String,
-        /// The type asked for.
+        /// The requested type.
         expected_type: &'static str,
-        /// The fingerprint of the type asked for.
+        /// The fingerprint of the requested type.
         expected: Fingerprint,
         /// The fingerprint in the header.
         got: Fingerprint,
     },
-    /// A section is not what its digest vouches for: the writer lied or had another layout.
+    /// The bytes of a section match their digest but are not valid: the writer lied, or used another
+    /// layout.
     #[error("the {section} section of cache {name:?} is not valid: {reason}")]
     Invalid {
         /// The cache.
         name: String,
         /// The section.
         section: SectionKind,
-        /// What does not fit, and where.
+        /// What is wrong, and where.
         reason: String,
     },
-    /// The region has no descriptor to hand over: it lies on the heap.
-    #[error("cache {name:?} lies on the heap, and has no descriptor")]
+    /// The region lies on the heap, so it has no descriptor.
+    #[error(
+        "cache {name:?} lies on the heap and has no descriptor; freeze it into a memfd to pass it on"
+    )]
     NoDescriptor {
         /// The cache.
         name: String,
@@ -212,15 +216,15 @@ pub enum Error {
         /// The kernel's answer.
         reason: io::Error,
     },
-    /// A stream from which a region should come could not be read.
+    /// A region could not be read from a stream.
     #[error("cannot read a region from a stream: {reason}")]
     ReadStream {
         /// What the reader said.
         reason: io::Error,
     },
-    /// A file that a build reads is larger than a build may read.
+    /// An input file is larger than a build may read.
     #[error(
-        "cannot read {}: it has {got} bytes, more than the {most} that a build may read of one file; see Policy::read_limit",
+        "cannot read {}: expected at most {most} bytes, got {got}; raise Policy::read_limit",
         path.display()
     )]
     InputTooLarge {
@@ -228,11 +232,11 @@ pub enum Error {
         path: PathBuf,
         /// The most that may be read, in bytes.
         most: u64,
-        /// Bytes that it has, or of which it had more when reading stopped.
+        /// The length of the file, or where reading stopped if the file grew.
         got: u64,
     },
-    /// A pattern of paths cannot be understood.
-    #[error("the pattern {pattern:?} cannot be understood: {reason}")]
+    /// A pattern of paths is not valid.
+    #[error("the pattern {pattern:?} is not valid: {reason}")]
     Pattern {
         /// The pattern.
         pattern: String,
@@ -244,7 +248,7 @@ pub enum Error {
     Policy {
         /// The cache.
         name: String,
-        /// What does not fit.
+        /// The contradiction.
         reason: PolicyError,
     },
     /// A build closure failed. The last generation is still there.
@@ -268,13 +272,15 @@ pub enum Error {
         message: String,
     },
     /// A store already has a cache of this name.
-    #[error("the store already has a cache {name:?}; give the other one another name")]
+    #[error("the store already has a cache {name:?}; choose another name")]
     CacheExists {
         /// The name.
         name: String,
     },
     /// A cache has no generation yet.
-    #[error("cache {name:?} was never built; refresh the store, and see its status for failures")]
+    #[error(
+        "cache {name:?} has never been built; refresh the store, and look for failures in its status"
+    )]
     NotBuilt {
         /// The cache.
         name: String,
@@ -316,7 +322,7 @@ pub enum Error {
         reason: io::Error,
     },
     /// The file is in place, but the disk did not confirm its name: a power loss may undo it.
-    #[error("saved {}, but the disk did not confirm it: {reason}; save again to be sure", path.display())]
+    #[error("saved {}, but the disk did not confirm it: {reason}; save again to make it durable", path.display())]
     PublishedNotDurable {
         /// The file.
         path: PathBuf,
@@ -324,29 +330,29 @@ pub enum Error {
         reason: io::Error,
     },
     /// There is no cache of this name.
-    #[error("there is no cache {name:?} in {place}; there are {known:?}")]
+    #[error("there is no cache {name:?} in {place}; known caches: {known:?}")]
     UnknownCache {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// Where it was looked for.
+        /// Where the cache was looked up.
         place: String,
-        /// The names that there are.
+        /// The names of the caches there.
         known: Vec<String>,
     },
-    /// The newest generation is older than its policy lets it be read.
+    /// The newest generation is older than its policy allows.
     #[error(
-        "cache {name:?} has expired: generation {generation} is {} s old; its owner has not built it \
-         again in time: see the status of the store for failures", age.as_secs()
+        "cache {name:?} has expired: generation {generation} is {} s old, and its owner has not \
+         built a newer one; look for failures in the status of the store", age.as_secs()
     )]
     Expired {
         /// The cache.
         name: String,
-        /// The newest generation there is.
+        /// The newest generation.
         generation: u64,
         /// How long ago it was frozen, or found to be up to date.
         age: Duration,
     },
-    /// Workers could not be forked. Those that were already started were ended.
+    /// Workers could not be forked. Those already started were terminated.
     #[error("cannot fork workers: {reason}")]
     Fork {
         /// Why.
@@ -375,7 +381,7 @@ pub enum Error {
     /// The memory of a process could not be read.
     #[error("cannot read {path} of process {pid}: {reason}")]
     ReadProcess {
-        /// The process asked for.
+        /// The process.
         pid: u32,
         /// The file of `/proc`.
         path: String,
@@ -394,8 +400,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether an error of loading a file says something of what the file holds, rather than of
-    /// memory, descriptors, a signal or the disk.
+    /// Whether an error of loading a file is about its content, rather than about memory,
+    /// descriptors, a signal or the disk.
     pub(crate) fn tells_of_content(&self) -> bool {
         match self {
             Self::Load { reason, .. } => reason.tells_of_content(),

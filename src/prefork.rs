@@ -8,25 +8,26 @@
 //! # }
 //! ```
 //!
-//! A worker starts with everything that its owner had: handles on frozen caches moved into the
-//! closure, or merely visible to it, are read without copying a page.
+//! A worker starts with everything that its owner had. It reads the frozen caches whose handles the
+//! closure owns or borrows without copying a page.
 //!
-//! Workers that can fail are started by [`spawn_try`]: the first error of one is the error of
+//! Start workers that can fail with [`spawn_try`]: the first error of a worker is the error of
 //! [`Pool::join`].
 //!
 //! # Lifetimes
-//! * A [`Pool`] that is dropped ends its workers: `SIGTERM`, [`GRACE`], `SIGKILL`. All are reaped.
-//! * `SIGTERM` to the owner is passed on to the workers, then the owner does what it would have
-//!   done without a pool: it dies, or its own handler runs. An owner that ignores `SIGTERM` passes
-//!   nothing on, and its workers ignore the signal too.
-//! * The owner's death by anything else leaves the workers running: they read what they have.
+//! * Dropping a [`Pool`] ends its workers by `SIGTERM`, then after [`GRACE`] by `SIGKILL`, and reaps
+//!   them all.
+//! * The owner passes `SIGTERM` on to its workers, then does what it would have done without a pool:
+//!   it dies, or its own handler runs. An owner that ignores `SIGTERM` passes nothing on, and its
+//!   workers ignore the signal too.
+//! * If the owner dies otherwise, the workers keep running and read what they have.
 //!
 //! # Limits
-//! * An owner may ignore `SIGCHLD`, set `SA_NOCLDWAIT` or reap all children that there are: results
-//!   arrive all the same. Only how a worker ended that gave none is then not known: it is reported
-//!   as [`WorkerError::Lost`].
-//! * A worker decides what its answer says, and how long it is. Only memory that is really there is
-//!   read, up to a limit that [`Pool::limit_answers`] sets.
+//! * An owner may ignore `SIGCHLD`, set `SA_NOCLDWAIT` or reap all its children: results still
+//!   arrive. Only the end of a worker without a result is then unknown: it is reported as
+//!   [`WorkerError::Lost`].
+//! * A worker decides what its answer says and how long it is. The owner reads only memory that
+//!   exists, up to a limit that [`Pool::limit_answers`] sets.
 
 mod answer;
 mod pool;
@@ -40,7 +41,7 @@ pub use pool::{Exit, GRACE, Pool};
 pub use process::{spawn, spawn_try, spawn_try_with, spawn_with};
 pub use relay::MOST_WORKERS;
 
-/// What a worker knows of itself.
+/// The place of a worker in its pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Worker {
     index: usize,
@@ -54,7 +55,7 @@ impl Worker {
         self.index
     }
 
-    /// How many workers were asked for.
+    /// How many workers were requested.
     #[must_use]
     pub fn count(self) -> usize {
         self.count

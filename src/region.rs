@@ -25,7 +25,7 @@ use crate::error::{Advice, Error, Fingerprint, HeaderError, RegionPart, Result, 
 use format::{Digesting, Header};
 use pages::Image;
 
-pub(crate) use file::{TEMPORARY, generation_told, load, load_opened, open, where_known};
+pub(crate) use file::{TEMPORARY, generation_in_header, load, load_opened, open, where_known};
 pub(crate) use pages::Successor;
 pub(crate) use storage::Backing;
 pub(crate) use stream::read;

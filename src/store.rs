@@ -8,9 +8,10 @@ mod evict;
 mod following;
 pub mod inputs;
 mod keyed;
+mod managed;
 pub mod policy;
+mod refresh;
 mod report;
-mod slot;
 #[cfg(feature = "watch")]
 mod watch;
 mod whole;
@@ -19,7 +20,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::archive::Value;
 use crate::channel::Broker;
@@ -39,9 +40,10 @@ pub use cache::Cache;
 pub use keyed::StoreKey;
 pub use report::{CacheReport, Outcome, Report, Status};
 
-use directory::{Directory, Patience};
+use directory::Directory;
 use keyed::Keyed;
-use slot::{AnySlot, Invalid, Slot};
+use managed::{AnyCache, Invalid, ManagedCache};
+use refresh::{Turns, refresh};
 use whole::Whole;
 
 /// The owner's set of named caches.
@@ -51,14 +53,14 @@ use whole::Whole;
 /// entries whose inputs changed: the others are carried over as bytes. Readers keep the generation
 /// that they have; a [`Cache`] gives the newest.
 ///
-/// Nothing that goes wrong in a closure, not even a panic, harms another cache or the last
-/// generation of its own: it shows in the report and in [`status`](Self::status), and is tried
-/// again, ever more rarely.
+/// A closure that fails or panics harms no other cache, and leaves the last generation of its own
+/// in place. The report and [`status`](Self::status) show the failure; the store tries again, at
+/// growing intervals.
 ///
-/// A store belongs to the process that made it. In a forked child every call that changes it is
-/// [`Error::NotOwner`], and dropping it there does nothing; [`Cache::get`] works there as well. A
-/// program that goes into the background by `daemon()` or a fork of its own is such a child: it
-/// makes its store after that, with [`open`](Self::open) from what was saved before.
+/// A store belongs to the process that made it. In a forked child every call that changes it fails
+/// with [`Error::NotOwner`], and dropping it does nothing; [`Cache::get`] works there too. After
+/// `daemon()` a program is such a child: it makes its store afterwards, and [`open`](Self::open)
+/// loads what was saved before.
 ///
 /// ```
 /// use floe::{Policy, Store};
@@ -89,7 +91,7 @@ use whole::Whole;
 /// ```
 pub struct Store {
     shared: Arc<Shared>,
-    slots: Arc<Mutex<Vec<Arc<dyn AnySlot>>>>,
+    caches: Arc<Mutex<Vec<Arc<dyn AnyCache>>>>,
 }
 
 /// What all caches of a store use.
@@ -98,33 +100,12 @@ struct Shared {
     clock: Clock,
     values: Values,
     directory: Option<Directory>,
-    /// How long the turn of another process is waited for.
+    /// How long a refresh waits for the turn of another process.
     lock_timeout: Duration,
 }
 
-/// How long the turn of another process is waited for, unless stated otherwise.
+/// How long a refresh waits for the turn of another process by default.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
-
-/// What a refresh does about a cache that somebody else is building, in this process or another.
-struct Turns<'a> {
-    /// Whether it waits where there is a generation already.
-    waits: bool,
-    /// Pauses for some time, or less; true if the refresh is to end.
-    pause: &'a dyn Fn(Duration) -> bool,
-}
-
-impl Turns<'_> {
-    fn patience(&self, most: Duration) -> Patience<'_> {
-        Patience {
-            most,
-            pause: self.pause,
-        }
-    }
-
-    fn end(&self) -> bool {
-        (self.pause)(Duration::ZERO)
-    }
-}
 
 impl Default for Store {
     fn default() -> Self {
@@ -139,39 +120,38 @@ impl Store {
         Self::with(None, Clock::system(), LOCK_TIMEOUT)
     }
 
-    /// A store that saves every generation in a directory, and begins with those that are there: a
-    /// cache is judged by the inputs that it was saved with, and nothing is built that is still
-    /// true to them. Processes that share a directory build one at a time, and take over what
-    /// another has built. A child that was forked while a cache was built keeps the turn if its parent is
-    /// killed then: the others wait until it ends, or for the [time](Self::with_lock_timeout) that
-    /// is stated.
+    /// A store that saves every generation in a directory, and starts from those saved there. A
+    /// saved generation is judged by the inputs recorded in it; what is still up to date is not
+    /// built again.
     ///
-    /// The directory is made with mode 0700, and made again if it is removed. Each published
-    /// generation is written and synced, once. What is learnt of it later is saved beside it, and
-    /// disturbs no reader: that its inputs were touched and are equal all the same, or that a build
-    /// gave what there was, from other inputs or because of its age. So no later start reads those
-    /// files again, or repeats that build.
+    /// Processes that share a directory take turns to build a cache, and load what another has
+    /// built. If a process is killed while it builds, a child that it forked meanwhile keeps its
+    /// turn: the others wait until that child ends, or for the
+    /// [lock timeout](Self::with_lock_timeout).
     ///
-    /// What the directory does not do keeps no cache from being built: on a read-only file system,
-    /// without space, without a lock that can be had, generations are published in memory, which
-    /// the report of a refresh tells once and the [status](Status::directory) as long as it lasts,
-    /// and saving is tried again as [`Policy::backoff`] states. Locks, modes and syncs that a file
-    /// system does not know are done without.
+    /// The store creates the directory with mode 0700, and creates it again if it is removed. It
+    /// writes and syncs each published generation once. Two things that it learns later go into a
+    /// file beside that: that inputs were touched without a change, and that a rebuild gave the
+    /// same value. So a later start does not read those files or run that build again.
     ///
-    /// A file that cannot be read, for want of memory, descriptors or a sound disk, says nothing of
-    /// what it holds: the cache is built in memory, and the file is left as it is. No generation
-    /// gets a number that another one had, as long as the directory can be written and is not
-    /// removed; numbers may be skipped.
+    /// Trouble with the directory stops no build. On a read-only or full file system, or where the
+    /// lock cannot be taken, the store publishes in memory. The report of a refresh says so once,
+    /// [`Status::directory`] for as long as it lasts, and the store tries to save again as
+    /// [`Policy::backoff`] states. It does without locks, modes and syncs that a file system lacks.
+    ///
+    /// If a file cannot be read because memory, descriptors or the disk fail, the store builds in
+    /// memory and leaves the file as it is. No two generations get the same number as long as the
+    /// directory is writable and is not removed; numbers may be skipped.
     ///
     /// # Errors
-    /// [`Error::Directory`]: it cannot be made, is a link (with a slash at its end as well), or is
-    /// not this user's alone.
+    /// [`Error::Directory`]: the directory cannot be created, is a symbolic link (also with a slash
+    /// at its end), or others than this user have access to it.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
         let directory = Directory::open(directory.as_ref())?;
         Ok(Self::with(Some(directory), Clock::system(), LOCK_TIMEOUT))
     }
 
-    /// The same store by another clock.
+    /// The same store with another clock.
     ///
     /// # Panics
     /// If the store has caches already.
@@ -182,8 +162,8 @@ impl Store {
     }
 
     /// How long a refresh waits for another process that builds the same cache in the same
-    /// directory: five minutes unless stated otherwise. Then it builds as well, and saves what it
-    /// built when the other one is done: a process that is stopped holds up nobody for ever.
+    /// directory: five minutes by default. Then it builds too, and saves its result once the other
+    /// one is done. So a stopped process blocks nobody for ever.
     ///
     /// # Panics
     /// If the store has caches already.
@@ -207,12 +187,12 @@ impl Store {
                 directory,
                 lock_timeout,
             }),
-            slots: Arc::default(),
+            caches: Arc::default(),
         }
     }
 
-    /// Adds a cache that is one value. It is built at the next refresh, unless a saved one is still
-    /// good.
+    /// Adds a cache that is one value. The next refresh builds it, unless a saved generation is up
+    /// to date.
     ///
     /// # Errors
     /// [`Error::Name`], [`Error::Policy`] if the policy contradicts itself or bounds entries,
@@ -234,11 +214,12 @@ impl Store {
 
     /// Adds a cache of entries: one closure lists the keys, the other builds the value of a key.
     ///
-    /// Values are built on all processors, and serialised in the order of the keys. Meanwhile the heap
-    /// holds one value for each processor, or up to 1,024 as long as they have about 16 MiB
-    /// together, by the largest of those serialised last. What the closures read is recorded for the list of keys
-    /// and for each entry by itself; a change builds what was made from it anew, and no more. The
-    /// list is sorted, and each key is built once.
+    /// Values are built on all processors, and serialised in the order of the keys. The heap holds up
+    /// to 1,024 built values that wait to be serialised, as long as these take about 16 MiB (estimated
+    /// from the values before them), and at least one for each processor.
+    ///
+    /// Inputs are recorded for the list of keys and for each entry separately. A changed input rebuilds
+    /// only what was made from it. The list is sorted, and each key is built once.
     ///
     /// # Errors
     /// [`Error::Name`], [`Error::Policy`], [`Error::CacheExists`] and [`Error::NotOwner`].
@@ -265,29 +246,34 @@ impl Store {
         self.check_owner()?;
         crate::region::format::check_name(name)?;
         policy.check(name)?;
-        let mut slots = self.lock_slots();
-        if slots.iter().any(|slot| slot.name() == name) {
+        let mut caches = self.lock_caches();
+        if caches.iter().any(|cache| cache.name() == name) {
             let name = name.to_owned();
             return Err(Error::CacheExists { name });
         }
-        let slot = Arc::new(Slot::new(name, Arc::clone(&self.shared), policy, build));
-        slots.push(Arc::clone(&slot) as Arc<dyn AnySlot>);
-        Ok(Cache::of(slot))
+        let cache = Arc::new(ManagedCache::new(
+            name,
+            Arc::clone(&self.shared),
+            policy,
+            build,
+        ));
+        caches.push(Arc::clone(&cache) as Arc<dyn AnyCache>);
+        Ok(Cache::of(cache))
     }
 
-    /// Judges every cache by its policy, and builds what is due, one cache after the other in the
-    /// order in which they were added. Waits for whoever is building one of them.
+    /// Judges every cache by its policy and builds what is due, one cache after the other in the
+    /// order in which they were added. Waits if another thread or process is building one of them.
     ///
     /// A build closure must not refresh its own store.
     ///
     /// # Errors
-    /// [`Error::NotOwner`]. What fails in a cache is told in the report.
+    /// [`Error::NotOwner`]. The report has the failures of caches.
     pub fn refresh(&self) -> Result<Report> {
         self.refresh_as(true)
     }
 
-    /// The same, but leaves alone what somebody else is building, in this process or another: the
-    /// last generation stays meanwhile.
+    /// As [`refresh`](Self::refresh), but skips a cache that another thread or process is building.
+    /// Its last generation stays meanwhile.
     ///
     /// # Errors
     /// As [`refresh`](Self::refresh).
@@ -305,18 +291,18 @@ impl Store {
             waits,
             pause: &pause,
         };
-        Ok(refresh(&self.slots, &turns))
+        Ok(refresh(&self.caches, &turns))
     }
 
-    /// Refreshes on a thread of its own, now and whenever the interval has passed, until what this
-    /// returns is dropped.
+    /// Starts a thread that refreshes now and after each interval, until the returned
+    /// [`Background`] is dropped.
     ///
-    /// `on_report` gets the report of each refresh, failures and all: log what it
-    /// [`has_failures`](Report::has_failures) about, since nobody else sees it. A panic in it is caught.
-    /// With the feature `tracing`, failures and publications are events as well.
+    /// `on_report` gets the report of each refresh. Log those that
+    /// [`has_failures`](Report::has_failures): nothing else shows them. A panic in `on_report` is
+    /// caught. With the feature `tracing`, failures and publications are events too.
     ///
-    /// With the feature `watch`, changes of files and directories among the inputs wake the thread
-    /// early; that is a hint only, and what counts are the stamps. A process with such a thread
+    /// With the feature `watch`, changes of the files and directories among the inputs wake the
+    /// thread early. That is a hint only: stamps decide what changed. A process with such a thread
     /// does not fork safely, see [`prefork`](crate::prefork).
     ///
     /// # Errors
@@ -327,12 +313,12 @@ impl Store {
         on_report: impl FnMut(&Report) + Send + 'static,
     ) -> Result<Background> {
         self.check_owner()?;
-        let slots = Arc::clone(&self.slots);
-        Background::start(slots, interval, on_report, self.shared.owner)
+        let caches = Arc::clone(&self.caches);
+        Background::start(caches, interval, on_report, self.shared.owner)
     }
 
-    /// Tells a named value that builds have [recorded](Inputs::value), so that what was built under
-    /// another one is built anew.
+    /// Sets a named value that builds have [recorded](Inputs::value). What was built under another
+    /// value is then built again.
     ///
     /// # Errors
     /// [`Error::NotOwner`].
@@ -343,26 +329,26 @@ impl Store {
         Ok(())
     }
 
-    /// Has a cache built anew at the next refresh, as a whole.
+    /// Makes the next refresh build a whole cache again.
     ///
     /// # Errors
     /// [`Error::UnknownCache`] and [`Error::NotOwner`].
     pub fn invalidate(&self, name: &str) -> Result<()> {
-        self.slot(name)?.invalidate(Invalid::Everything);
+        self.find(name)?.invalidate(Invalid::Everything);
         Ok(())
     }
 
-    /// Has one entry of a keyed cache built anew at the next refresh, if it is there.
+    /// Makes the next refresh build one entry of a keyed cache again, if the entry exists.
     ///
     /// # Errors
     /// As [`invalidate`](Self::invalidate).
     pub fn invalidate_key(&self, name: &str, key: &(impl Key + ?Sized)) -> Result<()> {
-        self.slot(name)?.invalidate(Invalid::Key(key.key_hash()));
+        self.find(name)?.invalidate(Invalid::Key(key.key_hash()));
         Ok(())
     }
 
-    /// A handle that follows a cache from one generation to the next, for this process and for its
-    /// children: make it before the fork.
+    /// A handle that follows a cache from one generation to the next, in this process and in its
+    /// children. Make it before the fork.
     ///
     /// ```
     /// use floe::{Policy, Store, prefork};
@@ -395,11 +381,11 @@ impl Store {
     /// [`Error::SchemaMismatch`] if the cache holds another type; [`ChannelError::Step`](crate::error::ChannelError::Step) and
     /// [`Error::NotOwner`].
     pub fn live<T: Content>(&self, name: &str) -> Result<Live<T>> {
-        self.slot(name)?.publisher()?.subscribe()
+        self.find(name)?.publisher()?.subscribe()
     }
 
-    /// Hands all caches that have a generation to the program that a command starts, and to no
-    /// other: it follows them with [`Live::inherited`].
+    /// Passes all caches that have a generation to the program that a command starts, and to no
+    /// other program. It follows them with [`Live::inherited`].
     ///
     /// # Errors
     /// As [`Publisher::pass_to`].
@@ -410,9 +396,9 @@ impl Store {
             .try_for_each(|publisher| publisher.pass_to(command))
     }
 
-    /// Serves all caches that have a generation to processes that this one has not started, until
-    /// the broker is dropped: they follow them with [`Live::connect`]. For those that are built
-    /// later there is [`Broker::offer`] with [`publisher`](Self::publisher).
+    /// Serves all caches that have a generation to processes that this one did not start, until the
+    /// broker is dropped. They follow the caches with [`Live::connect`]. To add a cache that is built
+    /// later, give its [`publisher`](Self::publisher) to [`Broker::offer`].
     ///
     /// # Errors
     /// As [`Broker::serve`], and [`ChannelError::Step`](crate::error::ChannelError::Step).
@@ -428,65 +414,52 @@ impl Store {
         Broker::serve_group(path, group, &self.publishers()?)
     }
 
-    /// The channel of a cache, in which the store publishes: for counting lookups, and for brokers
-    /// of one's own.
+    /// The publisher of a cache, through which the store publishes. Use it to count lookups, or to
+    /// offer the cache through a broker of your own.
     ///
     /// # Errors
     /// As [`live`](Self::live).
     pub fn publisher(&self, name: &str) -> Result<Publisher> {
-        self.slot(name)?.publisher()
+        self.find(name)?.publisher()
     }
 
     /// The channels of all caches that have a generation.
     fn publishers(&self) -> Result<Vec<Publisher>> {
         self.check_owner()?;
-        let slots = self.lock_slots().clone();
-        let publishers = slots.iter().map(|slot| slot.publisher());
+        let caches = self.lock_caches().clone();
+        let publishers = caches.iter().map(|cache| cache.publisher());
         publishers
             .filter(|publisher| !matches!(publisher, Err(Error::NotBuilt { .. })))
             .collect()
     }
 
-    /// How every cache stands, in the order in which they were added.
+    /// The status of every cache, in the order in which they were added.
     ///
     /// # Errors
     /// [`Error::NotOwner`].
     pub fn status(&self) -> Result<Vec<Status>> {
         self.check_owner()?;
-        let slots = self.lock_slots().clone();
-        Ok(slots.iter().map(|slot| slot.status()).collect())
+        let caches = self.lock_caches().clone();
+        Ok(caches.iter().map(|cache| cache.status()).collect())
     }
 
-    fn slot(&self, name: &str) -> Result<Arc<dyn AnySlot>> {
+    fn find(&self, name: &str) -> Result<Arc<dyn AnyCache>> {
         self.check_owner()?;
-        let slots = self.lock_slots();
-        let slot = slots.iter().find(|slot| slot.name() == name);
-        slot.cloned().ok_or_else(|| Error::UnknownCache {
+        let caches = self.lock_caches();
+        let cache = caches.iter().find(|cache| cache.name() == name);
+        cache.cloned().ok_or_else(|| Error::UnknownCache {
             name: name.to_owned(),
             place: "the store".to_owned(),
-            known: slots.iter().map(|slot| slot.name().to_owned()).collect(),
+            known: caches.iter().map(|cache| cache.name().to_owned()).collect(),
         })
     }
 
-    fn lock_slots(&self) -> std::sync::MutexGuard<'_, Vec<Arc<dyn AnySlot>>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_caches(&self) -> std::sync::MutexGuard<'_, Vec<Arc<dyn AnyCache>>> {
+        self.caches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check_owner(&self) -> Result<()> {
         self.shared.owner.check("a store")
-    }
-}
-
-/// Judges caches and builds what is due.
-fn refresh(slots: &Mutex<Vec<Arc<dyn AnySlot>>>, turns: &Turns<'_>) -> Report {
-    let start = Instant::now();
-    let slots = slots.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Report {
-        caches: slots
-            .iter()
-            .map_while(|slot| (!turns.end()).then(|| slot.refresh(turns)))
-            .collect(),
-        seconds: start.elapsed().as_secs_f64(),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The shape of the source: which layer imports which, where `unsafe` may stand, how long files are.
+//! The shape of the source: which layer imports which, where `unsafe` may stand, how long files are, and
+//! that the guides to it name files that are there.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -184,4 +185,20 @@ fn unsafe_code_stands_behind_a_fence() {
     assert!(unfenced.is_empty(), "{unfenced:#?}");
     let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
     assert!(manifest.unwrap().contains("unsafe_code = \"deny\""));
+}
+
+#[test]
+fn files_that_the_guides_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for guide in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(root.join(guide)).unwrap();
+        let named = text.split('`').skip(1).step_by(2);
+        let files: Vec<&str> = named.filter(|name| name.ends_with(".rs")).collect();
+        assert!(!files.is_empty(), "{guide} names no file");
+        // A guide shortens paths in the library by the first folder.
+        let exists =
+            |name: &&&str| root.join(name).is_file() || root.join("src").join(name).is_file();
+        let gone: Vec<&&str> = files.iter().filter(|name| !exists(name)).collect();
+        assert!(gone.is_empty(), "{guide} names {gone:?}");
+    }
 }

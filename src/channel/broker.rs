@@ -1,4 +1,4 @@
-//! Caches for processes that the owner has not started: a broker on a Unix socket hands out the
+//! Caches for processes that the owner did not start: a broker on a Unix socket hands out the
 //! descriptors of channels.
 //!
 //! ```text
@@ -10,8 +10,8 @@
 //!         | magic | 4                        refused: another user
 //!         | magic | 5                        busy: ask again later
 //! ```
-//! Each connection (`SOCK_SEQPACKET`) carries one request and one reply, each of them one message,
-//! so that the broker never waits for the rest of something.
+//! Each connection (`SOCK_SEQPACKET`) carries one request and one reply, each in one message, so the
+//! broker never waits for the rest of a message.
 
 mod access;
 mod address;
@@ -44,23 +44,23 @@ use socket::Place;
 
 /// A thread of the owner that lets unrelated processes follow its caches.
 ///
-/// They ask for them with [`Live::connect`](crate::Live::connect) and [`list`], and need the broker
-/// no more once they have a handle. The socket has mode 0600, and the broker answers processes of
-/// the same user and of root only; or of a group, with [`Broker::serve_group`].
+/// Clients use [`Live::connect`](crate::Live::connect) and [`list`]; once they have a handle, they do
+/// not need the broker. The socket has mode 0600, and the broker answers only processes of the same
+/// user and of root, or of a group with [`Broker::serve_group`].
 ///
-/// Serve in a folder that no other user can write to, such as `$XDG_RUNTIME_DIR` or
-/// `/run/NAME`. In `/tmp` another user can take the path first; clients then
-/// [refuse](BrokerError::Foreign) to follow him.
+/// Serve in a folder that no other user can write to, such as `$XDG_RUNTIME_DIR` or `/run/NAME`. In
+/// `/tmp` another user can take the path first; clients then [refuse](BrokerError::Foreign) that
+/// user's broker.
 ///
-/// A client that asks and does not receive the answer holds descriptors in flight, which the kernel
-/// counts for the user of the broker. So the broker has few such answers out at a time, 32 at most,
-/// and tells others to ask again.
+/// A client that does not receive its answer keeps descriptors in flight, which the kernel counts for
+/// the broker's user. So the broker has at most 32 unreceived answers at a time, and tells other
+/// clients to ask again.
 ///
-/// The broker is a thread. So [`prefork::spawn`](crate::prefork::spawn) refuses while it runs: fork
-/// first, then serve. A child forked off in spite of it has the socket open but no thread, and dropping
-/// the broker there does nothing. Should the owner be killed, clients find nobody who answers until the
-/// next owner serves, which takes the place of the socket; before Linux 6.5 it can only do so once the
-/// child has ended as well.
+/// The broker is a thread, so [`prefork::spawn`](crate::prefork::spawn) refuses while it runs: fork
+/// first, then serve. A child that is forked nevertheless has the socket open but no thread, and
+/// dropping the broker there does nothing. If the owner is killed then, clients get no answer until
+/// the next owner serves. That one replaces the socket; before Linux 6.5 it can do so only once the
+/// child has ended too.
 ///
 /// Dropping the broker ends the thread and removes the socket.
 ///
@@ -101,14 +101,14 @@ impl Caches {
 }
 
 impl Broker {
-    /// Starts a broker on a new socket. What is left of a broker that has died is replaced.
+    /// Starts a broker on a new socket. Replaces the socket of a broker that has died.
     ///
-    /// The folder need not be readable. While the broker starts, a file `.floe-*.lock` is beside the
-    /// socket. Paths above 108 bytes need `/proc`.
+    /// The folder need not be readable. While the broker starts, a file `.floe-*.lock` stands beside
+    /// the socket. Paths above 108 bytes need `/proc`.
     ///
     /// # Errors
-    /// [`BrokerError::Serve`]; with `AddrInUse` if there is a broker that lives, or something else than
-    /// a socket. [`Error::NotOwner`] for publishers of another process.
+    /// [`BrokerError::Serve`], with `AddrInUse` if a live broker or another kind of file is there.
+    /// [`Error::NotOwner`] for publishers of another process.
     pub fn serve<'a>(
         path: impl AsRef<Path>,
         publishers: impl IntoIterator<Item = &'a Publisher>,
@@ -116,13 +116,13 @@ impl Broker {
         Self::start(path.as_ref(), Access::default(), publishers)
     }
 
-    /// Starts a broker that also answers the members of a group, by its number: processes that have it
-    /// as their own or as a supplementary group. The socket has mode 0660 and belongs to the group,
-    /// of which this process must be a member, if it is not root's.
+    /// Starts a broker that also answers the members of a group, given by its number: processes that
+    /// have it as their own or a supplementary group. The socket has mode 0660 and belongs to the
+    /// group. This process must be a member of it, or root's.
     ///
-    /// Members read every cache that is offered. They can write to none; but like workers they can keep
-    /// others from getting a newer generation. As they are other users, they have to
-    /// [trust](Client::trust_user) the user of this process by name.
+    /// Members can read every offered cache and write to none. Like workers they can keep others from
+    /// getting a newer generation. Members that are other users must [trust](Client::trust_user) the
+    /// user of this process explicitly.
     ///
     /// # Errors
     /// Those of [`serve`](Self::serve).
@@ -174,7 +174,7 @@ impl Broker {
         })
     }
 
-    /// Offers another cache, or another publisher for one of the same name.
+    /// Offers another cache, or replaces the publisher of the same name.
     ///
     /// # Errors
     /// [`Error::NotOwner`].

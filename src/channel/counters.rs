@@ -1,4 +1,4 @@
-//! Statistics of readers, for those who want them.
+//! Optional statistics of readers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::error::{ChannelError, Error, Result};
 use crate::sys::mapping::{Line, SharedWords};
 
-/// What forked workers count: lookups, and those that found nothing.
+/// Counters of the lookups of forked workers, and of those that found nothing.
 ///
-/// Handles never count by themselves, so without counters not one byte of shared memory is written.
-/// With them, each worker writes to a cache line of its own, in memory that holds nothing else.
-/// Make them before the fork; clones are the same counters. What a worker has counted stays when it
-/// ends, and its successor goes on counting there.
+/// Handles do not count by themselves, so without counters no worker writes to shared memory. With
+/// counters, each worker writes to a cache line of its own, in memory that holds nothing else. Make
+/// them before the fork; clones are the same counters. The counts of a worker stay when it ends, and
+/// its successor continues from them.
 ///
 /// ```
 /// use floe::{Counters, Map, prefork};
@@ -37,10 +37,10 @@ const LOOKUPS: usize = 0;
 const MISSES: usize = 1;
 
 impl Counters {
-    /// Zeros for a number of workers.
+    /// Creates counters for this many workers, all zero.
     ///
     /// # Errors
-    /// [`ChannelError::Counters`] if there is no memory for them.
+    /// [`ChannelError::Counters`] if their memory cannot be mapped.
     pub fn for_workers(count: usize) -> Result<Self> {
         let lines = SharedWords::new(count).map_err(|source| {
             Error::Channel(ChannelError::Counters {
@@ -53,10 +53,10 @@ impl Counters {
         })
     }
 
-    /// What the worker with this index counts with, from 0.
+    /// The counter of the worker with this index, from 0.
     ///
     /// # Panics
-    /// If there are not so many workers.
+    /// If the index is not below [`workers`](Self::workers).
     #[must_use]
     pub fn of(&self, worker: usize) -> Counter<'_> {
         Counter(&self.lines[worker])
@@ -74,7 +74,7 @@ impl Counters {
         self.sum(LOOKUPS)
     }
 
-    /// Lookups of all workers that found nothing.
+    /// Lookups of all workers so far that found nothing.
     #[must_use]
     pub fn misses(&self) -> u64 {
         self.sum(MISSES)
@@ -97,12 +97,12 @@ impl fmt::Debug for Counters {
     }
 }
 
-/// The counters of one worker. Two that count with the same ones at the same time lose counts.
+/// The counter of one worker. Two workers that use the same counter at the same time lose counts.
 #[derive(Debug)]
 pub struct Counter<'a>(&'a Line);
 
 impl Counter<'_> {
-    /// Counts a lookup by its result, which it gives back.
+    /// Counts a lookup by its result, and returns the result.
     #[inline]
     pub fn count<V>(&self, found: Option<V>) -> Option<V> {
         // There is one writer, so it needs no atomic addition.

@@ -19,20 +19,20 @@ pub use watch::Watch;
 
 /// A handle on a cache that follows its newest generation.
 ///
-/// [`get`](Self::get) costs one load more than a plain [`Frozen`] while nothing is new. When
-/// something is, it maps the new generation and lets go of the old one. That takes `&mut self`: what
-/// was read from the old one is borrowed from the handle, so the compiler sees to it that nobody
-/// still looks at it. For what shall stay, there is [`pin`](Self::pin).
+/// [`get`](Self::get) costs one load more than a plain [`Frozen`] while nothing is new. When there is
+/// a newer generation, it maps that and releases the old one. That takes `&mut self`: values read
+/// from the old generation borrow the handle, so the compiler ensures that none is still in use. To
+/// keep a generation, [`pin`](Self::pin) it.
 ///
-/// A handle never writes to shared memory, takes no lock, and registers nowhere. Each thread has a
-/// clone of its own. A generation that cannot be taken (see [`last_error`](Self::last_error))
-/// leaves the handle with the one that it has.
+/// A handle writes no shared memory, takes no lock, and registers nowhere. Give each thread a clone of
+/// its own. If a generation cannot be taken, the handle keeps the one that it has; see
+/// [`last_error`](Self::last_error).
 ///
-/// A handle of a [`Client`] that was told to [`reconnect_every`](Client::reconnect_every) looks after
-/// its owner while it is read or waits, at most that often: each `get` also reads the clock, without a
-/// system call. When the owner has ended, it connects to the next one, which takes 0.3 s at most, or
-/// fails and leaves the handle with what it has. The numbers of the next owner's generations may begin
-/// anew.
+/// A handle of a [`Client`] with [`reconnect_every`](Client::reconnect_every) checks at most that
+/// often, in `get` and while it waits, whether its owner has ended; each `get` then also reads the
+/// clock, without a system call. If the owner has ended, the handle connects to the next one. That
+/// takes 0.3 s at most; if it fails, the handle keeps what it has. The generation numbers of the next
+/// owner may start again from 1.
 ///
 /// | made by | in |
 /// |---|---|
@@ -56,7 +56,7 @@ pub use watch::Watch;
 /// # Ok::<(), floe::Error>(())
 /// ```
 ///
-/// What was read does not outlive a move to the next generation:
+/// A value that was read does not outlive a move to the next generation:
 /// ```compile_fail,E0499
 /// # use floe::{Frozen, Publisher};
 /// # let publisher = Publisher::new(&Frozen::freeze("text", &String::new())?)?;
@@ -88,17 +88,16 @@ struct Missed {
 }
 
 impl<T: Content> Live<T> {
-    /// Follows a cache that the parent of this program has passed to it, by
+    /// Follows a cache that the parent passed to this program with
     /// [`Publisher::pass_to`](crate::Publisher::pass_to). May be called again for the same cache.
     ///
-    /// The first generation, and each one that follows, is checked like [`Frozen::from_fd`] does: a
-    /// program need not trust its parent. The descriptors are kept from the children of this
-    /// program.
+    /// Each generation is checked as by [`Frozen::from_fd`]: a program need not trust its parent. The
+    /// children of this program do not inherit the descriptors.
     ///
     /// # Errors
     /// [`ChannelError::NotInherited`], also in a program that has more rights than its parent
-    /// (set-user-ID); [`Error::UnknownCache`]; [`Error::Descriptor`], [`Error::Unsealed`] and
-    /// [`ChannelError::NotControlPage`] for descriptors that are something else by now; and those of
+    /// (set-user-ID). [`Error::UnknownCache`]. [`Error::Descriptor`], [`Error::Unsealed`] and
+    /// [`ChannelError::NotControlPage`] if the descriptors are something else by now. Those of
     /// [`Frozen::from_fd`].
     pub fn inherited(name: &str) -> Result<Self> {
         let Inherited {
@@ -110,8 +109,8 @@ impl<T: Content> Live<T> {
         Ok(live)
     }
 
-    /// Follows a cache of an owner that has a [`Broker`](crate::Broker) on a socket: as
-    /// [`Client::follow`], which has more to choose. The broker is needed no more afterwards.
+    /// Follows a cache through the [`Broker`](crate::Broker) on a socket, as [`Client::follow`] with
+    /// default options. The handle does not need the broker afterwards.
     ///
     /// # Errors
     /// Those of [`Client::follow`].
@@ -156,9 +155,9 @@ impl<T: Content> Live<T> {
 
     /// The value in the newest generation, unless that has expired.
     ///
-    /// One load while nothing is new, and a look at the clock, without a system call, if generations
-    /// expire. Otherwise about six system calls; handles from elsewhere also check the whole region
-    /// once.
+    /// Costs one load while nothing is new; if generations expire, also a reading of the clock without
+    /// a system call. A move to a new generation costs about six system calls; handles from another
+    /// process also check the whole region once.
     ///
     /// # Errors
     /// [`Error::Expired`].
@@ -175,27 +174,27 @@ impl<T: Content> Live<T> {
         Ok(&self.current)
     }
 
-    /// The value in the newest generation, expired or not: for those who would rather read something
-    /// old than nothing. Costs what [`get`](Self::get) does, but for the clock.
+    /// The value in the newest generation, even if that has expired. Costs the same as
+    /// [`get`](Self::get), without the clock.
     #[inline]
     pub fn get_stale(&mut self) -> &T::Archived {
         self.refresh();
         &self.current
     }
 
-    /// A handle on the newest generation that stays with it.
+    /// A handle that stays on the newest generation.
     pub fn pin(&mut self) -> Frozen<T> {
         self.refresh();
         self.current.clone()
     }
 
-    /// Waits until the handle has moved to a newer generation, for `timeout` at most. `false` if
-    /// there is none by then, or none that can be taken.
+    /// Waits until the handle has moved to a newer generation, for `timeout` at most. Returns `false`
+    /// if no newer generation could be taken by then.
     ///
-    /// It sleeps in the kernel. What was published since the last [`get`](Self::get) counts. It also
-    /// ends when the handle is [orphaned](Self::is_orphaned): at once if the owner closes the channel,
-    /// within a second if the owner is killed; unless the handle connects again, which counts as a
-    /// move.
+    /// The thread sleeps in the kernel. A generation published since the last [`get`](Self::get)
+    /// counts. The wait also ends when the handle is [orphaned](Self::is_orphaned): at once if the
+    /// owner closes the channel, within a second if the owner is killed. A handle that connects again
+    /// counts that as a move instead.
     pub fn wait_newer(&mut self, timeout: Duration) -> bool {
         let began = Instant::now();
         let (before, channel) = (self.generation, Arc::clone(&self.subscription));
@@ -222,24 +221,23 @@ impl<T: Content> Live<T> {
         }
     }
 
-    /// Whether nobody will publish to this handle any more: the last publisher was dropped, the
-    /// process of the owner has ended, however it did, or another process has shut the mailbox down.
-    /// What the handle has stays readable.
+    /// Whether nothing more will be published to this handle: the last publisher was dropped, the
+    /// owner's process has ended, or another process has shut the mailbox down. The generation of the
+    /// handle stays readable.
     ///
-    /// Costs up to four system calls. What makes an owner end unseen: it replaces itself by exec while
-    /// children of it live that were forked before; or it is in another pid namespace, and Linux is
-    /// older than 6.5. Before that version another process with the number of the owner counts as the
-    /// owner too.
+    /// Costs up to four system calls. Two ends of an owner go unseen: it replaces itself by exec while
+    /// children live that it forked before; or it is in another pid namespace, before Linux 6.5. Before
+    /// that version, another process that reuses the owner's pid counts as the owner too.
     #[must_use]
     pub fn is_orphaned(&self) -> bool {
         self.subscription.is_orphaned()
     }
 
-    /// A descriptor for `poll` and the like, by which an event loop learns of new generations.
+    /// A descriptor by which an event loop (`poll`, `epoll`) learns of new generations.
     ///
-    /// It is a value of its own, and the handle no [`AsFd`](std::os::fd::AsFd): an event loop keeps it
-    /// borrowed while `get` needs `&mut self`, and the handle may be older than the fork, which the
-    /// descriptor must not be.
+    /// The handle itself is no [`AsFd`](std::os::fd::AsFd), for two reasons: an event loop keeps the
+    /// descriptor borrowed while `get` needs `&mut self`; and the descriptor must be made after the
+    /// fork, while the handle may be older.
     ///
     /// # Errors
     /// [`ChannelError::Step`].
@@ -258,28 +256,28 @@ impl<T: Content> Live<T> {
         &self.subscription.name
     }
 
-    /// The number of the generation that the handle has; it looks for no newer one.
+    /// The number of the handle's generation. Does not look for a newer one.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// How long ago the generation was frozen, or last found to be up to date by its owner.
+    /// How long ago the generation was frozen, or its owner last found it up to date.
     pub fn age(&self) -> Duration {
         self.freshness().age(clock::boot_now())
     }
 
-    /// Whether the generation has come to the age at which its owner lets it expire.
+    /// Whether the generation has reached the age at which it expires.
     pub fn is_expired(&self) -> bool {
         self.expires_in().is_some_and(|left| left.is_zero())
     }
 
-    /// How long the generation may still be read, zero from the moment when it expires; `None` if it
-    /// never does.
+    /// How long until the generation expires; zero once it has, `None` if it never does.
     pub fn expires_in(&self) -> Option<Duration> {
         self.freshness().expires_in(clock::boot_now())
     }
 
-    /// Why the handle is not on the newest generation; `None` if it is, as far as it has looked.
+    /// Why the handle could not move to the newest generation, or connect again; `None` if the last
+    /// attempt succeeded.
     pub fn last_error(&self) -> Option<&Error> {
         let missed = self.missed.as_ref().map(|missed| &missed.error);
         missed.or_else(|| self.reconnection.as_ref()?.last_error())

@@ -1,13 +1,13 @@
-//! What is known of a cache that is published.
+//! The status of a published cache.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A row about one cache, from its owner or from a [broker](crate::Broker).
+/// The status of a published cache, from its owner or from a [broker](crate::Broker).
 ///
-/// It is serialised with durations in seconds.
+/// Durations are serialised in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ChannelStatus {
@@ -15,31 +15,31 @@ pub struct ChannelStatus {
     pub name: String,
     /// The number of the newest generation.
     pub generation: u64,
-    /// How long ago it was frozen, or last found to be up to date.
+    /// How long ago it was frozen, or last found up to date.
     #[serde(rename = "age_seconds", with = "seconds")]
     pub age: Duration,
-    /// Entries, if it is a [`Map`](crate::Map).
+    /// Number of entries, if the cache is a [`Map`](crate::Map).
     pub entries: Option<u64>,
-    /// Length of the region.
+    /// Length of the region in bytes.
     pub bytes: u64,
     /// The structural fingerprint of the type, in hexadecimal digits.
     pub fingerprint: String,
-    /// How long it may still be read, zero once it has expired; `None` if it never expires.
+    /// Time until it expires; zero once it has, `None` if it never does.
     #[serde(rename = "expires_in_seconds", with = "optional_seconds")]
     pub expires_in: Option<Duration>,
-    /// When the owner will build it again, zero if that is due; `None` if it has said nothing.
+    /// Time until the owner builds it again; zero if that is due, `None` if the owner does not say.
     #[serde(rename = "refresh_in_seconds", with = "optional_seconds")]
     pub refresh_in: Option<Duration>,
-    /// Why the last build failed, or why this row cannot be read; `None` if neither.
+    /// Why the last build failed, or why this status could not be read; `None` if neither.
     pub last_error: Option<String>,
-    /// Lookups of workers, if they are [counted](crate::Counters).
+    /// Lookups of workers, if [counters](crate::Counters) count them.
     pub lookups: Option<u64>,
-    /// Those of them that found nothing.
+    /// Lookups that found nothing.
     pub misses: Option<u64>,
 }
 
 impl ChannelStatus {
-    /// A row of which nothing else can be told.
+    /// The status of a cache of which nothing else is known.
     pub(crate) fn unreadable(name: String, reason: String) -> Self {
         Self {
             name,
@@ -60,7 +60,7 @@ impl ChannelStatus {
 /// Name, help, and the value if a cache has one.
 type Metric<'a> = (&'a str, &'a str, &'a dyn Fn(&ChannelStatus) -> Option<f64>);
 
-/// Rows as a page of text that Prometheus reads.
+/// Writes statuses in the text format of Prometheus.
 ///
 /// ```
 /// use floe::{Frozen, Publisher, prometheus};
@@ -86,15 +86,17 @@ pub fn prometheus(list: &[ChannelStatus]) -> String {
         ("bytes", "Length of the newest generation.", &|it| {
             Some(it.bytes as f64)
         }),
-        ("expires_in_seconds", "Time until it expires.", &|it| {
-            seconds(it.expires_in)
-        }),
+        (
+            "expires_in_seconds",
+            "Time until the newest generation expires.",
+            &|it| seconds(it.expires_in),
+        ),
         (
             "refresh_in_seconds",
-            "Time until it is due to be built again.",
+            "Time until the next build is due.",
             &|it| seconds(it.refresh_in),
         ),
-        ("lookups", "Lookups of the workers that count.", &|it| {
+        ("lookups", "Lookups of workers that count them.", &|it| {
             it.lookups.map(|count| count as f64)
         }),
         ("misses", "Lookups that found nothing.", &|it| {

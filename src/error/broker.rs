@@ -1,4 +1,4 @@
-//! Why a broker does not serve.
+//! Errors of brokers.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub enum BrokerError {
         /// The kernel's answer.
         reason: io::Error,
     },
-    /// A broker did not answer.
+    /// A broker could not be asked, or did not answer.
     #[error("cannot {step} the broker on {}: {reason}{}", path.display(), broker_remedy(reason))]
     Step {
         /// The path of the socket.
@@ -27,34 +27,34 @@ pub enum BrokerError {
         /// The kernel's answer.
         reason: io::Error,
     },
-    /// Something else than a broker of this version answered.
-    #[error("what listens on {} is not a broker of this version of floe", path.display())]
+    /// What answered is not a broker of this version.
+    #[error("the program that listens on {} is not a broker of this version of floe; check the path, and the versions on both sides", path.display())]
     NotBroker {
         /// The path of the socket.
         path: PathBuf,
     },
-    /// A broker belongs to a user that this process has no reason to believe.
+    /// A broker belongs to a user that this process does not trust.
     #[error(
-        "the broker on {} belongs to user {user}, which is neither this one nor root; if it is to be believed, allow it by name: `Client::trust_user`, `floe --trust-user`",
+        "the broker on {} belongs to user {user}, expected this user or root; to trust it, name it: `Client::trust_user`, `floe --trust-user`",
         path.display()
     )]
     Foreign {
         /// The path of the socket.
         path: PathBuf,
-        /// The number of the user who serves there.
+        /// The number of the user who runs the broker.
         user: u32,
     },
-    /// A broker has as many answers out as it may.
+    /// A broker has as many unreceived answers as it may have.
     #[error(
-        "the broker on {} has no room for another answer; there are clients that do not receive theirs, or its user has too many descriptors in flight: end them, or raise the limit on open files of its owner (ulimit -n)",
+        "the broker on {} has too many unreceived answers: clients do not receive theirs, or its user has too many descriptors in flight; end those clients, or raise the limit on open files of its owner (ulimit -n)",
         path.display()
     )]
     Busy {
         /// The path of the socket.
         path: PathBuf,
     },
-    /// A broker serves other users only.
-    #[error("the broker on {} refused: it serves its own user and root, or a group that this process is not in", path.display())]
+    /// A broker does not serve this user.
+    #[error("the broker on {} refused this user: it serves its own user, root, and possibly a group that this process is not in", path.display())]
     Refused {
         /// The path of the socket.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! Bytes for people.
+//! Byte counts for people.
 
 use std::fmt;
 

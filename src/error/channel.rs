@@ -1,4 +1,4 @@
-//! Why a channel does not carry a generation.
+//! Errors of channels.
 
 use std::io;
 
@@ -18,11 +18,11 @@ pub enum ChannelError {
         /// The kernel's answer.
         reason: io::Error,
     },
-    /// The user has as many descriptors in flight as it may: in messages that nobody has received yet,
-    /// of all its processes. Those who follow the cache keep what they have; the next publication, or
-    /// the next renewal, tries again.
+    /// The user has too many descriptors in flight: in messages of all its processes that nobody has
+    /// received yet. Followers of the cache keep their generation; the next publication or renewal
+    /// tries again.
     #[error(
-        "cannot publish cache {name:?}: this user has as many descriptors in flight as the limit on open files of this process lets it, {limit}; raise the limit (ulimit -n), or end processes that do not read what they were sent"
+        "cannot publish cache {name:?}: this user has at least {limit} descriptors in flight, the limit on open files of this process; raise the limit (ulimit -n), or end processes that do not read what they were sent"
     )]
     InFlight {
         /// The cache.
@@ -31,16 +31,18 @@ pub enum ChannelError {
         limit: u64,
     },
     /// A generation was published on the channel of another cache.
-    #[error("the publisher is that of cache {expected:?}, and cannot publish {got:?}")]
+    #[error(
+        "cannot publish a generation of cache {got:?}: the publisher is that of cache {expected:?}"
+    )]
     OtherCache {
         /// The cache of the publisher.
         expected: String,
         /// The cache of the generation.
         got: String,
     },
-    /// A generation was published that does not come after the newest one.
+    /// A generation to publish is not newer than the newest one.
     #[error(
-        "generation {got} of cache {name:?} is not newer than {newest}, which is published; make the next one with `Publisher::freeze` or `Publisher::builder`"
+        "cannot publish generation {got} of cache {name:?}: expected one newer than {newest}; make it with `Publisher::freeze` or `Publisher::builder`"
     )]
     NotNewer {
         /// The cache.
@@ -52,7 +54,7 @@ pub enum ChannelError {
     },
     /// The newest generation was announced, but is not in the mailbox.
     #[error(
-        "cannot take generation {generation} of cache {name:?} out of its mailbox: {reason}; it is being published, or another process has disturbed the mailbox: those who subscribe after the next publication get a sound one"
+        "cannot take generation {generation} of cache {name:?} from its mailbox: {reason}; it is being published, or another process has disturbed the mailbox: subscribe again after the next publication"
     )]
     Mailbox {
         /// The cache.
@@ -63,9 +65,9 @@ pub enum ChannelError {
         reason: io::Error,
     },
     /// A descriptor is not the control page of a channel.
-    #[error("the descriptor is not the control page of a cache")]
+    #[error("the descriptor is not the control page of a channel")]
     NotControlPage,
-    /// There is no memory for the counters of workers.
+    /// The memory for the counters of workers could not be mapped.
     #[error("cannot make counters for {count} workers (mmap): {reason}{}", remedy(.reason))]
     Counters {
         /// Workers asked for.
@@ -73,7 +75,7 @@ pub enum ChannelError {
         /// The kernel's answer.
         reason: io::Error,
     },
-    /// This program was given no caches to follow.
+    /// The parent passed no caches to this program.
     #[error("no caches were passed to this program: {reason}")]
     NotInherited {
         /// What was found.

@@ -1,14 +1,14 @@
-//! What tells one type from another.
+//! Fingerprints of types.
 
 use std::fmt;
 
-/// 128 bits that tell two descriptions apart. Shown as 32 hexadecimal digits.
+/// The digest of a type description: 128 bits, shown as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(u128);
 
 impl Fingerprint {
-    /// The fingerprint of a description in the JSON form that [`Description::to_json`](crate::schema::Description::to_json) gives: its
-    /// XXH3-128.
+    /// The fingerprint of a description: the XXH3-128 of its JSON form, as
+    /// [`Description::to_json`](crate::schema::Description::to_json) gives it.
     #[must_use]
     pub fn of_json(json: &[u8]) -> Self {
         Self(xxhash_rust::xxh3::xxh3_128(json))

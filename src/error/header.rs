@@ -1,8 +1,9 @@
-//! Why bytes are not a region of this build.
+//! Errors of headers and section tables.
 
 use super::{RegionPart, SectionKind};
 
-/// Why bytes are not a region that this build reads: what stands in its header, or around it.
+/// Why bytes are not a region that this build reads: what is wrong in the header, or with lengths
+/// and digests.
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderError {
@@ -12,10 +13,10 @@ pub enum HeaderError {
         /// The first bytes, escaped.
         got: String,
     },
-    /// There are fewer bytes than the header says, or than a header has; or there are more.
+    /// There are fewer bytes than the header says or than a header has, or there are more.
     #[error(
         "the region {}: expected {expected} bytes, got {got}; build the cache again",
-        if got < expected { "is cut short" } else { "has bytes behind its end" }
+        if got < expected { "is cut short" } else { "has bytes after its end" }
     )]
     Length {
         /// Bytes that there should be.
@@ -25,7 +26,7 @@ pub enum HeaderError {
     },
     /// The memfd has holes, which reading would fill.
     #[error(
-        "the memfd has holes: expected {expected} bytes of memory, got {got}; a region is written whole"
+        "the memfd has holes: expected {expected} bytes of memory, got {got}; build the cache again"
     )]
     Sparse {
         /// Bytes that the file is long.
@@ -33,7 +34,7 @@ pub enum HeaderError {
         /// Bytes that have memory.
         got: u64,
     },
-    /// The region was written in another version of the format.
+    /// The region has another version of the format.
     #[error(
         "the region has format version {got}, this build reads {expected}; build the cache again"
     )]
@@ -43,7 +44,7 @@ pub enum HeaderError {
         /// The version in the header.
         got: u32,
     },
-    /// Bytes are not those that were written.
+    /// Bytes do not match their digest.
     #[error("the region is damaged: {part} is not what was written; build the cache again")]
     Damaged {
         /// Which bytes.
@@ -77,7 +78,7 @@ pub enum HeaderError {
         /// The ones in the header.
         got: u8,
     },
-    /// The archive aligns its integers otherwise.
+    /// The archive aligns its integers differently.
     #[error(
         "the archive has alignment {got}, this build reads {expected} (1 aligned, 0 unaligned); build the cache with the same features of rkyv"
     )]
@@ -90,7 +91,7 @@ pub enum HeaderError {
     /// The header or its section table contradicts itself.
     #[error("the section table of the region is not valid: {problem}")]
     SectionTable {
-        /// What does not fit.
+        /// What is wrong.
         problem: &'static str,
     },
     /// An image of several page files came with fewer of them, or with more.
@@ -106,11 +107,11 @@ pub enum HeaderError {
     /// The layout of an image contradicts itself, or its header.
     #[error("the layout of the region is not valid: {problem}; build the cache again")]
     Layout {
-        /// What does not fit.
+        /// What is wrong.
         problem: &'static str,
     },
-    /// A section that the type needs is not there.
-    #[error("the region has no {section} section, which this type needs")]
+    /// A section that the type needs is missing.
+    #[error("the region lacks the {section} section that this type needs; build the cache again")]
     MissingSection {
         /// The section.
         section: SectionKind,

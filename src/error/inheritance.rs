@@ -1,16 +1,18 @@
-//! Why a program follows no cache of its parent.
+//! Errors of programs that follow caches of their parent.
 
-/// Why a program has no caches that its parent has passed to it.
+/// Why a program cannot follow caches of its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Hash)]
 #[non_exhaustive]
 pub enum InheritanceError {
-    /// The program is set-user-ID or the like.
-    #[error("this program runs with more rights than its parent, and does not trust it")]
+    /// The program has more rights than its parent (set-user-ID, capabilities).
+    #[error(
+        "this program has more rights than its parent (set-user-ID or capabilities), so it does not trust it"
+    )]
     MoreRights,
-    /// Nothing was passed: the program was started by hand, or without `pass_to`.
-    #[error("FLOE_LIVE is not set; start the program by a command that was given to `pass_to`")]
+    /// The parent passed nothing: the program was started by hand, or without `pass_to`.
+    #[error("FLOE_LIVE is not set; start the program with a command that was given to `pass_to`")]
     NotPassed,
-    /// What was passed cannot be read.
-    #[error("FLOE_LIVE does not consist of names and numbers")]
+    /// The environment variable cannot be parsed.
+    #[error("FLOE_LIVE is malformed: expected NAME/NUMBER/NUMBER for each cache")]
     Malformed,
 }

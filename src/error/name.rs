@@ -1,23 +1,22 @@
-//! Why a name is none for a cache.
+//! Errors of names.
 
-/// Why a name cannot be used for a cache: it stands in a header, in the name of a memfd and in file
-/// names.
+/// Why a name cannot be used for a cache. Names appear in headers, memfd names and file names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Hash)]
 #[non_exhaustive]
 pub enum NameError {
-    /// It has no bytes.
+    /// The name is empty.
     #[error("it is empty")]
     Empty,
-    /// It is `.` or `..`.
-    #[error("it names a folder")]
+    /// The name is `.` or `..`.
+    #[error("it is `.` or `..`")]
     Folder,
-    /// It is longer than a header has room for.
+    /// The name is longer than a header has room for.
     #[error("it has more than {most} bytes")]
     TooLong {
         /// The most bytes that a name may have.
         most: usize,
     },
-    /// It has a character that cannot stand in a file name or in one line.
+    /// The name has a slash or a control character.
     #[error("it contains a slash or a control character")]
     Character,
 }

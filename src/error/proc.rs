@@ -1,21 +1,21 @@
-//! Why `/proc` does not tell.
+//! Errors of reading `/proc`.
 
 use std::io;
 
-/// Why a file of `/proc` does not tell what was asked of a process.
+/// Why a file of `/proc` could not be read for a process.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcError {
-    /// There is no process of this number.
+    /// There is no process with this number.
     #[error("it is gone")]
     Gone,
-    /// The process is somebody else's.
+    /// The process belongs to another user.
     #[error("not permitted; run as the same user or as root")]
     NotPermitted,
     /// The kernel refused for another reason.
     #[error("{0}; is /proc mounted?")]
     Refused(io::Error),
-    /// The list of mappings has a form that is not known.
+    /// The list of mappings has an unknown form.
     #[error("expected mappings as Linux 4.14 and later list them, got: {reason}")]
     Form {
         /// What was unexpected.

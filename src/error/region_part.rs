@@ -11,7 +11,7 @@ pub enum SectionKind {
     Archive = 1,
     /// The table that finds the entries of a map.
     Index = 2,
-    /// What the build read.
+    /// The inputs that the build read.
     Inputs = 3,
     /// The description of the archived types, as JSON.
     Schema = 4,

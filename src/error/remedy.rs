@@ -1,18 +1,18 @@
-//! What to do about what the kernel said, to stand behind it in a message.
+//! What to do about an error of the kernel, appended to its message.
 
 use std::io;
 
 use nix::errno::Errno;
 
-/// A call that is allowed elsewhere.
+/// The remedy for a call that a sandbox refuses.
 const SANDBOX: &str = "; a sandbox refuses the call, or the kernel does not know it";
 
-/// What to do about a kernel that refuses, to stand behind what it said.
+/// The remedy for an error of the kernel.
 pub(crate) fn remedy(refused: &io::Error) -> &'static str {
     match refused.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EMFILE | Errno::ENFILE) => "; check the limit on open files (ulimit -n)",
         Some(Errno::ENOMEM | Errno::ENOSPC | Errno::EDQUOT) => {
-            "; memory, or a limit of it, is used up (ulimit -v, memory.max, vm.max_map_count)"
+            "; memory or a limit on it is used up (ulimit -v, memory.max, vm.max_map_count)"
         }
         Some(Errno::EFBIG) => "; check the limit on the size of files (ulimit -f)",
         Some(Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EINVAL) => SANDBOX,
@@ -21,19 +21,19 @@ pub(crate) fn remedy(refused: &io::Error) -> &'static str {
     }
 }
 
-/// The same for a broker that cannot start.
+/// The remedy for a broker that cannot start.
 pub(super) fn serve_remedy(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::AddrInUse => "; a socket is replaced only if nobody listens on it",
-        io::ErrorKind::NotFound => "; make its folder first",
+        io::ErrorKind::NotFound => "; create its folder first",
         io::ErrorKind::PermissionDenied => {
-            "; this user must be able to make files in its folder, and be in the group that is served"
+            "; this user must be able to create files in its folder, and be in the group that is served"
         }
         _ => "",
     }
 }
 
-/// The same for a broker that cannot be asked.
+/// The remedy for a broker that cannot be asked.
 pub(super) fn broker_remedy(source: &io::Error) -> &'static str {
     match source.kind() {
         _ if is_sandbox(source) => SANDBOX,
@@ -47,12 +47,12 @@ pub(super) fn broker_remedy(source: &io::Error) -> &'static str {
     }
 }
 
-/// The same for a file that cannot be read: its permissions are no matter of a sandbox.
+/// The remedy for a file that cannot be read. Missing permissions do not point to a sandbox.
 pub(super) fn read_remedy(source: &io::Error) -> &'static str {
     if is_sandbox(source) { SANDBOX } else { "" }
 }
 
-/// Whether the kernel says what it never says of files and sockets of one's own.
+/// Whether the kernel never gives this error for files and sockets outside of a sandbox.
 fn is_sandbox(source: &io::Error) -> bool {
     let errno = source.raw_os_error().map(Errno::from_raw);
     matches!(errno, Some(Errno::EPERM | Errno::ENOSYS))

@@ -1,14 +1,14 @@
-//! Why workers are not forked.
+//! Errors of forking workers.
 
 use std::io;
 
 use crate::error::remedy;
 
-/// Why a process could not fork the workers that it was asked for.
+/// Why workers could not be forked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
-    /// The process has more threads than one, so that a safe fork is impossible.
+    /// The process has several threads, so a safe fork is impossible.
     #[error(
         "expected 1 thread in this process, got {threads}; join thread pools and stop ticking \
          progress bars first (rayon's global pool never ends: use a scoped one), or use \
@@ -24,15 +24,15 @@ pub enum SpawnError {
          it be read (openat, getdents64)? prefork::spawn_with does not count"
     )]
     CountThreads(io::Error),
-    /// More workers were asked for than there are places left in the process.
+    /// More workers were requested than this process has room for.
     #[error(
-        "{asked} were asked for, but this process has room for {most} more; wait for other pools \
-         first, or ask for fewer"
+        "expected at most {most} more workers in this process, got {asked}; wait for other pools first, or \
+         ask for fewer"
     )]
     TooMany {
-        /// Workers asked for.
+        /// Requested workers.
         asked: usize,
-        /// Workers for which there is room now.
+        /// Workers for which there is room.
         most: usize,
     },
     /// The disposition of `SIGTERM` could not be read, set or blocked.
@@ -40,7 +40,7 @@ pub enum SpawnError {
         "cannot prepare the handling of SIGTERM (sigaction, sigprocmask): {0}; does a sandbox refuse it?"
     )]
     Disposition(io::Error),
-    /// The memory in which a worker hands back its result could not be made.
+    /// The memfd for the result of a worker could not be created.
     #[error(
         "cannot create the memfd for the result of worker {worker} (memfd_create, fchmod): \
          {reason}{}", remedy(.reason)
@@ -51,7 +51,7 @@ pub enum SpawnError {
         /// What the kernel said.
         reason: io::Error,
     },
-    /// The kernel forked no more.
+    /// The kernel refused a fork.
     #[error("worker {worker} (fork): {reason}{}", remedy(.reason))]
     Kernel {
         /// The worker, which is also how many were started before it.

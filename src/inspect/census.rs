@@ -1,11 +1,12 @@
-//! What is in a region: how many of which kind, in which field, and how many bytes they take.
+//! A census of a region: how many values of each kind and field it holds, and how many bytes they
+//! take.
 //!
-//! One walk attributes every byte of the archive section to one value: the *own* bytes of a value
-//! are its size without the parts that are values themselves, and what only it points to that is
-//! no value: the text of a string, the nodes of a tree, the slots of a hash table. Shared and
-//! interned values are counted where they were written: at the first use, in the entry that they
-//! lie in. Bytes that belong to no value are rows of their own: padding, the headers of entries, and
-//! garbage, with the values that were interned there. So the rows add up to the whole section.
+//! One walk attributes every byte of the archive section to one value. The *own* bytes of a value are
+//! its size without the parts that are values themselves, plus what belongs to it alone: the text of
+//! a string, the nodes of a tree, the slots of a hash table. Shared and interned values count where
+//! they were written: at the first use, in the entry that contains them. Bytes of no value have rows
+//! of their own: padding, the headers of entries, and garbage with the values interned there. So the
+//! rows add up to the whole section.
 //!
 //! ```
 //! use floe::{Map, Schema};
@@ -51,25 +52,25 @@ use crate::sys::threads;
 
 pub use table::{Row, Table, Text};
 
-/// What is in a region, by kind and by field.
+/// The values of a region, counted by kind and by field.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Census {
     /// The name of the cache.
     pub name: String,
-    /// Bytes of the archive section, which the rows of each table add up to.
+    /// Bytes of the archive section; the rows of each table add up to it.
     pub bytes: u64,
     /// Entries that are not garbage, if the region holds a [`Map`](crate::Map).
     pub entries: Option<u64>,
     /// A row for each type: `String`, `Vec<String>`.
     pub by_kind: Table,
     /// A row for each field: `Recipe.depends`, `Recipe.depends[]`. Options, boxes, and shared and
-    /// interned pointers stand in the row of what they hold; types that contain themselves in the
-    /// row of the outermost.
+    /// interned pointers count in the row of what they hold; recursive types in the row of the
+    /// outermost value.
     pub by_path: Table,
 }
 
-/// How a census is taken: `Options::default()`, and what is to be otherwise.
+/// Options of a census. Start from `Options::default()`.
 #[derive(Clone, Copy)]
 #[must_use]
 pub struct Options<'a> {
@@ -78,13 +79,15 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// How many threads walk the entries of a [`Map`](crate::Map), instead of as many as the process may
-    /// use at once; they are joined before the census is there. Any other value is walked by one.
+    /// How many threads walk the entries of a [`Map`](crate::Map); by default as many as the process
+    /// can run at once. One thread walks any other value. All are joined before
+    /// [`Census::of`] returns.
     pub fn threads(self, threads: NonZero<usize>) -> Self {
         Self { threads, ..self }
     }
 
-    /// Tells now and then how many bytes of how many were walked, from one thread at a time.
+    /// Calls `tell` from time to time, from one thread at a time, with the bytes walked and the bytes
+    /// in total.
     pub fn progress(self, tell: &'a (dyn Fn(u64, u64) + Sync)) -> Self {
         Self {
             progress: Some(tell),
@@ -96,9 +99,9 @@ impl<'a> Options<'a> {
 impl Census {
     /// Walks all values of a region.
     ///
-    /// Walks a region in memory at hundreds of megabytes a second and thread; load a file first
-    /// ([`Described::load`]), rather than [`open`](Described::open) it. Takes memory for each
-    /// field, not for each value; no more than 2^16 different texts of a field are remembered.
+    /// Each thread walks hundreds of megabytes a second in memory; so [`load`](Described::load) a file
+    /// first, rather than [`open`](Described::open) it. Memory grows with the number of fields, not
+    /// of values; at most 2^16 different texts of a field are remembered.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) if the archive does not hold what the schema

@@ -1,4 +1,4 @@
-//! What memory a process uses, as the kernel counts it, and what of it is shared.
+//! The memory of a process as the kernel counts it, and how much of it is shared.
 //!
 //! # Which number proves what
 //! * *RSS* counts each page in full in every process that maps it: adding it up over workers counts
@@ -29,11 +29,11 @@ pub use table::{Row, Table};
 
 use crate::error::Error;
 
-/// Memory of a process or of some of its mappings, in bytes, but for the number of mappings.
+/// The memory of a process or of some of its mappings, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Unique set size: pages that no other process maps, `private_clean + private_dirty`.
+    /// Unique set size: pages that no other process maps (`private_clean + private_dirty`).
     pub uss: u64,
     /// Proportional set size: each page divided by the number of its mappers.
     pub pss: u64,
@@ -41,19 +41,20 @@ pub struct Usage {
     pub rss: u64,
     /// Virtual set size: all addresses mapped, present or not.
     pub vss: u64,
-    /// Swapped out.
+    /// Bytes that are swapped out.
     pub swap: u64,
-    /// Present and belonging to no file: heap, stack, and copies of pages of private mappings.
+    /// Present pages that belong to no file: heap, stack, and copied pages of private mappings.
     pub anonymous: u64,
-    /// Mapped by other processes too, and equal to what is on disk.
+    /// Pages that other processes map too, equal to what is on disk.
     pub shared_clean: u64,
-    /// Mapped by other processes too, and written since it was read, as all memory of a memfd is.
+    /// Pages that other processes map too, written since they were read; all pages of a memfd count as
+    /// written.
     pub shared_dirty: u64,
-    /// Mapped by this process alone, and equal to what is on disk.
+    /// Pages that only this process maps, equal to what is on disk.
     pub private_clean: u64,
-    /// Mapped by this process alone, and written since it was read.
+    /// Pages that only this process maps, written since they were read.
     pub private_dirty: u64,
-    /// How many mappings were counted.
+    /// The number of mappings that were counted.
     pub mappings: u64,
 }
 
@@ -68,18 +69,18 @@ impl Usage {
 
     /// The memory of process `pid`, all mappings together.
     ///
-    /// The kernel visits every page that is present, so it costs more the larger the process is.
-    /// A process that has ended but was not reaped has no memory.
+    /// The kernel visits every present page, so the cost grows with the process. A process that has
+    /// ended but was not reaped has no memory.
     ///
     /// # Errors
-    /// [`Error::ReadProcess`]: the process is gone or somebody else's, or `/proc` is missing or
-    /// unlike what is known.
+    /// [`Error::ReadProcess`]: the process is gone or belongs to another user, or `/proc` is missing or
+    /// has an unknown form.
     pub fn of(pid: u32) -> Result<Self, Error> {
         mappings::sum(pid, |_| true)
     }
 
-    /// The memory of those mappings of process `pid` of which at least one byte lies in
-    /// `addresses`. They count in full: mappings are whole pages.
+    /// The memory of the mappings of process `pid` that overlap `addresses`. Each counts in full, not
+    /// only its bytes in `addresses`.
     ///
     /// # Errors
     /// As [`Usage::of`].
@@ -90,9 +91,9 @@ impl Usage {
         })
     }
 
-    /// The memory of those mappings of process `pid` which show a memfd of this name, or of this
-    /// name and a dot and more: frozen caches are named `floe:NAME.GENERATION`, so `floe:recipes`
-    /// means all generations of one cache.
+    /// The memory of the mappings of process `pid` that show a memfd named `name`, or `name` followed
+    /// by a dot and more. Frozen caches are named `floe:NAME.GENERATION`, so `floe:recipes` selects all
+    /// generations of one cache.
     ///
     /// # Errors
     /// As [`Usage::of`].

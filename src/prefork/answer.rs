@@ -35,8 +35,8 @@ const UNSENT: u64 = 3;
 /// The payload is the error that the closure returned.
 const FAILED: u64 = 4;
 
-/// The most bytes of an archive in which relative pointers of 32 bits lead everywhere: what
-/// [`Pool::limit_answers`](super::Pool::limit_answers) allows at first.
+/// The default of [`Pool::limit_answers`](super::Pool::limit_answers): the most bytes of an archive
+/// that relative pointers of 32 bits can span.
 pub const MOST_ANSWER: u64 = 1 << 31;
 
 /// Longer messages are cut.
@@ -45,11 +45,11 @@ const MOST_TEXT: usize = 64 << 10;
 /// Deeper nesting could overflow the stack of the process that reads the answer.
 const MOST_NESTED: NonZeroUsize = NonZeroUsize::new(128).unwrap();
 
-/// A type that a worker can hand back: any that derives rkyv's `Archive`, `Serialize` and
-/// `Deserialize`, and those that rkyv brings, such as `()`, `u64`, `String`, `Vec` and tuples.
+/// A type that a worker can return: any that derives rkyv's `Archive`, `Serialize` and
+/// `Deserialize`, and those that rkyv supports, such as `()`, `u64`, `String`, `Vec` and tuples.
 ///
-/// Implemented for all such types; not meant to be implemented by hand. A value may be nested no
-/// deeper than 128 levels of pointers.
+/// Implemented for all such types; do not implement it by hand. Pointers in a value may be nested up
+/// to 128 levels deep.
 pub trait Answer:
     Sized
     + Archive<Archived: CheckedFor<Self>>
@@ -63,7 +63,7 @@ impl<R> Answer for R where
 {
 }
 
-/// The archived form of an [`Answer`]: it can be validated and turned back into `R`.
+/// The archived form of an [`Answer`], which can be validated and deserialised into `R`.
 pub trait CheckedFor<R>:
     for<'a> CheckBytes<HighValidator<'a, rancor::Error>>
     + Deserialize<R, HighDeserializer<rancor::Error>>
@@ -135,7 +135,7 @@ impl Letter {
         Some(match tag {
             0 => return None,
             _ if got < length => Err(unreadable(format!(
-                "expected {length} bytes, got {got}; it is cut short"
+                "it is cut short: expected {length} bytes, got {got}"
             ))),
             // Behind an answer may stand what an earlier, longer one has left.
             RESULT => validate(&payload[..length as usize]),

@@ -1,4 +1,4 @@
-//! The owner's side: workers that live, and how they end.
+//! The owner's side: running workers, and how they end.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -23,15 +23,15 @@ use super::{
 use crate::error::Error;
 use crate::sys::process::{End, Look, dismiss, end_of, watch};
 
-/// How long workers have between `SIGTERM` and `SIGKILL` when their pool ends them.
+/// The time between `SIGTERM` and `SIGKILL` when a pool ends its workers.
 pub const GRACE: Duration = Duration::from_secs(1);
 
 /// How often workers are looked at that the kernel cannot watch.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Workers that run. Dropping it ends and reaps them all; see [`Pool::terminate`].
+/// Running workers. Dropping the pool ends and reaps them all; see [`Pool::terminate`].
 ///
-/// Only the process that spawned them can use a pool: in a worker that has inherited one, its
+/// Only the process that spawned the workers can use the pool. In a worker that inherits one, its
 /// functions return [`Error::NotOwner`] and dropping it does nothing.
 #[derive(Debug)]
 #[must_use = "dropping a pool ends its workers"]
@@ -51,24 +51,23 @@ pub struct Pool<R> {
 pub struct Exit<R> {
     /// Its number in the pool, from 0.
     pub worker: usize,
-    /// The process that it was. It is gone, and the number may be in use again.
+    /// Its process, which is gone; the number may be in use again.
     pub pid: u32,
-    /// What it handed back, or why there is nothing.
+    /// What it returned, or why there is no result.
     pub result: Result<R, WorkerError>,
 }
 
 impl<R> Pool<R> {
-    /// The processes of the workers that have not been waited for, in the order of workers.
-    ///
-    /// They stay theirs until then, also of a worker that has ended: none is reused meanwhile.
+    /// The processes of the workers that have not been waited for, in the order of workers. None of
+    /// these numbers is reused meanwhile, not even that of a worker that has ended.
     pub fn pids(&self) -> Vec<u32> {
         self.workers.iter().map(Running::id).collect()
     }
 
-    /// Takes no results larger than `most` bytes in archived form, instead of [`MOST_ANSWER`]: for
-    /// workers that are not trusted. What is read becomes memory of this process.
+    /// Refuses results larger than `most` bytes in archived form; the default is [`MOST_ANSWER`]. Use
+    /// it for untrusted workers: a result becomes memory of this process.
     ///
-    /// A larger one is [`WorkerError::TooLarge`].
+    /// A larger result is a [`WorkerError::TooLarge`].
     pub fn limit_answers(mut self, most: u64) -> Self {
         self.most = most;
         self
@@ -79,8 +78,8 @@ impl<R: Answer> Pool<R> {
     /// Waits for all workers and returns their results, in the order of workers.
     ///
     /// # Errors
-    /// [`Error::WorkerFailed`] as soon as one ends without a result; the others are then ended, as
-    /// by dropping the pool. Otherwise as [`Pool::wait_one`].
+    /// [`Error::WorkerFailed`] as soon as one ends without a result; the pool then ends the others.
+    /// Otherwise as [`Pool::wait_one`].
     pub fn join(mut self) -> Result<Vec<R>, Error> {
         let mut exits = Vec::with_capacity(self.workers.len());
         while let Some(exit) = self.wait_one()? {
@@ -90,12 +89,12 @@ impl<R: Answer> Pool<R> {
         Ok(exits.into_iter().map(|(_, result)| result).collect())
     }
 
-    /// Waits for all workers and tells how each has ended, in the order of workers. Those that
-    /// [`Pool::wait_one`] has returned before are not among them.
+    /// Waits for all workers and returns how each has ended, in the order of workers, without those
+    /// that [`Pool::wait_one`] has returned before.
     ///
     /// # Errors
-    /// [`Error::NotOwner`] in another process than that which spawned the workers.
-    /// [`Error::WaitWorker`] should the kernel refuse; the workers left are then ended.
+    /// [`Error::NotOwner`] in a process that did not spawn the workers. [`Error::WaitWorker`] if the
+    /// kernel refuses; the pool then ends the remaining workers.
     pub fn wait(mut self) -> Result<Vec<Exit<R>>, Error> {
         self.places.check_owner()?;
         let mut exits = Vec::with_capacity(self.workers.len());
@@ -107,12 +106,12 @@ impl<R: Answer> Pool<R> {
 
     /// Waits for the next worker to end; `None` when all have been waited for.
     ///
-    /// Uses a descriptor for each worker that is left, while it waits. Where there are not so many,
-    /// or the kernel has no such descriptors (before Linux 5.3), it looks a hundred times a second.
+    /// While it waits, it uses one descriptor for each remaining worker. If there are too few, or the
+    /// kernel has no such descriptors (before Linux 5.3), it polls a hundred times a second.
     ///
     /// # Errors
-    /// [`Error::NotOwner`] in another process than that which spawned the workers.
-    /// [`Error::WaitWorker`] should the kernel refuse.
+    /// [`Error::NotOwner`] in a process that did not spawn the workers. [`Error::WaitWorker`] if the
+    /// kernel refuses.
     pub fn wait_one(&mut self) -> Result<Option<Exit<R>>, Error> {
         self.places.check_owner()?;
         if self.workers.is_empty() {
@@ -125,8 +124,8 @@ impl<R: Answer> Pool<R> {
         self.reap(ended).map(Some)
     }
 
-    /// Ends all workers and tells how each has ended: `SIGTERM`, then `SIGKILL` for those that
-    /// are still there after [`GRACE`]. A result that was handed back before counts.
+    /// Ends all workers and returns how each has ended. Sends `SIGTERM`, then `SIGKILL` to those that
+    /// still run after [`GRACE`]. A result that was returned before counts.
     ///
     /// # Errors
     /// As [`Pool::wait`].

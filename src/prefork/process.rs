@@ -15,22 +15,23 @@ use crate::error::Error;
 use crate::sys::panics::catch;
 use crate::sys::process::{MayFork, exit_at_once, fork};
 
-/// Forks `count` workers; each runs its own copy of `work` and hands back what it returns.
+/// Forks `count` workers. Each runs its own copy of `work` and hands back what that returns.
 ///
-/// A worker consumes its copy of the closure, so it can drop what was moved into it; the owner's
-/// copy is dropped when this returns. What a drop does outside of memory is done for all of them:
-/// a temporary directory moved into the closure is deleted at once. A worker ends without running
-/// the owner's destructors or exit handlers.
+/// A worker consumes its copy of the closure, so it can drop what was moved into it. The owner's copy
+/// is dropped when this returns: a temporary directory moved into the closure is deleted then, also
+/// for the workers. A worker ends without running the owner's destructors or exit handlers.
 ///
-/// Costs one fork and one memfd a worker, the descriptor of which is open until the worker has
-/// been waited for. Zero workers are fine.
+/// Costs one fork and one memfd for each worker; the descriptor stays open until the worker has been
+/// waited for. `count` may be zero.
 ///
 /// # Errors
-/// [`Error::Fork`]. [`SpawnError::Multithreaded`] unless this process has a single thread: another
-/// thread could hold a lock which would then stay locked in the worker for ever. A thread that has
-/// just been joined is given up to 100 ms to vanish. [`SpawnError::TooMany`] when there is no room for
-/// them. [`SpawnError::AnswerMemory`] or [`SpawnError::Kernel`] when the system runs out of something: the
-/// workers already started are then ended and reaped, as by dropping the pool.
+/// [`Error::Fork`], with one of these reasons:
+/// - [`SpawnError::Multithreaded`] if this process has several threads: a lock that another thread
+///   holds would stay locked in the worker for ever. A thread that has just been joined gets up to
+///   100 ms to vanish.
+/// - [`SpawnError::TooMany`] if this process has no room for so many.
+/// - [`SpawnError::AnswerMemory`] or [`SpawnError::Kernel`] if the system runs out of something. The
+///   workers already started are then ended and reaped.
 pub fn spawn<F, R>(count: usize, work: F) -> Result<Pool<R>, Error>
 where
     F: FnOnce(Worker) -> R,
@@ -39,11 +40,10 @@ where
     spawn_with(&MayFork::single_threaded()?, count, work)
 }
 
-/// As [`spawn`], for work that can fail: what the closure returns in `Ok` is the result, and an error
-/// reaches the owner as [`WorkerError::Failed`](super::WorkerError::Failed), so that [`Pool::join`]
-/// fails with it.
+/// As [`spawn`], for work that can fail. The value in `Ok` is the result; an error reaches the owner as
+/// [`WorkerError::Failed`](super::WorkerError::Failed), and [`Pool::join`] fails with it.
 ///
-/// The error arrives as text, as `{:#}` prints it, of which 64 KiB are kept. To tell errors apart in the
+/// The error arrives as text, as `{:#}` prints it, cut after 64 KiB. To distinguish errors in the
 /// owner, return them as a result from [`spawn`].
 ///
 /// ```
@@ -62,7 +62,7 @@ where
 /// ```
 ///
 /// # Errors
-/// As [`spawn`]; what the closures return comes from [`Pool::join`].
+/// As [`spawn`]. Errors of the closures come from [`Pool::join`].
 pub fn spawn_try<F, R, E>(count: usize, work: F) -> Result<Pool<R>, Error>
 where
     F: FnOnce(Worker) -> Result<R, E>,
@@ -72,7 +72,7 @@ where
     spawn_try_with(&MayFork::single_threaded()?, count, work)
 }
 
-/// As [`spawn`], but also from a process with several threads, for whoever has the right to.
+/// As [`spawn`], but allowed in a process with several threads by a [`MayFork`].
 ///
 /// # Errors
 /// As [`spawn`], but never [`SpawnError::Multithreaded`].
@@ -85,7 +85,7 @@ where
     start(may_fork, count, work)
 }
 
-/// As [`spawn_try`], but also from a process with several threads, for whoever has the right to.
+/// As [`spawn_try`], but allowed in a process with several threads by a [`MayFork`].
 ///
 /// # Errors
 /// As [`spawn_try`], but never [`SpawnError::Multithreaded`].

@@ -1,4 +1,4 @@
-//! `SIGTERM` to the owner reaches its workers.
+//! Relays `SIGTERM` from the owner to its workers.
 //!
 //! While a process has workers, a handler stands before the disposition that `SIGTERM` had: it
 //! signals each worker in a static table, then does what the previous disposition says.
@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::sys::owner::Owner;
 use crate::sys::process::{self, Previous};
 
-/// The most workers that one process can have at a time, in all its pools together.
+/// The most workers that one process can have at a time, in all its pools.
 pub const MOST_WORKERS: usize = process::MOST_RELAYED;
 
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry {

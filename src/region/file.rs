@@ -139,7 +139,7 @@ pub(crate) fn open(path: &Path) -> Result<(File, Vec<u8>, Header)> {
 }
 
 /// The generation of which the header of a file tells, whatever the rest of it is worth.
-pub(crate) fn generation_told(file: &File) -> Option<u64> {
+pub(crate) fn generation_in_header(file: &File) -> Option<u64> {
     let mut start = vec![0; HEADER_LENGTH];
     file.read_exact_at(&mut start, 0).ok()?;
     start.resize(Spacing::of(&start).ok()?.header_length() as usize, 0);

@@ -5,17 +5,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::managed::AnyCache;
 #[cfg(feature = "tracing")]
 use super::report::Outcome;
 use super::report::Report;
-use super::slot::AnySlot;
 use super::{Turns, refresh};
 use crate::error::{Error, Result};
 use crate::sys::owner::Owner;
 use crate::sys::panics::catch;
 
-/// The thread that refreshes a store; dropping this ends it, after what it is building. What it
-/// waits for, the turn that another process has, is waited for no longer.
+/// The thread that refreshes a store. Dropping this ends the thread once its current build is done;
+/// it stops waiting for another process at once.
 ///
 /// In a forked child dropping it does nothing: the thread is the parent's.
 #[must_use = "dropping it ends the thread"]
@@ -40,7 +40,7 @@ struct Wish {
 
 impl Background {
     pub(super) fn start(
-        slots: Arc<Mutex<Vec<Arc<dyn AnySlot>>>>,
+        caches: Arc<Mutex<Vec<Arc<dyn AnyCache>>>>,
         interval: Duration,
         mut on_report: impl FnMut(&Report) + Send + 'static,
         owner: Owner,
@@ -49,20 +49,20 @@ impl Background {
         let seen = Arc::clone(&signal);
         let run = move || {
             #[cfg(feature = "watch")]
-            let mut watch = super::watch::Watch::new(Arc::clone(&seen));
+            let mut watch = super::watch::InputWatcher::new(Arc::clone(&seen));
             loop {
                 let pause = |time| seen.pause(time);
                 let turns = Turns {
                     waits: false,
                     pause: &pause,
                 };
-                let report = refresh(&slots, &turns);
+                let report = refresh(&caches, &turns);
                 #[cfg(feature = "tracing")]
                 trace(&report);
                 // Refreshing goes on whatever the listener does.
                 let _ = catch(|| on_report(&report));
                 #[cfg(feature = "watch")]
-                watch.follow(&slots);
+                watch.follow(&caches);
                 if seen.wait(interval) {
                     return;
                 }
@@ -80,7 +80,7 @@ impl Background {
         })
     }
 
-    /// Has the thread refresh now, without waiting for it.
+    /// Makes the thread refresh now, and does not wait for it.
     pub fn wake(&self) {
         if self.owner.check("a background thread").is_ok() {
             self.signal.wake();
@@ -111,7 +111,7 @@ impl Signal {
         self.changed.notify_all();
     }
 
-    /// Waits until the time has passed or something is wished; true if that is to stop.
+    /// Waits until the time has passed or the thread is asked for something; true if it is to stop.
     fn wait(&self, time: Duration) -> bool {
         let start = Instant::now();
         let mut wish = self.lock();
@@ -127,7 +127,7 @@ impl Signal {
         wish.stop
     }
 
-    /// Pauses for some time, or until it is wished to stop; true then.
+    /// Pauses for this time, or until the thread is asked to stop; true if it is.
     fn pause(&self, time: Duration) -> bool {
         let stops = |wish: &mut Wish| !wish.stop;
         let waited = self.changed.wait_timeout_while(self.lock(), time, stops);

@@ -3,19 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::slot::{AnySlot, Slot, value_name};
+use super::managed::{AnyCache, ManagedCache, value_name};
 use crate::error::Result;
 use crate::frozen::{Content, Frozen};
 use crate::store::inputs::Inputs;
 
-/// A cache of a [`Store`](crate::Store), by its type. Clones are the same cache.
+/// A typed handle on a cache of a [`Store`](crate::Store). Clones are handles on the same cache.
 pub struct Cache<T: Content> {
-    slot: Arc<Slot<T>>,
+    managed: Arc<ManagedCache<T>>,
 }
 
 impl<T: Content> Cache<T> {
-    pub(super) fn of(slot: Arc<Slot<T>>) -> Self {
-        Self { slot }
+    pub(super) fn of(managed: Arc<ManagedCache<T>>) -> Self {
+        Self { managed }
     }
 
     /// The newest generation. Takes no lock and builds nothing.
@@ -24,20 +24,20 @@ impl<T: Content> Cache<T> {
     /// [`Error::NotBuilt`](crate::Error::NotBuilt) if there is none yet,
     /// [`Error::Expired`](crate::Error::Expired) if it may no longer be served.
     pub fn get(&self) -> Result<Frozen<T>> {
-        self.slot.get()
+        self.managed.get()
     }
 
     /// The name of the cache.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.slot.name()
+        self.managed.name()
     }
 }
 
 impl<T: Content> Clone for Cache<T> {
     fn clone(&self) -> Self {
-        let slot = Arc::clone(&self.slot);
-        Self { slot }
+        let managed = Arc::clone(&self.managed);
+        Self { managed }
     }
 }
 
@@ -48,9 +48,9 @@ impl<T: Content> fmt::Debug for Cache<T> {
 }
 
 impl Inputs {
-    /// The newest generation of another cache of the same store, recorded by a digest of what it
-    /// holds: what was built from it is built anew when the newest one holds something else. Caches are refreshed in the order in
-    /// which they were added, so the other one comes first.
+    /// The newest generation of another cache of the same store. A digest of its content is recorded:
+    /// when the content changes, what was built from it is built again. Caches are refreshed in the
+    /// order in which they were added, so add the other one first.
     ///
     /// # Errors
     /// As [`Cache::get`].

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::region::{TEMPORARY, where_known};
 
-pub(super) use files::{Found, Identity, Kept};
+pub(super) use files::{Kept, LoadOutcome, SavedStamp};
 pub(super) use lacks::Lacks;
 pub(super) use turn::{Claim, Patience, Turn, TurnTaken};
 
@@ -30,11 +30,11 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Makes the directory with mode 0700 if it is not there. Where it cannot be written, what is
-    /// in it can be read all the same.
+    /// Creates the directory with mode 0700 if it does not exist. A directory that cannot be written
+    /// can still be read.
     ///
     /// # Errors
-    /// [`Error::Directory`]: it cannot be made, is a link, or others may enter it.
+    /// [`Error::Directory`]: it cannot be created, is a link, or others may enter it.
     pub(super) fn open(path: &Path) -> Result<Self> {
         // Without a slash or a dot at its end, which would lead through a link.
         let own = path.components().as_path();
@@ -92,7 +92,7 @@ impl Directory {
         let mode = probe.and_then(|probe| Ok(probe.as_file().metadata()?.mode()));
         let has_none = mode.is_ok_and(|mode| mode & 0o077 != 0);
         if has_none {
-            self.lack("its file system keeps no modes: others may read what is saved");
+            self.lack("the file system has no file modes: other users may read what is saved");
         }
         has_none
     }
@@ -100,7 +100,7 @@ impl Directory {
     /// Removes what writers have left that were killed, unless somebody writes now. It lies in
     /// nobody's way where that fails.
     fn sweep(&self) {
-        let Some(_alone) = self.lock_writers(turn::How::Alone) else {
+        let Some(_alone) = self.lock_writers(turn::LockMode::Alone) else {
             return;
         };
         for entry in std::fs::read_dir(&self.path).into_iter().flatten() {
@@ -119,7 +119,7 @@ impl Directory {
     pub(super) fn save<T: Content>(&self, kept: Kept, frozen: &Frozen<T>) -> Result<()> {
         self.establish()?;
         // Without the lock a sweeper may remove what is being written: an error, which is retried.
-        let _writing = self.lock_writers(turn::How::Shared);
+        let _writing = self.lock_writers(turn::LockMode::Shared);
         frozen
             .region()
             .save(self.file(kept, frozen.region().name()))
@@ -150,7 +150,7 @@ fn open_directory(path: &Path) -> io::Result<File> {
             let target = std::fs::read_link(path).unwrap_or_default();
             let target = target.display();
             Err(io::Error::other(format!(
-                "it is a symbolic link to {target}; give the path that it leads to"
+                "it is a symbolic link to {target}; pass the path that it leads to"
             )))
         }
         opened => opened,

@@ -1,9 +1,9 @@
 //! What a build read: files, files that were absent, directory listings, environment, named
 //! values.
 //!
-//! A build closure gets [`Inputs`] and reads through it. What it read becomes a set of inputs,
-//! each with a stamp; the sets of a generation are stored in its region, so that any process can
-//! tell whether it is still true to its sources, without building anything.
+//! A build closure gets [`Inputs`] and reads through it. What it read becomes a set of inputs, each
+//! with a stamp. The region of a generation stores its sets, so any process can check whether the
+//! generation is up to date without building it.
 
 mod change;
 mod check;
@@ -50,32 +50,34 @@ pub(crate) const READ_LIMIT: u64 = 1 << 30;
 
 /// Reads on behalf of a build, and remembers what was read.
 ///
-/// Every method gives what is there and records it. What is not there is an answer as well, and
-/// is recorded: `read` gives `None`, `glob` nothing. So is an error: when what failed no longer
-/// does, or fails otherwise, that is a change. When any of it is different later, what was built
-/// from it is built again.
+/// Every method returns what it finds and records it. Absence is recorded too: `read` returns `None`,
+/// `glob` nothing. So is an error: it is a change when the call succeeds later, or fails
+/// differently. When a recorded input changes, what was built from it is built again.
 ///
-/// A file is recorded by device, inode, size and times, which are its *stamp*, and a digest of its
-/// content. The content is compared only when a stamp differs, or was younger than the *settle* time
-/// of two seconds when it was taken: so an edit within the same tick of the clock is seen, and a file
-/// that was merely touched is not taken for a change. The same holds for the names in a directory.
+/// A file is recorded by its *stamp* (device, inode, size and times) and a digest of its content. The
+/// content is compared only if the stamp differs, or was younger than the *settle* time of two
+/// seconds when it was taken. So an edit within the same tick of the clock is seen, and a file that
+/// was only touched is no change. The same holds for the names in a directory.
 ///
-/// # Where stamps do not tell
-/// What a stamp is worth depends on the file system, which is asked for its type when something is
-/// read. The content, or the names, are compared
-/// - at every check on file systems without times that tell of changes, such as `/proc`, `/sys`,
-///   cgroups, FAT, and all that are not known; of files whose size is not what was read of them; on
-///   servers and in FUSE where a time of last change has whole seconds;
-/// - when the mount is another one on images and layers (squashfs, EROFS, ISO 9660, overlayfs), in
-///   FUSE, and for times of whole seconds on any disk, since such times may have been set by hand:
-///   another image in the same place may have the same stamps. Linux tells mounts apart since 6.8;
-///   before, the content is compared at every check.
+/// # Where stamps are not enough
+/// How far a stamp is trusted depends on the type of the file system. The content, or the names, are
+/// compared
+/// - at every check, on file systems whose times do not follow changes: `/proc`, `/sys`, cgroups,
+///   FAT, and all unknown ones; for files whose size differs from the bytes that were read; on
+///   network file systems and in FUSE, if the time of last change has whole seconds;
+/// - when the mount has changed, on images and layers (squashfs, EROFS, ISO 9660, overlayfs), in
+///   FUSE, and for times of whole seconds on any disk: such times may have been set by hand, and
+///   another image in the same place may have the same stamps. Linux identifies mounts since 6.8;
+///   before that, the content is compared at every check.
 ///
-/// Three things no stamp tells. A store through a shared map of a file (`mmap`) sets its times at
-/// most when a page is first written, on tmpfs never. On a network file system they may be as old as
-/// the kernel's cache of them, up to a minute unless mounted otherwise; a change is seen after that.
-/// And where this machine's clock is ahead of a file server's, a file that has just been changed
-/// seems to be settled; see [`Policy::settle`](crate::Policy::settle).
+/// No stamp shows three things:
+/// - A write through a shared map of a file (`mmap`) sets the times only when a page is first written,
+///   and never on tmpfs.
+/// - On a network file system the kernel caches times, for up to a minute by default. A change is
+///   seen after that.
+/// - If this machine's clock is ahead of a file server's, a file that has just changed looks settled;
+///   see [`Policy::settle`](crate::Policy::settle).
+///
 /// [`Policy::compare_content`](crate::Policy::compare_content) sees the first and the last.
 ///
 /// ```
@@ -112,7 +114,7 @@ impl Default for Inputs {
 }
 
 impl Inputs {
-    /// Nothing read yet. A [`Store`](crate::Store) makes one for each call of a build closure.
+    /// Creates an empty record. A [`Store`](crate::Store) makes one for each call of a build closure.
     #[must_use]
     pub fn new() -> Self {
         Self::with(Clock::system(), Values::default(), SETTLE, READ_LIMIT)
@@ -128,8 +130,8 @@ impl Inputs {
         }
     }
 
-    /// The content of a file, or `None` if there is none. A path that leads to `/dev/null`, as
-    /// those of masked configuration do, is an empty file.
+    /// The content of a file, or `None` if there is no file. A path that leads to `/dev/null`, as that
+    /// of a masked configuration file does, is an empty file.
     ///
     /// # Errors
     /// [`Error::ReadFile`] if it cannot be read or is no regular file, [`Error::InputTooLarge`].
@@ -164,7 +166,7 @@ impl Inputs {
         Ok(Some(bytes))
     }
 
-    /// The content of a file as text, or `None` if there is none.
+    /// The content of a file as text, or `None` if there is no file.
     ///
     /// # Errors
     /// As [`read`](Self::read); [`Error::ReadFile`] if it is not UTF-8.
@@ -180,11 +182,11 @@ impl Inputs {
         Ok(Some(text))
     }
 
-    /// The metadata of what a path leads to, or `None` if it leads nowhere. The time of the last
-    /// reading and the number of blocks are not compared: they change without a change.
+    /// The metadata of what a path leads to, or `None` if it leads nowhere. The access time and the
+    /// number of blocks are not compared: they change while the file stays the same.
     ///
     /// # Errors
-    /// [`Error::ReadFile`] if the kernel does not tell.
+    /// [`Error::ReadFile`] if `stat` fails for another reason than absence.
     pub fn stat(&mut self, path: impl AsRef<Path>) -> Result<Option<Metadata>> {
         let path = self.absolute(path.as_ref())?;
         let metadata = match existing(std::fs::metadata(&path)) {
@@ -200,7 +202,7 @@ impl Inputs {
         Ok(metadata)
     }
 
-    /// The entries of a directory in the order of kind and name, or `None` if there is none.
+    /// The entries of a directory, ordered by kind and name, or `None` if there is no directory.
     ///
     /// # Errors
     /// [`Error::ReadFile`] if it cannot be listed, or is no directory.
@@ -208,22 +210,22 @@ impl Inputs {
         self.listing(path.as_ref(), None)
     }
 
-    /// The paths that match a pattern, sorted: `*`, `?` and `[...]` within a name, `**` for any
-    /// directories, itself included, and a slash at the end for directories only. Hidden names match
-    /// only a pattern with a dot. Names need not be UTF-8: a byte that is not counts as a character.
-    /// `**` does not follow links.
+    /// The paths that match a pattern, sorted. `*`, `?` and `[...]` match within a name; `**` matches
+    /// any number of directories, also none, and follows no links; a slash at the end matches
+    /// directories only. A hidden name matches only a pattern that starts with a dot. In names that
+    /// are not UTF-8, each invalid byte counts as a character.
     ///
-    /// In the name of a folder these characters mean the same: give
-    /// [`escape_pattern`](Self::escape_pattern) the names that are none.
+    /// These characters are special in every part of the path. Pass literal folders through
+    /// [`escape_pattern`](Self::escape_pattern).
     ///
-    /// A directory that the pattern names must be readable if it is there. Of those that it only
-    /// matches, such as `lost+found` beside the inputs, one that this user may not read or that a
-    /// loop of links hides is passed over and recorded, so that it is a change when that ends;
-    /// [`unreadable`](Self::unreadable) names them.
+    /// A directory that the pattern names literally must be readable if it exists. A directory that it
+    /// only matches, such as `lost+found`, is skipped if this user may not read it or its links form
+    /// a loop. The skipped directory is recorded: it is a change when it becomes readable.
+    /// [`unreadable`](Self::unreadable) lists such directories.
     ///
     /// # Errors
-    /// [`Error::Pattern`], and [`Error::ReadFile`] if a directory that is named cannot be listed, or
-    /// another for a reason that may pass, such as a failing disk or want of descriptors.
+    /// [`Error::Pattern`]. [`Error::ReadFile`] if a directory that is named literally cannot be listed,
+    /// or any directory for a reason that may pass, such as a failing disk or too few descriptors.
     ///
     /// ```
     /// use std::path::Path;
@@ -241,21 +243,21 @@ impl Inputs {
         pattern::expand(self, pattern.as_ref())
     }
 
-    /// A path, or a part of one, as a pattern that matches nothing else.
+    /// Escapes a path, or a part of one, into a pattern that matches nothing else.
     pub fn escape_pattern(path: impl AsRef<OsStr>) -> OsString {
         pattern::escape(path.as_ref())
     }
 
-    /// The paths that could not be read, sorted, among them what [`glob`](Self::glob) passed over.
+    /// The paths that could not be read, sorted; includes those that [`glob`](Self::glob) skipped.
     pub fn unreadable(&self) -> impl Iterator<Item = &Path> {
         let failed = self.found.iter().filter(|input| input.seen.is_failure());
         failed.map(|input| Path::new(input.subject.name()))
     }
 
-    /// Whether a path leads somewhere. What it leads to is not recorded, only whether it does.
+    /// Whether a path exists, links followed. Records only that, not what the path leads to.
     ///
     /// # Errors
-    /// [`Error::ReadFile`] if the kernel does not tell.
+    /// [`Error::ReadFile`] if `stat` fails for another reason than absence.
     pub fn exists(&mut self, path: impl AsRef<Path>) -> Result<bool> {
         let path = self.absolute(path.as_ref())?;
         let exists = match existing(Found::at(&path)) {
@@ -266,8 +268,8 @@ impl Inputs {
         Ok(exists)
     }
 
-    /// An environment variable, or `None` if it is not set. Recorded as a digest, so that no
-    /// secret gets into a region.
+    /// An environment variable, or `None` if it is not set. Only a digest is recorded, so no secret
+    /// gets into a region.
     pub fn env(&mut self, name: impl AsRef<OsStr>) -> Option<OsString> {
         let (name, value) = (name.as_ref(), std::env::var_os(name.as_ref()));
         let subject = Subject::Environment(name.to_owned());
@@ -276,11 +278,12 @@ impl Inputs {
         value
     }
 
-    /// Records a named value by a digest of it, such as the version of a parser: it is changed
-    /// when the [`Store`](crate::Store) is told another value of that name, or a build records
-    /// one. The names are those of the whole store: entries that record different values need
-    /// different names, or each makes the others due. A process that starts with saved caches tells the values that count before it refreshes
-    /// them.
+    /// Records a digest of a named value, such as the version of a parser. The value has changed when
+    /// [`Store::set_value`](crate::Store::set_value) or another build gives that name another value.
+    ///
+    /// Names belong to the whole store: entries that record different values need different names,
+    /// or each makes the others due. A process that starts with saved caches sets the current values
+    /// before it refreshes.
     pub fn value(&mut self, name: &str, fingerprint: impl AsRef<[u8]>) {
         let digest = xxh3_128(fingerprint.as_ref());
         self.values.set(name, digest);
@@ -294,8 +297,8 @@ impl Inputs {
         self.found.insert(Input { subject, seen });
     }
 
-    /// What is different now, and how; empty if nothing is. Costs one system call for each
-    /// path, and reads only what has another stamp, or one that proves nothing.
+    /// What has changed since it was recorded; empty if nothing has. Costs one system call for each
+    /// path, and reads only what has a new stamp or a stamp that is not trusted.
     #[must_use]
     pub fn changed(&self) -> Vec<Change> {
         let mut sets = Sets::of_whole(self.found.iter().cloned());
@@ -327,7 +330,7 @@ impl Inputs {
         Ok(Some(entries))
     }
 
-    /// What it means that a path cannot be listed. A pattern finds nothing in what is no directory.
+    /// Decides what a failed listing means. A pattern finds nothing in what is no directory.
     fn not_listed<T>(
         &mut self,
         path: PathBuf,
@@ -355,7 +358,7 @@ impl Inputs {
         std::path::absolute(path).map_err(|source| unreadable(path, source))
     }
 
-    /// By the moment before anything was read: reading may take longer than stamps need to settle.
+    /// Takes the moment before anything is read: reading may take longer than stamps need to settle.
     fn trust(&self) -> Trust {
         Trust::new(self.clock.now(), self.settle)
     }

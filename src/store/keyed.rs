@@ -53,12 +53,12 @@ impl<K> StoreKey for K where
 
 /// Builds a list of keys by one closure and the value of each by another.
 pub(super) struct Keyed<K, V> {
-    pub(super) keys: Box<List<K>>,
-    pub(super) build: Box<Entry<K, V>>,
+    pub(super) keys: Box<ListKeys<K>>,
+    pub(super) build: Box<BuildValue<K, V>>,
 }
 
-type List<K> = dyn Fn(&mut Inputs) -> BuildResult<Vec<K>> + Send + Sync;
-type Entry<K, V> = dyn Fn(&K, &mut Inputs) -> BuildResult<V> + Send + Sync;
+type ListKeys<K> = dyn Fn(&mut Inputs) -> BuildResult<Vec<K>> + Send + Sync;
+type BuildValue<K, V> = dyn Fn(&K, &mut Inputs) -> BuildResult<V> + Send + Sync;
 
 /// What becomes of the entries of an earlier generation.
 struct Plan<'a, K: StoreKey, V: Value> {

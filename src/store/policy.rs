@@ -19,8 +19,8 @@ pub use verdict::{Facts, Verdict};
 
 /// When a cache is built again, and what it may hold.
 ///
-/// A policy is put together from statements; several combine, and the strictest verdict counts. A
-/// policy without statements builds a cache once.
+/// Each method adds a statement. Statements combine, and the strictest verdict counts. A policy
+/// without statements builds a cache once.
 ///
 /// ```
 /// use std::time::Duration;
@@ -85,7 +85,7 @@ impl Policy {
         }
     }
 
-    /// Builds anew at this age, and serves the old generation meanwhile.
+    /// Rebuilds at this age, and serves the old generation meanwhile.
     #[must_use]
     pub fn refresh_after(self, age: Duration) -> Self {
         let refresh_after = Some(age);
@@ -95,8 +95,8 @@ impl Policy {
         }
     }
 
-    /// Serves no generation of this age. Ages are what [`Moment::since`] says: where the clocks
-    /// disagree, or nothing is known of the age, on the side of too old.
+    /// Stops serving a generation at this age. [`Moment::since`] gives the age; where the clocks
+    /// disagree or the age is unknown, the generation counts as too old.
     #[must_use]
     pub fn expire_after(self, age: Duration) -> Self {
         let expire_after = Some(age);
@@ -106,7 +106,7 @@ impl Policy {
         }
     }
 
-    /// Builds anew what was built from inputs that have changed.
+    /// Rebuilds what was built from inputs that have changed.
     #[must_use]
     pub fn revalidate_inputs(self) -> Self {
         Self {
@@ -115,7 +115,7 @@ impl Policy {
         }
     }
 
-    /// Checks the inputs at most once in this time; otherwise at each refresh of the store.
+    /// Checks the inputs at most once in this time; by default at each refresh of the store.
     #[must_use]
     pub fn revalidate_every(self, time: Duration) -> Self {
         let revalidate_every = Some(time);
@@ -125,13 +125,12 @@ impl Policy {
         }
     }
 
-    /// For how long after its last change a file's stamp alone is not trusted: two seconds unless
-    /// stated otherwise. It must be longer than a tick of the file system's time stamps.
+    /// How long after a file's last change its stamp alone is not trusted: two seconds by default.
+    /// The time must be longer than a tick of the file system's time stamps.
     ///
-    /// Stamps of a network file system are those of the server's clock. Where the clock of this
-    /// machine is ahead of that, a file that was changed a moment ago seems to be older by the
-    /// difference: then an edit that follows in the same tick may be missed. Let a time service keep
-    /// the clocks together, and state a time here that is longer than their difference and a tick.
+    /// A network file system stamps files by the server's clock. If this machine's clock is ahead, a
+    /// file that has just changed looks older than it is, and a second edit in the same tick may be
+    /// missed. Synchronise the clocks, and set a time longer than their difference plus a tick.
     #[must_use]
     pub fn settle(self, time: Duration) -> Self {
         let settle = Some(time);
@@ -140,9 +139,9 @@ impl Policy {
 
     /// Trusts no stamp: every check reads all files and lists all directories again, and compares.
     ///
-    /// For sources that change without a trace in size and times: through shared maps, on file
-    /// systems whose times are set by hand, under clocks that cannot be kept together. A check costs
-    /// what reading costs, instead of one system call for each path.
+    /// Use it for sources whose size and times do not show every change: files written through shared
+    /// maps, file systems whose times are set by hand, clocks that cannot be synchronised. A check
+    /// then costs as much as reading, instead of one system call for each path.
     #[must_use]
     pub fn compare_content(self) -> Self {
         Self {
@@ -151,7 +150,7 @@ impl Policy {
         }
     }
 
-    /// Most bytes that a build may read from one file: 1 GiB unless stated otherwise.
+    /// The most bytes that a build may read from one file: 1 GiB by default.
     #[must_use]
     pub fn read_limit(self, bytes: u64) -> Self {
         Self {
@@ -160,7 +159,7 @@ impl Policy {
         }
     }
 
-    /// A generation built under another value, such as another configuration, has expired.
+    /// Expires a generation that was built under another value, such as another configuration.
     #[must_use]
     pub fn keyed_by(self, value: impl AsRef<[u8]>) -> Self {
         Self {
@@ -169,8 +168,8 @@ impl Policy {
         }
     }
 
-    /// Most entries of a map. Those that were not asked for the longest are evicted first, and of
-    /// those of one generation the last by key.
+    /// The most entries of a map. Entries whose keys were listed least recently are evicted first;
+    /// of those last listed in the same generation, the greatest keys go first.
     #[must_use]
     pub fn max_entries(self, entries: u64) -> Self {
         let max_entries = Some(entries);
@@ -180,17 +179,16 @@ impl Policy {
         }
     }
 
-    /// Most bytes of the entries of a map; evicts as [`max_entries`](Self::max_entries) does.
+    /// The most bytes of the entries of a map. Evicts as [`max_entries`](Self::max_entries) does.
     #[must_use]
     pub fn max_bytes(self, bytes: u64) -> Self {
         let max_bytes = Some(bytes);
         Self { max_bytes, ..self }
     }
 
-    /// Keeps entries of a map that a build no longer asks for, until they were not asked for in
-    /// more generations than this. For caches keyed by content, which come back. Without this
-    /// statement such entries go at once; a build of all entries, by age or because the cache was
-    /// invalidated, lets them go as well.
+    /// Keeps entries of a map whose keys are no longer listed, for this many generations. Use it for
+    /// caches keyed by content, where keys come back. Without this statement such entries go at once.
+    /// A build of all entries, by age or after an invalidation, drops them too.
     #[must_use]
     pub fn max_idle_generations(self, generations: u64) -> Self {
         let max_idle_generations = Some(generations);
@@ -210,9 +208,9 @@ impl Policy {
         }
     }
 
-    /// After a failure a rebuild waits for the first time, after each further one twice as long,
-    /// but no longer than the second: a second and five minutes unless stated otherwise. When
-    /// something changes that the closure had read, or could not read, a rebuild waits no longer.
+    /// Waits after a failure before the next build: `first` after the first failure, twice as long
+    /// after each further one, `most` at most. The defaults are one second and five minutes. The wait
+    /// ends early when something changes that the closure read or failed to read.
     #[must_use]
     pub fn backoff(self, first: Duration, most: Duration) -> Self {
         Self {
@@ -221,8 +219,8 @@ impl Policy {
         }
     }
 
-    /// Shortens each `refresh_after` and each wait after a failure by up to this share, so that
-    /// caches and processes that began together do not build together for ever.
+    /// Shortens each `refresh_after` and each wait after a failure by a random share up to this one, so
+    /// that caches and processes that started together do not keep building together.
     #[must_use]
     pub fn jitter(self, share: f64) -> Self {
         Self {
@@ -231,8 +229,8 @@ impl Policy {
         }
     }
 
-    /// A verdict of your own, beside the others. A generation that it says has expired is served
-    /// no longer, whatever else is stated, until there is a newer one or it says otherwise.
+    /// Adds a verdict of your own. If it says that a generation has expired, that generation is not
+    /// served, whatever the other statements say, until there is a newer one or the verdict changes.
     #[must_use]
     pub fn custom(
         self,
@@ -244,7 +242,7 @@ impl Policy {
         }
     }
 
-    /// Refuses statements that contradict each other. A store does this before it takes a cache.
+    /// Refuses statements that contradict each other. A store does this when a cache is added.
     ///
     /// # Errors
     /// [`Error::Policy`] with the first contradiction.

@@ -8,18 +8,19 @@ use serde::Serialize;
 
 use crate::error::bytes;
 
-/// What a refresh of a store did, cache by cache; prints as one line for each.
+/// What a refresh of a store did. Prints one line for each cache.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
     /// The caches in the order in which they were added.
     pub caches: Vec<CacheReport>,
-    /// How long it took.
+    /// How long the refresh took.
     pub seconds: f64,
 }
 
 impl Report {
-    /// Whether a cache could not be built, now or at an earlier refresh after which it still waits.
+    /// Whether a build failed, in this refresh or in an earlier one after which the cache still
+    /// waits.
     #[must_use]
     pub fn has_failures(&self) -> bool {
         let mut caches = self.caches.iter();
@@ -33,57 +34,57 @@ impl Report {
 pub struct CacheReport {
     /// The cache.
     pub name: String,
-    /// What came of it.
+    /// What the refresh did with it.
     pub outcome: Outcome,
-    /// The generation that there is now; 0 if there is none.
+    /// Its generation after the refresh; 0 if it has none.
     pub generation: u64,
-    /// Why the cache was due, if it was.
+    /// Why it was due; `None` if it was not.
     pub why: Option<String>,
-    /// Entries that there are now; 1 for a whole value.
+    /// Its entries after the refresh; 1 for a whole value.
     pub entries: u64,
-    /// Entries in a generation that stays as it is.
+    /// Entries of a generation that stays as it is.
     pub kept: u64,
     /// Entries whose bytes were carried over into the new generation.
     pub carried: u64,
     /// Entries that were built.
     pub rebuilt: u64,
-    /// Entries that were dropped, since nobody asks for them any more or their inputs are gone.
+    /// Entries that were dropped because their keys are no longer listed or their inputs are gone.
     pub dropped: u64,
-    /// Entries that were evicted, since there was no room for them.
+    /// Entries that were evicted to keep within the bounds of the policy.
     pub evicted: u64,
     /// Length of the region in bytes.
     pub bytes: u64,
-    /// Bytes in it that belong to no entry any more.
+    /// Bytes in it that no longer belong to an entry.
     pub garbage: u64,
-    /// How long it took.
+    /// How long the refresh of this cache took.
     pub seconds: f64,
-    /// What failed: building; otherwise what was found wrong with the directory and was not told
-    /// before.
+    /// Why the build failed; otherwise what is wrong with the directory, if no earlier report said
+    /// so.
     pub error: Option<String>,
 }
 
-/// What came of the refresh of a cache.
+/// What a refresh did with a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Hash)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
     /// Nothing was due.
     Fresh,
-    /// What was due was built, and is what there was: nothing was published.
+    /// What was due was built, and equals what there was: nothing was published.
     Unchanged,
     /// A new generation was published.
     Published,
-    /// A generation that another process has saved was taken over.
+    /// A generation that another process had saved was loaded.
     Loaded,
-    /// Somebody else is building it.
+    /// Another thread or process is building it.
     Busy,
-    /// It waits after a failure.
+    /// It waits before it is tried again after a failure.
     Waiting,
     /// Building failed; the last generation stays.
     Failed,
 }
 
-/// How a cache stands.
+/// The status of a cache.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
@@ -91,37 +92,36 @@ pub struct Status {
     pub name: String,
     /// Its generation; 0 if there is none.
     pub generation: u64,
-    /// How long ago it was built, or found to be what a build gives; none if there is none, or if
-    /// its time stamp lies in the future.
+    /// How long ago it was built, or a rebuild gave the same value; `None` if there is no generation
+    /// or its time stamp lies in the future.
     pub age: Option<Duration>,
     /// Its entries; 1 for a whole value.
     pub entries: u64,
     /// Length of its region in bytes.
     pub bytes: u64,
-    /// Bytes in it that belong to no entry any more.
+    /// Bytes in it that no longer belong to an entry.
     pub garbage: u64,
-    /// In how long it is due by its age, or may be tried again after a failure; none if neither.
+    /// Time until it is due by its age, or may be tried again after a failure; `None` if neither.
     pub due_in: Option<Duration>,
-    /// The last failure, if none has succeeded since: of a build, with the key of the entry that
-    /// failed, which keeps the whole cache on its last generation; otherwise of saving what was
-    /// built.
+    /// Why the last build failed, with the key of the entry that failed: one such entry keeps the
+    /// whole cache on its last generation. Otherwise why the last save failed. `None` after a success.
     pub last_error: Option<String>,
-    /// What is wrong with the directory of the store, if something is: why the cache is not saved,
-    /// and what the file system lacks that is done without.
+    /// What is wrong with the directory of the store: why the cache is not saved, and what the file
+    /// system lacks. `None` if nothing is wrong.
     pub directory: Option<String>,
-    /// Refreshes that looked at it, without those that found another thread building it.
+    /// Refreshes that judged it; those that found another thread building it do not count.
     pub refreshes: u64,
     /// Generations that were published.
     pub published: u64,
-    /// Rebuilds that gave what there was.
+    /// Rebuilds that gave the same value.
     pub unchanged: u64,
     /// Rebuilds that failed.
     pub failures: u64,
-    /// How often it was built for which kind of reason.
+    /// How often it was built, by the kind of reason.
     pub reasons: BTreeMap<&'static str, u64>,
-    /// Lookups of workers, if its publisher was told to [report](crate::Publisher::report) them.
+    /// Lookups of workers, if its publisher [reports](crate::Publisher::report) them.
     pub lookups: Option<u64>,
-    /// Those of them that found nothing.
+    /// Lookups that found nothing.
     pub misses: Option<u64>,
 }
 

@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::background::Signal;
-use super::slot::AnySlot;
+use super::managed::AnyCache;
 
 /// Watches the directories of the inputs, and wakes the background thread when something in them
 /// changes. Where the kernel gives no watch, the interval of the thread has to do.
-pub(super) struct Watch {
+pub(super) struct InputWatcher {
     watcher: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
 }
 
-impl Watch {
+impl InputWatcher {
     pub(super) fn new(signal: Arc<Signal>) -> Self {
         let wake = move |event: notify::Result<notify::Event>| {
             // The store's own reading is no change.
@@ -32,12 +32,15 @@ impl Watch {
 
     /// Watches what the caches have read by now: the parent of each path, since files are often
     /// replaced by others of their name, and directories themselves for what appears in them.
-    pub(super) fn follow(&mut self, slots: &Mutex<Vec<Arc<dyn AnySlot>>>) {
+    pub(super) fn follow(&mut self, caches: &Mutex<Vec<Arc<dyn AnyCache>>>) {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
-        let slots = slots.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let paths = slots.iter().flat_map(|slot| slot.paths());
+        let caches = caches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let paths = caches.iter().flat_map(|cache| cache.paths());
         let directories = paths.filter_map(|path| match path.is_dir() {
             true => Some(path),
             false => path.parent().map(ToOwned::to_owned),

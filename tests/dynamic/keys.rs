@@ -214,7 +214,10 @@ fn what_is_no_map_has_no_keys() {
     let described = Described::of(&frozen).unwrap();
     assert!(described.entries().is_none() && described.entry_count().is_none());
     let error = described.get("7").map(|_| ()).unwrap_err();
-    assert!(error.to_string().contains("no index section"), "{error}");
+    assert!(
+        error.to_string().contains("lacks the index section"),
+        "{error}"
+    );
 }
 
 /// A map of one entry whose key is a list of lists, each of 16 times the same one: `levels` deep.

@@ -161,7 +161,7 @@ pub(crate) fn lies_of_an_owner_are_errors() {
         refusal(CHANNEL, &[control.as_raw_fd(), reader.as_raw_fd()]).to_string()
     };
     let number = region.as_raw_fd();
-    let not_its_message = "out of its mailbox";
+    let not_its_message = "from its mailbox";
     for said in [
         refused(2, None, &[number]),
         refused(2, Some(&region), &[number]),

@@ -159,8 +159,8 @@ pub(crate) fn a_program_is_told_what_is_wrong() {
         ("", "FLOE_LIVE"),
         ("numbers/3", "FLOE_LIVE"),
         ("numbers/3/x", "FLOE_LIVE"),
-        ("numbers/-1/-1", "cannot inspect the descriptor"),
-        ("numbers/998/999", "cannot inspect the descriptor"),
+        ("numbers/-1/-1", "cannot inspect or map the descriptor"),
+        ("numbers/998/999", "cannot inspect or map the descriptor"),
         ("numbers/0/1", "not fully sealed"),
     ] {
         let mut command = inheriting("numbers");

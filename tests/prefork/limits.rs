@@ -88,7 +88,8 @@ pub(crate) fn too_many_workers_are_refused() {
     let pool = prefork::spawn(2, |_| ()).unwrap();
     let error = prefork::spawn(MOST_WORKERS, |_| ()).unwrap_err();
     let most = MOST_WORKERS - 2;
-    let expected = format!("{MOST_WORKERS} were asked for, but this process has room for {most}");
+    let expected =
+        format!("expected at most {most} more workers in this process, got {MOST_WORKERS}");
     assert!(error.to_string().contains(&expected), "{error}");
     pool.join().unwrap();
     assert_no_children();

@@ -207,7 +207,7 @@ fn a_link_is_no_directory_however_it_is_spelt() {
         ("dangling/", "nowhere"),
     ] {
         let error = Store::open(path(name)).unwrap_err().to_string();
-        let told = format!("it is a symbolic link to {target}; give the path that it leads to");
+        let told = format!("it is a symbolic link to {target}; pass the path that it leads to");
         assert!(error.contains(&told), "{name}: {error}");
     }
     // On the way to it links are followed.

@@ -111,7 +111,7 @@ fn one_bad_entry_leaves_the_cache_and_its_neighbours() {
     assert!(report.has_failures());
     let error = report.caches[0].error.as_ref().unwrap();
     assert!(
-        error.contains("\"b.txt\"") && error.contains("more than the 10"),
+        error.contains("\"b.txt\"") && error.contains("at most 10 bytes"),
         "{error}"
     );
     assert_eq!(pairs(&cache), before);

@@ -309,7 +309,7 @@ fn a_turn_that_is_never_given_back_is_not_waited_for_for_ever() {
         report
             .error
             .unwrap()
-            .contains("another process has had the turn")
+            .contains("another process has been building")
     );
     assert_eq!(*cache.get().unwrap(), 0);
     // With a generation at hand nobody needs to wait.

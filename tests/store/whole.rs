@@ -78,7 +78,7 @@ fn reports_print_a_line_and_serialise() {
     let report = store.refresh().unwrap();
     let line = report.to_string();
     assert!(line.starts_with("one: generation 1, 1 built, "), "{line}");
-    assert!(line.ends_with("; it was never built"), "{line}");
+    assert!(line.ends_with("; it has never been built"), "{line}");
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["caches"][0]["outcome"], "published");
     assert_eq!(

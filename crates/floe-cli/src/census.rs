@@ -18,18 +18,17 @@ use super::target::{self, Target};
 use super::treemap::page::page;
 use super::treemap::picture::picture;
 
-/// Tell which kinds of values, or which fields, take the bytes
+/// Count values and their bytes, by type or by field
 ///
-/// Walks all values, after a check of the digests. The rows add up to the whole archive section:
-/// what belongs to no value, such as padding, has rows of its own in parentheses. The bytes of a
-/// value are its own: a list without its items, a string with its text. Shared and interned values
-/// count once, where they are used first.
+/// Checks the digests, then walks all values. The rows add up to the whole archive section; bytes of
+/// no value, such as padding, have rows in parentheses. A value counts its own bytes: a list without
+/// its items, a string with its text. Shared and interned values count once, at their first use.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Columns:
-  COUNT  how many values, and their share of all
-  SIZE   their own bytes, the share of all bytes, and CUM, the share with all rows above
-  MAX    own bytes of the largest of them
+  COUNT  the number of values, and their share of all values
+  SIZE   their own bytes, their share of all bytes, and CUM, the share with all rows above
+  MAX    own bytes of the largest value
   SAVES  text that occurs more than once: what `#[rkyv(with = Intern)]` would save
 
 Examples:
@@ -44,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "TARGET", help = target::HELP)]
     target: Target,
 
-    /// What a row stands for
+    /// What each row stands for
     #[arg(long, value_enum, default_value_t)]
     by: By,
 
@@ -52,11 +51,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
-    /// Draw the fields as a treemap instead, into a file; - is the standard output
+    /// Write a treemap of the fields to this file instead; - is the standard output
     #[arg(long, value_name = "OUT", conflicts_with_all = ["by", "format"])]
     svg: Option<PathBuf>,
 
-    /// The same as a web page that can be zoomed, and that needs no network
+    /// Write the treemap as a web page that can be zoomed and needs no network
     #[arg(long, value_name = "OUT", conflicts_with_all = ["by", "format", "svg"])]
     html: Option<PathBuf>,
 }

@@ -12,11 +12,11 @@ use super::target::{self, Target};
 /// How many keys are named instead of one that is not there.
 const NEAREST: usize = 3;
 
-/// Write values as JSON: all of a region, or the entry of one key
+/// Write values as JSON: a whole region, or the entry of one key
 ///
-/// Values look as serde would write the Rust values. The whole of a region is checked against its
-/// digests first. A single entry is read by itself and checked as far as it goes: `floe verify`
-/// is the full check.
+/// Values have the form in which serde would write the Rust values. To dump a whole region, the tool
+/// first checks its digests. To dump one entry, it reads and checks only that entry; `floe verify` is
+/// the full check.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,16 +33,16 @@ pub(crate) struct Arguments {
     #[arg(value_name = "TARGET", help = target::HELP)]
     target: Target,
 
-    /// Dump only the value of this key: text plainly, any other key as JSON
+    /// Dump only the value of this key. Give text as it is, any other key as JSON
     #[arg(value_name = "KEY", allow_hyphen_values = true)]
     key: Option<String>,
 
-    /// Give one JSON document, indented. This is the default
+    /// Write one indented JSON document. This is the default
     #[arg(long)]
     json: bool,
 
-    /// Give JSON lines: one for each entry of a map, as {"key": ..., "value": ...}, or each item of
-    /// a sequence
+    /// Write JSON lines: one for each entry of a map, as {"key": ..., "value": ...}, or for each item
+    /// of a sequence
     #[arg(long, conflicts_with = "json")]
     jsonl: bool,
 }
@@ -74,9 +74,8 @@ fn find<'a>(
 ) -> Result<Dynamic<'a>, CommandError> {
     let refuse = |error: floe::Error| target.refuse(error);
     if region.entry_count().is_none() {
-        return Err(
-            target.refuse("it holds one value, not a map, so it has no keys; dump it without one")
-        );
+        return Err(target
+            .refuse("it holds one value, not a map, so it has no keys; dump it without a key"));
     }
     if let Some(value) = region.get(key).map_err(refuse)? {
         return Ok(value);

@@ -14,13 +14,13 @@ use super::schema;
 use super::table::{Cell, Column, Table};
 use super::target::{self, Target};
 
-/// Tell what a region says about itself: header, sections and types
+/// Show the header, sections and types of a region
 ///
-/// Reads the header, the schema and the head of the index, and no more: a large region takes as long
-/// as a small one. Damage elsewhere goes unnoticed: `floe verify` is the full check.
+/// Reads only the header, the schema and the start of the index, so a large region takes as long as a
+/// small one. Damage elsewhere goes unnoticed; `floe verify` is the full check.
 ///
-/// OFFSET and SIZE of a part are in bytes, from the start of what it is a part of. A type that
-/// occurs several times is unfolded at the first.
+/// OFFSET and SIZE are in bytes; OFFSET counts from the start of the enclosing part. A type that
+/// occurs several times is unfolded only at its first place.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "TARGET", help = target::HELP)]
     target: Target,
 
-    /// Tell it as one JSON object, with the schema as it is stored
+    /// Write one JSON object, with the schema as it is stored
     #[arg(long)]
     json: bool,
 }

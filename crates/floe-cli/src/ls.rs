@@ -10,23 +10,23 @@ use super::output::{Format, Output};
 use super::table::{Cell, Column, Table};
 use super::target::Socket;
 
-/// List the caches that a broker offers, and how they stand
+/// List the caches that a broker offers, with their status
 ///
-/// A broker is a thread of the process that owns the caches; SOCKET is where it serves them
-/// (`Broker::serve`). It answers its own user and root, or a group.
-/// One of another user is believed only with --trust-user.
+/// A broker is a thread of the process that owns the caches; it serves them on SOCKET
+/// (`Broker::serve`). A broker answers its own user and root, or a group. The tool trusts a broker of
+/// another user only with --trust-user.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Columns:
-  NAME        the cache, for SOCKET:NAME
-  GEN         the number of its newest generation
-  AGE         since that was frozen, or last found to be up to date
-  ENTRIES     of a map; - for any other value
-  SIZE        of the region
-  DUE         until its owner builds it again; - if the owner has not said
-  EXPIRES     until workers may no longer read it; - if they always may
-  LOOKUPS     of workers, and MISSES, those that found nothing; - if workers do not count them
-  LAST ERROR  why the last build failed, if it has
+  NAME        the name of the cache, for SOCKET:NAME
+  GEN         the number of the newest generation
+  AGE         time since it was frozen or last found up to date
+  ENTRIES     the number of entries of a map; - for any other value
+  SIZE        the size of the region
+  DUE         time until the owner builds it again; - if the owner does not say
+  EXPIRES     time until it expires; - if it never does
+  LOOKUPS     lookups of workers; MISSES, lookups that found nothing; - if workers do not count
+  LAST ERROR  why the last build failed; - if it did not
 
 As JSON and CSV, durations are in seconds.
 

@@ -31,11 +31,11 @@ use target::User;
 
 /// Look into frozen regions, and into the memory of the processes that map them
 ///
-/// A region of floe describes itself: no verb needs the Rust types that it was frozen from. TARGET is
-/// a file that `Region::save` wrote, the memfd of a running process as /proc/PID/fd/N, or
-/// SOCKET:NAME, the newest generation of a cache that a broker offers (`floe ls SOCKET` lists them).
-/// A path that exists is that file, colons or not. SOCKET alone is a broker as a whole. No verb
-/// changes a region.
+/// A region describes its own types, so no verb needs the Rust types. TARGET is one of: a file that
+/// `Region::save` wrote; the memfd of a running process, as /proc/PID/fd/N; or SOCKET:NAME, the newest
+/// generation of a cache that a broker offers (`floe ls SOCKET` lists them). A path that exists is
+/// that file, even if it contains a colon. Verbs that take a SOCKET ask the broker about all its
+/// caches. No verb changes a region.
 #[derive(Debug, Parser)]
 #[command(
     name = "floe",
@@ -49,8 +49,8 @@ struct Arguments {
     #[command(subcommand)]
     verb: Verb,
 
-    /// Also believe a broker of this user, by name or number; else only yours and root's are. May be
-    /// given several times
+    /// Also trust brokers of this user, given by name or number; by default only your own and root's
+    /// are trusted. May be given several times
     #[arg(long, global = true, value_name = "USER")]
     trust_user: Vec<User>,
 }
@@ -69,10 +69,10 @@ enum Verb {
 
 const ENDING: &str = "\
 Exit codes:
-  0  done; also if whoever reads the output stops early
-  1  bad input: one line tells what is wrong and where
+  0  success, also if the reader of the output stops early
+  1  bad input: one line says what is wrong and where
   2  wrong usage
-  3  the map does not have the key: the line names the nearest ones
+  3  the map lacks the key: the line names the nearest keys
 
 Examples:
   floe inspect recipes.floe             header, sections and types
@@ -84,7 +84,7 @@ Examples:
   floe dump floe.sock:recipes zlib      one entry of the newest generation
   floe mem floe.sock                    who maps which generation
 
-Colours appear on a terminal only, and not if NO_COLOR is set.";
+Colours appear only on a terminal, and not if NO_COLOR is set.";
 
 /// Why a verb did not succeed.
 #[derive(Debug, thiserror::Error)]

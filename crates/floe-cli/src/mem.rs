@@ -13,16 +13,15 @@ use super::processes::{Process, Scope};
 use super::table::{Cell, Column, Table};
 use super::target::Socket;
 
-/// Tell what memory processes use, and what of it are frozen regions
+/// Show the memory of processes, and how much of it is frozen regions
 ///
-/// Below each process come the regions that it maps, as parts of it, found by the names of their
-/// memfds.
+/// Each process is followed by the regions that it maps, which are parts of its memory. The tool finds
+/// them by the names of their memfds.
 ///
 /// Processes of a tree that this user may not read are listed without amounts, and counted.
 ///
-/// Of the SOCKET of a broker it tells who maps which generation of its caches: the processes that
-/// map one, and what they map of these caches alone. Caches of the same names that other owners
-/// have frozen are among them.
+/// With the SOCKET of a broker, the table shows all processes that map a cache of that name, and only
+/// these mappings. It also shows caches of the same names that other owners have frozen.
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "floe mem [OPTIONS] <PID|SOCKET>...\n       floe mem [OPTIONS] --tree <PID>",
@@ -30,13 +29,13 @@ use super::target::Socket;
 Columns:
   USS        pages that no other process maps
   PSS        each page divided by the number of its mappers: the total is what all use together
-  RSS        all pages present, shared or not
-  VSS        all addresses mapped
+  RSS        all present pages, shared or not
+  VSS        all mapped addresses
   ANONYMOUS  pages of no file: 0 for a region proves that no page of it was copied
   SWAP       swapped out
 
-Below the total stands each generation, with how many processes map it. It takes memory until none
-does.
+The rows below the total show how many processes map each generation. A generation takes memory
+until no process maps it.
 
 Examples:
   floe mem 4711 4712
@@ -48,16 +47,16 @@ Examples:
 Exit codes: 0 done, 1 no such process or not permitted, or no broker answers, 2 wrong usage"
 )]
 pub(crate) struct Arguments {
-    /// Processes, or the socket of a broker: all processes that map a cache of it. What is a
-    /// number is a process; the socket 4711 is ./4711
+    /// Processes, or the socket of a broker for all processes that map one of its caches. A number is
+    /// a process; for a socket with the name 4711 write ./4711
     #[arg(value_name = "PID|SOCKET", required_unless_present = "tree")]
     subjects: Vec<Subject>,
 
-    /// A process and all its descendants instead
+    /// Show this process and all its descendants
     #[arg(long, value_name = "PID", conflicts_with = "subjects")]
     tree: Option<u32>,
 
-    /// Tell it again every second, or every SECONDS, until the processes have ended
+    /// Repeat every second, or every SECONDS, until the processes have ended
     #[arg(
         long,
         value_name = "SECONDS",
@@ -140,7 +139,7 @@ fn scope(arguments: &Arguments) -> Result<Scope, CommandError> {
 fn tell_unreadable(count: u64, format: Format, output: &mut Output) -> Result<(), CommandError> {
     if count > 0 {
         let processes = counted(count, "process", "processes");
-        let line = format!("{processes} could not be read, for want of permission");
+        let line = format!("{processes} could not be read: permission denied");
         match format {
             Format::Table => {
                 output.styled(FAINT, line)?;

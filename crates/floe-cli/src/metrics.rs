@@ -6,11 +6,11 @@ use super::CommandError;
 use super::output::{Output, printable};
 use super::target::Socket;
 
-/// Write how the caches of a broker stand, as a page for Prometheus
+/// Write the status of a broker's caches in the text format of Prometheus
 ///
-/// The text format of Prometheus: gauges `floe_generation`, `floe_age_seconds`, `floe_bytes`,
-/// `floe_failing` and others, with the cache as a label. A cache has no sample of what it does not
-/// tell. Hand the page to whatever serves it, such as the textfile collector of the node exporter.
+/// The gauges are `floe_generation`, `floe_age_seconds`, `floe_bytes`, `floe_failing` and others, with
+/// the cache as a label. A cache has no sample of a gauge that it does not report. Serve the page with
+/// a tool such as the textfile collector of the node exporter.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

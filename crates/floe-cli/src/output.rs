@@ -32,9 +32,9 @@ pub(crate) enum Format {
     /// Aligned columns with units, for people
     #[default]
     Table,
-    /// An array with an object for each row, numbers in bytes
+    /// A JSON array with one object for each row; sizes in bytes
     Json,
-    /// Comma-separated values under a line of titles, numbers in bytes
+    /// Comma-separated values after a line of titles; sizes in bytes
     Csv,
 }
 

@@ -16,7 +16,7 @@ impl Progress {
         Self(ProgressBar::new(0).with_style(style).with_message(what))
     }
 
-    /// So much of so much is done.
+    /// Shows that `done` of `all` bytes are done.
     pub(crate) fn tell(&self, done: u64, all: u64) {
         if all >= LEAST {
             self.0.set_length(all);

@@ -19,7 +19,7 @@ use super::CommandError;
 pub(crate) const HELP: &str = "\
 The region: a file, a memfd as /proc/PID/fd/N, or SOCKET:NAME, the newest generation of a \
 cache that a broker offers; `floe ls SOCKET` lists the names. A path that exists is that file, \
-colons or not";
+even if it contains a colon";
 
 /// A region on the command line.
 #[derive(Debug, Clone)]
@@ -101,7 +101,7 @@ impl Target {
         let Some((path, name)) = splits.clone().find(|(path, _)| is_socket(path)) else {
             return match splits.next_back() {
                 Some((path, _)) => Err(self.refuse(format_args!(
-                    "there is no such file, and {} is not a socket",
+                    "the file does not exist, and {} is not a socket",
                     path.display()
                 ))),
                 // Opening it tells what is the matter.
@@ -126,8 +126,11 @@ impl Target {
             .map(|cache| format!("{socket}:{}", cache.name))
             .collect();
         self.refuse(match targets.is_empty() {
-            true => "a broker that offers no cache".to_owned(),
-            false => format!("a broker; name one of its caches: {}", targets.join(", ")),
+            true => "it is a broker that offers no cache".to_owned(),
+            false => format!(
+                "it is a broker; name one of its caches: {}",
+                targets.join(", ")
+            ),
         })
     }
 }
@@ -165,7 +168,7 @@ impl Socket {
     /// What the broker offers.
     pub(crate) fn list(&self) -> Result<Vec<ChannelStatus>, CommandError> {
         if self.0.exists() && !is_socket(&self.0) {
-            let reason = "this is not the socket of a broker".to_owned();
+            let reason = "it is not the socket of a broker".to_owned();
             let target = self.to_string();
             return Err(CommandError::In { target, reason });
         }

@@ -12,19 +12,19 @@ use super::target::Socket;
 
 /// Follow the caches that a broker offers
 ///
-/// On a terminal the table of `floe ls` is drawn anew every second. Into a pipe or a file goes one
-/// table at first, and another whenever a cache is added, published, fails to build, recovers or
-/// expires; ages alone are no change. It ends with the broker, or when it is interrupted (Ctrl-C).
+/// On a terminal, redraws the table of `floe ls` every second. Into a pipe or a file, writes one table
+/// at first and another whenever a cache is added, is published, fails to build, recovers or expires;
+/// a changed age alone writes none. Ends with the broker or by Ctrl-C.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The columns are those of `floe ls`, whose help explains them.
+`floe ls --help` explains the columns.
 
 Examples:
   floe watch /run/server/floe.sock
   floe watch /run/server/floe.sock --every 0.1
   floe watch /run/server/floe.sock --format json | jq --unbuffered '.[] | [.name, .generation]'
 
-Exit codes: 0 whoever reads the output has stopped, 1 no broker answers there, or it has ended,
+Exit codes: 0 the reader of the output has stopped, 1 no broker answers there, or it has ended,
 2 wrong usage")]
 pub(crate) struct Arguments {
     /// The socket of the broker

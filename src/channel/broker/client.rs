@@ -30,11 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Between attempts to connect to a broker whose queue is full, or that is busy.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// How to ask the broker on a socket: what [`list`], [`fetch`] and [`Live::connect`] do, with more to
-/// say.
+/// A client of the broker on a socket: [`list`], [`fetch`] and [`Live::connect`] with options.
 ///
-/// A broker is followed only if its process belongs to this user or to root, or to one that is
-/// trusted by name: whoever serves decides what a client reads.
+/// A client accepts a broker only if its process belongs to this user, to root, or to a user trusted
+/// by [`trust_user`](Self::trust_user): the broker decides what a client reads.
 ///
 /// ```
 /// use std::time::Duration;
@@ -66,7 +65,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// For the broker on a socket, which need not be there yet.
+    /// Creates a client of the broker on a socket. The socket need not exist yet.
     #[must_use]
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self {
@@ -76,28 +75,28 @@ impl Client {
         }
     }
 
-    /// Also believes a broker of this user, by its number.
+    /// Also trusts brokers of this user, given by its number.
     #[must_use]
     pub fn trust_user(mut self, user: u32) -> Self {
         self.trusted.push(Uid::from_raw(user));
         self
     }
 
-    /// Lets the handles connect again by themselves once they are
-    /// [orphaned](Live::is_orphaned), each time after this pause; see [`Live`].
+    /// Makes handles connect again once they are [orphaned](Live::is_orphaned), with this pause between
+    /// attempts; see [`Live`].
     #[must_use]
     pub fn reconnect_every(mut self, pause: Duration) -> Self {
         self.reconnect_every = Some(pause);
         self
     }
 
-    /// The caches that the broker offers, by name. A row that cannot be read has its reason as
-    /// [`last_error`](ChannelStatus::last_error).
+    /// The caches that the broker offers, by name. If a status cannot be read, its
+    /// [`last_error`](ChannelStatus::last_error) says why.
     ///
     /// # Errors
-    /// [`BrokerError::Step`] if there is none, or it does not answer within 5 seconds;
-    /// [`BrokerError::Busy`] if it has no room for another answer until then;
-    /// [`BrokerError::NotBroker`] if something else answers; [`BrokerError::Foreign`];
+    /// [`BrokerError::Step`] if there is no broker, or it does not answer within 5 seconds.
+    /// [`BrokerError::Busy`] if it has no room for another answer until then.
+    /// [`BrokerError::NotBroker`] if something else answers. [`BrokerError::Foreign`].
     /// [`BrokerError::Refused`].
     pub fn list(&self) -> Result<Vec<ChannelStatus>> {
         match self.ask(&Request::List, PATIENCE)? {
@@ -106,11 +105,11 @@ impl Client {
         }
     }
 
-    /// The sealed memfds of the newest generation of a cache, for tools that read caches of
-    /// any type, and for [`Frozen::from_fds`]. Nothing but the seals was checked.
+    /// The sealed memfds of the newest generation of a cache, for tools that read caches of any type,
+    /// and for [`Frozen::from_fds`]. Only their seals have been checked.
     ///
     /// # Errors
-    /// Those of [`follow`](Self::follow), but for those of [`Frozen::from_fd`].
+    /// Those of [`follow`](Self::follow), without those of [`Frozen::from_fd`].
     ///
     /// [`Frozen::from_fd`]: crate::Frozen::from_fd
     /// [`Frozen::from_fds`]: crate::Frozen::from_fds
@@ -121,12 +120,12 @@ impl Client {
         sealed.map(|it| Ok(File::from(it?).into())).collect()
     }
 
-    /// Follows a cache. The broker is needed no more afterwards.
+    /// Follows a cache. The handle does not need the broker afterwards.
     ///
-    /// The first generation, and each one that follows, is checked like [`Frozen::from_fd`] does.
+    /// Each generation is checked as by [`Frozen::from_fd`].
     ///
     /// # Errors
-    /// Those of [`list`](Self::list); [`Error::UnknownCache`]; and those of [`Frozen::from_fd`], as
+    /// Those of [`list`](Self::list). [`Error::UnknownCache`]. Those of [`Frozen::from_fd`], such as
     /// [`Error::SchemaMismatch`] for another type.
     ///
     /// [`Frozen::from_fd`]: crate::Frozen::from_fd
@@ -209,7 +208,7 @@ impl Client {
         })?;
         self.check_user(&socket)?;
         send(&socket, &request.encode(), &[]).map_err(self.failed("ask"))?;
-        let unanswered = || self.failed("get an answer of");
+        let unanswered = || self.failed("get an answer from");
         wait_readable(&socket, until).map_err(unanswered())?;
         let mut bytes = [0; LONGEST];
         let reply = receive(&socket, &mut bytes, RecvFlags::empty()).map_err(unanswered())?;

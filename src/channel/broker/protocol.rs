@@ -117,7 +117,7 @@ fn read_row(row: &RawValue) -> ChannelStatus {
     }
     serde_json::from_str(row.get()).unwrap_or_else(|error| {
         let name = serde_json::from_str(row.get()).map(|Named { name }| name);
-        let reason = format!("the broker says of this cache what cannot be read: {error}");
+        let reason = format!("the broker sent a status of this cache that cannot be read: {error}");
         ChannelStatus::unreadable(name.unwrap_or_default(), reason)
     })
 }

@@ -7,19 +7,19 @@ use rustix::event::{Timespec, epoll};
 
 use crate::sys::peer::{self, Process};
 
-/// A descriptor that is readable when a generation may have been published since the last
-/// [`clear`](Self::clear): for `poll`, `select`, `epoll`, and async runtimes.
+/// A descriptor that becomes readable when a generation may have been published since the last
+/// [`clear`](Self::clear), for `poll`, `select`, `epoll` and async runtimes.
 ///
-/// It is readable at first. Clear it *before* `get`, so that no publication is missed; it may be
-/// readable for no reason. Make it in the process that uses it: a forked child shares it with its
-/// parent, and one of them would clear it for both.
+/// It is readable at first, and may be readable without a publication. Clear it *before* `get`, so
+/// that no publication is missed. Make it in the process that uses it: a forked child shares it with
+/// its parent, and one of them would clear it for both.
 ///
-/// It is readable too when the owner closes the channel or ends, which
-/// [`Live::is_orphaned`](super::Live::is_orphaned) then tells. A handle that connects again follows
-/// another channel from then on, for which it makes another watch.
+/// It also becomes readable when the owner closes the channel or ends; check
+/// [`Live::is_orphaned`](super::Live::is_orphaned) then. A handle that has connected again follows
+/// another channel, and needs a new watch.
 ///
-/// Each watch is an epoll instance of its own, which is told once of every message that arrives in
-/// the mailbox; the mailbox itself is always readable, and shared. It takes two descriptors.
+/// Each watch takes two descriptors: it is an epoll instance with an edge-triggered registration of
+/// the mailbox, which is shared and always readable.
 ///
 /// ```
 /// use floe::{Frozen, Publisher};

@@ -8,8 +8,9 @@ use crate::inspect::usage::bytes;
 
 /// Kinds or fields, the largest first.
 ///
-/// `Display` shows it aligned, in human units: `Index Count % Size % Cum Max Kind`. Two percentages
-/// are shares of all values and of all bytes, `Cum` adds up the latter, `Max` is the largest value.
+/// `Display` aligns the columns and uses human units: `Index Count % Size % Cum Max Kind`. The
+/// percentages are shares of all values and of all bytes; `Cum` adds up the shares of bytes; `Max` is
+/// the largest value.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 #[non_exhaustive]
@@ -22,24 +23,24 @@ pub struct Table {
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Row {
-    /// The type, or the path of the field; in parentheses, what belongs to no value.
+    /// The type or the path of the field; in parentheses for bytes that belong to no value.
     pub name: String,
-    /// The parts of a path, which joined are the name: `Recipe`, `.depends`, `[]`.
+    /// The parts of a path, such as `Recipe`, `.depends`, `[]`; joined, they are the name.
     #[serde(skip)]
     pub path: Vec<String>,
-    /// How many values there are.
+    /// The number of values.
     pub count: u64,
-    /// That as a share of all values, from 0 to 1.
+    /// The number of values as a share of all values, from 0 to 1.
     pub count_share: f64,
-    /// Own bytes of all of them.
+    /// Own bytes of these values.
     pub bytes: u64,
-    /// That as a share of the archive, from 0 to 1.
+    /// Own bytes as a share of the archive, from 0 to 1.
     pub share: f64,
-    /// The shares of this row and of all before it.
+    /// The sum of `share` over this row and all rows before it.
     pub cumulative: f64,
     /// Own bytes of the largest value.
     pub largest: u64,
-    /// Text of a field that lies outside of its strings (inline are up to 8 bytes).
+    /// Text of a field that lies outside of its strings; strings hold up to 8 bytes inline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<Text>,
 }
@@ -48,9 +49,9 @@ pub struct Row {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Text {
-    /// All of it, in bytes.
+    /// Bytes of all texts.
     pub bytes: u64,
-    /// Bytes of different texts; an estimate, to about 1 %, if these are more than 65,536.
+    /// Bytes of distinct texts; estimated to about 1 % if there are more than 65,536 of them.
     pub distinct: u64,
 }
 
@@ -83,13 +84,13 @@ impl Table {
         table
     }
 
-    /// The row of a name.
+    /// The row with this name.
     #[must_use]
     pub fn row(&self, name: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.name == name)
     }
 
-    /// Values and bytes of all rows.
+    /// The number of values and the bytes of all rows.
     #[must_use]
     pub fn total(&self) -> (u64, u64) {
         let add = |(count, bytes), row: &Row| (count + row.count, bytes + row.bytes);

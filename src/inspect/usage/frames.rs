@@ -12,15 +12,15 @@ const PRESENT: u64 = 1 << 63;
 const NUMBER: u64 = (1 << 55) - 1;
 
 /// The physical frame number of each page of `addresses` in process `pid`; 0 for a page that is not
-/// present. `None` where the kernel hides the numbers, as it does from all without `CAP_SYS_ADMIN`.
+/// present. `None` if the kernel hides the numbers, as it does without `CAP_SYS_ADMIN`.
 ///
-/// Two processes share a page exactly if its frame is the same in both: this is the strongest proof
-/// that nothing was copied. A page is present only once it has been touched. Costs 16 bytes a page
-/// while it runs.
+/// Two processes share a page exactly if its frame is the same in both. This is the strongest proof
+/// that nothing was copied. A page is present once it has been touched. Takes 16 bytes of memory for
+/// each page while it runs.
 ///
 /// # Errors
-/// [`Error::ReadProcess`] if the range reaches beyond the addresses of a process, if there is no such
-/// process, or if `/proc` is missing.
+/// [`Error::ReadProcess`] if the range exceeds the address space, the process does not exist, or
+/// `/proc` is missing.
 pub fn frames(pid: u32, addresses: Range<usize>) -> Result<Option<Vec<u64>>, Error> {
     match read(pid, &addresses) {
         Ok(entries) => Ok(decode(&entries)),

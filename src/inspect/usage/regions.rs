@@ -3,25 +3,25 @@
 use super::{Usage, mappings};
 use crate::error::Error;
 
-/// A frozen region that a process maps, known by the name of its memfd.
+/// A frozen region that a process maps, recognised by the name of its memfd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MappedRegion {
     /// The name of the cache.
     pub name: String,
-    /// Which version of the cache it is.
+    /// The generation of the cache.
     pub generation: u64,
-    /// What the process has of it.
+    /// The memory of its mappings in the process.
     pub memory: Usage,
 }
 
 impl Usage {
-    /// The memory of process `pid`, and of each frozen region that it maps, from one reading.
+    /// The memory of process `pid` and of each frozen region that it maps, from one reading.
     ///
     /// Regions come in the order of their addresses. A region begins with the header at the start of a
     /// memfd; mappings of the same cache right behind it are pages that it shares with earlier
     /// generations. Several mappings of one region are one, and two memfds of one name are two regions.
-    /// A process names its memfds as it likes, so the names are hints.
+    /// A process can name its memfds as it likes, so names are hints.
     ///
     /// # Errors
     /// As [`Usage::of`].

@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::{Usage, bytes, mappings};
 use crate::error::Error;
 
-/// The memory of several processes, a row for each.
+/// The memory of several processes, one row for each.
 ///
-/// `Display` shows it aligned, in human units, with a line of totals. Totals of USS and PSS are
-/// what the processes use together; the total of RSS counts a shared page once for each process
-/// that maps it, and so says mainly how much sharing saves.
+/// `Display` aligns the columns, uses human units and adds a line of totals. The total of PSS is what
+/// the processes use together. The total of RSS counts a shared page once for each process that maps
+/// it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Table {
@@ -25,15 +25,15 @@ pub struct Table {
 pub struct Row {
     /// The process.
     pub pid: u32,
-    /// What to call it; [`Row::of`] takes the name of its command.
+    /// Its name; [`Row::of`] uses the name of its command.
     pub name: String,
-    /// Its memory; the fields stand beside `pid` and `name` when the row is serialised.
+    /// Its memory. Serialised, these fields stand beside `pid` and `name`.
     #[serde(flatten)]
     pub memory: Usage,
 }
 
 impl Table {
-    /// The memory of the processes `pids`, one after the other: not a picture of one moment.
+    /// The memory of the processes `pids`, read one after the other, so not at one moment.
     ///
     /// # Errors
     /// As [`Usage::of`], for the first process that cannot be read.
@@ -42,7 +42,7 @@ impl Table {
         Ok(Self { rows })
     }
 
-    /// All rows added up.
+    /// The sum of all rows.
     #[must_use]
     pub fn total(&self) -> Usage {
         self.rows.iter().map(|row| row.memory).sum()
@@ -50,7 +50,7 @@ impl Table {
 }
 
 impl Row {
-    /// The memory of process `pid`, under the name of its command, up to 15 bytes of it.
+    /// The memory of process `pid`, named by the first 15 bytes of its command.
     ///
     /// # Errors
     /// As [`Usage::of`].

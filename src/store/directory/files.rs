@@ -18,7 +18,7 @@ use nix::libc;
 use super::{Directory, failed};
 use crate::error::Error;
 use crate::frozen::{Content, Frozen};
-use crate::region::generation_told;
+use crate::region::generation_in_header;
 
 /// How often a file is read that something else than its content keeps from being read.
 const ATTEMPTS: usize = 3;
@@ -30,24 +30,25 @@ pub(in crate::store) enum Kept {
     Inputs,
 }
 
-/// What was found of a file.
-pub(in crate::store) enum Found<T: Content> {
+/// What loading a file gave.
+pub(in crate::store) enum LoadOutcome<T: Content> {
     Nothing,
-    /// The one that was known.
+    /// The file that was read or written last.
     Known,
-    New(Frozen<T>, Identity),
-    /// What it is, or what it holds, cannot be used; its header may tell a number all the same.
+    New(Frozen<T>, SavedStamp),
+    /// Its kind or its content is refused.
     Refused {
         error: Error,
-        identity: Identity,
-        told: u64,
+        stamp: SavedStamp,
+        /// The generation number in its header; 0 if that cannot be read.
+        generation: u64,
     },
-    /// Nothing is known of what it holds.
+    /// Its content could not be read, so nothing is known of it.
     Unread(Error),
 }
 
-/// Device, inode, size and time of a file.
-pub(in crate::store) type Identity = (u64, u64, u64, i64, i64);
+/// Device, inode, size and modification time: tells a saved file from another in its place.
+pub(in crate::store) type SavedStamp = (u64, u64, u64, i64, i64);
 
 impl Directory {
     pub(super) fn file(&self, kept: Kept, name: &str) -> PathBuf {
@@ -58,14 +59,10 @@ impl Directory {
         self.path.join(format!("{name}.{ending}"))
     }
 
-    /// What tells one file of a cache from another without opening it; none if there is none.
-    pub(in crate::store) fn identity(
-        &self,
-        kept: Kept,
-        name: &str,
-    ) -> io::Result<Option<Identity>> {
+    /// The stamp of a file of a cache, without opening it; `None` if there is no file.
+    pub(in crate::store) fn stamp(&self, kept: Kept, name: &str) -> io::Result<Option<SavedStamp>> {
         match std::fs::symlink_metadata(self.file(kept, name)) {
-            Ok(metadata) => Ok(Some(identity(&metadata))),
+            Ok(metadata) => Ok(Some(stamp(&metadata))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -77,13 +74,13 @@ impl Directory {
         &self,
         kept: Kept,
         name: &str,
-        known: Option<Identity>,
-    ) -> Found<T> {
+        known: Option<SavedStamp>,
+    ) -> LoadOutcome<T> {
         let mut attempts = std::iter::repeat_with(|| self.load_once(kept, name, known));
         let mut attempts = attempts.by_ref().take(ATTEMPTS);
         let mut last = None;
         let read = attempts.find_map(|found| match found {
-            Found::Unread(error) => {
+            LoadOutcome::Unread(error) => {
                 last = Some(error);
                 None
             }
@@ -91,43 +88,49 @@ impl Directory {
         });
         match (read, last) {
             (Some(read), _) => read,
-            (None, Some(error)) => Found::Unread(error),
-            (None, None) => Found::Nothing,
+            (None, Some(error)) => LoadOutcome::Unread(error),
+            (None, None) => LoadOutcome::Nothing,
         }
     }
 
-    fn load_once<T: Content>(&self, kept: Kept, name: &str, known: Option<Identity>) -> Found<T> {
+    fn load_once<T: Content>(
+        &self,
+        kept: Kept,
+        name: &str,
+        known: Option<SavedStamp>,
+    ) -> LoadOutcome<T> {
         let path = self.file(kept, name);
-        let found = match self.identity(kept, name) {
-            Ok(Some(found)) if Some(found) == known => return Found::Known,
+        let found = match self.stamp(kept, name) {
+            Ok(Some(found)) if Some(found) == known => return LoadOutcome::Known,
             Ok(Some(found)) => found,
-            Ok(None) => return Found::Nothing,
-            Err(error) => return Found::Unread(failed(&path, "inspect")(error)),
+            Ok(None) => return LoadOutcome::Nothing,
+            Err(error) => return LoadOutcome::Unread(failed(&path, "inspect")(error)),
         };
-        let refused = |error, identity, told| Found::Refused {
+        let refused = |error, stamp, generation| LoadOutcome::Refused {
             error,
-            identity,
-            told,
+            stamp,
+            generation,
         };
         let (file, metadata) = match self.open_own(OpenOptions::new().read(true), &path) {
             Ok(opened) => opened,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Nothing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return LoadOutcome::Nothing,
             Err(error) if is_refusal(&error) => {
                 return refused(failed(&path, "open")(error), found, 0);
             }
-            Err(error) => return Found::Unread(failed(&path, "open")(error)),
+            Err(error) => return LoadOutcome::Unread(failed(&path, "open")(error)),
         };
-        let found = identity(&metadata);
-        let told = generation_told(&file).unwrap_or(0);
+        let found = stamp(&metadata);
+        let generation = generation_in_header(&file).unwrap_or(0);
         match Frozen::<T>::load_opened(file, &path) {
-            Ok(frozen) if frozen.region().name() == name => Found::New(frozen, found),
+            Ok(frozen) if frozen.region().name() == name => LoadOutcome::New(frozen, found),
             Ok(frozen) => {
                 let got = frozen.region().name();
-                let reason = format!("expected a file of cache {name:?}, got one of {got:?}");
+                let reason =
+                    format!("expected a file of cache {name:?}, got a file of cache {got:?}");
                 refused(failed(&path, "read")(io::Error::other(reason)), found, 0)
             }
-            Err(error) if error.tells_of_content() => refused(error, found, told),
-            Err(error) => Found::Unread(error),
+            Err(error) if error.tells_of_content() => refused(error, found, generation),
+            Err(error) => LoadOutcome::Unread(error),
         }
     }
 
@@ -147,7 +150,7 @@ impl Directory {
             return Ok((file, metadata));
         }
         Err(io::Error::other(
-            "expected a file of mode 0600 of this user with one name; remove it",
+            "expected a regular file of this user with mode 0600 and one hard link; remove it",
         ))
     }
 }
@@ -160,7 +163,7 @@ fn is_refusal(error: &io::Error) -> bool {
     }
 }
 
-pub(super) fn identity(metadata: &Metadata) -> Identity {
+pub(super) fn stamp(metadata: &Metadata) -> SavedStamp {
     (
         metadata.dev(),
         metadata.ino(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// What a file system lacks, and whether that was told.
+/// What a file system lacks, and whether a report has said so.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Lacks(BTreeMap<String, bool>);
 
@@ -11,14 +11,14 @@ impl Lacks {
         self.0.entry(what.to_owned()).or_insert(false);
     }
 
-    /// What was not told yet.
-    pub(in crate::store) fn tell(&mut self) -> Vec<String> {
-        let new = self.0.iter_mut().filter(|(_, told)| !**told);
-        let told = new.map(|(what, told)| {
-            *told = true;
+    /// What no report has said yet.
+    pub(in crate::store) fn report_new(&mut self) -> Vec<String> {
+        let new = self.0.iter_mut().filter(|(_, reported)| !**reported);
+        let new = new.map(|(what, reported)| {
+            *reported = true;
             what.clone()
         });
-        told.collect()
+        new.collect()
     }
 
     pub(in crate::store) fn all(&self) -> Vec<String> {

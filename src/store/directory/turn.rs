@@ -38,7 +38,7 @@ pub(in crate::store) enum TurnTaken {
 
 /// How the file of the writers is locked.
 #[derive(Clone, Copy)]
-pub(super) enum How {
+pub(super) enum LockMode {
     Shared,
     /// Or not at all, if somebody else has it.
     Alone,
@@ -59,13 +59,14 @@ impl Directory {
             Ok(Locked::Yes) => TurnTaken::Taken(Turn::of(file)),
             Ok(Locked::Unknown) => {
                 self.lack(
-                    "its file system has no locks: processes that share it may build at once",
+                    "the file system has no locks: \
+                     processes that share the directory may build at the same time",
                 );
                 TurnTaken::Taken(Turn::of(file))
             }
             Ok(Locked::No) => TurnTaken::Busy,
             Ok(Locked::TooLate) => failed(io::Error::other(format!(
-                "another process has had the turn for {} s; it is built here as well",
+                "another process has been building for {} s; the cache is built here too",
                 patience.map_or(0, |it| it.most.as_secs())
             ))),
             Err(errno) => failed(errno.into()),
@@ -73,7 +74,7 @@ impl Directory {
     }
 
     /// Locks the file of the writers; none if that cannot be, or not soon.
-    pub(super) fn lock_writers(&self, how: How) -> Option<Turn> {
+    pub(super) fn lock_writers(&self, mode: LockMode) -> Option<Turn> {
         let file = self.open_lock(WRITERS).ok()?;
         let pause = |time| {
             std::thread::sleep(time);
@@ -83,13 +84,13 @@ impl Directory {
             most: SWEEP,
             pause: &pause,
         };
-        let locked = match how {
-            How::Shared => lock(
+        let locked = match mode {
+            LockMode::Shared => lock(
                 &file,
                 FlockOperation::NonBlockingLockShared,
                 Some(&patience),
             ),
-            How::Alone => lock(&file, FlockOperation::NonBlockingLockExclusive, None),
+            LockMode::Alone => lock(&file, FlockOperation::NonBlockingLockExclusive, None),
         };
         matches!(locked, Ok(Locked::Yes)).then(|| Turn::of(file))
     }

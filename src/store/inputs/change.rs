@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::input::Subject;
 
-/// An input that is no longer what it was.
+/// An input that has changed since it was recorded.
 ///
 /// Its `Display` says what changed and how: `conf/machine.conf: content changed`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,26 +20,26 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Difference {
-    /// A file has another content.
+    /// The content of a file changed.
     Content,
-    /// Size, times or identity of a file whose metadata was asked for are others.
+    /// The metadata of a file changed that a build asked for.
     Metadata,
-    /// What was absent is there.
+    /// What was absent exists now.
     Appeared,
-    /// What was there is absent.
+    /// What existed is absent now.
     Gone,
-    /// A directory has other names.
+    /// The names in a directory changed.
     Names {
-        /// Names that were not there.
+        /// Names that are new, or stand for another kind of file.
         gained: Vec<String>,
-        /// Names that are no longer there.
+        /// Names that are gone.
         lost: Vec<String>,
     },
-    /// What could not be read can be read.
+    /// What could not be read can be read now.
     Readable,
-    /// It cannot be compared, for this reason.
+    /// The input cannot be compared, for this reason.
     Unreadable(String),
-    /// An environment variable, or a named value, is another.
+    /// An environment variable or a named value changed.
     Value,
 }
 
@@ -102,7 +102,7 @@ fn few(names: &[String]) -> String {
     }
 }
 
-/// What one listing has and the other has not; a name that stands for something else now counts as
+/// The names that only one of two listings has. A name that stands for something else now counts as
 /// gained.
 pub(super) fn names(before: &[u8], after: &[u8]) -> Difference {
     let only = |these: &[u8], those: &[u8]| {

@@ -28,9 +28,9 @@ pub enum EntryKind {
     Directory,
     /// A regular file.
     File,
-    /// A symbolic link, wherever it leads.
+    /// A symbolic link; where it leads is not looked at.
     Symlink,
-    /// A pipe, a socket or a device, or what the file system does not tell this user.
+    /// A pipe, a socket or a device, or a kind that the file system hides from this user.
     Other,
 }
 

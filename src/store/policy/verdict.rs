@@ -10,29 +10,28 @@ use crate::sys::clock::Moment;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Facts {
-    /// When all of it was built, or last found to be what a build gives.
+    /// When all of it was built, or a rebuild last gave the same value.
     pub built: Moment,
-    /// The first of its inputs that changed, as people read it; `None` if none did, or the inputs
-    /// were not checked.
+    /// The first changed input in words; `None` if no input changed, or the inputs were not checked.
     pub changed: Option<String>,
-    /// Whether it was built under the value that the policy is keyed by.
+    /// Whether it was built under the current value of [`Policy::keyed_by`].
     pub same_key: bool,
-    /// Whether somebody said that it is no longer valid.
+    /// Whether the cache or an entry was [invalidated](crate::Store::invalidate).
     pub invalidated: bool,
     /// Entries of a map; 1 for a whole value.
     pub entries: u64,
     /// Length of the region in bytes.
     pub bytes: u64,
-    /// Rebuilds that have failed since the last success.
+    /// Builds that have failed since the last success.
     pub failures: u32,
-    /// When the last of them failed.
+    /// When the last build failed.
     pub last_failure: Option<Moment>,
-    /// A number drawn for this generation, from 0 to below 1, for jitter.
+    /// A random number for this generation, from 0 to below 1, for jitter.
     pub draw: f64,
 }
 
 impl Facts {
-    /// The facts of a generation that was built at a moment and that nothing is wrong with.
+    /// The facts of a generation that was built at this moment and has nothing wrong with it.
     #[must_use]
     pub fn of(built: Moment) -> Self {
         Self {
@@ -49,15 +48,15 @@ impl Facts {
     }
 }
 
-/// What is to be done with a generation, and why.
+/// What to do with a generation, and why.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// Nothing.
+    /// Serve it; nothing is due.
     Fresh,
-    /// It is served until there is a newer one, which is to be built.
+    /// Serve it, and build a newer one.
     RefreshDue(String),
-    /// It is no longer served.
+    /// Do not serve it; build a newer one.
     Expired(String),
 }
 
@@ -72,8 +71,7 @@ impl fmt::Display for Verdict {
 }
 
 impl Policy {
-    /// What a generation of which these facts are known is worth at a moment: the strictest of all
-    /// verdicts.
+    /// Judges a generation by its facts at a moment. The strictest verdict of all statements counts.
     ///
     /// ```
     /// use std::time::Duration;
@@ -128,14 +126,14 @@ impl Policy {
         }
     }
 
-    /// In how long the generation is due by its age; zero if it is, `None` if never.
+    /// Time until the generation is due by its age; zero if it is due, `None` if it never is.
     pub(crate) fn due_in(&self, facts: &Facts, now: Moment) -> Option<Duration> {
         let due = self.refresh_age(facts).or(self.expire_after)?;
         let age = now.since(&facts.built).unwrap_or(due);
         Some(due.saturating_sub(age))
     }
 
-    /// For how long the generation may still be served: `None` for ever, zero no longer.
+    /// How long the generation may still be served; `None` if for ever, zero if no longer.
     pub(crate) fn served_for(&self, facts: &Facts, now: Moment) -> Option<Duration> {
         if !facts.same_key {
             return Some(Duration::ZERO);
@@ -148,7 +146,7 @@ impl Policy {
         Some(most.saturating_sub(age))
     }
 
-    /// How long to wait before the next attempt after a failure; zero if none is due.
+    /// How long to wait before the next build after a failure; zero if there is nothing to wait for.
     pub(crate) fn wait(&self, facts: &Facts, now: Moment) -> Duration {
         let (Some(failed), Some(earlier)) = (facts.last_failure, facts.failures.checked_sub(1))
         else {
@@ -161,7 +159,7 @@ impl Policy {
         wait.saturating_sub(waited)
     }
 
-    /// Whether the inputs are to be checked, when they last were at a moment.
+    /// Whether to check the inputs now, if the `last` check was at that moment.
     pub(crate) fn checks_inputs(&self, last: Option<Moment>, now: Moment) -> bool {
         let Some(every) = self.revalidate_every else {
             return self.inputs;

@@ -8,22 +8,22 @@ use super::super::directory::{Claim, Turn, TurnTaken};
 use super::super::report::{CacheReport, Outcome};
 use super::judging::Reason;
 use super::state::{Attempts, Generation, Work};
-use super::{Slot, joined, lock};
+use super::{ManagedCache, joined, lock};
 use crate::error::{Error, Result};
 use crate::frozen::Content;
 use crate::region::Label;
 use crate::store::inputs::Sets;
 use crate::sys::panics::catch;
 
-impl<T: Content> Slot<T> {
-    /// Judges and builds; what is found wrong with the directory is told once.
+impl<T: Content> ManagedCache<T> {
+    /// Judges and builds. Reports once what is wrong with the directory.
     pub(super) fn refresh_now(&self, work: &mut Work<T>, turns: &Turns<'_>) -> CacheReport {
         work.tally.refreshes += 1;
         let mut notes = Vec::new();
         let report = self.refresh_and_note(work, turns, &mut notes);
-        notes.extend(work.keeping.tell());
+        notes.extend(work.keeping.report_new());
         if let Some(directory) = &self.shared.directory {
-            notes.extend(directory.lacks().tell());
+            notes.extend(directory.lacks().report_new());
         }
         self.show(work);
         let error = report.error.or_else(|| joined(notes));
@@ -84,7 +84,7 @@ impl<T: Content> Slot<T> {
         let turn = directory.turn(&self.name, waits.then_some(&patience));
         if let TurnTaken::Unshared(_) = turn {
             let highest = directory.highest(&self.name);
-            work.keeping.told = work.keeping.told.max(highest);
+            work.keeping.sees_generation(highest);
         }
         Some(turn)
     }
@@ -109,9 +109,9 @@ impl<T: Content> Slot<T> {
             None => (started, Some(started)),
             Some(earlier) => (earlier.known().built, checked.or(earlier.checked)),
         };
-        let told = work.generation().max(work.keeping.told);
-        let claim = turn.map(|turn| turn.claim(told));
-        let number = claim.map_or(told.saturating_add(1), |claim| claim.number);
+        let highest = work.generation().max(work.keeping.highest_generation_seen);
+        let claim = turn.map(|turn| turn.claim(highest));
+        let number = claim.map_or(highest.saturating_add(1), |claim| claim.number);
         let label = match &work.newest {
             Some(newest) => Label::after(newest.frozen().region(), number),
             None => Label {
@@ -141,7 +141,7 @@ impl<T: Content> Slot<T> {
         match turn {
             Some(turn) => self.keep(work, turn),
             None if self.shared.directory.is_none() => {}
-            None => work.keeping.told = work.keeping.told.max(number),
+            None => work.keeping.sees_generation(number),
         }
         self.counted(outcome, why, counts)
     }

@@ -1,7 +1,7 @@
 //! One cache of a store: its newest generation, and the work on the next.
 //!
 //! Its state, the [`Work`], changes under one lock, a generation in one assignment with all that is
-//! known of it. What others see of it is [shown](Slot::show) after each change, as a whole, and read
+//! known of it. What others see of it is [shown](ManagedCache::show) after each change, as a whole, and read
 //! without a lock. So a panic at any step leaves the state before that step or behind it, and what
 //! is shown is that of one moment.
 
@@ -35,8 +35,8 @@ use invalid::Invalidated;
 use showing::Shown;
 use state::Work;
 
-/// A cache of a store, whatever its type is.
-pub(super) trait AnySlot: Send + Sync {
+/// A cache of a store, whatever its type.
+pub(super) trait AnyCache: Send + Sync {
     fn name(&self) -> &str;
     fn refresh(&self, turns: &Turns<'_>) -> CacheReport;
     fn invalidate(&self, what: Invalid);
@@ -48,8 +48,8 @@ pub(super) trait AnySlot: Send + Sync {
     fn paths(&self) -> Vec<std::path::PathBuf>;
 }
 
-/// One cache.
-pub(super) struct Slot<T: Content> {
+/// A cache that a store builds, keeps and publishes; [`Cache`](crate::Cache) is the handle on it.
+pub(super) struct ManagedCache<T: Content> {
     name: String,
     shared: Arc<Shared>,
     policy: Policy,
@@ -64,7 +64,7 @@ pub(super) struct Slot<T: Content> {
     following: Following,
 }
 
-impl<T: Content> Slot<T> {
+impl<T: Content> ManagedCache<T> {
     pub(super) fn new(
         name: &str,
         shared: Arc<Shared>,
@@ -84,7 +84,7 @@ impl<T: Content> Slot<T> {
     }
 }
 
-impl<T: Content> AnySlot for Slot<T> {
+impl<T: Content> AnyCache for ManagedCache<T> {
     fn name(&self) -> &str {
         &self.name
     }

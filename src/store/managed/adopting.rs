@@ -1,14 +1,14 @@
 //! Taking over what an earlier process, or another one, has saved.
 
-use super::super::directory::{Directory, Found, Identity, Kept};
-use super::Slot;
+use super::super::directory::{Directory, Kept, LoadOutcome, SavedStamp};
+use super::ManagedCache;
 use super::state::{Generation, Known, Work};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::region::format::SectionKind;
 use crate::store::inputs::{Sets, decode};
 
-impl<T: Content> Slot<T> {
+impl<T: Content> ManagedCache<T> {
     /// Takes over a saved generation if it is newer, and what was saved of its inputs since then;
     /// true if it is newer. A file that cannot be used is worth no more than a note: it will be
     /// written anew. One of which nothing is known is left as it is.
@@ -32,15 +32,15 @@ impl<T: Content> Slot<T> {
         let keeping = &mut work.keeping;
         keeping.unread = None;
         match directory.load::<T>(Kept::Generation, &self.name, keeping.generation) {
-            Found::Known => false,
-            Found::Nothing => {
+            LoadOutcome::Known => false,
+            LoadOutcome::Nothing => {
                 keeping.generation = None;
                 newest.into_iter().for_each(|it| it.owes.generation = true);
                 false
             }
-            Found::New(frozen, identity) => {
-                keeping.generation = Some(identity);
-                keeping.told = keeping.told.max(frozen.region().generation());
+            LoadOutcome::New(frozen, stamp) => {
+                keeping.generation = Some(stamp);
+                keeping.sees_generation(frozen.region().generation());
                 if frozen.region().generation() <= own {
                     // Another process may have numbered so too, that could not tell of it.
                     let is_older = frozen.region().generation() < own;
@@ -53,19 +53,19 @@ impl<T: Content> Slot<T> {
                 notes.extend(taken.as_ref().err().map(ToString::to_string));
                 taken.is_ok()
             }
-            Found::Refused {
+            LoadOutcome::Refused {
                 error,
-                identity,
-                told,
+                stamp,
+                generation,
             } => {
-                keeping.generation = Some(identity);
-                keeping.told = keeping.told.max(told);
+                keeping.generation = Some(stamp);
+                keeping.sees_generation(generation);
                 notes.push(error.to_string());
                 false
             }
-            Found::Unread(error) => {
+            LoadOutcome::Unread(error) => {
                 keeping.unread = Some(format!(
-                    "{error}; it is left as it is, and nothing is saved: remove it if that does not pass"
+                    "{error}; the file is kept and nothing is saved; remove the file if this error persists"
                 ));
                 false
             }
@@ -92,14 +92,14 @@ impl<T: Content> Slot<T> {
         let frozen = newest.frozen();
         let keeping = &mut work.keeping;
         match directory.load::<u128>(Kept::Inputs, &self.name, keeping.inputs) {
-            Found::Nothing => {
+            LoadOutcome::Nothing => {
                 newest.owes.inputs |= keeping.inputs.is_some();
                 keeping.inputs = None;
             }
-            Found::New(saved, identity)
+            LoadOutcome::New(saved, stamp)
                 if saved.region().generation() <= frozen.region().generation() =>
             {
-                keeping.inputs = Some(identity);
+                keeping.inputs = Some(stamp);
                 if saved.region().generation() == frozen.region().generation()
                     && saved.to_native() == frozen.content_digest()
                 {
@@ -109,16 +109,14 @@ impl<T: Content> Slot<T> {
                     }
                 }
             }
-            Found::Refused {
-                error, identity, ..
-            } => {
-                keeping.inputs = Some(identity);
+            LoadOutcome::Refused { error, stamp, .. } => {
+                keeping.inputs = Some(stamp);
                 newest.owes.inputs = true;
                 notes.push(error.to_string());
             }
             // Those of a generation that will be found next time, or of which nothing is known:
             // what the generation itself tells of its inputs has to do.
-            Found::Known | Found::New(..) | Found::Unread(_) => {}
+            LoadOutcome::Known | LoadOutcome::New(..) | LoadOutcome::Unread(_) => {}
         }
     }
 
@@ -147,4 +145,4 @@ impl<T: Content> Slot<T> {
 }
 
 /// The files of a cache as they were last read or written.
-pub(super) type LastSeen = Option<Identity>;
+pub(super) type LastSeen = Option<SavedStamp>;

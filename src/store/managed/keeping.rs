@@ -6,7 +6,7 @@
 //! inputs that name the generation to which they belong.
 
 use super::super::directory::{Directory, Kept, Turn, TurnTaken};
-use super::Slot;
+use super::ManagedCache;
 use super::adopting::LastSeen;
 use super::state::{Generation, Work};
 use crate::error::{Error, Result};
@@ -21,54 +21,60 @@ use crate::sys::clock::Moment;
 pub(super) struct Keeping {
     pub(super) generation: LastSeen,
     pub(super) inputs: LastSeen,
-    /// The highest number that a saved file told, which may have been refused: the next generation
-    /// gets a higher one, since others may have that one already.
-    pub(super) told: u64,
-    /// Why nothing is known of the saved generation.
+    /// The highest generation number seen in a saved file, even a refused one, or given by this
+    /// process without a turn. The next generation gets a higher number: another process may have
+    /// published under this one.
+    pub(super) highest_generation_seen: u64,
+    /// Why the saved generation could not be read.
     pub(super) unread: Option<String>,
-    failure: Option<Failure>,
-    /// What was last told of all that.
-    told_trouble: Option<String>,
+    save_error: Option<SaveError>,
+    /// What the last report said of both.
+    reported: Option<String>,
 }
 
-/// What keeps it from being saved.
-struct Failure {
+/// Why the current generation could not be saved, and how often in a row.
+struct SaveError {
     message: String,
     attempts: u32,
     last: Moment,
 }
 
 impl Keeping {
-    /// Notes what keeps the cache from being saved.
+    /// Notes a generation number that another process may have published under.
+    pub(super) fn sees_generation(&mut self, number: u64) {
+        self.highest_generation_seen = self.highest_generation_seen.max(number);
+    }
+
+    /// Notes why the cache could not be saved.
     pub(super) fn failed(&mut self, error: &Error, now: Moment) {
-        let attempts = self.failure.as_ref().map_or(0, |it| it.attempts);
-        self.failure = Some(Failure {
+        let attempts = self.save_error.as_ref().map_or(0, |it| it.attempts);
+        self.save_error = Some(SaveError {
             message: error.to_string(),
             attempts: attempts.saturating_add(1),
             last: now,
         });
     }
 
-    /// What is wrong.
+    /// What is wrong with reading or saving the generation.
     pub(super) fn trouble(&self) -> Option<String> {
-        let failure = self.failure.as_ref().map(|it| it.message.clone());
-        super::joined(self.unread.clone().into_iter().chain(failure))
+        let save_error = self.save_error.as_ref().map(|it| it.message.clone());
+        super::joined(self.unread.clone().into_iter().chain(save_error))
     }
 
-    /// The same, if it was not told yet.
-    pub(super) fn tell(&mut self) -> Option<String> {
+    /// The same, unless the last report said it already.
+    pub(super) fn report_new(&mut self) -> Option<String> {
         let trouble = self
             .trouble()
-            .filter(|it| self.told_trouble.as_ref() != Some(it));
-        self.told_trouble = self.trouble();
+            .filter(|it| self.reported.as_ref() != Some(it));
+        self.reported = self.trouble();
         trouble
     }
 
     fn waits(&self, policy: &crate::store::policy::Policy, draw: f64, now: Moment) -> bool {
-        self.failure.as_ref().is_some_and(|failure| {
+        self.save_error.as_ref().is_some_and(|error| {
             let facts = Facts {
-                failures: failure.attempts,
-                last_failure: Some(failure.last),
+                failures: error.attempts,
+                last_failure: Some(error.last),
                 draw,
                 ..Facts::of(now)
             };
@@ -77,7 +83,7 @@ impl Keeping {
     }
 }
 
-impl<T: Content> Slot<T> {
+impl<T: Content> ManagedCache<T> {
     /// Saves what was not saved yet, as far as the turn of the cache can be had, and not before it
     /// is time to try again.
     pub(super) fn keep_later(&self, work: &mut Work<T>) {
@@ -85,7 +91,7 @@ impl<T: Content> Slot<T> {
         let now = self.shared.clock.now();
         let Some(directory) = self.shared.directory.as_ref().filter(|_| owes) else {
             // Nothing is left to be saved, so nothing keeps it from that.
-            work.keeping.failure = None;
+            work.keeping.save_error = None;
             return;
         };
         if work.keeping.waits(&self.policy, work.attempts.draw, now) {
@@ -94,7 +100,7 @@ impl<T: Content> Slot<T> {
         match directory.turn(&self.name, None) {
             TurnTaken::Taken(turn) => {
                 // Another process may have saved meanwhile: that is for the next refresh.
-                let found = directory.identity(Kept::Generation, &self.name);
+                let found = directory.stamp(Kept::Generation, &self.name);
                 if found.is_ok_and(|found| found == work.keeping.generation) {
                     self.keep(work, &turn);
                 }
@@ -113,7 +119,7 @@ impl<T: Content> Slot<T> {
             return;
         }
         match self.save(directory, newest, &mut work.keeping) {
-            Ok(()) => work.keeping.failure = None,
+            Ok(()) => work.keeping.save_error = None,
             Err(error) => work.keeping.failed(&error, self.shared.clock.now()),
         }
     }
@@ -124,18 +130,18 @@ impl<T: Content> Slot<T> {
         newest: &mut Generation<T>,
         keeping: &mut Keeping,
     ) -> Result<()> {
-        let identity = |kept| directory.identity(kept, &self.name).ok().flatten();
+        let stamp = |kept| directory.stamp(kept, &self.name).ok().flatten();
         if newest.owes.generation {
             let saved = directory.save(Kept::Generation, newest.frozen());
             // An error may also mean that it is there, and may not be for long.
-            keeping.generation = identity(Kept::Generation);
+            keeping.generation = stamp(Kept::Generation);
             saved?;
             newest.owes.generation = false;
         }
         if newest.owes.inputs {
             let inputs = self.freeze_inputs(newest)?;
             let saved = directory.save(Kept::Inputs, &inputs);
-            keeping.inputs = identity(Kept::Inputs);
+            keeping.inputs = stamp(Kept::Inputs);
             saved?;
             newest.owes.inputs = false;
         }

@@ -218,7 +218,7 @@ fn what_is_no_broker_is_told() {
     no_broker(&path("nowhere"), "No such file");
     let line = floe(["dump", &path("nowhere:recipes")]).refused(1);
     assert!(
-        line.contains("no such file") && line.contains("nowhere is not a socket"),
+        line.contains("the file does not exist") && line.contains("nowhere is not a socket"),
         "{line}"
     );
 

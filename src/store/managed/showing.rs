@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::following::Standing;
 use super::super::report::Status;
 use super::state::{Tally, Work};
-use super::{Slot, joined, value_name};
+use super::{ManagedCache, joined, value_name};
 use crate::channel::Publisher;
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
@@ -51,7 +51,7 @@ impl<T: Content> Shown<T> {
     }
 }
 
-impl<T: Content> Slot<T> {
+impl<T: Content> ManagedCache<T> {
     /// Shows the state: to be called after each change of it.
     pub(super) fn show(&self, work: &Work<T>) {
         let now = self.shared.clock.now();

@@ -103,7 +103,7 @@ fn a_tree_goes_on_past_what_may_not_be_read() {
         }
     };
     let pid = root.id().to_string();
-    let missing = "1 process could not be read, for want of permission";
+    let missing = "1 process could not be read: permission denied";
 
     let run = mem(&["--tree", &pid, "--format=json"]);
     assert_eq!((run.code, run.errors), (0, format!("floe: {missing}\n")));

@@ -11,7 +11,7 @@ use super::super::build::{Build, Built, Job};
 use super::super::keyed::Keyed;
 use super::super::report::{CacheReport, Outcome};
 use super::super::{LOCK_TIMEOUT, Shared, Turns};
-use super::{AnySlot, Invalid, Slot, lock};
+use super::{AnyCache, Invalid, ManagedCache, lock};
 use crate::error::Result;
 use crate::frozen::Frozen;
 use crate::map::{Key, Map};
@@ -72,7 +72,7 @@ impl Build<Strings> for Fused {
 
 /// A cache of strings, each with an input of its own.
 struct Fixture {
-    slot: Slot<Strings>,
+    cache: ManagedCache<Strings>,
     values: Values,
     model: Arc<Mutex<Model>>,
     built: Arc<Mutex<Vec<u32>>>,
@@ -102,7 +102,7 @@ impl Fixture {
             keyed: keyed(&fuse, &model, &built),
         };
         let fixture = Self {
-            slot: Slot::new("strings", Arc::new(shared), policy, fused),
+            cache: ManagedCache::new("strings", Arc::new(shared), policy, fused),
             values,
             model,
             built,
@@ -135,11 +135,11 @@ impl Fixture {
             waits: true,
             pause: &|_| false,
         };
-        self.slot.refresh(&turns)
+        self.cache.refresh(&turns)
     }
 
     fn read(&self) -> Model {
-        let map = self.slot.get().unwrap();
+        let map = self.cache.get().unwrap();
         let pair = |(key, value): (&rkyv::rend::u32_le, &rkyv::string::ArchivedString)| {
             (key.to_native(), value.as_str().to_owned())
         };
@@ -198,7 +198,7 @@ fn a_panic_at_any_step_leaves_each_entry_with_its_own_inputs() {
         (0..8).for_each(|key| fixture.set(key, "a second one that is much longer"));
         fixture.remove(8);
         fixture.set(20, "first");
-        fixture.slot.invalidate(Invalid::Key(9_u32.key_hash()));
+        fixture.cache.invalidate(Invalid::Key(9_u32.key_hash()));
         fixture.take_built();
         fixture.fuse.light(step);
         let report = fixture.refresh();

@@ -1,7 +1,7 @@
 //! Judging the generation of a cache by its policy.
 
 use super::state::{Generation, Work};
-use super::{Slot, lock};
+use super::{ManagedCache, lock};
 use crate::frozen::Content;
 use crate::store::inputs::{Changed, Touched};
 use crate::store::policy::{Facts, Verdict};
@@ -18,7 +18,7 @@ pub(super) struct Reason {
     pub(super) checked: Option<Moment>,
 }
 
-impl<T: Content> Slot<T> {
+impl<T: Content> ManagedCache<T> {
     /// What is known of the newest generation; of one that was built now, if there is none.
     pub(super) fn facts(&self, work: &Work<T>, now: Moment) -> Facts {
         let newest = work.newest.as_ref();
@@ -41,7 +41,7 @@ impl<T: Content> Slot<T> {
         let mut facts = self.facts(work, now);
         let Some(newest) = &mut work.newest else {
             return Some(Reason {
-                why: "it was never built".to_owned(),
+                why: "it has never been built".to_owned(),
                 kind: "first build",
                 touched: None,
                 checked: None,

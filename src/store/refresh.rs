@@ -1,0 +1,45 @@
+//! Refreshing the caches of a store, one after the other.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::directory::Patience;
+use super::managed::AnyCache;
+use super::report::Report;
+
+/// How a refresh treats a cache that another thread or process is building.
+pub(super) struct Turns<'a> {
+    /// Whether it waits even if the cache has a generation.
+    pub(super) waits: bool,
+    /// Pauses for this time at most; true if the refresh is to end.
+    pub(super) pause: &'a dyn Fn(Duration) -> bool,
+}
+
+impl Turns<'_> {
+    pub(super) fn patience(&self, most: Duration) -> Patience<'_> {
+        Patience {
+            most,
+            pause: self.pause,
+        }
+    }
+
+    fn end(&self) -> bool {
+        (self.pause)(Duration::ZERO)
+    }
+}
+
+/// Judges caches and builds what is due.
+pub(super) fn refresh(caches: &Mutex<Vec<Arc<dyn AnyCache>>>, turns: &Turns<'_>) -> Report {
+    let start = Instant::now();
+    let caches = caches
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    Report {
+        caches: caches
+            .iter()
+            .map_while(|cache| (!turns.end()).then(|| cache.refresh(turns)))
+            .collect(),
+        seconds: start.elapsed().as_secs_f64(),
+    }
+}
