@@ -384,16 +384,28 @@ pub(crate) struct Line {
 /// Lines that a process shares with those that are forked from it, zeros at first.
 #[derive(Debug)]
 pub(crate) struct SharedWords {
-    map: MmapRaw,
+    start: NonNull<Line>,
     count: usize,
 }
 
+// SAFETY: the lines are read and written through atomics only.
+unsafe impl Send for SharedWords {}
+// SAFETY: as above.
+unsafe impl Sync for SharedWords {}
+
 impl SharedWords {
     pub(crate) fn new(count: usize) -> io::Result<Self> {
-        let length = count.max(1).checked_mul(size_of::<Line>());
-        let length = length.ok_or(io::ErrorKind::OutOfMemory)?;
-        let map = MmapOptions::new().len(length).map_anon()?.into();
-        Ok(Self { map, count })
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let length = Self::length(count).ok_or(io::ErrorKind::OutOfMemory)?;
+        // SAFETY: without an address, a new mapping touches no memory in use.
+        let start = unsafe { mmap_anonymous(None, length, protection, MapFlags::MAP_SHARED)? };
+        let start = start.cast();
+        Ok(Self { start, count })
+    }
+
+    /// `None` for more than the address space holds.
+    fn length(count: usize) -> Option<NonZeroUsize> {
+        NonZeroUsize::new(count.max(1).checked_mul(size_of::<Line>())?)
     }
 }
 
@@ -403,7 +415,17 @@ impl Deref for SharedWords {
     fn deref(&self) -> &[Line] {
         // SAFETY: `new` mapped so many lines, page-aligned, readable and writable until `drop`. All
         // zeros, and any other bytes, are valid atomics, also while other processes write them.
-        unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast(), self.count) }
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.count) }
+    }
+}
+
+impl Drop for SharedWords {
+    fn drop(&mut self) {
+        if let Some(length) = Self::length(self.count) {
+            // SAFETY: the range is that of this process's map; references into it borrow `self`.
+            // Refused, the addresses are lost, no more.
+            let _ = unsafe { munmap(self.start.cast(), length.get()) };
+        }
     }
 }
 

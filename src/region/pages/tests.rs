@@ -19,8 +19,8 @@ fn page() -> usize {
 fn region(name: &str, pages: usize) -> Region {
     let label = Label::first(name).unwrap();
     let mut unsealed = Unsealed::create(label, Backing::Memfd).unwrap();
-    let bytes: Vec<u8> = (0..pages * page() as usize)
-        .map(|at| (at * 31 >> 3) as u8)
+    let bytes: Vec<u8> = (0..pages * page())
+        .map(|at| ((at * 31) >> 3) as u8)
         .collect();
     unsealed.append(&bytes).unwrap();
     unsealed.begin(SectionKind::Schema).unwrap();
