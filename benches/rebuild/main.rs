@@ -2,20 +2,30 @@
 //!
 //! `cargo bench --bench rebuild` writes `target/floe/rebuild.json`, and `rebuild.html` with a plot of
 //! the cost of an entry that is carried over. `-- --layer DIR` takes a real layer instead of a
-//! generated one. Every rebuild is checked against what it must give.
+//! generated one, `--large` measures changes of 10^7 entries too (2.5 GB each generation). Every
+//! rebuild is checked against what it must give.
 mod carry;
+mod changes;
 mod check;
 mod growth;
 mod layer_files;
+mod lookup;
 mod machine;
 mod page;
+mod pages;
+mod random;
+mod results;
+mod subject;
+mod successive;
+mod table;
+mod visible;
 
 use std::path::PathBuf;
 
 use clap::Parser;
-use serde::Serialize;
 
 use floe_testkit::mode;
+use results::{Percent, Results};
 
 /// Measures what rebuilds cost.
 #[derive(Parser)]
@@ -23,28 +33,15 @@ struct Arguments {
     /// A layer tree; without it one is generated.
     #[arg(long)]
     layer: Option<PathBuf>,
+    /// Measures changes of ten million entries too.
+    #[arg(long)]
+    large: bool,
     /// Proves that the bench works, on small data.
     #[arg(long)]
     test: bool,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
-}
-
-/// What was measured. Times are the best of several rounds.
-#[derive(Debug, Serialize)]
-struct Measured {
-    full_parse_seconds: f64,
-    one_file_seconds: f64,
-    files_parsed: u64,
-    entries: u64,
-    copy_seconds: f64,
-    carry_seconds: f64,
-    statx_seconds: f64,
-    check_seconds: f64,
-    bytes_read_by_check: u64,
-    shmem_growth_bytes: i64,
-    descriptors_growth: i64,
 }
 
 fn main() {
@@ -61,11 +58,24 @@ fn main() {
     let Some(largest) = carried.last() else {
         return;
     };
-    let measured = Measured {
+    let (entries, rounds) = (largest.entries, if small { 1 } else { 3 });
+    let mut changes = changes::measure(entries / 10, rounds);
+    changes.extend(changes::measure(entries, rounds));
+    let successive = successive::measure(entries, if small { 50 } else { 1000 });
+    let visible_micros = visible::measure(entries, if small { 5 } else { 50 });
+    if arguments.large {
+        changes.extend(changes::measure(10 * entries, 1));
+    }
+    let one = changes::find(&changes, entries, 1, true);
+    let percent = changes::find(&changes, entries, entries / 100, true);
+    let (Some(one), Some(percent)) = (one, percent) else {
+        return;
+    };
+    let results = Results {
         full_parse_seconds: layer.full_seconds,
         one_file_seconds: layer.one_seconds,
         files_parsed: layer.files_parsed,
-        entries: largest.entries,
+        entries,
         copy_seconds: largest.copy_seconds,
         carry_seconds: largest.carry_seconds,
         statx_seconds: check.statx_seconds,
@@ -73,69 +83,21 @@ fn main() {
         bytes_read_by_check: check.bytes_read,
         shmem_growth_bytes: growth.shmem_bytes,
         descriptors_growth: growth.descriptors,
+        new_bytes: one.new_bytes,
+        percent: Percent {
+            seconds_ratio: percent.seconds_ratio(),
+            bytes_ratio: percent.bytes_ratio(),
+            runs: percent.runs,
+        },
+        successive,
+        visible_micros,
     };
-    print(&measured, &layer, &carried);
+    results.print(&layer, &carried);
+    table::print(&changes);
     let folder = PathBuf::from("target/floe");
-    let json = serde_json::to_vec_pretty(&measured).expect("numbers have a JSON form");
+    let json = serde_json::to_vec_pretty(&results).expect("numbers have a JSON form");
     std::fs::create_dir_all(&folder).expect("a folder for the results");
     std::fs::write(folder.join("rebuild.json"), json).expect("the results");
     std::fs::write(folder.join("rebuild.html"), page::page(&carried)).expect("the page");
-    assert_eq!(
-        measured.files_parsed, 1,
-        "one changed file is one file to parse"
-    );
-    assert_eq!(
-        measured.bytes_read_by_check, 0,
-        "a check of unchanged files reads nothing"
-    );
-    assert_eq!(
-        measured.descriptors_growth, 0,
-        "rebuilds leak no descriptor"
-    );
-}
-
-/// Prints each figure beside what it must reach.
-fn print(measured: &Measured, layer: &layer_files::Layer, carried: &[carry::Carried]) {
-    let Measured {
-        full_parse_seconds: full,
-        one_file_seconds: one,
-        copy_seconds: copy,
-        carry_seconds: carry,
-        statx_seconds: statx,
-        check_seconds: check,
-        ..
-    } = measured;
-    println!(
-        "one of {} files changed: {:.1} ms, a full parse {:.1} ms: 1/{:.0} (1/20 or less)",
-        layer.files,
-        1e3 * one,
-        1e3 * full,
-        full / one
-    );
-    println!(
-        "one of {} entries changed: {:.1} ms, a copy {:.1} ms: {:.2} (2.5 or less)",
-        measured.entries,
-        1e3 * carry,
-        1e3 * copy,
-        carry / copy
-    );
-    println!(
-        "check: {:.2} ms, bare statx {:.2} ms: {:.2} (1.0 or less), {} bytes read (0)",
-        1e3 * check,
-        1e3 * statx,
-        check / statx,
-        measured.bytes_read_by_check
-    );
-    println!(
-        "many rebuilds: {} bytes of Shmem and {} descriptors more (about 0, 0)",
-        measured.shmem_growth_bytes, measured.descriptors_growth
-    );
-    for row in carried {
-        println!(
-            "  {:>8} entries: {:>6.1} ns carried, {:>6.1} ns copied, for each",
-            row.entries,
-            1e9 * row.carry_seconds / row.entries as f64,
-            1e9 * row.copy_seconds / row.entries as f64
-        );
-    }
+    results.check();
 }
