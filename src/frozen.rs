@@ -110,7 +110,7 @@ impl<T: Content> Frozen<T> {
 
     /// Opens a sealed memfd from anywhere: another process, an inherited descriptor.
     ///
-    /// Checks, in this order: the four seals, the header, the digest of every section, the
+    /// Checks, in this order: the four seals, the header, the digest of every memfd, the
     /// schema's fingerprint, and the structure of every value, at most 128 pointers deep. After
     /// that nobody can change the bytes, and reading needs no checks.
     ///

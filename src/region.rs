@@ -91,16 +91,9 @@ impl Region {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let header = Header::decode(bytes)?;
         check_length(header.length, bytes.len() as u64)?;
-        if !header.others.is_empty() {
-            let (expected, got) = (1 + header.others.len(), 1);
-            return Err(Error::Header(HeaderError::Files { expected, got }));
-        }
-        let mut digesting = Digesting::quick_only();
-        digesting.update(&bytes[header.spacing.header_length() as usize..]);
-        if digesting.quick() != header.digests.quick {
-            let part = RegionPart::File(0);
-            return Err(Error::Header(HeaderError::Damaged { part }));
-        }
+        header.check_one_file()?;
+        let behind = &bytes[header.spacing.header_length() as usize..];
+        header.digests.check(0, behind)?;
         check_padding(&header, bytes)?;
         let mut aligned = AlignedVec::with_capacity(bytes.len());
         aligned.extend_from_slice(bytes);
@@ -129,8 +122,7 @@ impl Region {
     pub(crate) fn sharing(&self, earlier: &Self) -> Result<Option<Self>> {
         let label = Label {
             built: Some(self.header.created),
-            base: earlier.header.identity(),
-            ..Label::after(self, self.generation())
+            ..Label::after(earlier, self.generation())
         };
         let mut next = Successor::new(label, earlier);
         for section in &self.header.sections {

@@ -361,7 +361,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
                     garbage,
                     ..IndexHeader::new(entries)
                 };
-                let table = assembly.new_table(&header, kept.map(Record::from), shift, &fresh)?;
+                let table = assembly.new_table(&header, kept.map(Record::from), &records)?;
                 next.write(header.encode().to_vec());
                 next.write(line_bytes(table.lines()));
             }

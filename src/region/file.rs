@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::unsealed::memfd_name;
 use super::{Region, check_length, failed};
-use crate::error::{Error, HeaderError, Result};
+use crate::error::{Error, Result};
 use crate::region::format::{HEADER_LENGTH, Header, Spacing};
 use crate::sys::memfd::{self, SealedFile};
 
@@ -172,10 +172,7 @@ fn read_header(mut file: File, path: &Path) -> Result<(File, Vec<u8>, Header)> {
     }
     let start = read_start(&mut file).map_err(unreadable)?;
     let header = Header::decode(&start)?;
-    if !header.others.is_empty() {
-        let (expected, got) = (1 + header.others.len(), 1);
-        return Err(Error::Header(HeaderError::Files { expected, got }));
-    }
+    header.check_one_file()?;
     // Compared before anything else is read, so that a lying header costs no memory.
     check_length(header.length, metadata.len())?;
     Ok((file, start, header))

@@ -200,6 +200,13 @@ impl Header {
             return refuse("the generation is 0");
         }
         let length = u64_at(bytes, 80);
+        let sections = section::decode_table(&bytes[SECTIONS], bytes[19], length, spacing)?;
+        let others = decode_files(bytes, spacing)?;
+        let has_layout = sections.iter().any(|it| it.kind == SectionKind::Layout);
+        if has_layout == others.is_empty() {
+            let problem = "a region of one file has one, or a region of several has none";
+            return Err(Error::Header(HeaderError::Layout { problem }));
+        }
         Ok(Self {
             name,
             generation,
@@ -214,11 +221,19 @@ impl Header {
             producer: text(&bytes[PRODUCER])?,
             length,
             spacing,
-            sections: section::decode_table(&bytes[SECTIONS], bytes[19], length, spacing)?,
+            sections,
             content: u128::from_le_bytes(array_at(bytes, CONTENT)),
             digests: Digests::decode(bytes, DIGESTS),
-            others: decode_files(bytes, spacing)?,
+            others,
         })
+    }
+
+    /// Refuses an image of several page files, where there is one.
+    pub(crate) fn check_one_file(&self) -> Result<()> {
+        match 1 + self.others.len() {
+            1 => Ok(()),
+            expected => Err(Error::Header(HeaderError::Files { expected, got: 1 })),
+        }
     }
 
     /// BLAKE3 of the header: with the digests in it, it names the generation.

@@ -17,6 +17,7 @@ const PIECE: usize = 64 << 10;
 pub(crate) fn read(mut reader: impl Read) -> Result<Region> {
     let start = read_start(&mut reader).map_err(unreadable)?;
     let header = Header::decode(&start)?;
+    header.check_one_file()?;
     sealed_copy(&header, |memory| {
         memory.write_all(&start).map_err(write_failed(&header))?;
         copy_rest(reader, memory, &header, start.len() as u64)

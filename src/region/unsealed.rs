@@ -207,8 +207,8 @@ impl Unsealed {
 
     /// Writes zeros up to an offset: a region has no holes.
     fn pad(&mut self, end: u64) -> Result<()> {
-        self.digesting.update_zeros(self.end..end);
         let zeros = vec![0; (end - self.end) as usize];
+        self.digesting.update(&zeros);
         self.write_at(&zeros, self.end)?;
         self.end = end;
         Ok(())

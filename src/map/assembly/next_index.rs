@@ -20,11 +20,9 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         &self,
         header: &IndexHeader,
         kept: impl Iterator<Item = Record>,
-        shift: u64,
-        fresh: &Inserted<'_, K, V>,
+        fresh: &[Record],
     ) -> Result<Table<Vec<Line>>> {
-        let fresh = fresh.records_behind(shift);
-        let records: Vec<Record> = kept.chain(fresh).collect();
+        let records: Vec<Record> = kept.chain(fresh.iter().copied()).collect();
         // Keys that are equal were refused, or are of entries that go.
         let distinct = |_, _| Ok(None);
         let name = || self.label().name.clone();

@@ -1,4 +1,4 @@
-//! The next generation of a map: the entries that stay are copied as one block of bytes.
+//! The next generation of a map: the entries that stay keep their places, and most of them their pages.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -60,7 +60,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
 
     /// The entries of this builder and those of an earlier generation, without the ones in `going`.
     ///
-    /// The archive of the earlier generation is copied as a block, and its index as far as it
+    /// The pages of the earlier archive are shared where they can be, and its index as far as it
     /// serves. A new entry takes the place of the earlier one with its key, which must be among
     /// those going. `inputs` makes the inputs section.
     ///

@@ -1,11 +1,10 @@
 //! Rows of the table of page files.
 
-use std::ops::Range;
-
 use blake3::Hasher;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{array_at, u64_at};
+use crate::error::{Error, HeaderError, RegionPart, Result};
 use crate::sys::memfd_id::MemfdId;
 
 /// Length of a row.
@@ -65,6 +64,18 @@ impl Digests {
         bytes
     }
 
+    /// Compares the bytes behind the header of a file; its number is for the error.
+    pub(in crate::region) fn check(&self, number: usize, behind: &[u8]) -> Result<()> {
+        let mut digesting = Digesting::quick_only();
+        digesting.update(behind);
+        match digesting.quick() == self.quick {
+            true => Ok(()),
+            false => Err(Error::Header(HeaderError::Damaged {
+                part: RegionPart::File(number),
+            })),
+        }
+    }
+
     pub(super) fn decode(bytes: &[u8], at: usize) -> Self {
         Self {
             quick: u128::from_le_bytes(array_at(bytes, at)),
@@ -101,15 +112,6 @@ impl Digesting {
         self.quick.update(bytes);
         if let Some(strong) = &mut self.strong {
             strong.update(bytes);
-        }
-    }
-
-    /// Zeros, as many as the range is long.
-    pub(crate) fn update_zeros(&mut self, zeros: Range<u64>) {
-        const ZEROS: [u8; 1 << 12] = [0; 1 << 12];
-        for start in zeros.clone().step_by(ZEROS.len()) {
-            let length = (zeros.end - start).min(ZEROS.len() as u64);
-            self.update(&ZEROS[..length as usize]);
         }
     }
 

@@ -349,6 +349,18 @@ fn a_header_of_a_page_lists_the_other_files() {
     assert_eq!(bytes[HEADER_LENGTH + 30 * 80..][..32], row_start(41, 131));
     assert_eq!(bytes[HEADER_LENGTH + 30 * 80 + 48..][..32], [31; 32]);
 
+    let alone = Header {
+        others: Vec::new(),
+        ..header.clone()
+    };
+    let mut without_layout = header.clone();
+    without_layout.sections[1].kind = SectionKind::Schema;
+    for lie in [alone, without_layout] {
+        let refused = Header::decode(&lie.encode()).unwrap_err();
+        let named = matches!(refused, Error::Header(HeaderError::Layout { .. }));
+        assert!(named, "{refused}");
+    }
+
     let shorter = Header::decode(&bytes[..4095]).unwrap_err();
     assert!(matches!(
         shorter,

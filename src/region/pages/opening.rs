@@ -100,13 +100,13 @@ impl Image {
     pub(in crate::region) fn check(&self, header: &Header) -> Result<()> {
         let start = header.spacing.header_length() as usize;
         if let [own] = &self.files[..] {
-            return own.check(0, &self.bytes()[start..]);
+            return own.digests.check(0, &self.bytes()[start..]);
         }
         let mut files = self.files.iter().enumerate();
         files.try_for_each(|(number, file)| {
             let map = Mapping::sealed(&file.sealed);
             let map = map.map_err(|source| Error::Descriptor { reason: source })?;
-            file.check(number, &map[start..])
+            file.digests.check(number, &map[start..])
         })
     }
 

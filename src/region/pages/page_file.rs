@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::error::{Error, HeaderError, RegionPart, Result};
-use crate::region::format::{Digesting, Digests, FileRow};
+use crate::error::{Error, HeaderError, Result};
+use crate::region::format::{Digests, FileRow};
 use crate::sys::memfd::SealedFile;
 
 /// A page file, and the digests that a header tells of it.
@@ -39,16 +39,5 @@ impl PageFile {
             id: self.sealed.id()?,
             digests: self.digests,
         })
-    }
-
-    /// Compares what stands behind its header with its digest; `number` is for the error.
-    pub(super) fn check(&self, number: usize, behind: &[u8]) -> Result<()> {
-        let mut digesting = Digesting::quick_only();
-        digesting.update(behind);
-        if digesting.quick() != self.digests.quick {
-            let part = RegionPart::File(number);
-            return Err(Error::Header(HeaderError::Damaged { part }));
-        }
-        Ok(())
     }
 }

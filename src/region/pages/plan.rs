@@ -1,8 +1,9 @@
 //! Where the pages of the next image come from, within bounds.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use super::layout::{MOST_RUNS, Run};
+use super::layout::{self, MOST_RUNS, Run};
 use crate::region::format::MOST_FILES;
 
 /// Pages between changed ones that are copied rather than shared: two more mappings cost about 5
@@ -53,7 +54,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Shares pages of the image before, which has these runs.
-    pub(super) fn share(&mut self, runs: &[Run], pages: std::ops::Range<u64>) {
+    pub(super) fn share(&mut self, runs: &[Run], pages: Range<u64>) {
         let mut start = 0;
         for run in runs {
             let end = start + u64::from(run.pages);
@@ -192,9 +193,19 @@ impl<'a> Plan<'a> {
         in_use
     }
 
-    /// The runs of the image, the header's and the layout's among them, whose own file begins with
-    /// `before` pages of these.
-    pub(super) fn runs(&self, in_use: &[usize], before: u64) -> Vec<Run> {
+    /// The runs of the image, the header's and the layout's among them; none where no page is shared, so
+    /// that the file is the image.
+    pub(super) fn all_runs(&self, in_use: &[usize], page: u64) -> Vec<Run> {
+        if in_use.is_empty() {
+            return Vec::new();
+        }
+        let count = self.runs(in_use, 2).len();
+        self.runs(in_use, 1 + layout::pages_of(count, page))
+    }
+
+    /// The same for an own file that begins with so many pages of header and layout. Their number does
+    /// not change how many runs there are.
+    fn runs(&self, in_use: &[usize], before: u64) -> Vec<Run> {
         let mut own = before;
         let mut runs = vec![Run {
             file: 0,

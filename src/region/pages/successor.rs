@@ -15,7 +15,7 @@ use crate::error::{Error, Fingerprint, Result, SectionKind};
 use crate::region::format::{Digesting, Header, Section, Spacing};
 use crate::region::unsealed::{Label, PAGES_FROM, Unsealed};
 use crate::region::{Backing, Region, failed};
-use crate::sys::memfd::UnsealedFile;
+use crate::sys::memfd::{SealedFile, UnsealedFile};
 
 /// A generation in the making that has pages of the one before.
 ///
@@ -73,13 +73,15 @@ impl<'a> Successor<'a> {
     }
 
     /// Appends bytes that the earlier generation has in the same section.
+    ///
+    /// # Panics
+    /// If it has no such section.
     pub(crate) fn keep(&mut self, bytes: Range<u64>) {
         let Some(section) = self.sections.last_mut() else {
             return;
         };
-        let Some(earlier) = self.earlier.header().section(section.kind) else {
-            return;
-        };
+        let earlier = self.earlier.header().section(section.kind);
+        let earlier = earlier.expect("what is kept is in a section of the generation before");
         let (start, end) = (earlier.offset + bytes.start, earlier.offset + bytes.end);
         let mut written = start;
         if let Some(page) = self.page
@@ -264,21 +266,21 @@ impl<'a> Successor<'a> {
     ) -> Result<Region> {
         let name = self.label.name.as_str();
         let in_use = plan.files_in_use();
-        let count = plan.runs(&in_use, 2).len();
-        let layout_pages = layout::pages_of(count, page);
-        let runs = plan.runs(&in_use, 1 + layout_pages);
-        debug_assert!(runs.len() == count && count <= MOST_RUNS);
-        let end = sections
+        let runs = plan.all_runs(&in_use, page);
+        debug_assert!(runs.len() <= MOST_RUNS);
+        let mut end = sections
             .last()
             .map_or(page, |it| it.end().next_multiple_of(page));
-        sections.push(Section {
-            kind: SectionKind::Layout,
-            offset: end,
-            length: (count * layout::RUN_LENGTH) as u64,
-        });
-
         let mut file = PageWriter::create(&self.label, page)?;
-        file.write(&[Cow::Owned(layout::encode(&runs))])?;
+        if !runs.is_empty() {
+            sections.push(Section {
+                kind: SectionKind::Layout,
+                offset: end,
+                length: (runs.len() * layout::RUN_LENGTH) as u64,
+            });
+            end += layout::pages_of(runs.len(), page) * page;
+            file.write(&[Cow::Owned(layout::encode(&runs))])?;
+        }
         for segment in &plan.segments {
             if let Source::Written(bytes) = &segment.source {
                 file.write(bytes)?;
@@ -290,7 +292,7 @@ impl<'a> Successor<'a> {
         let rows = others.iter().map(|it| it.row(page));
         let rows = rows.collect::<io::Result<_>>();
         let header = Header {
-            length: end + layout_pages * page,
+            length: end,
             spacing: Spacing::Pages(page),
             sections,
             content,
@@ -299,10 +301,18 @@ impl<'a> Successor<'a> {
             ..self.label.header(fingerprint)
         };
         let own = file.seal(&header)?;
-        let mut files = vec![Arc::new(own)];
-        files.extend(others);
-        let image = Image::of_runs(files, runs, page).map_err(failed(name, "map"))?;
-        Ok(Region::trusted(image.into(), header))
+        let image = match runs.is_empty() {
+            true => Image::whole(own, header.digests),
+            false => {
+                let own = Arc::new(PageFile::new(own, header.digests));
+                let files = [own].into_iter().chain(others).collect();
+                Image::of_runs(files, runs, page)
+            }
+        };
+        Ok(Region::trusted(
+            image.map_err(failed(name, "map"))?.into(),
+            header,
+        ))
     }
 }
 
@@ -352,10 +362,9 @@ impl<'a> PageWriter<'a> {
         Ok(())
     }
 
-    fn seal(mut self, header: &Header) -> Result<PageFile> {
+    fn seal(mut self, header: &Header) -> Result<SealedFile> {
         let written = self.file.write_all_at(&header.encode(), 0);
         written.map_err(|source| self.label.not_written(source))?;
-        let sealed = self.file.seal().map_err(failed(&self.label.name, "seal"))?;
-        Ok(PageFile::new(sealed, header.digests))
+        self.file.seal().map_err(failed(&self.label.name, "seal"))
     }
 }

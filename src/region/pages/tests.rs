@@ -227,6 +227,23 @@ fn layouts_that_lie_are_refused() {
     assert!(!maps.contains("memfd:forged"), "nothing stays mapped");
 }
 
+/// Where most pages changed, none is shared: the next generation is one file, that others read as such.
+#[test]
+fn a_generation_that_shares_nothing_is_one_file() {
+    let first = region("most", 300);
+    let pages: Vec<usize> = (0..300).filter(|page| page % 20 > 0).collect();
+    let second = changed(&first, &pages, 0xaa);
+    let fds = second.try_clone_fds().unwrap();
+    assert_eq!(fds.len(), 1);
+    assert!(second.header().section(SectionKind::Layout).is_none());
+    let again = Region::from_fds(fds).unwrap();
+    assert_eq!(again.bytes(), second.bytes());
+    assert_eq!(again.header(), second.header());
+    let mut file = Vec::new();
+    second.write_to(&mut file).unwrap();
+    assert_eq!(Region::from_bytes(&file).unwrap().bytes(), second.bytes());
+}
+
 /// However many generations follow each other, files, runs and bytes stay within their bounds.
 #[test]
 fn bounds_hold_over_many_generations() {
@@ -234,7 +251,11 @@ fn bounds_hold_over_many_generations() {
     let mut newest = region("bounds", PAGES);
     let mut seed = 1_usize;
     for generation in 0..300 {
-        let count = if generation % 7 == 0 { 60 } else { 2 };
+        let count = match generation % 30 {
+            29 => 2 * PAGES,
+            7 | 14 | 21 => 60,
+            _ => 2,
+        };
         let pages: Vec<usize> = (0..count)
             .map(|_| {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -242,6 +263,8 @@ fn bounds_hold_over_many_generations() {
             })
             .collect();
         newest = changed(&newest, &pages, generation as u8);
+        let again = Region::from_fds(newest.try_clone_fds().unwrap()).unwrap();
+        assert_eq!(again.bytes(), newest.bytes(), "generation {generation}");
         let image = newest.image().unwrap();
         let total: u64 = image.files().iter().map(|file| file.sealed.length()).sum();
         assert!(image.files().len() <= 32);
