@@ -6,7 +6,8 @@
 use floe_testkit::{mode, record as recipe};
 use std::num::NonZero;
 
-use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput};
 use floe::census::{Census, Options};
 use floe::dynamic::Described;
 use floe::{MapBuilder, Schema, Value};

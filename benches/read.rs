@@ -7,7 +7,8 @@ use std::cell::LazyCell;
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, measurement::WallTime};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use floe::map::MapKey;
 use floe::{Frozen, Map, MapBuilder, Value};
 use procfs::{Current, Meminfo};

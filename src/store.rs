@@ -23,9 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::archive::Value;
-use crate::channel::Broker;
-use crate::channel::Live;
-use crate::channel::Publisher;
+use crate::channel::{Broker, Live, Publisher};
 use crate::error::{Error, PolicyError, Result};
 use crate::frozen::Content;
 use crate::map::{Key, Map};

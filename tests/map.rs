@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use floe::{Error, Frozen, Key, Map, MapBuilder, map::MapKey};
+use floe::map::MapKey;
+use floe::{Error, Frozen, Key, Map, MapBuilder};
 use proptest::prelude::*;
 use zoo::recipe;
 

@@ -1,18 +1,14 @@
 //! What `memory` promises, on mappings of this very process.
 #![allow(unsafe_code)]
 
-use std::{
-    fs::{self, File},
-    io::Write,
-    ops::Range,
-    os::unix::fs::MetadataExt,
-    process::{self, Command},
-};
+use std::fs::{self, File};
+use std::io::Write;
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
+use std::process::{self, Command};
 
-use floe::{
-    Error,
-    usage::{MappedRegion, ProcError, Row, Table, Usage, frames},
-};
+use floe::Error;
+use floe::usage::{MappedRegion, ProcError, Row, Table, Usage, frames};
 use memmap2::{Mmap, MmapOptions};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 

@@ -22,13 +22,13 @@ mod server;
 mod socket;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::{self, PipeWriter, Write};
-use std::mem;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::{fmt, mem};
 
 use nix::unistd::Gid;
 

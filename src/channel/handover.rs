@@ -1,9 +1,8 @@
 //! Channels for programs that are started by exec: two descriptors, named in the environment.
 
-use std::env;
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::process::Command;
+use std::{env, io};
 
 use rustix::io::fcntl_dupfd_cloexec;
 

@@ -5,10 +5,9 @@
 //! old message out at the same end, once the new one is in. Only where the user may have no more
 //! descriptors in flight it comes first: readers that find nothing look again.
 
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::io::{Errno, ioctl_fionread};

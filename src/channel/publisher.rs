@@ -1,12 +1,11 @@
 //! The owner's end of a channel.
 
 use std::any::Any;
-use std::fmt;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use std::{fmt, io};
 
 use super::control::{ControlWriter, Freshness};
 use super::status::ChannelStatus;

@@ -14,11 +14,9 @@ mod mappings;
 mod regions;
 mod table;
 
-use std::{
-    iter::Sum,
-    ops::{AddAssign, Range},
-    process,
-};
+use std::iter::Sum;
+use std::ops::{AddAssign, Range};
+use std::process;
 
 use serde::Serialize;
 

@@ -4,20 +4,20 @@
 //! native byte order. A header that was never written reads as tag 0, or as nothing at all.
 #![forbid(unsafe_code)]
 
-use std::{fmt, fs::File, io, num::NonZeroUsize, os::unix::fs::FileExt};
+use std::fs::File;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt;
+use std::{fmt, io};
 
-use rkyv::{
-    Archive, Deserialize, Serialize,
-    api::{
-        access_with_context,
-        high::{HighDeserializer, HighSerializer, HighValidator},
-    },
-    bytecheck::CheckBytes,
-    rancor,
-    ser::allocator::ArenaHandle,
-    util::AlignedVec,
-    validation::{Validator, archive::ArchiveValidator, shared::SharedValidator},
-};
+use rkyv::api::access_with_context;
+use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
+use rkyv::bytecheck::CheckBytes;
+use rkyv::ser::allocator::ArenaHandle;
+use rkyv::util::AlignedVec;
+use rkyv::validation::Validator;
+use rkyv::validation::archive::ArchiveValidator;
+use rkyv::validation::shared::SharedValidator;
+use rkyv::{Archive, Deserialize, Serialize, rancor};
 
 use super::WorkerError;
 use crate::error::Error;

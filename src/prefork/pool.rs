@@ -1,25 +1,19 @@
 //! The owner's side: running workers, and how they end.
 #![forbid(unsafe_code)]
 
-use std::{
-    marker::PhantomData,
-    os::fd::{AsFd, OwnedFd},
-    thread,
-    time::{Duration, Instant},
-};
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
-use super::{
-    Answer, SpawnError, WorkerError,
-    answer::{Letter, MOST_ANSWER},
-    relay::Places,
-};
+use super::answer::{Letter, MOST_ANSWER};
+use super::relay::Places;
+use super::{Answer, SpawnError, WorkerError};
 use crate::error::Error;
 use crate::sys::process::{End, Look, dismiss, end_of, watch};
 

@@ -6,11 +6,9 @@ use std::io::{self, Write};
 
 use nix::unistd::ForkResult;
 
-use super::{
-    Answer, Pool, SpawnError, Worker,
-    answer::{Letter, Outcome},
-    relay::Fork,
-};
+use super::answer::{Letter, Outcome};
+use super::relay::Fork;
+use super::{Answer, Pool, SpawnError, Worker};
 use crate::error::Error;
 use crate::sys::panics::catch;
 use crate::sys::process::{MayFork, exit_at_once, fork};

@@ -329,7 +329,8 @@ fn check_archive_format(header: &[u8]) -> Result<()> {
 
 /// rkyv's features decide the byte order of archives; the type that they select tells it.
 pub(crate) fn byte_order() -> u8 {
-    use rkyv::rend::{u16_be, unaligned::u16_ube};
+    use rkyv::rend::u16_be;
+    use rkyv::rend::unaligned::u16_ube;
     let archived = TypeId::of::<rkyv::Archived<u16>>();
     if archived == TypeId::of::<u16_be>() || archived == TypeId::of::<u16_ube>() {
         BIG_ENDIAN

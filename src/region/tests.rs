@@ -1,7 +1,6 @@
 use super::format::HEADER_LENGTH;
 use super::*;
-use crate::error::Fingerprint;
-use crate::error::HeaderError;
+use crate::error::{Fingerprint, HeaderError};
 
 const FINGERPRINT: Fingerprint = Fingerprint::from_le_bytes([7; 16]);
 

@@ -1,15 +1,13 @@
 //! A region in the making: bytes are appended, then digested, sealed and mapped.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::process;
+use std::{io, process};
 
 use super::storage::{Backing, Storage, StorageView};
 use super::{Region, failed};
-use crate::error::Fingerprint;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fingerprint, Result};
 use crate::region::format::{
     self, Digesting, Digests, HEADER_LENGTH, Header, Lineage, Section, SectionKind, Spacing,
 };

@@ -6,24 +6,20 @@ mod external;
 mod fingerprints;
 mod niches;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    marker::PhantomData,
-    mem::offset_of,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
-    num::{NonZeroI16, NonZeroU8, NonZeroU32},
-    ops::Bound,
-    rc::{Rc, Weak},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::marker::PhantomData;
+use std::mem::offset_of;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::num::{NonZeroI16, NonZeroU8, NonZeroU32};
+use std::ops::Bound;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
 
-use rkyv::{
-    Archive, Archived, Deserialize, Serialize,
-    rancor::{Error, Panic, Source},
-    ser::{Allocator, Writer},
-    validation::ArchiveContext,
-    with::{InlineAsBox, Niche},
-};
+use rkyv::rancor::{Error, Panic, Source};
+use rkyv::ser::{Allocator, Writer};
+use rkyv::validation::ArchiveContext;
+use rkyv::with::{InlineAsBox, Niche};
+use rkyv::{Archive, Archived, Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Description, Fingerprint, Shape, TypeIndex};

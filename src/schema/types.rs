@@ -1,7 +1,8 @@
 //! The list in which types describe themselves.
 #![forbid(unsafe_code)]
 
-use std::{any::TypeId, collections::HashMap};
+use std::any::TypeId;
+use std::collections::HashMap;
 
 use super::{Field, FieldStyle, Schema, Shape, Type, TypeIndex, Variant};
 

@@ -5,16 +5,13 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicU64, AtomicUsize,
-    Ordering::{Relaxed, SeqCst},
-};
-use std::{hint, mem, ptr};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize};
+use std::{hint, io, mem, ptr};
 
 use nix::errno::Errno;
 use nix::libc;

@@ -1,10 +1,8 @@
 //! The check that makes a fork safe: this process has one thread.
 #![forbid(unsafe_code)]
 
-use std::{
-    fs, io, thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
 use crate::error::SpawnError;
 

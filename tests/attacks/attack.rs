@@ -1,26 +1,20 @@
 //! What a worker may try in order to write to memory that is sealed.
 #![allow(missing_docs)]
 
-use std::{
-    ffi::c_void,
-    fs::File,
-    io,
-    num::NonZeroUsize,
-    os::{
-        fd::{AsRawFd, BorrowedFd},
-        unix::fs::FileExt,
-    },
-    ptr::NonNull,
-};
+use std::ffi::c_void;
+use std::fs::File;
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::ptr::NonNull;
 
 use floe::prefork;
-use nix::{
-    errno::Errno,
-    fcntl::{FallocateFlags, SealFlag, fallocate},
-    libc,
-    sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mprotect},
-    unistd::ftruncate,
-};
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, SealFlag, fallocate};
+use nix::libc;
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mprotect};
+use nix::unistd::ftruncate;
 
 /// What a worker has that was forked from the owner of the memory.
 pub struct Target<'a> {

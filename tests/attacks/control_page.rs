@@ -1,9 +1,8 @@
 //! A worker cannot change the control page of a channel.
 
-use std::fs;
 use std::os::fd::{BorrowedFd, RawFd};
-use std::process;
 use std::ptr::NonNull;
+use std::{fs, process};
 
 use floe::{Frozen, Publisher, prefork};
 use nix::errno::Errno;

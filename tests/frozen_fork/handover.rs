@@ -1,27 +1,21 @@
 //! How a descriptor comes into another process, and how it does not.
 
-use std::{
-    cell::RefCell,
-    fs::File,
-    io,
-    os::{
-        fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
-        unix::{net::UnixStream, process::CommandExt},
-    },
-    process::{self, Command, ExitCode},
-};
+use std::cell::RefCell;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{self, Command, ExitCode};
 
-use floe::{MapBuilder, map::MapShard, prefork};
-use nix::{
-    errno::Errno,
-    fcntl::{FcntlArg, FdFlag, fcntl},
-    libc,
-};
+use floe::map::MapShard;
+use floe::{MapBuilder, prefork};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::libc;
 
-use crate::{
-    fixture::{Large, MIB, Meeting, digest, large_map, regions_held},
-    rights,
-};
+use crate::fixture::{Large, MIB, Meeting, digest, large_map, regions_held};
+use crate::rights;
 
 /// The argument that makes this program print the digest of the region in a descriptor.
 pub(crate) const DIGEST: &str = "digest-of-descriptor";

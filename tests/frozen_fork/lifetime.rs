@@ -1,21 +1,15 @@
 //! How long a region lives, and that its memory comes back.
 
-use std::{
-    cell::RefCell,
-    io::{self, Read, Write},
-};
+use std::cell::RefCell;
+use std::io::{self, Read, Write};
 
-use floe::{
-    Content, Frozen,
-    prefork::{self, Pool},
-    usage::Usage,
-};
+use floe::prefork::{self, Pool};
+use floe::usage::Usage;
+use floe::{Content, Frozen};
 use nix::sys::signal::{Signal, kill};
 
-use crate::{
-    fixture::{Large, MIB, Meeting, digest, large_map, regions_held, shmem},
-    forking::{Gate, forever, next_descriptor, pid_of},
-};
+use crate::fixture::{Large, MIB, Meeting, digest, large_map, regions_held, shmem};
+use crate::forking::{Gate, forever, next_descriptor, pid_of};
 
 /// Drops what may be the last handle in this process. Returns how far the memory of this process
 /// and that of the system's memfds fell.

@@ -1,15 +1,12 @@
 //! What is left when the system refuses a freeze.
 
-use floe::{Error, Frozen, Map, MapBuilder, prefork, usage::Usage};
-use nix::{
-    libc,
-    sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
-};
+use floe::usage::Usage;
+use floe::{Error, Frozen, Map, MapBuilder, prefork};
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-use crate::{
-    fixture::{MIB, regions_held, try_large_map},
-    forking::{Resource, next_descriptor, set_limit},
-};
+use crate::fixture::{MIB, regions_held, try_large_map};
+use crate::forking::{Resource, next_descriptor, set_limit};
 
 /// Freezes in a worker that has less of a resource than it takes, then lifts the limit. Returns
 /// what the errors of a value and of a map were, if nothing was left behind.

@@ -15,7 +15,8 @@ mod shards;
 mod threads;
 
 use floe_testkit::{forking, zoo};
-use std::{env, process::ExitCode};
+use std::env;
+use std::process::ExitCode;
 
 use forking::{Need, trials, trials_needing};
 

@@ -2,15 +2,11 @@
 
 use std::process;
 
-use floe::{
-    Frozen, Map, prefork,
-    usage::{self, Usage},
-};
+use floe::usage::{self, Usage};
+use floe::{Frozen, Map, prefork};
 
-use crate::{
-    fixture::{MIB, Meeting, digest, large_map},
-    zoo::{ArchivedRecipe, ArchivedSource, Recipe, recipe},
-};
+use crate::fixture::{MIB, Meeting, digest, large_map};
+use crate::zoo::{ArchivedRecipe, ArchivedSource, Recipe, recipe};
 
 const WORKERS: usize = 8;
 

@@ -3,10 +3,8 @@
 use floe::prefork::{self, WorkerError};
 use nix::libc;
 
-use crate::{
-    fixture::{MIB, digest, large_map},
-    forking::Gate,
-};
+use crate::fixture::{MIB, digest, large_map};
+use crate::forking::Gate;
 
 pub(crate) fn a_worker_that_writes_dies_alone() {
     let map = large_map(MIB);

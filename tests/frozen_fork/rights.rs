@@ -1,16 +1,12 @@
 //! A descriptor on its way through a Unix socket.
 
-use std::{
-    io,
-    mem::{self, MaybeUninit},
-    os::{
-        fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
-        unix::net::UnixStream,
-    },
-    ptr,
-};
+use std::mem::{self, MaybeUninit};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::{io, ptr};
 
-use nix::{errno::Errno, libc};
+use nix::errno::Errno;
+use nix::libc;
 
 /// Room for the header of a control message and one descriptor, aligned like the header.
 type Control = [MaybeUninit<libc::cmsghdr>; 2];

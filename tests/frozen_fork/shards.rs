@@ -1,19 +1,13 @@
 //! Forked parsers build the shards of one map.
 
-use floe::{
-    Error, Frozen, Map, MapBuilder,
-    map::MapShard,
-    prefork::{self, WorkerError},
-};
-use nix::{
-    libc,
-    sys::signal::{Signal, raise},
-};
+use floe::map::MapShard;
+use floe::prefork::{self, WorkerError};
+use floe::{Error, Frozen, Map, MapBuilder};
+use nix::libc;
+use nix::sys::signal::{Signal, raise};
 
-use crate::{
-    fixture::Meeting,
-    zoo::{Recipe, recipe},
-};
+use crate::fixture::Meeting;
+use crate::zoo::{Recipe, recipe};
 
 type Recipes = Frozen<Map<String, Recipe>>;
 

@@ -1,9 +1,8 @@
 //! Forks from a process of several threads.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
-    thread,
-};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::thread;
 
 use floe::{Map, prefork};
 use nix::unistd::alarm;

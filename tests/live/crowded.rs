@@ -1,7 +1,6 @@
 //! A user who may have no more descriptors in flight.
 
-use floe::error::BrokerError;
-use floe::error::ChannelError;
+use floe::error::{BrokerError, ChannelError};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use floe::{Broker, Error, Frozen, Publisher, prefork};

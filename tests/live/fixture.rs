@@ -1,10 +1,9 @@
 //! What the tests publish.
 
-use std::fs;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
-use std::thread;
+use std::{fs, thread};
 
 use floe::{Frozen, Live, Publisher};
 use nix::errno::Errno;

@@ -1,7 +1,6 @@
 //! Brokers and owners that lie to their clients.
 
-use floe::error::BrokerError;
-use floe::error::HeaderError;
+use floe::error::{BrokerError, HeaderError};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, MetadataExt};

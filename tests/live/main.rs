@@ -19,7 +19,8 @@ mod sockets;
 mod stores;
 
 use floe_testkit::forking;
-use std::{env, process::ExitCode};
+use std::env;
+use std::process::ExitCode;
 
 use forking::{Need, trials, trials_needing};
 

@@ -1,12 +1,11 @@
 //! Programs that were started by exec follow what they were passed.
 
-use std::env;
-use std::fs;
 use std::io::{self, BufRead, BufReader, Lines, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Duration;
+use std::{env, fs};
 
 use floe::Live;
 

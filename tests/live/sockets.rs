@@ -1,14 +1,13 @@
 //! The socket of a broker in the file system.
 
 use floe::error::BrokerError;
-use std::env;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::Barrier;
-use std::thread;
+use std::{env, thread};
 
 use floe::{Broker, Client, Error, Live, prefork};
 use nix::fcntl::{Flock, FlockArg};

@@ -1,30 +1,18 @@
 //! How workers end, and how the owner learns of it.
 
-use std::{
-    fmt,
-    io::{self, PipeWriter, Read, Write},
-    panic, process,
-    time::Instant,
-};
+use std::io::{self, PipeWriter, Read, Write};
+use std::time::Instant;
+use std::{fmt, panic, process};
 
-use floe::{
-    Error,
-    prefork::{self, GRACE, Pool, Worker, WorkerError},
-};
-use nix::{
-    errno::Errno,
-    libc,
-    sys::{
-        signal::{SigHandler, Signal, kill, raise},
-        wait::waitpid,
-    },
-};
+use floe::Error;
+use floe::prefork::{self, GRACE, Pool, Worker, WorkerError};
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{SigHandler, Signal, kill, raise};
+use nix::sys::wait::waitpid;
 
-use crate::{
-    assert_no_children,
-    forking::{Gate, forever, pid_of},
-    set_sigterm,
-};
+use crate::forking::{Gate, forever, pid_of};
+use crate::{assert_no_children, set_sigterm};
 
 pub(crate) fn wait_one_follows_the_order_of_exit() {
     let gates: Vec<Gate> = (0..3).map(|_| Gate::new()).collect();

@@ -1,28 +1,18 @@
 //! Hosts that do with `SIGCHLD` what they like, and systems without process descriptors.
 
-use std::{
-    fs,
-    hint::black_box,
-    io::{Read, Write},
-    process, thread,
-};
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::{fs, process, thread};
 
 use floe::prefork::{self, WorkerError};
 use floe_testkit::forking::Resource;
-use nix::{
-    libc,
-    sys::{
-        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, raise, sigaction},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
-    },
-    unistd::{ForkResult, Pid, fork, getpid},
-};
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, raise, sigaction};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork, getpid};
 
-use crate::{
-    alone,
-    forking::{Gate, next_descriptor, pid_of, set_limit},
-    set_sigterm, sigterm_is_in,
-};
+use crate::forking::{Gate, next_descriptor, pid_of, set_limit};
+use crate::{alone, set_sigterm, sigterm_is_in};
 
 fn set_sigchld(handler: SigHandler, flags: SaFlags) {
     let action = SigAction::new(handler, flags, SigSet::empty());

@@ -1,25 +1,17 @@
 //! What is refused, and what is left when the system runs out of something.
 
-use std::{
-    fs,
-    panic::{self, AssertUnwindSafe},
-    process,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
-    thread,
-};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::{fs, process, thread};
 
-use floe::{
-    Error,
-    prefork::{self, MOST_WORKERS, SpawnError},
-    usage::Usage,
-};
+use floe::Error;
+use floe::prefork::{self, MOST_WORKERS, SpawnError};
+use floe::usage::Usage;
 use nix::libc;
 
-use crate::{
-    assert_no_children,
-    forking::{Resource, forever, is_root, next_descriptor, set_limit},
-    sigterm_is_in,
-};
+use crate::forking::{Resource, forever, is_root, next_descriptor, set_limit};
+use crate::{assert_no_children, sigterm_is_in};
 
 fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()

@@ -9,22 +9,16 @@ mod results;
 mod sigterm;
 
 use floe_testkit::forking;
-use std::{
-    fs,
-    panic::{AssertUnwindSafe, catch_unwind},
-    process::ExitCode,
-};
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
 
 use forking::{Need, trials, trials_needing};
-use nix::{
-    errno::Errno,
-    libc,
-    sys::{
-        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
-        wait::{WaitStatus, waitpid},
-    },
-    unistd::{ForkResult, fork},
-};
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork};
 
 fn main() -> ExitCode {
     let mut trials = trials![

@@ -1,29 +1,20 @@
 //! What workers hand back, and to whom.
 
-use std::{
-    cell::RefCell,
-    fs::{self, File},
-    io::{self, Read, Write},
-    os::unix::fs::FileExt,
-    process, thread,
-};
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::{process, thread};
 
-use floe::{
-    Error,
-    prefork::{self, Pool, Worker, WorkerError},
-    usage::Usage,
-};
+use floe::Error;
+use floe::prefork::{self, Pool, Worker, WorkerError};
+use floe::usage::Usage;
 use floe_testkit::forking::Resource;
-use nix::{
-    sys::signal::kill,
-    unistd::{ForkResult, Pid, dup2_stdout, fork},
-};
+use nix::sys::signal::kill;
+use nix::unistd::{ForkResult, Pid, dup2_stdout, fork};
 
-use crate::{
-    alone, assert_no_children,
-    forking::{Gate, set_limit},
-    sigterm_is_in,
-};
+use crate::forking::{Gate, set_limit};
+use crate::{alone, assert_no_children, sigterm_is_in};
 
 pub(crate) fn results_are_typed_and_in_order() {
     let pool = prefork::spawn(3, |worker: Worker| {

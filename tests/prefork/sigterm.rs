@@ -1,30 +1,20 @@
 //! What `SIGTERM` to the owner does.
 
-use std::{
-    io::Read,
-    process,
-    sync::{
-        atomic::{AtomicI32, Ordering::SeqCst},
-        mpsc,
-    },
-    thread,
-    time::Duration,
-};
+use std::io::Read;
+use std::sync::atomic::AtomicI32;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{process, thread};
 
 use floe::prefork::{self, Pool, WorkerError};
-use nix::{
-    libc,
-    sys::{
-        signal::{SigHandler, Signal, kill, raise},
-        wait::{WaitStatus, waitpid},
-    },
-    unistd::{ForkResult, fork, getpid},
-};
+use nix::libc;
+use nix::sys::signal::{SigHandler, Signal, kill, raise};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork, getpid};
 
-use crate::{
-    forking::{Gate, forever, pid_of},
-    set_sigterm, sigterm_is_in,
-};
+use crate::forking::{Gate, forever, pid_of};
+use crate::{set_sigterm, sigterm_is_in};
 
 /// Returns once no process but this one holds the writer any more; fails after ten seconds.
 fn assert_ends(gate: Gate) {

@@ -2,10 +2,9 @@
 
 use std::cell::RefCell;
 use std::error::Error;
-use std::fs;
 use std::path::Path;
-use std::process;
 use std::time::Duration;
+use std::{fs, process};
 
 use floe::map::MapShard;
 use floe::usage::{Usage, frames};

@@ -1,10 +1,9 @@
 //! A directory that cannot be written: a child sees it so, in a mount namespace of its own.
 
 use std::ffi::CString;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::ptr;
+use std::{fs, ptr};
 
 use floe::store::{CacheReport, Outcome};
 use floe::{Cache, Frozen, Policy, Store, prefork};

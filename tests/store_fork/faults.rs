@@ -2,14 +2,13 @@
 //! a process of its own: this program again, told so by a variable.
 
 use std::collections::BTreeMap;
-use std::env;
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use std::{env, fs};
 
 use floe::{Clock, Frozen, Moment, Policy, Store};
 use tempfile::TempDir;

@@ -9,14 +9,13 @@ use floe::census::{self, Census, Row};
 use floe::dynamic::Described;
 use floe::usage::bytes;
 
-use super::CommandError;
-use super::fields;
 use super::output::{FAINT, Format, Output, TITLE, counted, printable};
 use super::progress::Progress;
 use super::table::{Cell, Column, Table};
 use super::target::{self, Target};
 use super::treemap::page::page;
 use super::treemap::picture::picture;
+use super::{CommandError, fields};
 
 /// Count values and their bytes, by type or by field
 ///

@@ -8,11 +8,10 @@ use floe::usage::bytes;
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use super::CommandError;
 use super::output::{FAINT, Format, Output, TITLE, counted, printable};
-use super::schema;
 use super::table::{Cell, Column, Table};
 use super::target::{self, Target};
+use super::{CommandError, schema};
 
 /// Show the header, sections and types of a region
 ///

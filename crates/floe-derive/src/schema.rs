@@ -5,10 +5,13 @@ mod tests;
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::visit::Visit;
 use syn::{
     Attribute, Data, DataEnum, DeriveInput, Error, Field, Fields, GenericParam, Generics, Ident,
-    LitStr, Meta, Path, Result, Token, Variant, WhereClause, ext::IdentExt, parse_quote,
-    punctuated::Punctuated, spanned::Spanned, visit::Visit,
+    LitStr, Meta, Path, Result, Token, Variant, WhereClause, parse_quote,
 };
 
 use crate::crate_path::crate_path;

@@ -1,23 +1,17 @@
 //! What the targets share that fork: a runner of one thread, and ways to wait for each other.
-use std::{
-    env,
-    fs::{self, File},
-    io::{self, PipeReader, PipeWriter, Read, Write},
-    os::{
-        fd::{AsFd, AsRawFd},
-        unix::fs::MetadataExt,
-    },
-    process::ExitCode,
-};
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::MetadataExt;
+use std::process::ExitCode;
 
 use floe::prefork::Pool;
 use libtest_mimic::{Arguments, Trial};
+use nix::poll::{PollFd, PollFlags, poll};
 pub use nix::sys::resource::Resource;
-use nix::{
-    poll::{PollFd, PollFlags, poll},
-    sys::resource::{getrlimit, setrlimit},
-    unistd::{Pid, pause},
-};
+use nix::sys::resource::{getrlimit, setrlimit};
+use nix::unistd::{Pid, pause};
 
 /// Tests by their paths: `trials![a::test, b::test]`.
 #[macro_export]

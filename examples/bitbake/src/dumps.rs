@@ -12,10 +12,9 @@ mod statement;
 mod task_deps;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::time::Instant;
+use std::{fs, io};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -7,9 +7,8 @@ mod recipe;
 mod shared;
 mod vocabulary;
 
-use std::fs;
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 /// Writes a tree with `recipes` recipes, and the classes and configuration they need, into `directory`.
 /// It is made if it does not exist.

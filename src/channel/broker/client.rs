@@ -1,11 +1,10 @@
 //! Asking a broker.
 
 use std::fs::File;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::unistd::Uid;
@@ -16,8 +15,7 @@ use super::access::is_own;
 use super::address::Target;
 use super::protocol::{LONGEST, Reply, Request, read_list};
 use super::socket::new_socket;
-use crate::channel::Live;
-use crate::channel::{ChannelStatus, ControlPage, Subscription};
+use crate::channel::{ChannelStatus, ControlPage, Live, Subscription};
 use crate::error::{BrokerError, Error, Result};
 use crate::frozen::Content;
 use crate::region::format::check_name;

@@ -1,10 +1,9 @@
 //! The socket of a broker in the file system.
 
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
 use nix::sys::stat::{FchmodatFlags, fchmodat};
 use nix::unistd::fchownat;

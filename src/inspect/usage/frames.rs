@@ -1,11 +1,12 @@
 //! Which physical frames hold a range of addresses.
 
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 
-use super::{
-    ProcError,
-    mappings::{path, unreadable},
-};
+use super::ProcError;
+use super::mappings::{path, unreadable};
 use crate::error::Error;
 
 const PRESENT: u64 = 1 << 63;

@@ -3,10 +3,8 @@
 use std::{fs, io};
 
 use nix::errno::Errno;
-use procfs::{
-    FromBufRead,
-    process::{MMapPath, MemoryMap, MemoryMaps},
-};
+use procfs::FromBufRead;
+use procfs::process::{MMapPath, MemoryMap, MemoryMaps};
 
 use super::{ProcError, Usage};
 use crate::error::Error;
