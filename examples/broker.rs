@@ -1,14 +1,14 @@
-//! Two programs that know nothing of each other but the path of a socket: one serves its caches, the
-//! other follows one of them.
+//! Two programs that know nothing of each other but the path of a socket: one serves its caches,
+//! the other follows one of them.
 //!
 //! ```text
 //! cargo run --release --example broker -- serve $XDG_RUNTIME_DIR/floe.sock
 //! cargo run --release --example broker -- list $XDG_RUNTIME_DIR/floe.sock
 //! cargo run --release --example broker -- follow $XDG_RUNTIME_DIR/floe.sock
 //! ```
-//! The folder is one that no other user can write to: in `/tmp` somebody else could take the path first.
-//! The follower goes on with the next owner when the one before has ended; stop `serve` and start it
-//! again to see it.
+//! The folder is one that no other user can write to: in `/tmp` somebody else could take the path
+//! first. The follower goes on with the next owner when the one before has ended; stop `serve` and
+//! start it again to see it.
 
 use std::error::Error;
 use std::path::PathBuf;

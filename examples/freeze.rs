@@ -1,5 +1,5 @@
-//! Freezes a map of half a million entries, which forked workers then read in place: what each copies
-//! meanwhile is what any forked process does for itself, and nothing of the map.
+//! Freezes a map of half a million entries, which forked workers then read in place: what each
+//! copies meanwhile is what any forked process does for itself, and nothing of the map.
 //!
 //! `cargo run --release --example freeze`
 

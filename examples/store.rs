@@ -1,5 +1,5 @@
-//! Keeps a cache of files fresh: it counts the words of each file of a folder, and after an edit those
-//! of the edited file alone.
+//! Keeps a cache of files fresh: it counts the words of each file of a folder, and after an edit
+//! those of the edited file alone.
 //!
 //! `cargo run --release --example store`
 

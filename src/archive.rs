@@ -26,8 +26,8 @@ pub use sorted::Sorted;
 pub use thaw::{Thaw, ThawStrategy, thaw};
 pub use validator::Validator;
 
-/// Most that one whole value may take: relative pointers have 32 bits. Entries of a map, and interned
-/// values that they share, count on them.
+/// Most that one whole value may take: relative pointers have 32 bits. Entries of a map, and
+/// interned values that they share, count on them.
 pub(crate) const VALUE_LIMIT: u64 = {
     assert!(
         FixedIsize::BITS >= 32,

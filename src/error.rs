@@ -168,8 +168,8 @@ pub enum Error {
         /// The seals that are not set.
         missing: String,
     },
-    /// The seals or the size of a descriptor could not be read (`fcntl`, `fstat`), or it could not be
-    /// mapped (`mmap`).
+    /// The seals or the size of a descriptor could not be read (`fcntl`, `fstat`), or it could not
+    /// be mapped (`mmap`).
     #[error("cannot inspect or map the descriptor (fcntl, fstat, mmap): {reason}{}", remedy(.reason))]
     Descriptor {
         /// The kernel's answer.
@@ -189,8 +189,8 @@ pub enum Error {
         /// The fingerprint in the header.
         got: Fingerprint,
     },
-    /// The bytes of a section match their digest but are not valid: the writer lied, or used another
-    /// layout.
+    /// The bytes of a section match their digest but are not valid: the writer lied, or used
+    /// another layout.
     #[error("the {section} section of cache {name:?} is not valid: {reason}")]
     Invalid {
         /// The cache.

@@ -139,11 +139,12 @@ impl<T: Content> Frozen<T> {
         Self::checked(Region::from_bytes(bytes)?)
     }
 
-    /// Reads one region from a stream, where [`Region::write_to`] has written it: copies it into a sealed
-    /// memfd and checks that like [`from_fd`](Self::from_fd). What follows the region stays in the stream.
+    /// Reads one region from a stream, where [`Region::write_to`] has written it: copies it into a
+    /// sealed memfd and checks that like [`from_fd`](Self::from_fd). What follows the region
+    /// stays in the stream.
     ///
-    /// Takes memory for what has arrived, not for what the stream announces. A sender who is not trusted
-    /// can still send without end: [`Read::take`] sets a limit.
+    /// Takes memory for what has arrived, not for what the stream announces. A sender who is not
+    /// trusted can still send without end: [`Read::take`] sets a limit.
     ///
     /// ```
     /// use floe::{Frozen, Map};
@@ -158,8 +159,8 @@ impl<T: Content> Frozen<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::ReadStream`] if the reader fails; [`Error::Memfd`] and [`Error::Write`] if there is no
-    /// memory for the copy; otherwise as [`from_fd`](Self::from_fd), and
+    /// [`Error::ReadStream`] if the reader fails; [`Error::Memfd`] and [`Error::Write`] if there is
+    /// no memory for the copy; otherwise as [`from_fd`](Self::from_fd), and
     /// [`HeaderError::Length`](crate::error::HeaderError::Length) if the stream ends early.
     pub fn from_reader(reader: impl Read) -> Result<Self> {
         Self::checked(region::read(reader)?)
@@ -227,12 +228,13 @@ impl<T: Content> Frozen<T> {
         self.region().header().content
     }
 
-    /// Makes an owned value of a frozen one: a `T` of a `Frozen<T>`, and whatever collects pairs, such as
-    /// `HashMap<K, V>` and `Vec<(K, V)>`, of a `Frozen<Map<K, V>>`. Types derive `rkyv::Deserialize`.
+    /// Makes an owned value of a frozen one: a `T` of a `Frozen<T>`, and whatever collects pairs,
+    /// such as `HashMap<K, V>` and `Vec<(K, V)>`, of a `Frozen<Map<K, V>>`. Types derive
+    /// `rkyv::Deserialize`.
     ///
-    /// An associated function, so that it hides nothing of the value: `Frozen::thaw(&frozen)`. For a
-    /// part of the value, or an entry of a map, there is [`thaw()`](crate::thaw()), which tells what it
-    /// costs, too.
+    /// An associated function, so that it hides nothing of the value: `Frozen::thaw(&frozen)`. For
+    /// a part of the value, or an entry of a map, there is [`thaw()`](crate::thaw()), which
+    /// tells what it costs, too.
     ///
     /// ```
     /// use std::collections::BTreeMap;
@@ -258,10 +260,11 @@ impl<T: Content> Frozen<T> {
         T::thaw(frozen)
     }
 
-    /// The region that the value lies in: its name, generation and size, its descriptor, and its way
-    /// into files.
+    /// The region that the value lies in: its name, generation and size, its descriptor, and its
+    /// way into files.
     ///
-    /// The only method of a handle: all others are those of the value that it derefs to, or of traits.
+    /// The only method of a handle: all others are those of the value that it derefs to, or of
+    /// traits.
     #[must_use]
     pub fn region(&self) -> &Region {
         self.checked.region()

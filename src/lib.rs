@@ -31,8 +31,8 @@
 //! - [`thaw()`] and [`Frozen::thaw`]: what was frozen as its own type again, to be changed.
 //! - [`Schema`], [`Key`]: what types derive to be frozen, and to be keys.
 //! - [`Intern`]: equal values written once. [`Sorted`]: hash maps in a canonical order.
-//! - [`Store`], [`Policy`], [`Inputs`]: caches by name that are built anew when what they were built
-//!   from changes, entry by entry.
+//! - [`Store`], [`Policy`], [`Inputs`]: caches by name that are built anew when what they were
+//!   built from changes, entry by entry.
 //! - [`Publisher`] and [`Live`]: the owner publishes a generation, workers that run see it.
 //! - [`Broker`] and [`Client`]: the same for processes that the owner has not started.
 //! - [`prefork`]: workers that hand back typed results.
@@ -43,8 +43,8 @@
 //!
 //! # Promises
 //! 1. Reading writes nothing: no lock, no count, no page copied, in any process.
-//! 2. Safe code is sound: only bytes that nobody can change are ever read, because their seals
-//!    were checked before them, or because they are private.
+//! 2. Safe code is sound: only bytes that nobody can change are ever read, because their seals were
+//!    checked before them, or because they are private.
 //! 3. A handle is typed: another type, or another version of it, is an error.
 //! 4. Bytes are checked once, by whoever freezes them or brings them in, and not by each worker.
 //! 5. Equal values give equal archives (with [`Sorted`] around hash maps and hash sets).
@@ -107,8 +107,8 @@ pub use frozen::{Content, Frozen};
 pub use inspect::{census, dynamic, usage};
 pub use map::{Key, Map, MapBuilder};
 pub use region::{Region, format};
-/// The serialisation framework that values are archived with, so that a crate which derives its traits
-/// needs no dependency on it: the derives are told by `crate` where it is.
+/// The serialisation framework that values are archived with, so that a crate which derives
+/// its traits needs no dependency on it: the derives are told by `crate` where it is.
 ///
 /// ```
 /// use floe::{Frozen, Schema, rkyv};

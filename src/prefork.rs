@@ -15,11 +15,11 @@
 //! [`Pool::join`].
 //!
 //! # Lifetimes
-//! * Dropping a [`Pool`] ends its workers by `SIGTERM`, then after [`GRACE`] by `SIGKILL`, and reaps
-//!   them all.
-//! * The owner passes `SIGTERM` on to its workers, then does what it would have done without a pool:
-//!   it dies, or its own handler runs. An owner that ignores `SIGTERM` passes nothing on, and its
-//!   workers ignore the signal too.
+//! * Dropping a [`Pool`] ends its workers by `SIGTERM`, then after [`GRACE`] by `SIGKILL`, and
+//!   reaps them all.
+//! * The owner passes `SIGTERM` on to its workers, then does what it would have done without a
+//!   pool: it dies, or its own handler runs. An owner that ignores `SIGTERM` passes nothing on, and
+//!   its workers ignore the signal too.
 //! * If the owner dies otherwise, the workers keep running and read what they have.
 //!
 //! # Limits

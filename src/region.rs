@@ -31,8 +31,8 @@ pub(crate) use storage::Backing;
 pub(crate) use stream::read;
 pub(crate) use unsealed::{Label, Unsealed, View};
 
-/// One frozen generation as it lies in memory: bytes that nobody can change, in memfds with all four
-/// seals or in a private heap buffer.
+/// One frozen generation as it lies in memory: bytes that nobody can change, in memfds with all
+/// four seals or in a private heap buffer.
 ///
 /// ```
 /// use floe::Frozen;
@@ -78,8 +78,8 @@ impl Region {
         Self { bytes, header }
     }
 
-    /// Maps page files of unknown origin: first the seals, then header, layout, lengths, every digest
-    /// and padding. What the sections mean is for the reader of their type to check.
+    /// Maps page files of unknown origin: first the seals, then header, layout, lengths, every
+    /// digest and padding. What the sections mean is for the reader of their type to check.
     pub(crate) fn from_fds(fds: Vec<OwnedFd>) -> Result<Self> {
         let (header, image) = Image::open(fds)?;
         let region = Self::trusted(image.into(), header);
@@ -100,9 +100,9 @@ impl Region {
         Ok(Self::trusted(Bytes::Heap(aligned), header))
     }
 
-    /// Maps page files that their owner vouches for: the seals are checked, and header and layout are
-    /// read; digests and what the sections mean were checked when it was frozen. Beside it, whether they
-    /// are the ones that the header names: nothing else is vouched for.
+    /// Maps page files that their owner vouches for: the seals are checked, and header and layout
+    /// are read; digests and what the sections mean were checked when it was frozen. Beside it,
+    /// whether they are the ones that the header names: nothing else is vouched for.
     pub(crate) fn from_fds_by_header(fds: Vec<OwnedFd>) -> Result<(Self, bool)> {
         let (header, image) = Image::open(fds)?;
         let is_named = image.has_the_files_of(&header);
@@ -226,9 +226,9 @@ impl Region {
         Ok(self.as_fds()?[0])
     }
 
-    /// The sealed memfds that the pages come from, for handing them to another process while this one
-    /// keeps them: first the one of this generation, then those of earlier ones with which it shares
-    /// pages. Most regions have one.
+    /// The sealed memfds that the pages come from, for handing them to another process while this
+    /// one keeps them: first the one of this generation, then those of earlier ones with which
+    /// it shares pages. Most regions have one.
     ///
     /// # Errors
     /// [`Error::NoDescriptor`] if the region lies on the heap.
@@ -242,8 +242,8 @@ impl Region {
     /// [`Frozen::from_fds`](crate::Frozen::from_fds).
     ///
     /// # Errors
-    /// [`Error::NoDescriptor`] if the region lies on the heap; [`Error::Descriptor`] if this process
-    /// may open no more.
+    /// [`Error::NoDescriptor`] if the region lies on the heap; [`Error::Descriptor`] if this
+    /// process may open no more.
     pub fn try_clone_fds(&self) -> Result<Vec<OwnedFd>> {
         let fds = self.as_fds()?.into_iter();
         let cloned = fds.map(|fd| fd.try_clone_to_owned());
@@ -254,7 +254,8 @@ impl Region {
     /// Another descriptor of the memfd of a region that has one, closed on exec.
     ///
     /// # Errors
-    /// Those of [`try_clone_fds`](Self::try_clone_fds), and [`HeaderError::Files`] if there are more.
+    /// Those of [`try_clone_fds`](Self::try_clone_fds), and [`HeaderError::Files`] if there are
+    /// more.
     pub fn try_clone_fd(&self) -> Result<OwnedFd> {
         let fds = self.try_clone_fds()?;
         let (expected, got) = (fds.len(), 1);
@@ -277,8 +278,8 @@ impl Region {
         file::save(self, path.as_ref())
     }
 
-    /// Writes the region as one file, as [`save`](Self::save) does, to a pipe, a socket or a compressor;
-    /// [`Frozen::from_reader`](crate::Frozen::from_reader) takes it from there.
+    /// Writes the region as one file, as [`save`](Self::save) does, to a pipe, a socket or a
+    /// compressor; [`Frozen::from_reader`](crate::Frozen::from_reader) takes it from there.
     ///
     /// Files are written by [`save`](Self::save), which leaves none half written.
     ///
@@ -295,8 +296,8 @@ impl Region {
         }
     }
 
-    /// The header of the same generation as one file, if it has several: without the layout, which is
-    /// the last section.
+    /// The header of the same generation as one file, if it has several: without the layout, which
+    /// is the last section.
     fn as_one_file(&self) -> Option<Header> {
         if self.header.others.is_empty() {
             return None;

@@ -212,12 +212,12 @@ impl Store {
 
     /// Adds a cache of entries: one closure lists the keys, the other builds the value of a key.
     ///
-    /// Values are built on all processors, and serialised in the order of the keys. The heap holds up
-    /// to 1,024 built values that wait to be serialised, as long as these take about 16 MiB (estimated
-    /// from the values before them), and at least one for each processor.
+    /// Values are built on all processors, and serialised in the order of the keys. The heap holds
+    /// up to 1,024 built values that wait to be serialised, as long as these take about 16 MiB
+    /// (estimated from the values before them), and at least one for each processor.
     ///
-    /// Inputs are recorded for the list of keys and for each entry separately. A changed input rebuilds
-    /// only what was made from it. The list is sorted, and each key is built once.
+    /// Inputs are recorded for the list of keys and for each entry separately. A changed input
+    /// rebuilds only what was made from it. The list is sorted, and each key is built once.
     ///
     /// # Errors
     /// [`Error::Name`], [`Error::Policy`], [`Error::CacheExists`] and [`Error::NotOwner`].
@@ -376,8 +376,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::UnknownCache`]; [`Error::NotBuilt`] before the first generation;
-    /// [`Error::SchemaMismatch`] if the cache holds another type; [`ChannelError::Step`](crate::error::ChannelError::Step) and
-    /// [`Error::NotOwner`].
+    /// [`Error::SchemaMismatch`] if the cache holds another type;
+    /// [`ChannelError::Step`](crate::error::ChannelError::Step) and [`Error::NotOwner`].
     pub fn live<T: Content>(&self, name: &str) -> Result<Live<T>> {
         self.find(name)?.publisher()?.subscribe()
     }
@@ -395,8 +395,8 @@ impl Store {
     }
 
     /// Serves all caches that have a generation to processes that this one did not start, until the
-    /// broker is dropped. They follow the caches with [`Live::connect`]. To add a cache that is built
-    /// later, give its [`publisher`](Self::publisher) to [`Broker::offer`].
+    /// broker is dropped. They follow the caches with [`Live::connect`]. To add a cache that is
+    /// built later, give its [`publisher`](Self::publisher) to [`Broker::offer`].
     ///
     /// # Errors
     /// As [`Broker::serve`], and [`ChannelError::Step`](crate::error::ChannelError::Step).

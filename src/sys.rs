@@ -1,8 +1,9 @@
 //! The kernel: memfds, mappings, processes, clocks, messages with descriptors.
 //!
-//! One rule for system calls: rustix for descriptors, sockets and futexes, memmap2 for maps of files;
-//! nix for processes, signals, users, and for maps that want a fixed address or advice that memmap2 has
-//! not. What no safe crate has is in `mapping` (memory) and `process` (everything else).
+//! One rule for system calls: rustix for descriptors, sockets and futexes, memmap2 for maps of
+//! files; nix for processes, signals, users, and for maps that want a fixed address or advice that
+//! memmap2 has not. What no safe crate has is in `mapping` (memory) and `process` (everything
+//! else).
 
 pub(crate) mod clock;
 pub(crate) mod limits;

@@ -61,8 +61,8 @@ fn listed_by(content: &HashMap<u32, u32>) -> [u8; 8] {
     sum.to_le_bytes()
 }
 
-/// Everything that can be asked of a generation has the model's answer, and the image is a valid one
-/// for those who believe nothing.
+/// Everything that can be asked of a generation has the model's answer, and the image is a valid
+/// one for those who believe nothing.
 fn check(map: &Frozen<Texts>, content: &HashMap<u32, u32>) {
     assert_eq!(map.len(), content.len());
     for (number, version) in content {

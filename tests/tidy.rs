@@ -1,5 +1,5 @@
-//! The shape of the source: which layer imports which, where `unsafe` may stand, how long files are, and
-//! that the guides to it name files that are there.
+//! The shape of the source: which layer imports which, where `unsafe` may stand, how long files
+//! are, and that the guides to it name files that are there.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -19,7 +19,8 @@ pub(crate) struct Layer {
     pub(crate) files_parsed: u64,
 }
 
-/// Parses a copy of the layer into all of its caches, then edits one file in each of several rounds.
+/// Parses a copy of the layer into all of its caches, then edits one file in each of several
+/// rounds.
 pub(crate) fn measure(layer: Option<&Path>, recipes: usize) -> Layer {
     let tree = match layer {
         Some(layer) => copy(layer),
@@ -68,7 +69,8 @@ pub(crate) fn measure(layer: Option<&Path>, recipes: usize) -> Layer {
     layer
 }
 
-/// A store to which all files are old enough for their stamps to be trusted, as those of a layer are.
+/// A store to which all files are old enough for their stamps to be trusted, as those of a layer
+/// are.
 pub(crate) fn store_of_old_files() -> Store {
     Store::new().with_clock(Clock::manual(Moment::now() + Duration::from_secs(60)))
 }

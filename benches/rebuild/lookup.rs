@@ -41,8 +41,8 @@ pub(crate) fn get_ratio(map: &Frozen<Texts>) -> f64 {
     median(one) / median(other)
 }
 
-/// The seconds that it takes to get each key, and the sum of some of the bytes of the values: the end
-/// of the number and what stands at the version's place.
+/// The seconds that it takes to get each key, and the sum of some of the bytes of the values: the
+/// end of the number and what stands at the version's place.
 fn read(map: &Frozen<Texts>, keys: &[String]) -> (f64, u64) {
     let start = Instant::now();
     let mut sum = 0_u64;

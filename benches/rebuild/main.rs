@@ -1,7 +1,7 @@
 //! What a rebuild costs: of one file of a layer, of one entry of a million, of nothing at all.
 //!
-//! `cargo bench --bench rebuild` writes `target/floe/rebuild.json`, and `rebuild.html` with a plot of
-//! the cost of an entry that is carried over. `-- --layer DIR` takes a real layer instead of a
+//! `cargo bench --bench rebuild` writes `target/floe/rebuild.json`, and `rebuild.html` with a plot
+//! of the cost of an entry that is carried over. `-- --layer DIR` takes a real layer instead of a
 //! generated one, `--large` measures changes of 10^7 entries too (2.5 GB each generation). Every
 //! rebuild is checked against what it must give.
 mod carry;

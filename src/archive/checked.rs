@@ -6,8 +6,8 @@
 //! - A [`Checked`] region holds a valid value of its type. Its safe makers check it, or take a
 //!   [`Vouched`], which is made of such a region alone.
 //! - A `T` in an archive has passed rkyv's checks in a [`Validator`], and those of [`Collections`];
-//!   what the latter look at follows from the descriptions of types, which is why
-//!   [`Schema`] is an unsafe trait.
+//!   what the latter look at follows from the descriptions of types, which is why [`Schema`] is an
+//!   unsafe trait.
 //! - An archive is never written, and every reference into it borrows what keeps its region mapped.
 #![allow(unsafe_code)]
 
@@ -110,8 +110,9 @@ impl<T: Content> Checked<T> {
             region.check_bytes()?;
             return Self::from_region(region);
         }
-        // SAFETY: the first file of a `Vouched` is that of a `Checked` of this type, and the others are
-        // those that its header names; their bytes are sealed, so they are those that `check` accepted.
+        // SAFETY: the first file of a `Vouched` is that of a `Checked` of this type, and the others
+        // are those that its header names; their bytes are sealed, so they are those that
+        // `check` accepted.
         unsafe { Self::from_region_unchecked(region) }
     }
 
@@ -253,8 +254,8 @@ impl<E: Source> SharedContext<E> for Validator {
         same_metadata: unsafe fn(Metadata, Metadata) -> bool,
     ) -> Result<ValidationState, E> {
         let is_same = |known| {
-            // SAFETY: both metadata belong to pointers of the type `pointer_type`, which the caller's
-            // comparison is for.
+            // SAFETY: both metadata belong to pointers of the type `pointer_type`, which the
+            // caller's comparison is for.
             unsafe { same_metadata(known, pointer.metadata()) }
         };
         self.start(pointer_type, pointer, is_same).map_err(E::new)
@@ -297,9 +298,9 @@ impl<T: ArchivePointee<ArchivedMetadata = ()>> Deref for Interned<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: an `Interned` exists only in archives, and no archive is read before `check_bytes`
-        // has made sure that its pointer leads to a valid `T` in the same archive, which lives as
-        // long as `self` is borrowed.
+        // SAFETY: an `Interned` exists only in archives, and no archive is read before
+        // `check_bytes` has made sure that its pointer leads to a valid `T` in the same
+        // archive, which lives as long as `self` is borrowed.
         unsafe { &*self.pointer.as_ptr() }
     }
 }

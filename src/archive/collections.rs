@@ -4,8 +4,8 @@
 //! at. Without them they panic, or read keys and values that nobody checked, which is undefined
 //! behaviour:
 //!
-//! - the control bytes behind the capacity of a hash table repeat its first ones, so that they
-//!   lead to no empty slot;
+//! - the control bytes behind the capacity of a hash table repeat its first ones, so that they lead
+//!   to no empty slot;
 //! - the table of an index map holds positions below the number of its entries;
 //! - a leaf of a B-tree has an entry;
 //! - an inner node of a B-tree has a first child.

@@ -26,13 +26,13 @@ pub type ThawStrategy = Strategy<Pool, BoxedError>;
 /// # Ok::<(), floe::Error>(())
 /// ```
 ///
-/// Costs the time and the heap of building the value anew. What is [interned](crate::Intern) is written
-/// once in a region, but built as often as it is pointed to: a region from somebody who is not trusted
-/// can be far larger thawed than frozen, and is better read in place.
+/// Costs the time and the heap of building the value anew. What is [interned](crate::Intern) is
+/// written once in a region, but built as often as it is pointed to: a region from somebody who is
+/// not trusted can be far larger thawed than frozen, and is better read in place.
 ///
 /// # Errors
-/// [`Error::Thaw`] if the deserialisation of the type, or of a wrapper in it, refuses the value. Those
-/// that rkyv brings and derives refuse none.
+/// [`Error::Thaw`] if the deserialisation of the type, or of a wrapper in it, refuses the value.
+/// Those that rkyv brings and derives refuse none.
 pub fn thaw<T>(archived: &T::Archived) -> Result<T>
 where
     T: Archive<Archived: Deserialize<T, ThawStrategy>>,
@@ -44,8 +44,8 @@ where
     })
 }
 
-/// What a frozen `Self` can be thawed into: a [`Value`] into itself, a [`Map`](crate::Map) into every
-/// collection of pairs.
+/// What a frozen `Self` can be thawed into: a [`Value`] into itself, a [`Map`](crate::Map) into
+/// every collection of pairs.
 ///
 /// Implemented for all of them; there is nothing to implement by hand.
 pub trait Thaw<O>: Content {

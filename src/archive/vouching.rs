@@ -1,12 +1,12 @@
 //! Memory files whose value this process has checked, told to the children that it forks.
 //!
-//! The owner of a [`Voucher`] writes which file that is into a page that no other process can write:
-//! children do not inherit its map, and the page is sealed against any other. Whoever reads the page
-//! as it came from there, which only this process and its children can, is given a [`Vouched`] for
-//! that file, and need not check it again.
+//! The owner of a [`Voucher`] writes which file that is into a page that no other process can
+//! write: children do not inherit its map, and the page is sealed against any other. Whoever reads
+//! the page as it came from there, which only this process and its children can, is given a
+//! [`Vouched`] for that file, and need not check it again.
 //!
-//! [`Checked`](super::checked::Checked) relies on this file: a `Vouched<T>` is made of nothing but a
-//! file in which a `Checked<T>` lies. Only [`Prepared::announce`] writes the words that tell it.
+//! [`Checked`](super::checked::Checked) relies on this file: a `Vouched<T>` is made of nothing but
+//! a file in which a `Checked<T>` lies. Only [`Prepared::announce`] writes the words that tell it.
 #![forbid(unsafe_code)]
 
 use std::any::TypeId;
@@ -150,8 +150,8 @@ impl VoucherPage {
         }
     }
 
-    /// The proof that the first of these files is that of a checked `T`; the files, if nobody vouches
-    /// for it here.
+    /// The proof that the first of these files is that of a checked `T`; the files, if nobody
+    /// vouches for it here.
     pub(crate) fn vouch<T: Content>(
         &self,
         files: Vec<OwnedFd>,
@@ -189,8 +189,8 @@ impl AsFd for VoucherPage {
     }
 }
 
-/// Page files of which the first is that of a `T` which was frozen and checked by this process, or by
-/// one that it was forked from. It names the others.
+/// Page files of which the first is that of a `T` which was frozen and checked by this process, or
+/// by one that it was forked from. It names the others.
 pub(crate) struct Vouched<T>(Vec<OwnedFd>, PhantomData<fn() -> T>);
 
 impl<T> Vouched<T> {

@@ -10,8 +10,8 @@
 //!         | magic | 4                        refused: another user
 //!         | magic | 5                        busy: ask again later
 //! ```
-//! Each connection (`SOCK_SEQPACKET`) carries one request and one reply, each in one message, so the
-//! broker never waits for the rest of a message.
+//! Each connection (`SOCK_SEQPACKET`) carries one request and one reply, each in one message, so
+//! the broker never waits for the rest of a message.
 
 mod access;
 mod address;
@@ -44,17 +44,17 @@ use socket::Place;
 
 /// A thread of the owner that lets unrelated processes follow its caches.
 ///
-/// Clients use [`Live::connect`](crate::Live::connect) and [`list`]; once they have a handle, they do
-/// not need the broker. The socket has mode 0600, and the broker answers only processes of the same
-/// user and of root, or of a group with [`Broker::serve_group`].
+/// Clients use [`Live::connect`](crate::Live::connect) and [`list`]; once they have a handle, they
+/// do not need the broker. The socket has mode 0600, and the broker answers only processes of the
+/// same user and of root, or of a group with [`Broker::serve_group`].
 ///
 /// Serve in a folder that no other user can write to, such as `$XDG_RUNTIME_DIR` or `/run/NAME`. In
 /// `/tmp` another user can take the path first; clients then [refuse](BrokerError::Foreign) that
 /// user's broker.
 ///
-/// A client that does not receive its answer keeps descriptors in flight, which the kernel counts for
-/// the broker's user. So the broker has at most 32 unreceived answers at a time, and tells other
-/// clients to ask again.
+/// A client that does not receive its answer keeps descriptors in flight, which the kernel counts
+/// for the broker's user. So the broker has at most 32 unreceived answers at a time, and tells
+/// other clients to ask again.
 ///
 /// The broker is a thread, so [`prefork::spawn`](crate::prefork::spawn) refuses while it runs: fork
 /// first, then serve. A child that is forked nevertheless has the socket open but no thread, and
@@ -103,8 +103,8 @@ impl Caches {
 impl Broker {
     /// Starts a broker on a new socket. Replaces the socket of a broker that has died.
     ///
-    /// The folder need not be readable. While the broker starts, a file `.floe-*.lock` stands beside
-    /// the socket. Paths above 108 bytes need `/proc`.
+    /// The folder need not be readable. While the broker starts, a file `.floe-*.lock` stands
+    /// beside the socket. Paths above 108 bytes need `/proc`.
     ///
     /// # Errors
     /// [`BrokerError::Serve`], with `AddrInUse` if a live broker or another kind of file is there.
@@ -116,13 +116,13 @@ impl Broker {
         Self::start(path.as_ref(), Access::default(), publishers)
     }
 
-    /// Starts a broker that also answers the members of a group, given by its number: processes that
-    /// have it as their own or a supplementary group. The socket has mode 0660 and belongs to the
-    /// group. This process must be a member of it, or root's.
+    /// Starts a broker that also answers the members of a group, given by its number: processes
+    /// that have it as their own or a supplementary group. The socket has mode 0660 and belongs
+    /// to the group. This process must be a member of it, or root's.
     ///
-    /// Members can read every offered cache and write to none. Like workers they can keep others from
-    /// getting a newer generation. Members that are other users must [trust](Client::trust_user) the
-    /// user of this process explicitly.
+    /// Members can read every offered cache and write to none. Like workers they can keep others
+    /// from getting a newer generation. Members that are other users must
+    /// [trust](Client::trust_user) the user of this process explicitly.
     ///
     /// # Errors
     /// Those of [`serve`](Self::serve).
@@ -210,8 +210,8 @@ impl Drop for Broker {
         }
         self.place.remove();
         self.stopped.store(true, Relaxed);
-        // Either wakes it: the byte also where a child has the pipe open, the end also where nothing
-        // can be written.
+        // Either wakes it: the byte also where a child has the pipe open, the end also where
+        // nothing can be written.
         if let Some(mut wake) = self.wake.take() {
             let _ = wake.write_all(b".");
         }

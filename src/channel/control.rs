@@ -121,7 +121,8 @@ impl ControlPage {
     /// Maps a descriptor from anywhere, if it is a control page.
     ///
     /// # Errors
-    /// [`Error::Unsealed`], [`HeaderError::Sparse`], [`Error::Descriptor`], [`ChannelError::NotControlPage`].
+    /// [`Error::Unsealed`], [`HeaderError::Sparse`], [`Error::Descriptor`],
+    /// [`ChannelError::NotControlPage`].
     pub(crate) fn open(fd: OwnedFd) -> Result<Self, Error> {
         let file = FixedFile::open(fd)?;
         if !VoucherPage::fits(&file) {

@@ -12,8 +12,8 @@ use crate::sys::mapping::{Line, SharedWords};
 ///
 /// Handles do not count by themselves, so without counters no worker writes to shared memory. With
 /// counters, each worker writes to a cache line of its own, in memory that holds nothing else. Make
-/// them before the fork; clones are the same counters. The counts of a worker stay when it ends, and
-/// its successor continues from them.
+/// them before the fork; clones are the same counters. The counts of a worker stay when it ends,
+/// and its successor continues from them.
 ///
 /// ```
 /// use floe::{Counters, Map, prefork};

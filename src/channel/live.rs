@@ -19,20 +19,20 @@ pub use watch::Watch;
 
 /// A handle on a cache that follows its newest generation.
 ///
-/// [`get`](Self::get) costs one load more than a plain [`Frozen`] while nothing is new. When there is
-/// a newer generation, it maps that and releases the old one. That takes `&mut self`: values read
-/// from the old generation borrow the handle, so the compiler ensures that none is still in use. To
-/// keep a generation, [`pin`](Self::pin) it.
+/// [`get`](Self::get) costs one load more than a plain [`Frozen`] while nothing is new. When there
+/// is a newer generation, it maps that and releases the old one. That takes `&mut self`: values
+/// read from the old generation borrow the handle, so the compiler ensures that none is still in
+/// use. To keep a generation, [`pin`](Self::pin) it.
 ///
-/// A handle writes no shared memory, takes no lock, and registers nowhere. Give each thread a clone of
-/// its own. If a generation cannot be taken, the handle keeps the one that it has; see
+/// A handle writes no shared memory, takes no lock, and registers nowhere. Give each thread a clone
+/// of its own. If a generation cannot be taken, the handle keeps the one that it has; see
 /// [`last_error`](Self::last_error).
 ///
 /// A handle of a [`Client`] with [`reconnect_every`](Client::reconnect_every) checks at most that
 /// often, in `get` and while it waits, whether its owner has ended; each `get` then also reads the
 /// clock, without a system call. If the owner has ended, the handle connects to the next one. That
-/// takes 0.3 s at most; if it fails, the handle keeps what it has. The generation numbers of the next
-/// owner may start again from 1.
+/// takes 0.3 s at most; if it fails, the handle keeps what it has. The generation numbers of the
+/// next owner may start again from 1.
 ///
 /// | made by | in |
 /// |---|---|
@@ -91,8 +91,8 @@ impl<T: Content> Live<T> {
     /// Follows a cache that the parent passed to this program with
     /// [`Publisher::pass_to`](crate::Publisher::pass_to). May be called again for the same cache.
     ///
-    /// Each generation is checked as by [`Frozen::from_fd`]: a program need not trust its parent. The
-    /// children of this program do not inherit the descriptors.
+    /// Each generation is checked as by [`Frozen::from_fd`]: a program need not trust its parent.
+    /// The children of this program do not inherit the descriptors.
     ///
     /// # Errors
     /// [`ChannelError::NotInherited`], also in a program that has more rights than its parent
@@ -109,8 +109,8 @@ impl<T: Content> Live<T> {
         Ok(live)
     }
 
-    /// Follows a cache through the [`Broker`](crate::Broker) on a socket, as [`Client::follow`] with
-    /// default options. The handle does not need the broker afterwards.
+    /// Follows a cache through the [`Broker`](crate::Broker) on a socket, as [`Client::follow`]
+    /// with default options. The handle does not need the broker afterwards.
     ///
     /// # Errors
     /// Those of [`Client::follow`].
@@ -155,9 +155,9 @@ impl<T: Content> Live<T> {
 
     /// The value in the newest generation, unless that has expired.
     ///
-    /// Costs one load while nothing is new; if generations expire, also a reading of the clock without
-    /// a system call. A move to a new generation costs about six system calls; handles from another
-    /// process also check the whole region once.
+    /// Costs one load while nothing is new; if generations expire, also a reading of the clock
+    /// without a system call. A move to a new generation costs about six system calls; handles
+    /// from another process also check the whole region once.
     ///
     /// # Errors
     /// [`Error::Expired`].
@@ -188,13 +188,13 @@ impl<T: Content> Live<T> {
         self.current.clone()
     }
 
-    /// Waits until the handle has moved to a newer generation, for `timeout` at most. Returns `false`
-    /// if no newer generation could be taken by then.
+    /// Waits until the handle has moved to a newer generation, for `timeout` at most. Returns
+    /// `false` if no newer generation could be taken by then.
     ///
     /// The thread sleeps in the kernel. A generation published since the last [`get`](Self::get)
     /// counts. The wait also ends when the handle is [orphaned](Self::is_orphaned): at once if the
-    /// owner closes the channel, within a second if the owner is killed. A handle that connects again
-    /// counts that as a move instead.
+    /// owner closes the channel, within a second if the owner is killed. A handle that connects
+    /// again counts that as a move instead.
     pub fn wait_newer(&mut self, timeout: Duration) -> bool {
         let began = Instant::now();
         let (before, channel) = (self.generation, Arc::clone(&self.subscription));
@@ -222,12 +222,13 @@ impl<T: Content> Live<T> {
     }
 
     /// Whether nothing more will be published to this handle: the last publisher was dropped, the
-    /// owner's process has ended, or another process has shut the mailbox down. The generation of the
-    /// handle stays readable.
+    /// owner's process has ended, or another process has shut the mailbox down. The generation of
+    /// the handle stays readable.
     ///
-    /// Costs up to four system calls. Two ends of an owner go unseen: it replaces itself by exec while
-    /// children live that it forked before; or it is in another pid namespace, before Linux 6.5. Before
-    /// that version, another process that reuses the owner's pid counts as the owner too.
+    /// Costs up to four system calls. Two ends of an owner go unseen: it replaces itself by exec
+    /// while children live that it forked before; or it is in another pid namespace, before
+    /// Linux 6.5. Before that version, another process that reuses the owner's pid counts as
+    /// the owner too.
     #[must_use]
     pub fn is_orphaned(&self) -> bool {
         self.subscription.is_orphaned()
@@ -235,9 +236,9 @@ impl<T: Content> Live<T> {
 
     /// A descriptor by which an event loop (`poll`, `epoll`) learns of new generations.
     ///
-    /// The handle itself is no [`AsFd`](std::os::fd::AsFd), for two reasons: an event loop keeps the
-    /// descriptor borrowed while `get` needs `&mut self`; and the descriptor must be made after the
-    /// fork, while the handle may be older.
+    /// The handle itself is no [`AsFd`](std::os::fd::AsFd), for two reasons: an event loop keeps
+    /// the descriptor borrowed while `get` needs `&mut self`; and the descriptor must be made
+    /// after the fork, while the handle may be older.
     ///
     /// # Errors
     /// [`ChannelError::Step`].

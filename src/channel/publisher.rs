@@ -99,7 +99,8 @@ impl Publisher {
     /// descriptors, besides that of the region.
     ///
     /// # Errors
-    /// [`ChannelError::Step`], [`ChannelError::InFlight`], and [`Error::NoDescriptor`] for what lies on the heap.
+    /// [`ChannelError::Step`], [`ChannelError::InFlight`], and [`Error::NoDescriptor`] for what
+    /// lies on the heap.
     pub fn new<T: Content>(first: &Frozen<T>) -> Result<Self> {
         first.region().as_fd()?;
         let name = first.region().name().to_owned();
@@ -300,8 +301,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Lets [`status`](Self::status), and that of the [`Store`](crate::Store) which publishes here, tell
-    /// what workers count.
+    /// Lets [`status`](Self::status), and that of the [`Store`](crate::Store) which publishes here,
+    /// tell what workers count.
     ///
     /// # Errors
     /// [`Error::NotOwner`].
@@ -452,8 +453,8 @@ impl Newest {
         Ok(())
     }
 
-    /// Fills a mailbox that somebody has emptied, or in which there was no room. Failing that, those
-    /// who have the newest generation keep it, and others wait for it.
+    /// Fills a mailbox that somebody has emptied, or in which there was no room. Failing that,
+    /// those who have the newest generation keep it, and others wait for it.
     fn fill(&self) {
         let receiver = self.subscription.mailbox();
         let region = self.content.region();

@@ -27,7 +27,8 @@ pub struct ChannelStatus {
     /// Time until it expires; zero once it has, `None` if it never does.
     #[serde(rename = "expires_in_seconds", with = "optional_seconds")]
     pub expires_in: Option<Duration>,
-    /// Time until the owner builds it again; zero if that is due, `None` if the owner does not say.
+    /// Time until the owner builds it again; zero if that is due, `None` if the owner does not
+    /// say.
     #[serde(rename = "refresh_in_seconds", with = "optional_seconds")]
     pub refresh_in: Option<Duration>,
     /// Why the last build failed, or why this status could not be read; `None` if neither.

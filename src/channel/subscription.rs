@@ -57,8 +57,8 @@ impl Subscription {
         Ok((announcement, letter.files))
     }
 
-    /// The value in the generation that the owner announces. One that this process announced, or the
-    /// one that it was forked from, was checked there; any other is checked here.
+    /// The value in the generation that the owner announces. One that this process announced, or
+    /// the one that it was forked from, was checked there; any other is checked here.
     ///
     /// # Errors
     /// Those of [`fetch`](Self::fetch) and of [`Frozen::from_fd`].

@@ -18,9 +18,9 @@ pub enum ChannelError {
         /// The kernel's answer.
         reason: io::Error,
     },
-    /// The user has too many descriptors in flight: in messages of all its processes that nobody has
-    /// received yet. Followers of the cache keep their generation; the next publication or renewal
-    /// tries again.
+    /// The user has too many descriptors in flight: in messages of all its processes that nobody
+    /// has received yet. Followers of the cache keep their generation; the next publication or
+    /// renewal tries again.
     #[error(
         "cannot publish cache {name:?}: this user has at least {limit} descriptors in flight, the limit on open files of this process; raise the limit (ulimit -n), or end processes that do not read what they were sent"
     )]

@@ -54,8 +54,8 @@ impl fmt::Display for SectionKind {
 pub enum RegionPart {
     /// The header, by its own digest.
     Header,
-    /// The bytes of a page file behind its header, by their digest in the header: 0 is the file that
-    /// begins with this header, the only one of most regions.
+    /// The bytes of a page file behind its header, by their digest in the header: 0 is the file
+    /// that begins with this header, the only one of most regions.
     File(usize),
     /// The bytes behind a section, up to the next or to the end, which are zero.
     PaddingBehind(SectionKind),

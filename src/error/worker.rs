@@ -18,8 +18,8 @@ pub enum WorkerError {
         /// The error, as it prints.
         message: String,
     },
-    /// The worker exited without an answer: something in the closure called `exit`, or, with code 102,
-    /// the answer could not be written; the worker's stderr says why.
+    /// The worker exited without an answer: something in the closure called `exit`, or, with code
+    /// 102, the answer could not be written; the worker's stderr says why.
     #[error("exited with code {code} and left no result")]
     Exited {
         /// The code, 0 to 255.
@@ -37,7 +37,8 @@ pub enum WorkerError {
         /// Which step failed and why.
         reason: String,
     },
-    /// The result is larger than the owner accepts; see [`Pool::limit_answers`](crate::prefork::Pool::limit_answers).
+    /// The result is larger than the owner accepts; see
+    /// [`Pool::limit_answers`](crate::prefork::Pool::limit_answers).
     #[error(
         "its result is too large: expected at most {most} bytes, got {got}; see Pool::limit_answers"
     )]

@@ -1,12 +1,12 @@
 //! A census of a region: how many values of each kind and field it holds, and how many bytes they
 //! take.
 //!
-//! One walk attributes every byte of the archive section to one value. The *own* bytes of a value are
-//! its size without the parts that are values themselves, plus what belongs to it alone: the text of
-//! a string, the nodes of a tree, the slots of a hash table. Shared and interned values count where
-//! they were written: at the first use, in the entry that contains them. Bytes of no value have rows
-//! of their own: padding, the headers of entries, and garbage with the values interned there. So the
-//! rows add up to the whole section.
+//! One walk attributes every byte of the archive section to one value. The *own* bytes of a value
+//! are its size without the parts that are values themselves, plus what belongs to it alone: the
+//! text of a string, the nodes of a tree, the slots of a hash table. Shared and interned values
+//! count where they were written: at the first use, in the entry that contains them. Bytes of no
+//! value have rows of their own: padding, the headers of entries, and garbage with the values
+//! interned there. So the rows add up to the whole section.
 //!
 //! ```
 //! use floe::{Map, Schema};
@@ -79,15 +79,15 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// How many threads walk the entries of a [`Map`](crate::Map); by default as many as the process
-    /// can run at once. One thread walks any other value. All are joined before
+    /// How many threads walk the entries of a [`Map`](crate::Map); by default as many as the
+    /// process can run at once. One thread walks any other value. All are joined before
     /// [`Census::of`] returns.
     pub fn threads(self, threads: NonZero<usize>) -> Self {
         Self { threads, ..self }
     }
 
-    /// Calls `tell` from time to time, from one thread at a time, with the bytes walked and the bytes
-    /// in total.
+    /// Calls `tell` from time to time, from one thread at a time, with the bytes walked and the
+    /// bytes in total.
     pub fn progress(self, tell: &'a (dyn Fn(u64, u64) + Sync)) -> Self {
         Self {
             progress: Some(tell),
@@ -99,9 +99,9 @@ impl<'a> Options<'a> {
 impl Census {
     /// Walks all values of a region.
     ///
-    /// Each thread walks hundreds of megabytes a second in memory; so [`load`](Described::load) a file
-    /// first, rather than [`open`](Described::open) it. Memory grows with the number of fields, not
-    /// of values; at most 2^16 different texts of a field are remembered.
+    /// Each thread walks hundreds of megabytes a second in memory; so [`load`](Described::load) a
+    /// file first, rather than [`open`](Described::open) it. Memory grows with the number of
+    /// fields, not of values; at most 2^16 different texts of a field are remembered.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) if the archive does not hold what the schema

@@ -3,7 +3,8 @@
 //! # Which number proves what
 //! * *RSS* counts each page in full in every process that maps it: adding it up over workers counts
 //!   shared pages many times.
-//! * *PSS* divides each page by the number of its mappers: adding it up gives what all use together.
+//! * *PSS* divides each page by the number of its mappers: adding it up gives what all use
+//!   together.
 //! * *USS* counts the pages that no other process maps: what would come back if this one ended.
 //! * USS and `private_dirty` are no proof that shared memory was copied: the sole mapper of a memfd
 //!   shows all its pages as private. **`anonymous` is the proof**: a page of a shared mapping is
@@ -45,8 +46,8 @@ pub struct Usage {
     pub anonymous: u64,
     /// Pages that other processes map too, equal to what is on disk.
     pub shared_clean: u64,
-    /// Pages that other processes map too, written since they were read; all pages of a memfd count as
-    /// written.
+    /// Pages that other processes map too, written since they were read; all pages of a memfd
+    /// count as written.
     pub shared_dirty: u64,
     /// Pages that only this process maps, equal to what is on disk.
     pub private_clean: u64,
@@ -77,8 +78,8 @@ impl Usage {
         mappings::sum(pid, |_| true)
     }
 
-    /// The memory of the mappings of process `pid` that overlap `addresses`. Each counts in full, not
-    /// only its bytes in `addresses`.
+    /// The memory of the mappings of process `pid` that overlap `addresses`. Each counts in full,
+    /// not only its bytes in `addresses`.
     ///
     /// # Errors
     /// As [`Usage::of`].
@@ -89,9 +90,9 @@ impl Usage {
         })
     }
 
-    /// The memory of the mappings of process `pid` that show a memfd named `name`, or `name` followed
-    /// by a dot and more. Frozen caches are named `floe:NAME.GENERATION`, so `floe:recipes` selects all
-    /// generations of one cache.
+    /// The memory of the mappings of process `pid` that show a memfd named `name`, or `name`
+    /// followed by a dot and more. Frozen caches are named `floe:NAME.GENERATION`, so
+    /// `floe:recipes` selects all generations of one cache.
     ///
     /// # Errors
     /// As [`Usage::of`].

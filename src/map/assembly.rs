@@ -1,7 +1,7 @@
 //! A map in the making, and what may be claimed of it: that its sections are valid.
 //!
-//! Bytes become a [`Frozen`] map here only: an archive whose entries were checked, and an index that
-//! leads to them.
+//! Bytes become a [`Frozen`] map here only: an archive whose entries were checked, and an index
+//! that leads to them.
 #![allow(unsafe_code)]
 
 mod next_index;
@@ -256,8 +256,8 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
                 Err(MapError::Archive(String::new()))
             }
         };
-        // SAFETY: bytes are appended to the archive only, but for the truncation of an entry that is
-        // not complete and was not checked.
+        // SAFETY: bytes are appended to the archive only, but for the truncation of an entry that
+        // is not complete and was not checked.
         let checked = unsafe {
             self.check
                 .go_on(view.archive(), &mut GarbageList::default(), compare)
@@ -287,8 +287,8 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         let garbage = table.garbage().iter().map(|garbage| garbage.length);
         header.garbage = self.garbage + garbage.sum::<u64>();
         header.entries -= table.garbage().len() as u64;
-        // SAFETY: `check_all` found every entry of the archive valid, `table` leads to their records,
-        // and only entries that it does not lead to have become garbage.
+        // SAFETY: `check_all` found every entry of the archive valid, `table` leads to their
+        // records, and only entries that it does not lead to have become garbage.
         unsafe { self.seal(&header, table.lines(), inputs) }
     }
 
@@ -319,9 +319,9 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         Table::build(lines, records, replaces, || Error::Crowded { name: name() })
     }
 
-    /// The entries of this assembly behind those of an earlier generation, without the ones that are
-    /// `going`. The archive of the earlier generation is shared, and its index as far as it serves.
-    /// `inputs` is told the offset of the first new entry.
+    /// The entries of this assembly behind those of an earlier generation, without the ones that
+    /// are `going`. The archive of the earlier generation is shared, and its index as far as it
+    /// serves. `inputs` is told the offset of the first new entry.
     pub(super) fn carry(
         mut self,
         earlier: &Frozen<Map<K, V>>,
@@ -379,12 +379,13 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         next.begin(SectionKind::Schema);
         next.keep_or_write(description.to_json());
         let region = next.seal(description.fingerprint())?;
-        // SAFETY: the archive is two blocks of whole entries. The first is that of a valid map, so its
-        // entries and every pointer in them were checked; pointers are relative and lead nowhere out
-        // of their block, so they lead to the same bytes here. The second block was accepted by
-        // `check_all`. The table is the earlier index in which no entry that went has kept its slot,
-        // or one of the records of all that stay; what it was given beside that are the records of the
-        // second block. What went is in the list of garbage, beside what was.
+        // SAFETY: the archive is two blocks of whole entries. The first is that of a valid map, so
+        // its entries and every pointer in them were checked; pointers are relative and
+        // lead nowhere out of their block, so they lead to the same bytes here. The second
+        // block was accepted by `check_all`. The table is the earlier index in which no
+        // entry that went has kept its slot, or one of the records of all that stay; what
+        // it was given beside that are the records of the second block. What went is in the
+        // list of garbage, beside what was.
         let checked = unsafe { Checked::from_region_unchecked(region)? };
         Ok(Frozen::from_checked(checked))
     }
@@ -403,8 +404,8 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     /// Adds the other sections, and seals the region.
     ///
     /// # Safety
-    /// Every entry of the archive that is not garbage is valid, and each taken slot of the lines leads
-    /// to one of them.
+    /// Every entry of the archive that is not garbage is valid, and each taken slot of the lines
+    /// leads to one of them.
     unsafe fn seal(
         self,
         header: &IndexHeader,

@@ -22,9 +22,9 @@ pub(crate) use carry::{Moved, offset_of_unit, unit};
 /// each distinct interned value, and at the end the table. Entries keep the order of insertion,
 /// and equal insertions give equal bytes.
 ///
-/// Several builders, on several threads or in forked parsers (see [`MapShard`](super::MapShard)), become
-/// one map by [`merge`](Self::merge) and [`append`](Self::append): their bytes are concatenated,
-/// nothing is serialised again. What is interned is written once per builder.
+/// Several builders, on several threads or in forked parsers (see [`MapShard`](super::MapShard)),
+/// become one map by [`merge`](Self::merge) and [`append`](Self::append): their bytes are
+/// concatenated, nothing is serialised again. What is interned is written once per builder.
 ///
 /// In a forked child a builder of the parent refuses with [`Error::NotOwner`], and dropping it
 /// there does nothing.
@@ -135,9 +135,9 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     ///
     /// # Errors
     /// [`Error::DuplicateKey`] unless the builder was told [`last_wins`](Self::last_wins);
-    /// [`Error::TooLarge`] if all entries together take more than 4 TiB; [`Error::KeyHash`] and [`Error::Crowded`] for keys with a bad hash; [`Error::Invalid`] if a
-    /// serialisation wrote what does not read; [`Error::Write`], [`Error::Memfd`]
-    /// and [`Error::NotOwner`].
+    /// [`Error::TooLarge`] if all entries together take more than 4 TiB; [`Error::KeyHash`] and
+    /// [`Error::Crowded`] for keys with a bad hash; [`Error::Invalid`] if a serialisation wrote
+    /// what does not read; [`Error::Write`], [`Error::Memfd`] and [`Error::NotOwner`].
     pub fn finish(self) -> Result<Frozen<Map<K, V>>> {
         self.assembly.finish(self.last_wins, self.inputs.as_deref())
     }

@@ -37,8 +37,9 @@ use crate::archive::intern::Interned;
 /// # Ok::<(), floe::Error>(())
 /// ```
 ///
-/// The hash is rapidhash V3 (the variant for short inputs, with the last mixing step) of bytes, and multiplications folded
-/// to 64 bits elsewhere. It is part of the format: the index of a region depends on it.
+/// The hash is rapidhash V3 (the variant for short inputs, with the last mixing step) of bytes, and
+/// multiplications folded to 64 bits elsewhere. It is part of the format: the index of a region
+/// depends on it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot key a map",
     note = "derive `floe::Key` for the type, and for its archived twin with `#[rkyv(derive(floe::Key))]`"

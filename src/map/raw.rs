@@ -2,8 +2,8 @@
 //!
 //! What the other files rely on:
 //!
-//! - A reference to an [`Entry`] is made here only, of a valid entry that is not garbage. It has all
-//!   that it points to, for as long as the reference lives.
+//! - A reference to an [`Entry`] is made here only, of a valid entry that is not garbage. It has
+//!   all that it points to, for as long as the reference lives.
 //! - A [`RawMap`] is made of valid sections only. Its methods take any hash and any offset.
 //! - [`place`] and [`check_entries`] take any bytes.
 //!
@@ -87,8 +87,8 @@ pub(super) fn place<K: Archive, V: Archive>(
         bytes.len() >= Entry::<K, V>::SIZE && entry.is_aligned(),
         "an entry has an aligned place in the buffer"
     );
-    // SAFETY: `entry` is aligned and in bounds of initialised bytes that this function borrows alone,
-    // as was just asserted, and so are its fields.
+    // SAFETY: `entry` is aligned and in bounds of initialised bytes that this function borrows
+    // alone, as was just asserted, and so are its fields.
     unsafe {
         (&raw mut (*entry).header).write(header);
         let key_position = position + offset_of!(Entry<K, V>, key);
@@ -461,8 +461,8 @@ where
     /// Goes on behind entries that were checked elsewhere, up to the archive offset `end`.
     ///
     /// # Safety
-    /// The bytes from [`offset`](Self::offset) to `end` are whole entries; those that are not garbage
-    /// are valid.
+    /// The bytes from [`offset`](Self::offset) to `end` are whole entries; those that are not
+    /// garbage are valid.
     pub(super) unsafe fn skip_to(&mut self, end: u64) {
         self.offset = end as usize;
     }

@@ -54,8 +54,8 @@ impl Table<Vec<Line>> {
     /// A table with all records, placed in their order.
     ///
     /// `replaces(earlier, later)` compares the keys of two records with equal tags, by their
-    /// offsets: `None` if they differ, the length of the earlier entry if the later one replaces it,
-    /// or an error.
+    /// offsets: `None` if they differ, the length of the earlier entry if the later one replaces
+    /// it, or an error.
     ///
     /// # Errors
     /// `crowded` if too many keys have equal hashes, and what `replaces` returns.

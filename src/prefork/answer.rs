@@ -48,8 +48,8 @@ const MOST_NESTED: NonZeroUsize = NonZeroUsize::new(128).unwrap();
 /// A type that a worker can return: any that derives rkyv's `Archive`, `Serialize` and
 /// `Deserialize`, and those that rkyv supports, such as `()`, `u64`, `String`, `Vec` and tuples.
 ///
-/// Implemented for all such types; do not implement it by hand. Pointers in a value may be nested up
-/// to 128 levels deep.
+/// Implemented for all such types; do not implement it by hand. Pointers in a value may be nested
+/// up to 128 levels deep.
 pub trait Answer:
     Sized
     + Archive<Archived: CheckedFor<Self>>

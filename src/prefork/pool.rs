@@ -58,8 +58,8 @@ impl<R> Pool<R> {
         self.workers.iter().map(Running::id).collect()
     }
 
-    /// Refuses results larger than `most` bytes in archived form; the default is [`MOST_ANSWER`]. Use
-    /// it for untrusted workers: a result becomes memory of this process.
+    /// Refuses results larger than `most` bytes in archived form; the default is [`MOST_ANSWER`].
+    /// Use it for untrusted workers: a result becomes memory of this process.
     ///
     /// A larger result is a [`WorkerError::TooLarge`].
     pub fn limit_answers(mut self, most: u64) -> Self {
@@ -87,8 +87,8 @@ impl<R: Answer> Pool<R> {
     /// that [`Pool::wait_one`] has returned before.
     ///
     /// # Errors
-    /// [`Error::NotOwner`] in a process that did not spawn the workers. [`Error::WaitWorker`] if the
-    /// kernel refuses; the pool then ends the remaining workers.
+    /// [`Error::NotOwner`] in a process that did not spawn the workers. [`Error::WaitWorker`] if
+    /// the kernel refuses; the pool then ends the remaining workers.
     pub fn wait(mut self) -> Result<Vec<Exit<R>>, Error> {
         self.places.check_owner()?;
         let mut exits = Vec::with_capacity(self.workers.len());
@@ -100,12 +100,13 @@ impl<R: Answer> Pool<R> {
 
     /// Waits for the next worker to end; `None` when all have been waited for.
     ///
-    /// While it waits, it uses one descriptor for each remaining worker. If there are too few, or the
-    /// kernel has no such descriptors (before Linux 5.3), it polls a hundred times a second.
+    /// While it waits, it uses one descriptor for each remaining worker. If there are too few, or
+    /// the kernel has no such descriptors (before Linux 5.3), it polls a hundred times a
+    /// second.
     ///
     /// # Errors
-    /// [`Error::NotOwner`] in a process that did not spawn the workers. [`Error::WaitWorker`] if the
-    /// kernel refuses.
+    /// [`Error::NotOwner`] in a process that did not spawn the workers. [`Error::WaitWorker`] if
+    /// the kernel refuses.
     pub fn wait_one(&mut self) -> Result<Option<Exit<R>>, Error> {
         self.places.check_owner()?;
         if self.workers.is_empty() {
@@ -118,8 +119,8 @@ impl<R: Answer> Pool<R> {
         self.reap(ended).map(Some)
     }
 
-    /// Ends all workers and returns how each has ended. Sends `SIGTERM`, then `SIGKILL` to those that
-    /// still run after [`GRACE`]. A result that was returned before counts.
+    /// Ends all workers and returns how each has ended. Sends `SIGTERM`, then `SIGKILL` to those
+    /// that still run after [`GRACE`]. A result that was returned before counts.
     ///
     /// # Errors
     /// As [`Pool::wait`].

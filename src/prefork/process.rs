@@ -15,12 +15,12 @@ use crate::sys::process::{MayFork, exit_at_once, fork};
 
 /// Forks `count` workers. Each runs its own copy of `work` and hands back what that returns.
 ///
-/// A worker consumes its copy of the closure, so it can drop what was moved into it. The owner's copy
-/// is dropped when this returns: a temporary directory moved into the closure is deleted then, also
-/// for the workers. A worker ends without running the owner's destructors or exit handlers.
+/// A worker consumes its copy of the closure, so it can drop what was moved into it. The owner's
+/// copy is dropped when this returns: a temporary directory moved into the closure is deleted then,
+/// also for the workers. A worker ends without running the owner's destructors or exit handlers.
 ///
-/// Costs one fork and one memfd for each worker; the descriptor stays open until the worker has been
-/// waited for. `count` may be zero.
+/// Costs one fork and one memfd for each worker; the descriptor stays open until the worker has
+/// been waited for. `count` may be zero.
 ///
 /// # Errors
 /// [`Error::Fork`], with one of these reasons:
@@ -28,8 +28,8 @@ use crate::sys::process::{MayFork, exit_at_once, fork};
 ///   holds would stay locked in the worker for ever. A thread that has just been joined gets up to
 ///   100 ms to vanish.
 /// - [`SpawnError::TooMany`] if this process has no room for so many.
-/// - [`SpawnError::AnswerMemory`] or [`SpawnError::Kernel`] if the system runs out of something. The
-///   workers already started are then ended and reaped.
+/// - [`SpawnError::AnswerMemory`] or [`SpawnError::Kernel`] if the system runs out of something.
+///   The workers already started are then ended and reaped.
 pub fn spawn<F, R>(count: usize, work: F) -> Result<Pool<R>, Error>
 where
     F: FnOnce(Worker) -> R,
@@ -38,8 +38,8 @@ where
     spawn_with(&MayFork::single_threaded()?, count, work)
 }
 
-/// As [`spawn`], for work that can fail. The value in `Ok` is the result; an error reaches the owner as
-/// [`WorkerError::Failed`](super::WorkerError::Failed), and [`Pool::join`] fails with it.
+/// As [`spawn`], for work that can fail. The value in `Ok` is the result; an error reaches the
+/// owner as [`WorkerError::Failed`](super::WorkerError::Failed), and [`Pool::join`] fails with it.
 ///
 /// The error arrives as text, as `{:#}` prints it, cut after 64 KiB. To distinguish errors in the
 /// owner, return them as a result from [`spawn`].

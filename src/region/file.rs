@@ -187,7 +187,8 @@ fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> 
     })
 }
 
-/// Makes a memfd, lets `copy` fill it with the region that a header announces, seals it and checks it.
+/// Makes a memfd, lets `copy` fill it with the region that a header announces, seals it and checks
+/// it.
 pub(super) fn sealed_copy(
     header: &Header,
     copy: impl FnOnce(&mut File) -> Result<()>,

@@ -42,8 +42,8 @@
 //!                48 32 BLAKE3 of the same
 //! ```
 //!
-//! A small region is *packed*: its sections start at multiples of 64. A larger one is *in pages*: its
-//! header is one page, and sections start at multiples of a page, so that generations can share
+//! A small region is *packed*: its sections start at multiples of 64. A larger one is *in pages*:
+//! its header is one page, and sections start at multiples of a page, so that generations can share
 //! pages. Such an image may come from several *page files*, each of which was written by one
 //! generation and starts with the header of that; the layout (`pages/layout.rs`) tells which
 //! page comes from where. All that differs between builds of equal content stands in the header.

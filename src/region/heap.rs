@@ -24,7 +24,8 @@ impl HeapFile {
     }
 
     /// Refuses in a child, as a memfd does. Numbers of processes tell enough: a child that has its
-    /// parent's, as the first process of a pid namespace may, writes to its own copy and mixes nothing.
+    /// parent's, as the first process of a pid namespace may, writes to its own copy and mixes
+    /// nothing.
     pub(super) fn check_owner(&self) -> Result<()> {
         match process::id() {
             process if process == self.maker => Ok(()),

@@ -1,5 +1,5 @@
-//! What structs and enums whose parts are public look like: tuples, ranges, options, results, bounds,
-//! addresses.
+//! What structs and enums whose parts are public look like: tuples, ranges, options, results,
+//! bounds, addresses.
 #![forbid(unsafe_code)]
 
 use std::marker::PhantomData;

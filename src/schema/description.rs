@@ -66,7 +66,8 @@ pub struct TypeIndex(pub(crate) u32);
 #[non_exhaustive]
 pub struct Type {
     /// The name the unarchived type has in Rust, without its path: `Recipe`, `Vec<String>`. The
-    /// type arguments of user-defined types are left out: they are told by the types of the fields.
+    /// type arguments of user-defined types are left out: they are told by the types of the
+    /// fields.
     pub name: String,
     /// Bytes that a value occupies, padding included. 0 for [`Shape::Str`] and [`Shape::Slice`],
     /// whose length stands beside the pointer to them.

@@ -1,5 +1,5 @@
-//! [`Schema`], and which function describes which type: all `unsafe impl`s of the trait for types of
-//! the language and of rkyv.
+//! [`Schema`], and which function describes which type: all `unsafe impl`s of the trait for types
+//! of the language and of rkyv.
 //!
 //! Each says why the description is true. The functions that are called are safe: they do nothing
 //! but fill a list.
@@ -102,17 +102,18 @@ use super::{NoneMark, Shape, TypeIndex, Types, collections, compounds, pointers}
 /// Numbers have a `Schema` in rkyv's own byte order and alignment, as all fields of plain number
 /// types are archived, and hash tables with rkyv's own hasher.
 ///
-/// Types of other crates that rkyv archives behind its features have a `Schema` too: what archives as
-/// a vector, a string or a shared pointer (`arrayvec-0_7`, `bytes-1`, `hashbrown-0_14` to `0_17`,
-/// `smallvec-1`, `smol_str-0_2` and `0_3`, `thin-vec-0_2`, `tinyvec-1`, `triomphe-0_1`), `IndexMap` and
-/// `IndexSet` (`indexmap-2`), and `Uuid` (`uuid-1`, a feature of this crate as well). Options under
-/// `NicheInto` and `DefaultNiche` have one for the niches that rkyv brings. Atomics have none: bytes
-/// that change cannot be shared.
+/// Types of other crates that rkyv archives behind its features have a `Schema` too: what archives
+/// as a vector, a string or a shared pointer (`arrayvec-0_7`, `bytes-1`, `hashbrown-0_14` to
+/// `0_17`, `smallvec-1`, `smol_str-0_2` and `0_3`, `thin-vec-0_2`, `tinyvec-1`, `triomphe-0_1`),
+/// `IndexMap` and `IndexSet` (`indexmap-2`), and `Uuid` (`uuid-1`, a feature of this crate as
+/// well). Options under `NicheInto` and `DefaultNiche` have one for the niches that rkyv brings.
+/// Atomics have none: bytes that change cannot be shared.
 ///
 /// Generic types work. A field under rkyv's `omit_bounds` gets no bound here either, so types may
 /// contain themselves.
 ///
-/// Where this crate has another name, or comes by way of another crate, the derives are told its path:
+/// Where this crate has another name, or comes by way of another crate, the derives are told its
+/// path:
 ///
 /// ```
 /// mod cache {
@@ -139,10 +140,10 @@ use super::{NoneMark, Shape, TypeIndex, Types, collections, compounds, pointers}
 /// # Safety
 ///
 /// The description must be true of `Self`: size, alignment, and each field's or item's offset and
-/// type. Reading relies on it: hash tables and B-trees are found by it, and what rkyv's checks leave
-/// open in them is checked there; entries of maps are aligned by it; and workers read as `Self`
-/// what their owner publishes under its fingerprint. No byte of `Self` or of what it points to
-/// may be changed through a shared reference (no `Cell`, no atomics).
+/// type. Reading relies on it: hash tables and B-trees are found by it, and what rkyv's checks
+/// leave open in them is checked there; entries of maps are aligned by it; and workers read as
+/// `Self` what their owner publishes under its fingerprint. No byte of `Self` or of what it points
+/// to may be changed through a shared reference (no `Cell`, no atomics).
 ///
 /// The derive macro keeps this by itself.
 #[diagnostic::on_unimplemented(

@@ -48,9 +48,9 @@ impl<T: Content> fmt::Debug for Cache<T> {
 }
 
 impl Inputs {
-    /// The newest generation of another cache of the same store. A digest of its content is recorded:
-    /// when the content changes, what was built from it is built again. Caches are refreshed in the
-    /// order in which they were added, so add the other one first.
+    /// The newest generation of another cache of the same store. A digest of its content is
+    /// recorded: when the content changes, what was built from it is built again. Caches are
+    /// refreshed in the order in which they were added, so add the other one first.
     ///
     /// # Errors
     /// As [`Cache::get`].

@@ -30,8 +30,8 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Creates the directory with mode 0700 if it does not exist. A directory that cannot be written
-    /// can still be read.
+    /// Creates the directory with mode 0700 if it does not exist. A directory that cannot be
+    /// written can still be read.
     ///
     /// # Errors
     /// [`Error::Directory`]: it cannot be created, is a link, or others may enter it.

@@ -50,18 +50,18 @@ pub(crate) const READ_LIMIT: u64 = 1 << 30;
 
 /// Reads on behalf of a build, and remembers what was read.
 ///
-/// Every method returns what it finds and records it. Absence is recorded too: `read` returns `None`,
-/// `glob` nothing. So is an error: it is a change when the call succeeds later, or fails
+/// Every method returns what it finds and records it. Absence is recorded too: `read` returns
+/// `None`, `glob` nothing. So is an error: it is a change when the call succeeds later, or fails
 /// differently. When a recorded input changes, what was built from it is built again.
 ///
-/// A file is recorded by its *stamp* (device, inode, size and times) and a digest of its content. The
-/// content is compared only if the stamp differs, or was younger than the *settle* time of two
+/// A file is recorded by its *stamp* (device, inode, size and times) and a digest of its content.
+/// The content is compared only if the stamp differs, or was younger than the *settle* time of two
 /// seconds when it was taken. So an edit within the same tick of the clock is seen, and a file that
 /// was only touched is no change. The same holds for the names in a directory.
 ///
 /// # Where stamps are not enough
-/// How far a stamp is trusted depends on the type of the file system. The content, or the names, are
-/// compared
+/// How far a stamp is trusted depends on the type of the file system. The content, or the names,
+/// are compared
 /// - at every check, on file systems whose times do not follow changes: `/proc`, `/sys`, cgroups,
 ///   FAT, and all unknown ones; for files whose size differs from the bytes that were read; on
 ///   network file systems and in FUSE, if the time of last change has whole seconds;
@@ -71,12 +71,12 @@ pub(crate) const READ_LIMIT: u64 = 1 << 30;
 ///   before that, the content is compared at every check.
 ///
 /// No stamp shows three things:
-/// - A write through a shared map of a file (`mmap`) sets the times only when a page is first written,
-///   and never on tmpfs.
+/// - A write through a shared map of a file (`mmap`) sets the times only when a page is first
+///   written, and never on tmpfs.
 /// - On a network file system the kernel caches times, for up to a minute by default. A change is
 ///   seen after that.
-/// - If this machine's clock is ahead of a file server's, a file that has just changed looks settled;
-///   see [`Policy::settle`](crate::Policy::settle).
+/// - If this machine's clock is ahead of a file server's, a file that has just changed looks
+///   settled; see [`Policy::settle`](crate::Policy::settle).
 ///
 /// [`Policy::compare_content`](crate::Policy::compare_content) sees the first and the last.
 ///
@@ -114,7 +114,8 @@ impl Default for Inputs {
 }
 
 impl Inputs {
-    /// Creates an empty record. A [`Store`](crate::Store) makes one for each call of a build closure.
+    /// Creates an empty record. A [`Store`](crate::Store) makes one for each call of a build
+    /// closure.
     #[must_use]
     pub fn new() -> Self {
         Self::with(Clock::system(), Values::default(), SETTLE, READ_LIMIT)
@@ -130,8 +131,8 @@ impl Inputs {
         }
     }
 
-    /// The content of a file, or `None` if there is no file. A path that leads to `/dev/null`, as that
-    /// of a masked configuration file does, is an empty file.
+    /// The content of a file, or `None` if there is no file. A path that leads to `/dev/null`, as
+    /// that of a masked configuration file does, is an empty file.
     ///
     /// # Errors
     /// [`Error::ReadFile`] if it cannot be read or is no regular file, [`Error::InputTooLarge`].
@@ -210,22 +211,23 @@ impl Inputs {
         self.listing(path.as_ref(), None)
     }
 
-    /// The paths that match a pattern, sorted. `*`, `?` and `[...]` match within a name; `**` matches
-    /// any number of directories, also none, and follows no links; a slash at the end matches
-    /// directories only. A hidden name matches only a pattern that starts with a dot. In names that
-    /// are not UTF-8, each invalid byte counts as a character.
+    /// The paths that match a pattern, sorted. `*`, `?` and `[...]` match within a name; `**`
+    /// matches any number of directories, also none, and follows no links; a slash at the end
+    /// matches directories only. A hidden name matches only a pattern that starts with a dot.
+    /// In names that are not UTF-8, each invalid byte counts as a character.
     ///
     /// These characters are special in every part of the path. Pass literal folders through
     /// [`escape_pattern`](Self::escape_pattern).
     ///
-    /// A directory that the pattern names literally must be readable if it exists. A directory that it
-    /// only matches, such as `lost+found`, is skipped if this user may not read it or its links form
-    /// a loop. The skipped directory is recorded: it is a change when it becomes readable.
-    /// [`unreadable`](Self::unreadable) lists such directories.
+    /// A directory that the pattern names literally must be readable if it exists. A directory that
+    /// it only matches, such as `lost+found`, is skipped if this user may not read it or its
+    /// links form a loop. The skipped directory is recorded: it is a change when it becomes
+    /// readable. [`unreadable`](Self::unreadable) lists such directories.
     ///
     /// # Errors
-    /// [`Error::Pattern`]. [`Error::ReadFile`] if a directory that is named literally cannot be listed,
-    /// or any directory for a reason that may pass, such as a failing disk or too few descriptors.
+    /// [`Error::Pattern`]. [`Error::ReadFile`] if a directory that is named literally cannot be
+    /// listed, or any directory for a reason that may pass, such as a failing disk or too few
+    /// descriptors.
     ///
     /// ```
     /// use std::path::Path;
@@ -278,12 +280,13 @@ impl Inputs {
         value
     }
 
-    /// Records a digest of a named value, such as the version of a parser. The value has changed when
-    /// [`Store::set_value`](crate::Store::set_value) or another build gives that name another value.
+    /// Records a digest of a named value, such as the version of a parser. The value has changed
+    /// when [`Store::set_value`](crate::Store::set_value) or another build gives that name
+    /// another value.
     ///
     /// Names belong to the whole store: entries that record different values need different names,
-    /// or each makes the others due. A process that starts with saved caches sets the current values
-    /// before it refreshes.
+    /// or each makes the others due. A process that starts with saved caches sets the current
+    /// values before it refreshes.
     pub fn value(&mut self, name: &str, fingerprint: impl AsRef<[u8]>) {
         let digest = xxh3_128(fingerprint.as_ref());
         self.values.set(name, digest);
@@ -358,7 +361,8 @@ impl Inputs {
         std::path::absolute(path).map_err(|source| unreadable(path, source))
     }
 
-    /// Takes the moment before anything is read: reading may take longer than stamps need to settle.
+    /// Takes the moment before anything is read: reading may take longer than stamps need to
+    /// settle.
     fn trust(&self) -> Trust {
         Trust::new(self.clock.now(), self.settle)
     }

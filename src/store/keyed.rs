@@ -422,8 +422,8 @@ impl<K: StoreKey, V: Value> Fresh<K, V> {
     }
 }
 
-/// Whether each of some entries, given with the hashes of their keys, stands in an earlier generation
-/// too, byte for byte.
+/// Whether each of some entries, given with the hashes of their keys, stands in an earlier
+/// generation too, byte for byte.
 ///
 /// What an entry points to in another one it knows by the distance. So where entries point to each
 /// other, equal bytes are equal values only if all entries stand equally far from the earlier ones:

@@ -1,9 +1,9 @@
 //! One cache of a store: its newest generation, and the work on the next.
 //!
 //! Its state, the [`Work`], changes under one lock, a generation in one assignment with all that is
-//! known of it. What others see of it is [shown](ManagedCache::show) after each change, as a whole, and read
-//! without a lock. So a panic at any step leaves the state before that step or behind it, and what
-//! is shown is that of one moment.
+//! known of it. What others see of it is [shown](ManagedCache::show) after each change, as a whole,
+//! and read without a lock. So a panic at any step leaves the state before that step or behind it,
+//! and what is shown is that of one moment.
 
 mod adopting;
 mod building;

@@ -128,9 +128,10 @@ impl Policy {
     /// How long after a file's last change its stamp alone is not trusted: two seconds by default.
     /// The time must be longer than a tick of the file system's time stamps.
     ///
-    /// A network file system stamps files by the server's clock. If this machine's clock is ahead, a
-    /// file that has just changed looks older than it is, and a second edit in the same tick may be
-    /// missed. Synchronise the clocks, and set a time longer than their difference plus a tick.
+    /// A network file system stamps files by the server's clock. If this machine's clock is ahead,
+    /// a file that has just changed looks older than it is, and a second edit in the same tick
+    /// may be missed. Synchronise the clocks, and set a time longer than their difference plus
+    /// a tick.
     #[must_use]
     pub fn settle(self, time: Duration) -> Self {
         let settle = Some(time);
@@ -139,9 +140,10 @@ impl Policy {
 
     /// Trusts no stamp: every check reads all files and lists all directories again, and compares.
     ///
-    /// Use it for sources whose size and times do not show every change: files written through shared
-    /// maps, file systems whose times are set by hand, clocks that cannot be synchronised. A check
-    /// then costs as much as reading, instead of one system call for each path.
+    /// Use it for sources whose size and times do not show every change: files written through
+    /// shared maps, file systems whose times are set by hand, clocks that cannot be
+    /// synchronised. A check then costs as much as reading, instead of one system call for each
+    /// path.
     #[must_use]
     pub fn compare_content(self) -> Self {
         Self {
@@ -186,9 +188,9 @@ impl Policy {
         Self { max_bytes, ..self }
     }
 
-    /// Keeps entries of a map whose keys are no longer listed, for this many generations. Use it for
-    /// caches keyed by content, where keys come back. Without this statement such entries go at once.
-    /// A build of all entries, by age or after an invalidation, drops them too.
+    /// Keeps entries of a map whose keys are no longer listed, for this many generations. Use it
+    /// for caches keyed by content, where keys come back. Without this statement such entries
+    /// go at once. A build of all entries, by age or after an invalidation, drops them too.
     #[must_use]
     pub fn max_idle_generations(self, generations: u64) -> Self {
         let max_idle_generations = Some(generations);
@@ -209,8 +211,8 @@ impl Policy {
     }
 
     /// Waits after a failure before the next build: `first` after the first failure, twice as long
-    /// after each further one, `most` at most. The defaults are one second and five minutes. The wait
-    /// ends early when something changes that the closure read or failed to read.
+    /// after each further one, `most` at most. The defaults are one second and five minutes. The
+    /// wait ends early when something changes that the closure read or failed to read.
     #[must_use]
     pub fn backoff(self, first: Duration, most: Duration) -> Self {
         Self {
@@ -219,8 +221,8 @@ impl Policy {
         }
     }
 
-    /// Shortens each `refresh_after` and each wait after a failure by a random share up to this one, so
-    /// that caches and processes that started together do not keep building together.
+    /// Shortens each `refresh_after` and each wait after a failure by a random share up to this
+    /// one, so that caches and processes that started together do not keep building together.
     #[must_use]
     pub fn jitter(self, share: f64) -> Self {
         Self {
@@ -230,7 +232,8 @@ impl Policy {
     }
 
     /// Adds a verdict of your own. If it says that a generation has expired, that generation is not
-    /// served, whatever the other statements say, until there is a newer one or the verdict changes.
+    /// served, whatever the other statements say, until there is a newer one or the verdict
+    /// changes.
     #[must_use]
     pub fn custom(
         self,

@@ -92,8 +92,8 @@ pub struct Status {
     pub name: String,
     /// Its generation; 0 if there is none.
     pub generation: u64,
-    /// How long ago it was built, or a rebuild gave the same value; `None` if there is no generation
-    /// or its time stamp lies in the future.
+    /// How long ago it was built, or a rebuild gave the same value; `None` if there is no
+    /// generation or its time stamp lies in the future.
     pub age: Option<Duration>,
     /// Its entries; 1 for a whole value.
     pub entries: u64,
@@ -104,10 +104,11 @@ pub struct Status {
     /// Time until it is due by its age, or may be tried again after a failure; `None` if neither.
     pub due_in: Option<Duration>,
     /// Why the last build failed, with the key of the entry that failed: one such entry keeps the
-    /// whole cache on its last generation. Otherwise why the last save failed. `None` after a success.
+    /// whole cache on its last generation. Otherwise why the last save failed. `None` after a
+    /// success.
     pub last_error: Option<String>,
-    /// What is wrong with the directory of the store: why the cache is not saved, and what the file
-    /// system lacks. `None` if nothing is wrong.
+    /// What is wrong with the directory of the store: why the cache is not saved, and what the
+    /// file system lacks. `None` if nothing is wrong.
     pub directory: Option<String>,
     /// Refreshes that judged it; those that found another thread building it do not count.
     pub refreshes: u64,

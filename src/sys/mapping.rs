@@ -129,8 +129,9 @@ impl Deref for Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the range is that of this mapping; references into it borrow `self`. Refused, as at
-        // the most mappings that a process may have, it stays mapped: the addresses are lost, no more.
+        // SAFETY: the range is that of this mapping; references into it borrow `self`. Refused, as
+        // at the most mappings that a process may have, it stays mapped: the addresses are
+        // lost, no more.
         let _ = unsafe { munmap(self.start.cast(), self.length.get()) };
     }
 }
@@ -198,8 +199,8 @@ impl Reservation {
             let address = NonZeroUsize::new(self.start.as_ptr() as usize + at);
             let length = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
             let offset = i64::try_from(stretch.offset).map_err(|_| Errno::EINVAL)?;
-            // SAFETY: the fixed range lies in the reservation, which nobody else knows: `joined` has
-            // added up the lengths.
+            // SAFETY: the fixed range lies in the reservation, which nobody else knows: `joined`
+            // has added up the lengths.
             unsafe {
                 mmap(
                     address,
@@ -237,8 +238,8 @@ impl Drop for Reservation {
 /// Gives back what this file has mapped and nothing refers to.
 fn unmap(start: NonNull<c_void>, length: usize) {
     if length > 0 {
-        // SAFETY: a `Reservation` passes parts of itself, and `wiped_page` and `find_place` a page that
-        // nobody else knows. Refused, the addresses are lost, no more.
+        // SAFETY: a `Reservation` passes parts of itself, and `wiped_page` and `find_place` a page
+        // that nobody else knows. Refused, the addresses are lost, no more.
         let _ = unsafe { munmap(start, length) };
     }
 }
@@ -256,8 +257,9 @@ impl<'a> View<'a> {
         let length = usize::try_from(file.length()).map_err(io::Error::other)?;
         let raw = file.as_fd().as_raw_fd();
         // SAFETY: the file has so many bytes. It is written and cut through `&mut UnsealedFile` in
-        // this process alone, and that is borrowed for as long as the view. No other process opens it
-        // for writing, since its mode is 0400; children that have inherited it refuse to write.
+        // this process alone, and that is borrowed for as long as the view. No other process opens
+        // it for writing, since its mode is 0400; children that have inherited it refuse to
+        // write.
         let map = unsafe { MmapOptions::new().len(length).map_copy_read_only(raw)? };
         let file = PhantomData;
         Ok(Self { map, file })
@@ -303,8 +305,8 @@ pub(crate) struct PageWriter {
 }
 
 impl PageWriter {
-    /// Makes a page of zeros, and the reader's half of it. From then on nobody else can get a writable
-    /// map of it.
+    /// Makes a page of zeros, and the reader's half of it. From then on nobody else can get a
+    /// writable map of it.
     pub(crate) fn create(label: &str) -> io::Result<(Self, PageReader)> {
         let file = memfd::create(label)?;
         file.set_len(PAGE_LENGTH as u64)?;
@@ -441,8 +443,8 @@ pub(crate) fn word_wiped_on_fork() -> Option<&'static AtomicU64> {
     if place.is_null() {
         place = find_place();
     }
-    // SAFETY: it is that of `NOWHERE`, or of a page that is never unmapped, readable and writable, and
-    // of which any bytes are valid atomics.
+    // SAFETY: it is that of `NOWHERE`, or of a page that is never unmapped, readable and writable,
+    // and of which any bytes are valid atomics.
     (!ptr::eq(place, &NOWHERE)).then(|| unsafe { &*place })
 }
 
@@ -476,7 +478,8 @@ fn wiped_page() -> Option<NonNull<c_void>> {
     let page = unsafe { mmap_anonymous(None, size, protection, MapFlags::MAP_PRIVATE).ok()? };
     // SAFETY: the range is that of the mapping, which nobody else knows.
     let advised = |advice| unsafe { libc::madvise(page.as_ptr(), size.get(), advice) == 0 };
-    // An emulator that says yes to an advice that there is not would say so to any, and wipe nothing.
+    // An emulator that says yes to an advice that there is not would say so to any, and wipe
+    // nothing.
     if !advised(UNKNOWN_ADVICE) && advised(libc::MADV_WIPEONFORK) {
         return Some(page);
     }

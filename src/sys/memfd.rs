@@ -230,8 +230,9 @@ impl UnclaimedFile {
             .inspect_err(|_| self.claimed.store(false, Relaxed))
     }
 
-    /// The lock keeps other processes out until there is a first byte; after that, the length of the
-    /// file does, also when the lock ends with the first descriptor that this process closes.
+    /// The lock keeps other processes out until there is a first byte; after that, the length of
+    /// the file does, also when the lock ends with the first descriptor that this process
+    /// closes.
     fn claim_from_others(&self) -> io::Result<Option<UnsealedFile>> {
         match fcntl_lock(&self.file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}

@@ -11,7 +11,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-/// Most descriptors that a message of ours carries: the page files of a region. The kernel takes 253.
+/// Most descriptors that a message of ours carries: the page files of a region. The kernel takes
+/// 253.
 pub(crate) const MOST_DESCRIPTORS: usize = 32;
 
 /// What a message was.

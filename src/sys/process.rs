@@ -1,7 +1,7 @@
 //! Processes: forking them, waiting for them, ending them, what they pass on to each other.
 //!
-//! What a signal handler runs, and what runs in a child between fork and exec, is in this file whole:
-//! it calls only what is async-signal-safe.
+//! What a signal handler runs, and what runs in a child between fork and exec, is in this file
+//! whole: it calls only what is async-signal-safe.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -45,11 +45,12 @@ impl MayFork {
     /// there.
     ///
     /// # Safety
-    /// Only the calling thread exists in a worker. Everything that another thread was changing at the
-    /// moment of the fork stays half changed there, and every lock that it held stays locked for ever.
-    /// So the work of a worker, and all that it calls, must not touch such state. In particular:
-    /// * No lock, channel, once-cell or condition variable that another thread may use, also inside of
-    ///   libraries: loggers, thread pools, `std::env`, name resolution, time zones.
+    /// Only the calling thread exists in a worker. Everything that another thread was changing at
+    /// the moment of the fork stays half changed there, and every lock that it held stays
+    /// locked for ever. So the work of a worker, and all that it calls, must not touch such
+    /// state. In particular:
+    /// * No lock, channel, once-cell or condition variable that another thread may use, also inside
+    ///   of libraries: loggers, thread pools, `std::env`, name resolution, time zones.
     /// * Joining, waking or messaging a thread of the owner never succeeds.
     /// * Memory that other threads write without a lock (by `unsafe` code) may be torn.
     /// * The allocator is safe to use with glibc, which repairs its own locks in the child; another
@@ -70,8 +71,8 @@ impl MayFork {
 /// Forks this process.
 pub(crate) fn fork(_: &MayFork) -> nix::Result<ForkResult> {
     // SAFETY: either this process has one thread, which is here, so that no other one can have left
-    // anything half done in the memory that the child inherits; or whoever made the permission vouches
-    // for what runs in the child.
+    // anything half done in the memory that the child inherits; or whoever made the permission
+    // vouches for what runs in the child.
     unsafe { nix::unistd::fork() }
 }
 
@@ -144,8 +145,8 @@ static PREVIOUS_FLAGS: AtomicI32 = AtomicI32::new(0);
 /// The disposition that `SIGTERM` had before it was relayed.
 pub(crate) struct Previous(Disposition);
 
-/// Relays `SIGTERM` to the listed workers from now on, before what its disposition says; `None` where
-/// it is ignored, and stays so.
+/// Relays `SIGTERM` to the listed workers from now on, before what its disposition says; `None`
+/// where it is ignored, and stays so.
 pub(crate) fn relay_sigterm() -> nix::Result<Option<Previous>> {
     let previous = Disposition::in_force()?;
     if previous.0.sa_sigaction == libc::SIG_IGN || previous.relays() {
@@ -216,7 +217,8 @@ extern "C" fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut l
     go_on(signal, info, context);
 }
 
-/// A host that reaps all children frees their numbers: who has one then is no child of this process.
+/// A host that reaps all children frees their numbers: who has one then is no child of this
+/// process.
 fn pass_to(worker: Pid) {
     if end_of(worker, Look::Now) != Err(Errno::ECHILD) {
         let _ = kill(worker, Signal::SIGTERM);
@@ -234,8 +236,8 @@ fn go_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) 
             libc::raise(signal);
         }
     } else if PREVIOUS_FLAGS.load(SeqCst) & libc::SA_SIGINFO != 0 {
-        // SAFETY: `relay_sigterm` took the address from a disposition with SA_SIGINFO, whose handler
-        // has this type; the arguments are those of the kernel.
+        // SAFETY: `relay_sigterm` took the address from a disposition with SA_SIGINFO, whose
+        // handler has this type; the arguments are those of the kernel.
         unsafe {
             let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void) =
                 mem::transmute(previous);
@@ -251,8 +253,8 @@ fn go_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) 
     }
 }
 
-/// What `SIGTERM` does: as the kernel told it, or with [`pass_on`] in the place of what it told. It is
-/// made by [`in_force`](Self::in_force) and [`relaying`](Self::relaying) alone.
+/// What `SIGTERM` does: as the kernel told it, or with [`pass_on`] in the place of what it told. It
+/// is made by [`in_force`](Self::in_force) and [`relaying`](Self::relaying) alone.
 struct Disposition(libc::sigaction);
 
 impl Disposition {
@@ -282,9 +284,9 @@ impl Disposition {
     }
 
     fn set(&self) -> nix::Result<()> {
-        // SAFETY: a handler that was in force may be again, with its own flags. `pass_on` is of the type
-        // that its flags say, and calls only what is async-signal-safe (atomics, getpid, waitid, kill,
-        // raise, signal) and the handler before.
+        // SAFETY: a handler that was in force may be again, with its own flags. `pass_on` is of the
+        // type that its flags say, and calls only what is async-signal-safe (atomics,
+        // getpid, waitid, kill, raise, signal) and the handler before.
         let set = unsafe { libc::sigaction(libc::SIGTERM, &self.0, ptr::null_mut()) };
         Errno::result(set).map(drop)
     }
@@ -364,8 +366,8 @@ pub(crate) fn peer_groups(socket: impl AsFd) -> io::Result<Vec<Gid>> {
 /// # Errors
 /// What the kernel says, `ENOPROTOOPT` for an option that it does not know.
 pub(crate) fn set_socket_option(socket: impl AsFd, option: c_int, value: c_int) -> nix::Result<()> {
-    // SAFETY: the socket is open while it is borrowed; the kernel reads one `c_int` at the address of
-    // `value`, which is one and lives until the call returns.
+    // SAFETY: the socket is open while it is borrowed; the kernel reads one `c_int` at the address
+    // of `value`, which is one and lives until the call returns.
     let set = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),
@@ -387,8 +389,8 @@ pub(crate) fn word_erased_on_fork() -> &'static AtomicU64 {
         WORD.store(0, Relaxed);
     }
     if !REGISTERED.load(Relaxed) {
-        // SAFETY: the handler does nothing but store to an atomic of its own; that it may do so twice
-        // is no matter.
+        // SAFETY: the handler does nothing but store to an atomic of its own; that it may do so
+        // twice is no matter.
         unsafe { libc::pthread_atfork(None, None, Some(erase)) };
         REGISTERED.store(true, Relaxed);
     }

@@ -1,5 +1,5 @@
-//! Nothing that a worker may try changes what others read. These tests fork, so they run on the main
-//! thread of a process that has no other.
+//! Nothing that a worker may try changes what others read. These tests fork, so they run on the
+//! main thread of a process that has no other.
 #![allow(unsafe_code)]
 
 mod attack;

@@ -58,8 +58,8 @@ fn damaged_bytes_are_refused() {
     each_byte_counts(&map());
 }
 
-/// Reads whatever is accepted of a region with a change in each byte of one section, and right digests;
-/// returns how many were refused.
+/// Reads whatever is accepted of a region with a change in each byte of one section, and right
+/// digests; returns how many were refused.
 fn lie<T: Content>(honest: &Forgery, section: usize, read: impl Fn(&Frozen<T>)) -> usize {
     let opened = |place: usize, change: u8| {
         let mut forged = honest.clone();

@@ -1,4 +1,5 @@
-//! Whole values: what is frozen reads back, from the first handle, a clone, and a copy of the bytes.
+//! Whole values: what is frozen reads back, from the first handle, a clone, and a copy of the
+//! bytes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

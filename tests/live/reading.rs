@@ -21,8 +21,8 @@ pub(crate) fn a_get_that_finds_nothing_new_makes_no_system_call() {
         ForkResult::Parent { child } => {
             assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 7)));
         }
-        // SAFETY: the calls take plain numbers. From the first on, the kernel kills this process for
-        // any call but read, write, sigreturn and the exit of a thread.
+        // SAFETY: the calls take plain numbers. From the first on, the kernel kills this process
+        // for any call but read, write, sigreturn and the exit of a thread.
         ForkResult::Child => unsafe {
             libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT);
             let mut sum = 0;

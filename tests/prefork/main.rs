@@ -78,7 +78,8 @@ fn set_sigterm(handler: SigHandler) {
     unsafe { sigaction(Signal::SIGTERM, &action) }.unwrap();
 }
 
-/// Whether SIGTERM is in a set of this process: `SigCgt` caught, `SigIgn` ignored, `SigBlk` blocked.
+/// Whether SIGTERM is in a set of this process: `SigCgt` caught, `SigIgn` ignored, `SigBlk`
+/// blocked.
 fn sigterm_is_in(set: &str) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status

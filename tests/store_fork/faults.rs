@@ -1,5 +1,5 @@
-//! A start, and a save, in which one system call after the other fails. `strace` makes them fail, in
-//! a process of its own: this program again, told so by a variable.
+//! A start, and a save, in which one system call after the other fails. `strace` makes them fail,
+//! in a process of its own: this program again, told so by a variable.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -135,8 +135,8 @@ const PASSING: [(&str, &[&str]); 16] = [
     ("mmap", &["ENOMEM"]),
 ];
 
-/// Whatever fails once in a start, the caches are loaded and not built, or it is told; and the files
-/// are what they were.
+/// Whatever fails once in a start, the caches are loaded and not built, or it is told; and the
+/// files are what they were.
 pub fn a_start_overwrites_no_good_file() {
     let folder = place();
     let folder = folder.path();

@@ -1,4 +1,5 @@
-//! An allocator that counts what the heap holds. It is that of every program that calls something here.
+//! An allocator that counts what the heap holds. It is that of every program that calls something
+//! here.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -42,8 +42,8 @@ pub struct Options {
 /// Measures reads and writes.
 ///
 /// # Errors
-/// [`BenchError::Answer`] if a contender reads something else than was written, [`BenchError::Floe`] and
-/// [`BenchError::Print`].
+/// [`BenchError::Answer`] if a contender reads something else than was written,
+/// [`BenchError::Floe`] and [`BenchError::Print`].
 pub fn run(options: &Options) -> Result<(), BenchError> {
     let value: Numbers = vec![1; BYTES / size_of::<u64>()];
     let frozen = Frozen::freeze("numbers", &value)?;

@@ -5,11 +5,10 @@ use std::fmt;
 use std::hash::Hash;
 
 use clap::ValueEnum;
-use rkyv::Archive;
 use rkyv::api::high::HighSerializer;
-use rkyv::rancor;
 use rkyv::ser::allocator::ArenaHandle;
 use rkyv::util::AlignedVec;
+use rkyv::{Archive, rancor};
 
 use crate::data::{MapValue, Random, Recipe, scatter};
 

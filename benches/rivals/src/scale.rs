@@ -101,7 +101,8 @@ impl Outcome {
 /// Measures all parts that are asked for.
 ///
 /// # Errors
-/// [`BenchError::Answer`] if a map answers wrongly, [`BenchError::Write`] and [`BenchError::Print`].
+/// [`BenchError::Answer`] if a map answers wrongly, [`BenchError::Write`] and
+/// [`BenchError::Print`].
 pub fn run(options: &Options) -> Result<(), BenchError> {
     let mut rows = Vec::new();
     for part in &options.parts {

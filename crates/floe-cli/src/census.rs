@@ -19,9 +19,10 @@ use super::{CommandError, fields};
 
 /// Count values and their bytes, by type or by field
 ///
-/// Checks the digests, then walks all values. The rows add up to the whole archive section; bytes of
-/// no value, such as padding, have rows in parentheses. A value counts its own bytes: a list without
-/// its items, a string with its text. Shared and interned values count once, at their first use.
+/// Checks the digests, then walks all values. The rows add up to the whole archive section; bytes
+/// of no value, such as padding, have rows in parentheses. A value counts its own bytes: a list
+/// without its items, a string with its text. Shared and interned values count once, at their first
+/// use.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Columns:

@@ -14,9 +14,9 @@ const NEAREST: usize = 3;
 
 /// Write values as JSON: a whole region, or the entry of one key
 ///
-/// Values have the form in which serde would write the Rust values. To dump a whole region, the tool
-/// first checks its digests. To dump one entry, it reads and checks only that entry; `floe verify` is
-/// the full check.
+/// Values have the form in which serde would write the Rust values. To dump a whole region, the
+/// tool first checks its digests. To dump one entry, it reads and checks only that entry; `floe
+/// verify` is the full check.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,8 +41,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
 
-    /// Write JSON lines: one for each entry of a map, as {"key": ..., "value": ...}, or for each item
-    /// of a sequence
+    /// Write JSON lines: one for each entry of a map, as {"key": ..., "value": ...}, or for each
+    /// item of a sequence
     #[arg(long, conflicts_with = "json")]
     jsonl: bool,
 }

@@ -15,8 +15,8 @@ use super::{CommandError, schema};
 
 /// Show the header, sections and types of a region
 ///
-/// Reads only the header, the schema and the start of the index, so a large region takes as long as a
-/// small one. Damage elsewhere goes unnoticed; `floe verify` is the full check.
+/// Reads only the header, the schema and the start of the index, so a large region takes as long as
+/// a small one. Damage elsewhere goes unnoticed; `floe verify` is the full check.
 ///
 /// OFFSET and SIZE are in bytes; OFFSET counts from the start of the enclosing part. A type that
 /// occurs several times is unfolded only at its first place.

@@ -13,8 +13,8 @@ use super::target::Socket;
 /// List the caches that a broker offers, with their status
 ///
 /// A broker is a thread of the process that owns the caches; it serves them on SOCKET
-/// (`Broker::serve`). A broker answers its own user and root, or a group. The tool trusts a broker of
-/// another user only with --trust-user.
+/// (`Broker::serve`). A broker answers its own user and root, or a group. The tool trusts a broker
+/// of another user only with --trust-user.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Columns:

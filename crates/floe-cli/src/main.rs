@@ -32,10 +32,10 @@ use target::User;
 /// Look into frozen regions, and into the memory of the processes that map them
 ///
 /// A region describes its own types, so no verb needs the Rust types. TARGET is one of: a file that
-/// `Region::save` wrote; the memfd of a running process, as /proc/PID/fd/N; or SOCKET:NAME, the newest
-/// generation of a cache that a broker offers (`floe ls SOCKET` lists them). A path that exists is
-/// that file, even if it contains a colon. Verbs that take a SOCKET ask the broker about all its
-/// caches. No verb changes a region.
+/// `Region::save` wrote; the memfd of a running process, as /proc/PID/fd/N; or SOCKET:NAME, the
+/// newest generation of a cache that a broker offers (`floe ls SOCKET` lists them). A path that
+/// exists is that file, even if it contains a colon. Verbs that take a SOCKET ask the broker about
+/// all its caches. No verb changes a region.
 #[derive(Debug, Parser)]
 #[command(
     name = "floe",
@@ -49,8 +49,8 @@ struct Arguments {
     #[command(subcommand)]
     verb: Verb,
 
-    /// Also trust brokers of this user, given by name or number; by default only your own and root's
-    /// are trusted. May be given several times
+    /// Also trust brokers of this user, given by name or number; by default only your own and
+    /// root's are trusted. May be given several times
     #[arg(long, global = true, value_name = "USER")]
     trust_user: Vec<User>,
 }

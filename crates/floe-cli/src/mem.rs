@@ -15,13 +15,13 @@ use super::target::Socket;
 
 /// Show the memory of processes, and how much of it is frozen regions
 ///
-/// Each process is followed by the regions that it maps, which are parts of its memory. The tool finds
-/// them by the names of their memfds.
+/// Each process is followed by the regions that it maps, which are parts of its memory. The tool
+/// finds them by the names of their memfds.
 ///
 /// Processes of a tree that this user may not read are listed without amounts, and counted.
 ///
-/// With the SOCKET of a broker, the table shows all processes that map a cache of that name, and only
-/// these mappings. It also shows caches of the same names that other owners have frozen.
+/// With the SOCKET of a broker, the table shows all processes that map a cache of that name, and
+/// only these mappings. It also shows caches of the same names that other owners have frozen.
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "floe mem [OPTIONS] <PID|SOCKET>...\n       floe mem [OPTIONS] --tree <PID>",
@@ -47,8 +47,8 @@ Examples:
 Exit codes: 0 done, 1 no such process or not permitted, or no broker answers, 2 wrong usage"
 )]
 pub(crate) struct Arguments {
-    /// Processes, or the socket of a broker for all processes that map one of its caches. A number is
-    /// a process; for a socket with the name 4711 write ./4711
+    /// Processes, or the socket of a broker for all processes that map one of its caches. A number
+    /// is a process; for a socket with the name 4711 write ./4711
     #[arg(value_name = "PID|SOCKET", required_unless_present = "tree")]
     subjects: Vec<Subject>,
 

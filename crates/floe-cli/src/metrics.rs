@@ -8,9 +8,9 @@ use super::target::Socket;
 
 /// Write the status of a broker's caches in the text format of Prometheus
 ///
-/// The gauges are `floe_generation`, `floe_age_seconds`, `floe_bytes`, `floe_failing` and others, with
-/// the cache as a label. A cache has no sample of a gauge that it does not report. Serve the page with
-/// a tool such as the textfile collector of the node exporter.
+/// The gauges are `floe_generation`, `floe_age_seconds`, `floe_bytes`, `floe_failing` and others,
+/// with the cache as a label. A cache has no sample of a gauge that it does not report. Serve the
+/// page with a tool such as the textfile collector of the node exporter.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -41,8 +41,9 @@ pub(crate) struct Process {
 }
 
 impl Scope {
-    /// Reads the processes that were asked for. Those that were named must be readable, and be there
-    /// at the `first` reading; others of a tree may be gone, or not be this user's to read.
+    /// Reads the processes that were asked for. Those that were named must be readable, and be
+    /// there at the `first` reading; others of a tree may be gone, or not be this user's to
+    /// read.
     pub(crate) fn read(&self, first: bool) -> Result<Reading, CommandError> {
         let mut reading = Reading::default();
         for pid in self.tree.map_or_else(|| self.pids.clone(), tree) {

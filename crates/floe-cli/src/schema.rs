@@ -17,8 +17,8 @@ const COLUMNS: &[Column] = &[
     Column("type", "TYPE"),
 ];
 
-/// All that a value of the root type is made of: offset in what it is a member of, size, and the name
-/// behind the lines of the tree. Each type is unfolded once.
+/// All that a value of the root type is made of: offset in what it is a member of, size, and the
+/// name behind the lines of the tree. Each type is unfolded once.
 pub(crate) fn tree(description: &Description) -> Table {
     let mut tree = Tree {
         description,

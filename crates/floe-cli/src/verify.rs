@@ -9,9 +9,9 @@ use super::target::{self, Target};
 
 /// Check regions in full: every byte, every value, every key
 ///
-/// Checks the digests of the header and of what follows it, reads every value by the schema, and looks up every key
-/// in the index. A memfd must have all four seals, which prevent any change. Prints one line for each
-/// region: `good`, or `bad` and why.
+/// Checks the digests of the header and of what follows it, reads every value by the schema, and
+/// looks up every key in the index. A memfd must have all four seals, which prevent any change.
+/// Prints one line for each region: `good`, or `bad` and why.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

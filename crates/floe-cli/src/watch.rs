@@ -12,9 +12,9 @@ use super::target::Socket;
 
 /// Follow the caches that a broker offers
 ///
-/// On a terminal, redraws the table of `floe ls` every second. Into a pipe or a file, writes one table
-/// at first and another whenever a cache is added, is published, fails to build, recovers or expires;
-/// a changed age alone writes none. Ends with the broker or by Ctrl-C.
+/// On a terminal, redraws the table of `floe ls` every second. Into a pipe or a file, writes one
+/// table at first and another whenever a cache is added, is published, fails to build, recovers or
+/// expires; a changed age alone writes none. Ends with the broker or by Ctrl-C.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 `floe ls --help` explains the columns.

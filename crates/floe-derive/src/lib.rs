@@ -15,8 +15,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// Structs keep the offsets that the compiler gave them; enums must be `#[repr(u8)]`, as rkyv makes
 /// them.
 ///
-/// Where this crate has another name, or comes by way of another crate, say so to the archived type:
-/// `#[rkyv(derive(Schema), attr(floe(crate = "path::to::floe")))]`.
+/// Where this crate has another name, or comes by way of another crate, say so to the archived
+/// type: `#[rkyv(derive(Schema), attr(floe(crate = "path::to::floe")))]`.
 #[proc_macro_derive(Schema, attributes(floe))]
 pub fn derive_schema(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -7,7 +7,8 @@ use crate::sign::{ROW, TABLE, sign, u64_at};
 /// The kind of the schema section.
 pub const SCHEMA: u32 = 4;
 
-/// Makes the fingerprint and all digests of a region right, as far as its section table makes sense.
+/// Makes the fingerprint and all digests of a region right, as far as its section table makes
+/// sense.
 pub fn announce(bytes: &mut [u8]) {
     let rows = (TABLE..TABLE + 6 * ROW).step_by(ROW);
     let is_schema = |row: &usize| bytes[*row..][..4] == SCHEMA.to_le_bytes();

@@ -1,5 +1,5 @@
-//! The caches of a layer in a store: each entry is built from its own files, and built anew when one
-//! of them changes.
+//! The caches of a layer in a store: each entry is built from its own files, and built anew when
+//! one of them changes.
 
 mod bodies;
 
@@ -59,8 +59,8 @@ pub(crate) fn statements(store: &Store, root: &Path) -> Result<Statements> {
     )
 }
 
-/// Adds the recipes of a layer tree. A recipe depends on its file, on those that it includes, and on
-/// the absence of those that it would include.
+/// Adds the recipes of a layer tree. A recipe depends on its file, on those that it includes, and
+/// on the absence of those that it would include.
 pub(crate) fn recipes(
     store: &Store,
     root: &Path,

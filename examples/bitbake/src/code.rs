@@ -18,8 +18,8 @@ use crate::walk::cached;
 
 /// The content hash of a body: two 128-bit xxh3 hashes with different seeds, little-endian.
 ///
-/// It tells 2^64 bodies apart that were not made to collide. It is not cryptographic: whoever may write a
-/// body may make two that collide.
+/// It tells 2^64 bodies apart that were not made to collide. It is not cryptographic: whoever may
+/// write a body may make two that collide.
 pub(crate) type CodeHash = [u8; 32];
 
 /// The content hash of `body`.

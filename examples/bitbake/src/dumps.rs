@@ -1,7 +1,8 @@
 //! The caches of a real BitBake, read from the JSON they were dumped to.
 //!
-//! Every field of every entry has its place in a type. That is proven for each dump that is read: written
-//! as JSON again, its values are those of the dump. So the types need no checks of their own.
+//! Every field of every entry has its place in a type. That is proven for each dump that is read:
+//! written as JSON again, its values are those of the dump. So the types need no checks of their
+//! own.
 
 mod cachedata;
 mod code_parser;
@@ -31,7 +32,8 @@ use statement::Statement;
 /// Reads the dumps that are in `directory`, one after the other.
 ///
 /// # Errors
-/// If there is no dump at all, if one cannot be read, or if its values are not those that were read.
+/// If there is no dump at all, if one cannot be read, or if its values are not those that were
+/// read.
 pub(crate) fn read(directory: &Path) -> Result<Source> {
     let note = "every field of every entry is typed: written as JSON again, it equals its dump";
     let mut source = Source {

@@ -1,7 +1,9 @@
-//! Writes a synthetic layer tree: as large and as repetitive as a real one, with nothing of a real one in it.
+//! Writes a synthetic layer tree: as large and as repetitive as a real one, with nothing of a real
+//! one in it.
 //!
-//! Equal numbers of recipes give equal trees. Some 1,100 recipes fill the caches with half a million
-//! strings, most of them repeated many times: the same classes, dependencies, tasks, commands.
+//! Equal numbers of recipes give equal trees. Some 1,100 recipes fill the caches with half a
+//! million strings, most of them repeated many times: the same classes, dependencies, tasks,
+//! commands.
 
 mod recipe;
 mod shared;
@@ -10,8 +12,8 @@ mod vocabulary;
 use std::path::Path;
 use std::{fs, io};
 
-/// Writes a tree with `recipes` recipes, and the classes and configuration they need, into `directory`.
-/// It is made if it does not exist.
+/// Writes a tree with `recipes` recipes, and the classes and configuration they need, into
+/// `directory`. It is made if it does not exist.
 ///
 /// # Errors
 /// If something cannot be written, or `directory` holds anything already: nothing is overwritten.

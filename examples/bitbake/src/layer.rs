@@ -15,15 +15,16 @@ use crate::patterns::{self, Pattern};
 use crate::recipes::{self, Files, Names, Recipe};
 use crate::statements::{self, Parsed, Statement};
 
-/// Everything that was read from a layer tree, one map for each cache, and what there is to tell of it.
+/// Everything that was read from a layer tree, one map for each cache, and what there is to tell of
+/// it.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Layer {
     /// The statements of each file, by its path in the tree.
     pub statements: Files,
     /// The recipes, by the path of their file.
     pub recipes: BTreeMap<String, Recipe>,
-    /// What shell functions refer to, by the hash of their body. An append to a Python function that does
-    /// not say `python` itself counts as shell, since only the other file tells.
+    /// What shell functions refer to, by the hash of their body. An append to a Python function
+    /// that does not say `python` itself counts as shell, since only the other file tells.
     pub shell: BTreeMap<CodeHash, ShellCode>,
     /// What Python functions and inline expressions refer to, by the hash of their text.
     pub python: BTreeMap<CodeHash, PythonCode>,
@@ -47,10 +48,11 @@ pub(crate) struct Summary {
 }
 
 impl Layer {
-    /// Reads every file with a metadata ending under `path`, on all processors. Equal trees give equal layers.
+    /// Reads every file with a metadata ending under `path`, on all processors. Equal trees give
+    /// equal layers.
     ///
-    /// Files that cannot be read in full are told of in the summary and cost the others nothing. The
-    /// threads are gone when this returns, so that a process that had one thread can fork.
+    /// Files that cannot be read in full are told of in the summary and cost the others nothing.
+    /// The threads are gone when this returns, so that a process that had one thread can fork.
     ///
     /// # Errors
     /// If `path` cannot be listed or holds no metadata.

@@ -47,7 +47,8 @@ pub struct LayerCaches {
 }
 
 impl LayerCaches {
-    /// Adds the caches of the layer tree at `root` to a store, which builds them when it is refreshed.
+    /// Adds the caches of the layer tree at `root` to a store, which builds them when it is
+    /// refreshed.
     ///
     /// # Errors
     /// Those of [`Store::keyed`].

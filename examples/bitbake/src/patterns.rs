@@ -1,7 +1,8 @@
 //! Regular expressions of a layer, compiled once and matched straight from their bytes.
 //!
-//! An automaton is a sparse DFA in the byte format of `regex-automata`. It needs no alignment, so it is used
-//! where it lies in an archive. `\d`, `\w`, `.` and their kin mean ASCII: names and versions are ASCII.
+//! An automaton is a sparse DFA in the byte format of `regex-automata`. It needs no alignment, so
+//! it is used where it lies in an archive. `\d`, `\w`, `.` and their kin mean ASCII: names and
+//! versions are ASCII.
 
 use std::collections::BTreeSet;
 
@@ -68,9 +69,9 @@ enum Place {
     Anywhere,
 }
 
-/// The variable that is assigned and each pattern in its value, `${...}` replaced by `expand`. None for flags,
-/// for other variables, and for values that stay unknown until they are expanded in full. A pattern that
-/// must match at the start is written `^(?:...)`.
+/// The variable that is assigned and each pattern in its value, `${...}` replaced by `expand`. None
+/// for flags, for other variables, and for values that stay unknown until they are expanded in
+/// full. A pattern that must match at the start is written `^(?:...)`.
 pub(crate) fn patterns_in(kind: &Kind, expand: impl Fn(&str) -> String) -> Vec<(String, String)> {
     let Kind::Assign {
         variable: Variable { name, .. },
@@ -101,8 +102,8 @@ pub(crate) fn patterns_in(kind: &Kind, expand: impl Fn(&str) -> String) -> Vec<(
     patterns.map(|pattern| (name.clone(), pattern)).collect()
 }
 
-/// Compiles a pattern to the bytes of its automaton. There is none for what is no pattern, uses what automata
-/// cannot do (look-around, references back), or would take more than a MiB.
+/// Compiles a pattern to the bytes of its automaton. There is none for what is no pattern, uses
+/// what automata cannot do (look-around, references back), or would take more than a MiB.
 pub(crate) fn compile(text: &str) -> Option<Vec<u8>> {
     let config = dense::Config::new()
         .match_kind(MatchKind::LeftmostFirst)
@@ -115,9 +116,9 @@ pub(crate) fn compile(text: &str) -> Option<Vec<u8>> {
     Some(dense.to_sparse().ok()?.to_bytes_little_endian())
 }
 
-/// Whether the automaton in `bytes` matches in `haystack`; nothing if they are no automaton that [`compile`]
-/// made on a machine of this endianness. It is checked and used in place: the cost is linear in its length
-/// and that of the haystack, and nothing is compiled or allocated.
+/// Whether the automaton in `bytes` matches in `haystack`; nothing if they are no automaton that
+/// [`compile`] made on a machine of this endianness. It is checked and used in place: the cost is
+/// linear in its length and that of the haystack, and nothing is compiled or allocated.
 pub(crate) fn matches(bytes: &[u8], haystack: &str) -> Option<bool> {
     let (automaton, _) = sparse::DFA::from_bytes(bytes).ok()?;
     let input = Input::new(haystack).earliest(true);

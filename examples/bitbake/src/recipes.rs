@@ -1,9 +1,10 @@
 //! What a recipe says of itself: names, dependencies, sources.
 //!
-//! A recipe is read together with the files that it includes or requires. This is not BitBake's evaluation:
-//! classes and configuration are not read, overrides that depend on machine, distribution or class are
-//! left out, appends of other layers and variants made by class extension do not exist, and of all
-//! references only `${PN}`, `${PV}`, `${BPN}` and `${BP}` are expanded; others stay as text.
+//! A recipe is read together with the files that it includes or requires. This is not BitBake's
+//! evaluation: classes and configuration are not read, overrides that depend on machine,
+//! distribution or class are left out, appends of other layers and variants made by class extension
+//! do not exist, and of all references only `${PN}`, `${PV}`, `${BPN}` and `${BP}` are expanded;
+//! others stay as text.
 
 mod variables;
 
@@ -52,8 +53,8 @@ cached! {
 /// The parsed files of a layer tree, by path.
 pub(crate) type Files = BTreeMap<String, Vec<Statement>>;
 
-/// Reads the recipe at `path`. `roots` are the folders that included files are looked for in, after the
-/// recipe's own: the layers of the tree.
+/// Reads the recipe at `path`. `roots` are the folders that included files are looked for in, after
+/// the recipe's own: the layers of the tree.
 pub(crate) fn read(path: &str, files: &Files, roots: &[String]) -> Recipe {
     read_with(path, files, roots, &|path| files.contains_key(path))
 }
@@ -78,8 +79,8 @@ pub(crate) fn read_with(
     reader.finish()
 }
 
-/// How many inclusions one recipe may make. Files that include each other again and again would otherwise
-/// take time without end.
+/// How many inclusions one recipe may make. Files that include each other again and again would
+/// otherwise take time without end.
 const INCLUDE_LIMIT: usize = 256;
 
 struct Reader<'f> {
@@ -151,7 +152,8 @@ impl<'f> Reader<'f> {
         }
     }
 
-    /// The path of an included file: next to the file that names it, next to the recipe, or in a layer.
+    /// The path of an included file: next to the file that names it, next to the recipe, or in a
+    /// layer.
     fn find(&self, name: &str) -> Option<String> {
         let files = [self.open.last(), self.open.first()].into_iter().flatten();
         let folders = files.map(|path| path.rsplit_once('/').map_or("", |(folder, _)| folder));
@@ -200,7 +202,8 @@ fn dependencies(text: &str) -> Vec<String> {
     names
 }
 
-/// Joins a relative name to a folder and resolves `.` and `..`; nothing if it leads out of the tree.
+/// Joins a relative name to a folder and resolves `.` and `..`; nothing if it leads out of the
+/// tree.
 fn join(folder: &str, name: &str) -> Option<String> {
     let mut parts: Vec<&str> = vec![];
     for part in folder.split('/').chain(name.split('/')) {

@@ -1,7 +1,7 @@
 //! Reads a metadata file into its statements, by the rules of BitBake's own reader.
 //!
-//! The text is taken as it stands: nothing is expanded and no override is resolved. Comments and blank lines
-//! leave no statement.
+//! The text is taken as it stands: nothing is expanded and no override is resolved. Comments and
+//! blank lines leave no statement.
 
 mod assignment;
 mod directive;
@@ -130,8 +130,8 @@ cached! {
     pub(crate) enum Language { Shell, Python, Definition }
 }
 
-/// One line that says what keeps part of a file from being read, and what would mend it. Lines count from
-/// 1; 0 is the file as a whole.
+/// One line that says what keeps part of a file from being read, and what would mend it. Lines
+/// count from 1; 0 is the file as a whole.
 pub(crate) fn problem(path: &str, line: usize, what: impl Display) -> String {
     format!("{path}:{line}: {what}")
 }

@@ -1,7 +1,8 @@
-//! Visits every string and number of a value, the same way for a heap value and for its archived twin.
+//! Visits every string and number of a value, the same way for a heap value and for its archived
+//! twin.
 //!
-//! Equal values give equal calls whether they live on the heap or in a region, so a digest computed by a
-//! [`Visitor`] proves that an archive says what its source said, and that all of it was read.
+//! Equal values give equal calls whether they live on the heap or in a region, so a digest computed
+//! by a [`Visitor`] proves that an archive says what its source said, and that all of it was read.
 
 mod values;
 
@@ -15,12 +16,12 @@ pub(crate) trait Visitor {
     /// A run of bytes that is one value, such as a digest.
     fn bytes(&mut self, bytes: &[u8]);
 
-    /// An integer (negative ones as two's complement), a truth value (0 or 1), or the position of an
-    /// enum's variant in its declaration.
+    /// An integer (negative ones as two's complement), a truth value (0 or 1), or the position of
+    /// an enum's variant in its declaration.
     fn number(&mut self, number: u64);
 
-    /// A composite value starts: `length` values follow before its [`end`](Self::end). A map counts its
-    /// keys and its values, an absent option counts nothing.
+    /// A composite value starts: `length` values follow before its [`end`](Self::end). A map counts
+    /// its keys and its values, an absent option counts nothing.
     fn begin(&mut self, length: usize);
 
     /// The composite value that started last ends.
@@ -87,7 +88,8 @@ impl Visitor for Digest {
     }
 }
 
-/// Declares a type that can be cached: floe can freeze it, and it and its archived twin can be walked.
+/// Declares a type that can be cached: floe can freeze it, and it and its archived twin can be
+/// walked.
 ///
 /// Tuple structs and tuple variants name their fields, for whoever reads them. An enum walks as a
 /// composite of its variant's position and the variant's fields.

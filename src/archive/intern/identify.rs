@@ -11,8 +11,9 @@ use super::{Intern, Recorder};
 /// How a wrapper records a field, so that equal values give equal records and different values
 /// different ones.
 ///
-/// Without a wrapper it is the field's own `Hash`, which must feed all that distinguishes values; wrappers record elements through each other.
-/// Implement it for a wrapper of your own to use that inside `Intern<..>`.
+/// Without a wrapper it is the field's own `Hash`, which must feed all that distinguishes values;
+/// wrappers record elements through each other. Implement it for a wrapper of your own to use that
+/// inside `Intern<..>`.
 #[diagnostic::on_unimplemented(
     message = "`Intern` cannot tell whether two values of `{F}` are equal",
     note = "derive `Hash` for the type; for `HashMap` and `HashSet` use `Intern<Sorted>`"

@@ -26,7 +26,8 @@ impl Hasher for Recorder {
     }
 }
 
-/// Archive offsets of distinct values, by how they are written, which is wrapper and archived type, and identity.
+/// Archive offsets of distinct values, by how they are written, which is wrapper and archived type,
+/// and identity.
 pub(crate) struct Interner {
     /// Drawn for each builder, so that no input can be made to collide.
     seed: u64,

@@ -39,8 +39,8 @@ impl Location {
         })
     }
 
-    /// The name of a file that serves for a moment when a broker starts here; short, however long the
-    /// name of the socket.
+    /// The name of a file that serves for a moment when a broker starts here; short, however long
+    /// the name of the socket.
     pub(super) fn passing(&self, kind: &str) -> String {
         format!(".floe-{:016x}.{kind}", xxh3_64(self.name.as_bytes()))
     }

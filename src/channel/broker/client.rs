@@ -30,8 +30,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// A client of the broker on a socket: [`list`], [`fetch`] and [`Live::connect`] with options.
 ///
-/// A client accepts a broker only if its process belongs to this user, to root, or to a user trusted
-/// by [`trust_user`](Self::trust_user): the broker decides what a client reads.
+/// A client accepts a broker only if its process belongs to this user, to root, or to a user
+/// trusted by [`trust_user`](Self::trust_user): the broker decides what a client reads.
 ///
 /// ```
 /// use std::time::Duration;
@@ -80,8 +80,8 @@ impl Client {
         self
     }
 
-    /// Makes handles connect again once they are [orphaned](Live::is_orphaned), with this pause between
-    /// attempts; see [`Live`].
+    /// Makes handles connect again once they are [orphaned](Live::is_orphaned), with this pause
+    /// between attempts; see [`Live`].
     #[must_use]
     pub fn reconnect_every(mut self, pause: Duration) -> Self {
         self.reconnect_every = Some(pause);
@@ -103,8 +103,8 @@ impl Client {
         }
     }
 
-    /// The sealed memfds of the newest generation of a cache, for tools that read caches of any type,
-    /// and for [`Frozen::from_fds`]. Only their seals have been checked.
+    /// The sealed memfds of the newest generation of a cache, for tools that read caches of any
+    /// type, and for [`Frozen::from_fds`]. Only their seals have been checked.
     ///
     /// # Errors
     /// Those of [`follow`](Self::follow), without those of [`Frozen::from_fd`].
@@ -123,8 +123,8 @@ impl Client {
     /// Each generation is checked as by [`Frozen::from_fd`].
     ///
     /// # Errors
-    /// Those of [`list`](Self::list). [`Error::UnknownCache`]. Those of [`Frozen::from_fd`], such as
-    /// [`Error::SchemaMismatch`] for another type.
+    /// Those of [`list`](Self::list). [`Error::UnknownCache`]. Those of [`Frozen::from_fd`], such
+    /// as [`Error::SchemaMismatch`] for another type.
     ///
     /// [`Frozen::from_fd`]: crate::Frozen::from_fd
     pub fn follow<T: Content>(&self, name: &str) -> Result<Live<T>> {

@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Between attempts to take the lock.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Held from before a socket is bound until it listens: in between, another broker would take it for
-/// a dead one.
+/// Held from before a socket is bound until it listens: in between, another broker would take it
+/// for a dead one.
 ///
 /// It is on a file of its own, which only this user can open, and which goes with it.
 pub(super) struct StartLock<'a> {

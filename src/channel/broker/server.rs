@@ -47,8 +47,8 @@ pub(super) struct Server {
     access: Access,
     /// Connected, and nothing heard of yet; the oldest first.
     silent: VecDeque<OwnedFd>,
-    /// Answered, and still connected: they may not have received the descriptors yet, which count as
-    /// in flight, and which cannot be taken back.
+    /// Answered, and still connected: they may not have received the descriptors yet, which count
+    /// as in flight, and which cannot be taken back.
     answered: Vec<(OwnedFd, Uid)>,
 }
 

@@ -11,8 +11,8 @@ use crate::sys::peer::{self, Process};
 /// [`clear`](Self::clear), for `poll`, `select`, `epoll` and async runtimes.
 ///
 /// It is readable at first, and may be readable without a publication. Clear it *before* `get`, so
-/// that no publication is missed. Make it in the process that uses it: a forked child shares it with
-/// its parent, and one of them would clear it for both.
+/// that no publication is missed. Make it in the process that uses it: a forked child shares it
+/// with its parent, and one of them would clear it for both.
 ///
 /// It also becomes readable when the owner closes the channel or ends; check
 /// [`Live::is_orphaned`](super::Live::is_orphaned) then. A handle that has connected again follows

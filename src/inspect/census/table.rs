@@ -9,8 +9,8 @@ use crate::inspect::usage::bytes;
 /// Kinds or fields, the largest first.
 ///
 /// `Display` aligns the columns and uses human units: `Index Count % Size % Cum Max Kind`. The
-/// percentages are shares of all values and of all bytes; `Cum` adds up the shares of bytes; `Max` is
-/// the largest value.
+/// percentages are shares of all values and of all bytes; `Cum` adds up the shares of bytes; `Max`
+/// is the largest value.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 #[non_exhaustive]

@@ -66,11 +66,12 @@ enum Source {
 }
 
 impl Described {
-    /// Opens a file that [`Region::save`](crate::Region::save) wrote, or the memfd behind a `/proc/PID/fd/N`.
+    /// Opens a file that [`Region::save`](crate::Region::save) wrote, or the memfd behind a
+    /// `/proc/PID/fd/N`.
     ///
-    /// Reads the header, the schema and the header of the index, whatever the length of the file is.
-    /// Values are read when they are asked for, in blocks of 16 KiB; 1 MiB of them is kept. Only
-    /// [`load`](Self::load) finds damage in what is not asked for.
+    /// Reads the header, the schema and the header of the index, whatever the length of the file
+    /// is. Values are read when they are asked for, in blocks of 16 KiB; 1 MiB of them is kept.
+    /// Only [`load`](Self::load) finds damage in what is not asked for.
     ///
     /// # Errors
     /// [`Error::ReadFile`], and [`Error::Load`] with the reason why the content was refused.

@@ -40,8 +40,8 @@ impl Described {
     /// ```
     ///
     /// # Errors
-    /// [`HeaderError::MissingSection`] if the region holds no map; [`Error::Invalid`] if index or archive
-    /// do not hold what the schema says.
+    /// [`HeaderError::MissingSection`] if the region holds no map; [`Error::Invalid`] if index or
+    /// archive do not hold what the schema says.
     pub fn get(&self, key: &str) -> Result<Option<Dynamic<'_>>> {
         let entries = self.keyed()?;
         let found = self.find(&entries, key);

@@ -108,8 +108,8 @@ impl<'a> Bytes<'a> {
 
     /// The bytes of a range; borrowed from memory, copied from a file.
     ///
-    /// A file that has holes may be of any length, so no more is read of it at once than a value may
-    /// take, and only if there is memory for that.
+    /// A file that has holes may be of any length, so no more is read of it at once than a value
+    /// may take, and only if there is memory for that.
     #[inline]
     pub(super) fn get(self, at: u64, length: u64) -> Read<Cow<'a, [u8]>> {
         self.check(at, length)?;

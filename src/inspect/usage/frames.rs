@@ -16,8 +16,8 @@ const NUMBER: u64 = (1 << 55) - 1;
 /// present. `None` if the kernel hides the numbers, as it does without `CAP_SYS_ADMIN`.
 ///
 /// Two processes share a page exactly if its frame is the same in both. This is the strongest proof
-/// that nothing was copied. A page is present once it has been touched. Takes 16 bytes of memory for
-/// each page while it runs.
+/// that nothing was copied. A page is present once it has been touched. Takes 16 bytes of memory
+/// for each page while it runs.
 ///
 /// # Errors
 /// [`Error::ReadProcess`] if the range exceeds the address space, the process does not exist, or

@@ -18,10 +18,10 @@ pub struct MappedRegion {
 impl Usage {
     /// The memory of process `pid` and of each frozen region that it maps, from one reading.
     ///
-    /// Regions come in the order of their addresses. A region begins with the header at the start of a
-    /// memfd; mappings of the same cache right behind it are pages that it shares with earlier
-    /// generations. Several mappings of one region are one, and two memfds of one name are two regions.
-    /// A process can name its memfds as it likes, so names are hints.
+    /// Regions come in the order of their addresses. A region begins with the header at the start
+    /// of a memfd; mappings of the same cache right behind it are pages that it shares with
+    /// earlier generations. Several mappings of one region are one, and two memfds of one name
+    /// are two regions. A process can name its memfds as it likes, so names are hints.
     ///
     /// # Errors
     /// As [`Usage::of`].

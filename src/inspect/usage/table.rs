@@ -9,9 +9,9 @@ use crate::error::Error;
 
 /// The memory of several processes, one row for each.
 ///
-/// `Display` aligns the columns, uses human units and adds a line of totals. The total of PSS is what
-/// the processes use together. The total of RSS counts a shared page once for each process that maps
-/// it.
+/// `Display` aligns the columns, uses human units and adds a line of totals. The total of PSS is
+/// what the processes use together. The total of RSS counts a shared page once for each process
+/// that maps it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Table {

@@ -31,8 +31,8 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         })
     }
 
-    /// The earlier index, in which new entries have taken the slots of those with their keys, and the
-    /// others that are gone have none; `None` if that cannot be done in place.
+    /// The earlier index, in which new entries have taken the slots of those with their keys, and
+    /// the others that are gone have none; `None` if that cannot be done in place.
     pub(super) fn reused_table<'a>(
         &self,
         entries: u64,

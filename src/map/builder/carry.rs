@@ -1,4 +1,5 @@
-//! The next generation of a map: the entries that stay keep their places, and most of them their pages.
+//! The next generation of a map: the entries that stay keep their places, and most of them their
+//! pages.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;

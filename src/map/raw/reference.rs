@@ -83,8 +83,8 @@ impl<K: Archive, V: Archive> Clone for MapLine<'_, K, V> {
 
 impl<K: Archive, V: Archive> Copy for MapLine<'_, K, V> {}
 
-/// How many bytes ahead of the entry that it gives a walk asks for memory, so that it comes in time:
-/// each entry tells only where the next one is.
+/// How many bytes ahead of the entry that it gives a walk asks for memory, so that it comes in
+/// time: each entry tells only where the next one is.
 pub(super) const AHEAD: u64 = 2048;
 /// Most lines that it asks for at each step.
 const MOST_AHEAD: u64 = 8;

@@ -16,8 +16,8 @@ pub(super) const ROWS: usize = 6;
 pub struct Section {
     /// What the bytes are.
     pub kind: SectionKind,
-    /// Start, in bytes from the start of the region; a multiple of 64, or of the page size where the
-    /// region is in pages.
+    /// Start, in bytes from the start of the region; a multiple of 64, or of the page size where
+    /// the region is in pages.
     pub offset: u64,
     /// Length in bytes.
     pub length: u64,

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! File 0 is the one that the image's header begins; the others have the order of its table. The
-//! first run is the header's page, the last one is that of the layout itself, which stands in file 0
-//! right behind the header, so that it can be read before anything is mapped.
+//! first run is the header's page, the last one is that of the layout itself, which stands in file
+//! 0 right behind the header, so that it can be read before anything is mapped.
 
 use std::ops::Range;
 

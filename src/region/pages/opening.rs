@@ -26,8 +26,8 @@ pub(in crate::region) struct Image {
 #[derive(Debug)]
 pub(super) enum Bytes {
     Mapped(Mapping),
-    /// Where the pages of this system are larger than those of the image, or the process may have no
-    /// more mappings.
+    /// Where the pages of this system are larger than those of the image, or the process may have
+    /// no more mappings.
     Copied(AlignedVec<64>),
 }
 

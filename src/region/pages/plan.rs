@@ -106,8 +106,9 @@ impl<'a> Plan<'a> {
     /// Copies pages of small files into the new one, and of others as far as there are too many, or
     /// too many bytes that no page of the image uses.
     ///
-    /// A file of no more pages in use than are written anyway is copied. So each page moves as often
-    /// as the file that it lies in at least doubles: a logarithm of the number of generations.
+    /// A file of no more pages in use than are written anyway is copied. So each page moves as
+    /// often as the file that it lies in at least doubles: a logarithm of the number of
+    /// generations.
     fn repack(&mut self) {
         let mut used = vec![0; self.files.len()];
         let mut image = 0;
@@ -193,8 +194,8 @@ impl<'a> Plan<'a> {
         in_use
     }
 
-    /// The runs of the image, the header's and the layout's among them; none where no page is shared, so
-    /// that the file is the image.
+    /// The runs of the image, the header's and the layout's among them; none where no page is
+    /// shared, so that the file is the image.
     pub(super) fn all_runs(&self, in_use: &[usize], page: u64) -> Vec<Run> {
         if in_use.is_empty() {
             return Vec::new();
@@ -203,8 +204,8 @@ impl<'a> Plan<'a> {
         self.runs(in_use, 1 + layout::pages_of(count, page))
     }
 
-    /// The same for an own file that begins with so many pages of header and layout. Their number does
-    /// not change how many runs there are.
+    /// The same for an own file that begins with so many pages of header and layout. Their number
+    /// does not change how many runs there are.
     fn runs(&self, in_use: &[usize], before: u64) -> Vec<Run> {
         let mut own = before;
         let mut runs = vec![Run {

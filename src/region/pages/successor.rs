@@ -111,8 +111,8 @@ impl<'a> Successor<'a> {
         }
     }
 
-    /// Appends the bytes of a whole section; those of pages that the earlier generation has at the same
-    /// place are kept.
+    /// Appends the bytes of a whole section; those of pages that the earlier generation has at the
+    /// same place are kept.
     pub(crate) fn keep_equal_pages(&mut self, bytes: &'a [u8]) {
         let kind = self.sections.last().map(|it| it.kind);
         let earlier = kind.and_then(|kind| self.earlier.section(kind).ok());

@@ -227,7 +227,8 @@ fn layouts_that_lie_are_refused() {
     assert!(!maps.contains("memfd:forged"), "nothing stays mapped");
 }
 
-/// Where most pages changed, none is shared: the next generation is one file, that others read as such.
+/// Where most pages changed, none is shared: the next generation is one file, that others read as
+/// such.
 #[test]
 fn a_generation_that_shares_nothing_is_one_file() {
     let first = region("most", 300);

@@ -12,7 +12,8 @@ use crate::sys::clock::Moment;
 pub struct Facts {
     /// When all of it was built, or a rebuild last gave the same value.
     pub built: Moment,
-    /// The first changed input in words; `None` if no input changed, or the inputs were not checked.
+    /// The first changed input in words; `None` if no input changed, or the inputs were not
+    /// checked.
     pub changed: Option<String>,
     /// Whether it was built under the current value of [`Policy::keyed_by`].
     pub same_key: bool,
@@ -71,7 +72,8 @@ impl fmt::Display for Verdict {
 }
 
 impl Policy {
-    /// Judges a generation by its facts at a moment. The strictest verdict of all statements counts.
+    /// Judges a generation by its facts at a moment. The strictest verdict of all statements
+    /// counts.
     ///
     /// ```
     /// use std::time::Duration;
@@ -146,7 +148,8 @@ impl Policy {
         Some(most.saturating_sub(age))
     }
 
-    /// How long to wait before the next build after a failure; zero if there is nothing to wait for.
+    /// How long to wait before the next build after a failure; zero if there is nothing to wait
+    /// for.
     pub(crate) fn wait(&self, facts: &Facts, now: Moment) -> Duration {
         let (Some(failed), Some(earlier)) = (facts.last_failure, facts.failures.checked_sub(1))
         else {

@@ -62,7 +62,8 @@ impl<K: Key> Rkyv<K> {
     }
 
     fn map(&self) -> &ArchivedHashMap<Archived<K>, Archived<K::Value>> {
-        // SAFETY: the archive was made from such a map (`build`), or it was validated as one (`load`), and nothing writes it.
+        // SAFETY: the archive was made from such a map (`build`), or it was validated as one
+        // (`load`), and nothing writes it.
         unsafe { ::rkyv::access_unchecked(&self.archive) }
     }
 }

@@ -63,8 +63,8 @@ impl Rival {
 }
 
 impl Reader {
-    /// Each read takes a guard of its own, as the crate is meant to be used: a guard must not outlive
-    /// the writer's patience.
+    /// Each read takes a guard of its own, as the crate is meant to be used: a guard must not
+    /// outlive the writer's patience.
     #[inline]
     pub fn read(&mut self, place: usize) -> Result<u64, ContenderError> {
         // SAFETY: `write` is the only writer of these files, and writes such a value.

@@ -84,8 +84,8 @@ impl<K: Key> Asked<'_, K> {
             entries,
             ..
         } = *self.questions;
-        // Brings as much of the contender's memory into the processor's caches as they hold, so that
-        // what another one left there does not count.
+        // Brings as much of the contender's memory into the processor's caches as they hold, so
+        // that what another one left there does not count.
         let warm_up = contender.get(&self.hits);
         let mut failed = warm_up.err().map(|problem| ("warm-up", problem));
         for (operation, expected, times) in [

@@ -133,8 +133,8 @@ fn a_tree_goes_on_past_what_may_not_be_read() {
     root.wait().unwrap();
 }
 
-/// Copies a program. Another process does it: a child that another test forks meanwhile would hold the
-/// copy open for writing, and nobody could run it.
+/// Copies a program. Another process does it: a child that another test forks meanwhile would hold
+/// the copy open for writing, and nobody could run it.
 fn copy(program: &str, to: &Path) {
     let status = Command::new("cp").arg(program).arg(to).status().unwrap();
     assert!(status.success());

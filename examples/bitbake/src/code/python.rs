@@ -57,8 +57,8 @@ const KEYWORDS: [&str; 23] = [
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Token<'t> {
-    /// A name, dotted parts included: `bb.utils.which`. A leading dot says that it is a member of the
-    /// expression before it.
+    /// A name, dotted parts included: `bb.utils.which`. A leading dot says that it is a member of
+    /// the expression before it.
     Name(&'t str),
     /// The inside of a string, escapes as they are written.
     Text(&'t str),
@@ -119,8 +119,8 @@ impl<'t> Tokens<'t> {
         }
     }
 
-    /// Takes a string that starts with `quote`. One that is never closed ends with its line, or with the
-    /// text if it has three quotes.
+    /// Takes a string that starts with `quote`. One that is never closed ends with its line, or
+    /// with the text if it has three quotes.
     fn string(&mut self, quote: char) -> Token<'t> {
         let long = self
             .rest

@@ -1,8 +1,8 @@
 //! The indexes that BitBake derives from all recipes: `cachedata`.
 //!
-//! *File* stands for the virtual file name of a recipe, the key of `core_recipe_info`. The indexes of one
-//! file are frozen side by side: one look-up finds them all, and the file, the key of 20 indexes and part
-//! of every key of `basetaskhash`, is written once.
+//! *File* stands for the virtual file name of a recipe, the key of `core_recipe_info`. The indexes
+//! of one file are frozen side by side: one look-up finds them all, and the file, the key of 20
+//! indexes and part of every key of `basetaskhash`, is written once.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,8 @@ use crate::Result;
 use crate::interning::{List, Lists, Texts};
 use crate::walk::cached;
 
-/// Declares the indexes under BitBake's own names: those by file, and those by other keys or by none.
+/// Declares the indexes under BitBake's own names: those by file, and those by other keys or by
+/// none.
 macro_rules! indexes {
     (
         by_file {$($(#[$about_file:meta])* $of_file:ident: $file_type:ty,)+}

@@ -1,5 +1,5 @@
-//! What BitBake's parser of code found: the caches `codeparser_python` and `codeparser_shell`, keyed by
-//! the digest of the code.
+//! What BitBake's parser of code found: the caches `codeparser_python` and `codeparser_shell`,
+//! keyed by the digest of the code.
 
 use std::collections::BTreeMap;
 

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 /// Where the values differ first and what both are there, such as
-/// `["/a.bb"]["tasks"][3]: expected "x", got nothing`. The order of a list matters, that of a set or of
-/// the keys of an object does not.
+/// `["/a.bb"]["tasks"][3]: expected "x", got nothing`. The order of a list matters, that of a set
+/// or of the keys of an object does not.
 pub(super) fn difference(expected: Option<&Value>, got: Option<&Value>) -> Option<String> {
     match (expected, got) {
         (Some(Value::Object(left)), Some(Value::Object(right))) => {

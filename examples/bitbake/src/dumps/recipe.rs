@@ -11,8 +11,8 @@ use super::task_deps::TaskDeps;
 use crate::interning::{List, Lists, Texts};
 use crate::walk::cached;
 
-/// Declares the recipe with the fields that each one has and those that a skipped one lacks. They stand
-/// side by side in a dump, and apart here.
+/// Declares the recipe with the fields that each one has and those that a skipped one lacks. They
+/// stand side by side in a dump, and apart here.
 macro_rules! recipe {
     (
         always {$($(#[$about:meta])* $field:ident: $type:ty,)+}

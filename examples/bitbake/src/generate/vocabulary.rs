@@ -25,8 +25,8 @@ impl Choices {
         words[self.below(words.len())]
     }
 
-    /// `count` different ones of `words`, in their order; early words are taken more often than late ones,
-    /// as some libraries are needed by almost everything.
+    /// `count` different ones of `words`, in their order; early words are taken more often than
+    /// late ones, as some libraries are needed by almost everything.
     pub(super) fn some<'w>(&mut self, words: &[&'w str], count: usize) -> Vec<&'w str> {
         let mut chosen: Vec<usize> = vec![];
         while chosen.len() < count.min(words.len()) {

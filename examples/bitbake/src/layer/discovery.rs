@@ -16,8 +16,8 @@ pub(super) fn ending(path: &str) -> &str {
     path.rsplit_once('.').map_or("", |(_, ending)| ending)
 }
 
-/// The files of a tree that have a metadata ending, by their path in it, sorted. Links to folders and
-/// hidden folders are not entered. The listings of all folders are recorded as inputs.
+/// The files of a tree that have a metadata ending, by their path in it, sorted. Links to folders
+/// and hidden folders are not entered. The listings of all folders are recorded as inputs.
 pub(crate) fn files(root: &Path, inputs: &mut Inputs) -> floe::Result<Vec<String>> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];
@@ -56,8 +56,8 @@ pub(super) fn read_text(root: &Path, path: &str) -> Result<String, String> {
     })
 }
 
-/// Whether BitBake would parse a file with such an ending. Of `.conf` files those in a layer's `conf` folder: others are
-/// files that recipes install. `.wks.inc` are parts of disk layouts.
+/// Whether BitBake would parse a file with such an ending. Of `.conf` files those in a layer's
+/// `conf` folder: others are files that recipes install. `.wks.inc` are parts of disk layouts.
 pub(crate) fn is_metadata(path: &str) -> bool {
     let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
     let folders = folders.split('/');

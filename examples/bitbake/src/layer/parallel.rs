@@ -6,8 +6,8 @@ use std::{fs, thread};
 
 /// Applies `work` to every item and gives the results in the order of the items.
 ///
-/// When it returns, the kernel knows none of its threads any more: a process that had one thread has one
-/// again, and can fork. A panic of `work` is passed on.
+/// When it returns, the kernel knows none of its threads any more: a process that had one thread
+/// has one again, and can fork. A panic of `work` is passed on.
 pub(super) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let share = items.len().div_ceil(processors).max(1);

@@ -22,8 +22,8 @@ struct Value {
 }
 
 impl Variables {
-    /// Carries out one assignment. One under a condition (an override that is neither a package nor an
-    /// operation) is passed over.
+    /// Carries out one assignment. One under a condition (an override that is neither a package nor
+    /// an operation) is passed over.
     pub(super) fn assign(&mut self, variable: &Variable, operator: Operator, text: String) {
         let Some((name, operation)) = unconditional(variable) else {
             return;
@@ -87,8 +87,9 @@ impl Value {
     }
 }
 
-/// The name a variable is kept under and the operation that waits for the end. Nothing if it depends on
-/// an override. In `RDEPENDS:x`, `x` is taken for a package unless it names a kind of build.
+/// The name a variable is kept under and the operation that waits for the end. Nothing if it
+/// depends on an override. In `RDEPENDS:x`, `x` is taken for a package unless it names a kind of
+/// build.
 fn unconditional(variable: &Variable) -> Option<(String, Option<&str>)> {
     let is_kind = |name: &str| name.starts_with("class-") || name.starts_with("libc-");
     let mut name = variable.name.clone();

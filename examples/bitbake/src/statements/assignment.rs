@@ -63,8 +63,8 @@ pub(super) fn variable(text: &str) -> Option<(&str, Option<&str>)> {
     fits.then_some((name, flag))
 }
 
-/// The text between the quotes. Exactly one more quote inside is refused as a slip of the pen, as BitBake
-/// does; two and more are taken.
+/// The text between the quotes. Exactly one more quote inside is refused as a slip of the pen, as
+/// BitBake does; two and more are taken.
 fn quoted(text: &str) -> Option<&str> {
     let quote = text.chars().next().filter(|c| ['"', '\''].contains(c))?;
     let value = text.strip_prefix(quote)?.strip_suffix(quote)?;

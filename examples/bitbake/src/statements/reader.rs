@@ -34,8 +34,8 @@ pub(crate) fn parse_file(path: &str, text: String) -> Parsed {
     }
 }
 
-/// Reads the text of the file `path`, in one pass. No text makes it fail. Configuration has no functions, no
-/// tasks and no classes.
+/// Reads the text of the file `path`, in one pass. No text makes it fail. Configuration has no
+/// functions, no tasks and no classes.
 fn parse(path: &str, text: &str) -> Parsed {
     let mut reader = Reader {
         path,

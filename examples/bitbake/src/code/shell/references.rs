@@ -32,7 +32,8 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Notes every variable in a run of text; without `shell` those only that BitBake itself expands.
+    /// Notes every variable in a run of text; without `shell` those only that BitBake itself
+    /// expands.
     pub(super) fn references(&mut self, mut text: &str, shell: bool) {
         while let Some(start) = text.find('$') {
             let length = self.reference(&text[start..], shell);
@@ -40,7 +41,8 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Notes the variable that the `$` at the start of `text` reads, and tells how long the reading is.
+    /// Notes the variable that the `$` at the start of `text` reads, and tells how long the reading
+    /// is.
     fn reference(&mut self, text: &str, shell: bool) -> usize {
         let name = &text[1..];
         if let Some(inside) = name.strip_prefix('{') {
