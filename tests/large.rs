@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use floe::{Frozen, Intern, Map, MapBuilder, Schema};
 use floe_testkit::forking::{self, Need, trials_needing};
+use floe_testkit::text;
 
 #[derive(rkyv::Archive, rkyv::Serialize)]
 #[rkyv(derive(Schema))]
@@ -35,7 +36,7 @@ fn a_map_may_be_larger_than_its_pointers_reach() {
     let mut builder = MapBuilder::<u32, Block>::new("large").unwrap();
     let mut block = Block {
         license: LICENSE.to_owned(),
-        text: "x".repeat(BLOCK),
+        text: text::long(0, BLOCK),
     };
     for number in 0..COUNT {
         block.text.pop();

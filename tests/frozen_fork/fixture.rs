@@ -3,6 +3,7 @@
 use std::fs;
 
 use floe::{Frozen, Map, MapBuilder};
+use floe_testkit::text;
 use nix::unistd::getpid;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -13,7 +14,7 @@ pub(crate) const MIB: usize = 1 << 20;
 const ENTRY: usize = 64 << 10;
 
 /// A map that is cheap to freeze for its size.
-pub(crate) type Large = Frozen<Map<u32, Vec<u8>>>;
+pub(crate) type Large = Frozen<Map<u32, String>>;
 
 /// A map with values of `bytes` in all.
 pub(crate) fn large_map(bytes: usize) -> Large {
@@ -23,7 +24,7 @@ pub(crate) fn large_map(bytes: usize) -> Large {
 pub(crate) fn try_large_map(bytes: usize) -> floe::Result<Large> {
     let mut builder = MapBuilder::new("large")?;
     for number in 0..bytes / ENTRY {
-        builder.insert(&(number as u32), &vec![number as u8; ENTRY])?;
+        builder.insert(&(number as u32), &text::long(number, ENTRY))?;
     }
     builder.finish()
 }

@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use floe::prefork::{self, Pool};
 use floe::usage::Usage;
 use floe::{Content, Frozen};
+use floe_testkit::text;
 use nix::sys::signal::{Signal, kill};
 
 use crate::fixture::{Large, MIB, Meeting, digest, large_map, regions_held, shmem};
@@ -98,7 +99,8 @@ pub(crate) fn the_owners_death_leaves_the_readers_reading() {
 }
 
 pub(crate) fn a_thousand_freezes_leave_the_first_one_alone() {
-    let freeze = |number: usize| Frozen::freeze("again", &vec![number as u8; MIB / 2]).unwrap();
+    let content = |number| text::long(number, MIB / 2);
+    let freeze = |number: usize| Frozen::freeze("again", &content(number)).unwrap();
     let first = freeze(0);
     let expected = digest(first.region().bytes());
     let first = RefCell::new(Some(first));
@@ -106,7 +108,7 @@ pub(crate) fn a_thousand_freezes_leave_the_first_one_alone() {
     let reader = prefork::spawn(1, |_| {
         let first = first.take().unwrap();
         gate.pass();
-        let intact = first.iter().all(|&byte| byte == 0);
+        let intact = *first == *content(0);
         (intact, digest(first.region().bytes()))
     })
     .unwrap();
@@ -117,7 +119,7 @@ pub(crate) fn a_thousand_freezes_leave_the_first_one_alone() {
     for number in 2..=1000 {
         newest = freeze(number);
     }
-    assert_eq!(newest[0], 1000_usize as u8);
+    assert!(*newest == *content(1000));
     drop(newest);
     assert_eq!((next_descriptor(), regions_held()), before);
     // Other processes may have taken some of this meanwhile; a thousand would be 500 MiB.

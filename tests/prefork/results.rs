@@ -10,6 +10,7 @@ use floe::Error;
 use floe::prefork::{self, Pool, Worker, WorkerError};
 use floe::usage::Usage;
 use floe_testkit::forking::Resource;
+use floe_testkit::text;
 use nix::sys::signal::kill;
 use nix::unistd::{ForkResult, Pid, dup2_stdout, fork};
 
@@ -71,11 +72,10 @@ pub(crate) fn no_workers_is_an_empty_result() {
 }
 
 pub(crate) fn a_large_result_arrives() {
-    let work = |worker: Worker| vec![worker.index() as u8 + 1; 64 << 20];
+    let work = |worker: Worker| text::long(worker.index(), 64 << 20);
     let results = prefork::spawn(2, work).unwrap().join().unwrap();
     for (index, result) in results.iter().enumerate() {
-        assert_eq!(result.len(), 64 << 20);
-        assert!(result.iter().all(|&byte| byte == index as u8 + 1));
+        assert!(*result == text::long(index, 64 << 20));
     }
 }
 

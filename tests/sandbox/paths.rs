@@ -11,6 +11,7 @@ use floe::usage::{Usage, frames};
 use floe::{
     Advice, Broker, Counters, Frozen, Live, Map, MapBuilder, Policy, Publisher, Store, prefork,
 };
+use floe_testkit::text;
 
 type Outcome = Result<(), Box<dyn Error>>;
 /// A path and what it is called.
@@ -39,7 +40,7 @@ pub const PATHS: [Named; 14] = [
 const LARGE: usize = 3 << 20;
 
 fn freeze(_: &Path) -> Outcome {
-    let frozen = Frozen::freeze("large", &vec![7_u8; LARGE])?;
+    let frozen = Frozen::freeze("large", &text::long(7, LARGE))?;
     assert_eq!(frozen.len(), LARGE);
     Ok(())
 }
@@ -71,7 +72,7 @@ fn open(_: &Path) -> Outcome {
 }
 
 fn advise(_: &Path) -> Outcome {
-    let frozen = Frozen::freeze("large", &vec![7_u8; LARGE])?;
+    let frozen = Frozen::freeze("large", &text::long(7, LARGE))?;
     frozen.region().advise(Advice::WillNeed)?;
     frozen.region().advise(Advice::Populate)?;
     Ok(())

@@ -14,4 +14,5 @@ pub mod mode;
 pub mod recipes;
 pub mod record;
 pub mod sign;
+pub mod text;
 pub mod zoo;
