@@ -43,8 +43,8 @@ fn draw((size, workers): (u64, usize), totals: &[(Kind, u64)]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
          height=\"{height}\" font-family=\"system-ui, -apple-system, 'Segoe UI', sans-serif\" \
          font-size=\"14\" fill=\"#75808c\" role=\"img\">\
-         <title>Usage of {workers} workers after reading a cache of {0}</title>\
-         <text x=\"10\" y=\"24\" font-size=\"17\" font-weight=\"600\">Usage of {workers} forked \
+         <title>Memory of {workers} workers after reading a cache of {0}</title>\
+         <text x=\"10\" y=\"24\" font-size=\"17\" font-weight=\"600\">Memory of {workers} forked \
          workers that have read a cache of {0}</text>\
          <text x=\"10\" y=\"45\">workers and owner together (PSS); shorter is better</text>",
         rounded(&bytes(size).to_string())
