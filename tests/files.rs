@@ -238,7 +238,7 @@ fn what_is_no_regular_file_is_not_loaded() {
 }
 
 #[test]
-fn content_that_is_refused_is_told_with_its_path_and_its_reason() {
+fn refused_content_is_reported_with_its_path_and_its_reason() {
     let (_directory, path) = place();
     for content in ["", "not a region", &"not a region".repeat(100)] {
         fs::write(&path, content).unwrap();

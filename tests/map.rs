@@ -202,7 +202,7 @@ fn a_duplicate_key_is_named() {
 }
 
 #[test]
-fn the_last_entry_of_a_key_wins_if_the_builder_was_told() {
+fn the_last_entry_of_a_key_wins_if_the_builder_asks_for_it() {
     let mut builder = MapBuilder::<String, u32>::new("last").unwrap().last_wins();
     for round in 0..3 {
         for number in 0..1000 {

@@ -31,10 +31,10 @@ fn count() -> io::Result<usize> {
     let listed = fs::read_dir("/proc/self/task")
         .and_then(|mut tasks| tasks.try_fold(0, |threads, task| task.map(|_| threads + 1)));
     // The same number as text, where a sandbox lists no folders.
-    listed.or_else(|refused| told().ok_or(refused))
+    listed.or_else(|refused| from_status().ok_or(refused))
 }
 
-fn told() -> Option<usize> {
+fn from_status() -> Option<usize> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status
         .lines()

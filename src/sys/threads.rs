@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_failure_is_told_and_nothing_behind_it_is_taken() {
+    fn the_first_failure_is_reported_and_nothing_behind_it_is_taken() {
         let items: Vec<usize> = (0..1000).collect();
         for fails in [0, 1, 500, 999] {
             let (mut taken, is_bad) = (0, |item: &usize| *item >= fails);

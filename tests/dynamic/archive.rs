@@ -29,7 +29,7 @@ fn fault(archive: &[u8], types: Value) -> String {
 }
 
 #[test]
-fn an_archive_that_lies_is_told_where() {
+fn a_lying_archive_is_reported_with_its_place() {
     let one = |name: &str, size: usize, shape: Value| json!([{ "name": name, "size": size, "align": 1, "shape": shape }]);
     let vector = |item| {
         json!([
@@ -111,7 +111,7 @@ fn with_root(mut bytes: Vec<u8>, root: &[i32]) -> Vec<u8> {
 }
 
 #[test]
-fn a_table_that_lies_is_told() {
+fn a_lying_table_is_an_error() {
     let field = |name, offset| json!({ "name": name, "offset": offset, "type": 2 });
     let entry = json!({ "style": "named", "fields": [field("key", 0), field("value", 1)] });
     let types = json!([
@@ -131,7 +131,7 @@ fn a_table_that_lies_is_told() {
 }
 
 #[test]
-fn a_tree_that_lies_is_told() {
+fn a_lying_tree_is_an_error() {
     let tree = json!({ "b_tree_map": { "key": 1, "value": 1, "node_entries": 5 } });
     let types = json!([
         { "name": "BTreeMap", "size": 8, "align": 4, "shape": tree },
@@ -158,7 +158,7 @@ fn a_tree_that_lies_is_told() {
 }
 
 #[test]
-fn an_entry_that_lies_is_told() {
+fn a_lying_entry_is_an_error() {
     let frozen = Map::<u32, u32>::freeze("entries", [(1, 2), (3, 4)]).unwrap();
     for (header, expected) in [
         (

@@ -188,7 +188,7 @@ fn replaced_entries_are_not_there() {
 }
 
 #[test]
-fn the_nearest_keys_are_told() {
+fn an_absent_key_is_reported_with_the_nearest_ones() {
     let names = ["zlib", "zstd", "busybox", "glib", "openssl"].map(|it| (it.to_owned(), ()));
     let frozen = Map::<String, ()>::freeze("names", names).unwrap();
     let described = Described::of(&frozen).unwrap();

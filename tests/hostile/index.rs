@@ -391,7 +391,7 @@ fn keys_that_were_changed() {
 }
 
 #[test]
-fn keys_and_values_that_are_not_valid_are_told_with_their_entry() {
+fn invalid_keys_and_values_are_reported_with_their_entry() {
     let text = "ä text of some length".to_owned();
     let spoilt = |mut forged: Forgery| {
         let umlaut = |it: &[u8]| it == "ä".as_bytes();

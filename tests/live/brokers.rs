@@ -89,7 +89,7 @@ pub(crate) fn no_name_adds_a_line_to_the_page() {
     assert!(page.lines().any(|line| line == escaped), "{page}");
 }
 
-pub(crate) fn a_client_is_told_what_is_wrong() {
+pub(crate) fn a_client_gets_an_error_that_names_what_is_wrong() {
     let (publisher, _live) = channel();
     let socket = Socket::new();
     let connect = |name| Live::<Numbers>::connect(&socket.path, name).unwrap_err();

@@ -70,7 +70,7 @@ pub(crate) fn a_crowded_owner_publishes() {
     });
 }
 
-pub(crate) fn want_of_descriptors_in_flight_is_told_and_passes() {
+pub(crate) fn lack_of_descriptors_in_flight_is_reported_and_passes() {
     as_a_crowded_user(|| {
         let (publisher, mut live) = channel();
         let late = live.clone();

@@ -75,7 +75,7 @@ pub(crate) fn waiting_ends_with_the_next_generation() {
     assert_eq!(pool.unwrap().join().unwrap(), [(true, 2); 2]);
 }
 
-pub(crate) fn a_watch_is_told_of_each_publication() {
+pub(crate) fn a_watch_reports_each_publication() {
     watch_publications(|| ());
 }
 

@@ -17,12 +17,12 @@ use crate::programs::inheriting;
 
 const LONG: Duration = Duration::from_secs(60);
 
-fn is_told(watch: &Watch, timeout: impl Into<PollTimeout>) -> bool {
+fn reports(watch: &Watch, timeout: impl Into<PollTimeout>) -> bool {
     let mut polled = [PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
     poll(&mut polled, timeout.into()) == Ok(1)
 }
 
-pub(crate) fn a_dropped_publisher_is_told() {
+pub(crate) fn a_dropped_publisher_is_reported() {
     let (publisher, mut live) = channel();
     let clone = publisher.clone();
     // A child has all of the owner's descriptors.
@@ -30,11 +30,11 @@ pub(crate) fn a_dropped_publisher_is_told() {
     let watch = live.watch().unwrap();
     watch.clear();
     drop(publisher);
-    assert!(!live.is_orphaned() && !is_told(&watch, PollTimeout::ZERO));
+    assert!(!live.is_orphaned() && !reports(&watch, PollTimeout::ZERO));
     publish_next(&clone);
     watch.clear();
     drop(clone);
-    assert!(live.is_orphaned() && is_told(&watch, PollTimeout::ZERO));
+    assert!(live.is_orphaned() && reports(&watch, PollTimeout::ZERO));
     let mut late = live.clone();
     assert_eq!((read(&mut live), read(&mut late)), (2, 2));
     assert!(!live.wait_newer(LONG), "nothing will come");
@@ -43,7 +43,7 @@ pub(crate) fn a_dropped_publisher_is_told() {
 
 /// A child, a program that it has started, and an unrelated process; the child holds what the owner
 /// held.
-pub(crate) fn a_killed_owner_is_told_beside_its_children() {
+pub(crate) fn a_killed_owner_is_reported_beside_its_children() {
     let (served, told, said) = (Gate::new(), Gate::new(), Gate::new());
     let socket = Socket::new();
     let mut owners = prefork::spawn::<_, ()>(1, |_| {
@@ -53,9 +53,9 @@ pub(crate) fn a_killed_owner_is_told_beside_its_children() {
             alarm::set(60);
             let watch = live.watch().unwrap();
             watch.clear();
-            assert!(!live.is_orphaned() && !is_told(&watch, PollTimeout::ZERO));
+            assert!(!live.is_orphaned() && !reports(&watch, PollTimeout::ZERO));
             begun.open();
-            assert!(is_told(&watch, 60_000_u16));
+            assert!(reports(&watch, 60_000_u16));
             assert!(live.is_orphaned() && live.watch().is_ok());
             told.open();
         });
@@ -78,14 +78,14 @@ pub(crate) fn a_killed_owner_is_told_beside_its_children() {
     let mut unrelated = Live::<Numbers>::connect(&socket.path, "numbers").unwrap();
     let watch = unrelated.watch().unwrap();
     watch.clear();
-    assert!(!unrelated.is_orphaned() && !is_told(&watch, PollTimeout::ZERO));
+    assert!(!unrelated.is_orphaned() && !reports(&watch, PollTimeout::ZERO));
 
     kill(pid_of(&owners, 0), Signal::SIGKILL).unwrap();
     told.pass();
     assert_eq!(program.next().unwrap().unwrap(), "orphaned");
-    assert!(is_told(&watch, 60_000_u16));
+    assert!(reports(&watch, 60_000_u16));
     watch.clear();
-    assert!(!is_told(&watch, PollTimeout::ZERO), "it is told once");
+    assert!(!reports(&watch, PollTimeout::ZERO), "it reports once");
     assert!(unrelated.is_orphaned());
     assert!(!unrelated.wait_newer(LONG));
     assert_eq!(read(&mut unrelated), 1);

@@ -128,7 +128,7 @@ pub(crate) fn nothing_is_passed_to_others() {
     assert_eq!(text.matches("memfd:floe:").count(), 0);
 }
 
-pub(crate) fn a_program_is_told_what_is_wrong() {
+pub(crate) fn a_program_gets_an_error_that_names_what_is_wrong() {
     let said = |mut command: Command| {
         let output = command.output().unwrap();
         assert!(!output.status.success());

@@ -131,7 +131,7 @@ fn store(folder: &Path) -> Outcome {
         })?;
         fs::write(&source, expected)?;
         store.refresh()?;
-        told(&store)?;
+        kept_errors(&store)?;
         assert_eq!(text.get()?.as_str(), expected);
     }
     Ok(())
@@ -152,7 +152,7 @@ fn child(_: &Path) -> Outcome {
 }
 
 /// The errors that a store keeps to itself.
-fn told(store: &Store) -> Outcome {
+fn kept_errors(store: &Store) -> Outcome {
     let status = store.status()?;
     match status.iter().find_map(|status| status.last_error.as_ref()) {
         Some(error) => Err(error.to_string().into()),
@@ -164,7 +164,7 @@ fn background(_: &Path) -> Outcome {
     let store = Store::new();
     let number = store.cache("number", Policy::new(), |_| Ok(7_u64))?;
     store.refresh()?;
-    told(&store)?;
+    kept_errors(&store)?;
     drop(store.refresh_in_background(Duration::from_secs(3600), |_| {})?);
     assert_eq!(*number.get()?, 7);
     Ok(())

@@ -111,7 +111,7 @@ pub fn a_read_only_directory_is_read_and_builds_go_on_in_memory() {
 }
 
 /// Without an inode for the lock, without space for the file.
-pub fn a_full_disk_is_told_once_and_builds_go_on_in_memory() {
+pub fn a_full_disk_is_reported_once_and_builds_go_on_in_memory() {
     with_mounts(|folder| {
         let (disk, source) = (folder.join("disk"), folder.join("source"));
         fs::create_dir(&disk).unwrap();

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         filesystems::what_a_user_may_not_read_hides_nothing_else_and_is_an_input,
         filesystems::what_may_be_read_again_is_built_without_waiting,
         directories::a_read_only_directory_is_read_and_builds_go_on_in_memory,
-        directories::a_full_disk_is_told_once_and_builds_go_on_in_memory,
+        directories::a_full_disk_is_reported_once_and_builds_go_on_in_memory,
     ]);
     trials.extend(trials_needing![Need::RootWith("ip");
         filesystems::new_network_interfaces_are_seen,

@@ -99,7 +99,7 @@ fn a_list_tells_how_caches_stand() {
 }
 
 #[test]
-fn what_is_over_is_told_in_words() {
+fn what_is_over_is_reported_in_words() {
     let first = Frozen::freeze("short", &1_u8).unwrap();
     let cache = Publisher::new(&first).unwrap();
     let cache = cache.expire_after(Duration::ZERO).unwrap();
@@ -211,7 +211,7 @@ fn no_broker(path: &str, expected: &str) {
 }
 
 #[test]
-fn what_is_no_broker_is_told() {
+fn what_is_no_broker_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let place = |name: &str| -> PathBuf { directory.path().join(name) };
     let path = |name: &str| place(name).to_str().unwrap().to_owned();

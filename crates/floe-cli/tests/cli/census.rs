@@ -54,7 +54,7 @@ fn people_see_the_columns_that_they_know() {
 }
 
 #[test]
-fn duplicated_text_is_told_by_path() {
+fn duplicated_text_is_reported_by_path() {
     let words = vec!["a word that is written often".to_owned(); 10];
     let saved = Saved::of(&Frozen::freeze("words", &words).unwrap());
     let csv = floe(["census", saved.path(), "--by=path", "--format=csv"]).good();

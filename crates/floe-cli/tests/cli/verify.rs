@@ -33,7 +33,7 @@ fn good_regions_have_a_line_each() {
 
 /// One bad region among others is told, and the others are still looked at.
 #[test]
-fn faults_are_told_one_line_each() {
+fn faults_are_reported_one_line_each() {
     let frozen = recipes(40);
     let mut bytes = frozen.region().bytes().to_vec();
     let middle = bytes.len() / 2;
