@@ -3,4 +3,5 @@
 
 pub mod census;
 pub mod dynamic;
+pub mod pages;
 pub mod usage;

@@ -38,6 +38,7 @@
 //! - [`prefork`]: workers that hand back typed results.
 //! - [`dynamic`]: what is in a region whose Rust types are not at hand.
 //! - [`census`]: which kinds and fields take the bytes of a region.
+//! - [`pages`]: which generation wrote which page of a region, and which are shared.
 //! - [`usage`]: what all that costs, from /proc.
 //! - [`mod@format`]: the bytes of a region.
 //!
@@ -104,7 +105,7 @@ pub use error::{Advice, Error, Result};
 pub use floe_derive::{Key, Schema};
 pub use frozen::{Content, Frozen};
 #[cfg(feature = "inspect")]
-pub use inspect::{census, dynamic, usage};
+pub use inspect::{census, dynamic, pages, usage};
 pub use map::{Key, Map, MapBuilder};
 pub use region::{Region, format};
 /// The serialisation framework that values are archived with, so that a crate which derives

@@ -27,6 +27,8 @@ use pages::Image;
 
 pub(crate) use file::{TEMPORARY, generation_in_header, load, load_opened, open, where_known};
 pub(crate) use pages::Successor;
+#[cfg(feature = "inspect")]
+pub(crate) use pages::{PageFileStart, Run};
 pub(crate) use storage::Backing;
 pub(crate) use stream::read;
 pub(crate) use unsealed::{Label, Unsealed, View};
@@ -90,8 +92,8 @@ impl Region {
     /// The same for a copy of bytes on the heap.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let header = Header::decode(bytes)?;
-        check_length(header.length, bytes.len() as u64)?;
         header.check_one_file()?;
+        check_length(header.length, bytes.len() as u64)?;
         let behind = &bytes[header.spacing.header_length() as usize..];
         header.digests.check(0, behind)?;
         check_padding(&header, bytes)?;

@@ -7,8 +7,9 @@ use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::process::{self, Command};
 
-use floe::Error;
 use floe::usage::{MappedRegion, ProcError, Row, Table, Usage, frames};
+use floe::{Error, Frozen};
+use floe_testkit::generations::Generations;
 use memmap2::{Mmap, MmapOptions};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
@@ -81,6 +82,67 @@ fn each_region_is_told_apart() {
     let size = SIZE as u64;
     let expected = [(1, 1, size), (1, 2, 2 * size), (12, 1, size)];
     assert_eq!(regions.iter().map(told).collect::<Vec<_>>(), expected);
+}
+
+/// The second generation has a page file of its own, and most pages of the first one's.
+#[test]
+fn regions_tell_the_page_files_that_they_share() {
+    let cache = Generations::new("page files", 400);
+    let first = cache.newest();
+    let second = cache.change((0..20).map(|number| 15 * number));
+    let third = cache.change([200]);
+    let (_, mut regions) = Usage::with_regions(process::id()).unwrap();
+    regions.retain(|region| region.name == "page files");
+    regions.sort_by_key(|region| region.generation);
+    let lengths = |frozen: &Frozen<Vec<u64>>| -> Vec<u64> {
+        let fds = frozen.region().try_clone_fds().unwrap();
+        let lengths = fds
+            .into_iter()
+            .map(|fd| File::from(fd).metadata().unwrap().len());
+        lengths.collect()
+    };
+    for (region, frozen) in regions.iter().zip([&first, &second, &third]) {
+        let files: Vec<u64> = region.files.iter().map(|file| file.bytes).collect();
+        let mut expected = lengths(frozen);
+        // They come in the order of the image: the first page of the archive is of the second one.
+        assert_eq!(files.len(), expected.len());
+        expected.sort_unstable();
+        let mut sorted = files.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, expected);
+        assert_eq!(region.file_bytes(), files.iter().sum::<u64>());
+        assert_eq!(region.memory.vss, frozen.region().size());
+        assert_eq!(region.lineage, regions[0].lineage);
+    }
+    assert_eq!(regions.len(), 3);
+    assert!(regions[0].lineage.is_some());
+    let (first, second, third) = (&regions[0], &regions[1], &regions[2]);
+    assert_eq!(first.bytes_beyond(third), 0, "the newest has its page file");
+    assert_eq!(third.bytes_beyond(third), 0);
+    assert_eq!(third.bytes_beyond(second), third.files[0].bytes);
+    assert_eq!(second.bytes_beyond(first), second.files[0].bytes);
+    assert!(
+        second
+            .files
+            .iter()
+            .all(|file| third.files.iter().any(|it| it.is(file)))
+    );
+}
+
+/// Without a descriptor, a page file counts as far as it is mapped.
+#[test]
+fn page_files_without_a_descriptor_count_as_mapped() {
+    let file = memfd("floe:closed.1");
+    let mapping = map(&file);
+    let of = || {
+        let (_, mut regions) = Usage::with_regions(process::id()).unwrap();
+        regions.retain(|region| region.name == "closed");
+        regions.remove(0).files[0].bytes
+    };
+    let open = of();
+    drop(file);
+    assert_eq!((open, of()), (SIZE as u64, SIZE as u64));
+    drop(mapping);
 }
 
 #[test]

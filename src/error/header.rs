@@ -1,6 +1,7 @@
 //! Errors of headers and section tables.
 
-use super::{RegionPart, SectionKind};
+use super::page_files::Listed;
+use super::{MissingFile, RegionPart, SectionKind};
 
 /// Why bytes are not a region that this build reads: what is wrong in the header, or with lengths
 /// and digests.
@@ -103,6 +104,18 @@ pub enum HeaderError {
         expected: usize,
         /// Descriptors that there were.
         got: usize,
+    },
+    /// It is a page file that alone is no image: it holds the pages that one generation wrote.
+    #[error(
+        "it is no whole region, only the page file that generation {generation} wrote: missing {} {}; save the region with `Region::save`, or open it in the /proc/PID/fd of a process that has all of its page files",
+        if missing.len() == 1 { "is another one of" } else { "are others of" },
+        Listed(missing)
+    )]
+    Incomplete {
+        /// The generation that begins the file.
+        generation: u64,
+        /// The page files that its image needs beside it.
+        missing: Vec<MissingFile>,
     },
     /// The layout of an image contradicts itself, or its header.
     #[error("the layout of the region is not valid: {problem}; build the cache again")]

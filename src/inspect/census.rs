@@ -48,6 +48,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::inspect::dynamic::Described;
+use crate::inspect::pages::Pages;
 use crate::sys::threads;
 
 pub use table::{Row, Table, Text};
@@ -62,6 +63,8 @@ pub struct Census {
     pub bytes: u64,
     /// Entries that are not garbage, if the region holds a [`Map`](crate::Map).
     pub entries: Option<u64>,
+    /// Which pages of the whole image, section by section, come from earlier generations.
+    pub pages: Pages,
     /// A row for each type: `String`, `Vec<String>`.
     pub by_kind: Table,
     /// A row for each field: `Recipe.depends`, `Recipe.depends[]`. Options, boxes, and shared and

@@ -12,6 +12,7 @@
 
 mod frames;
 mod mappings;
+mod page_files;
 mod regions;
 mod table;
 
@@ -23,6 +24,7 @@ use serde::Serialize;
 
 pub use crate::error::{ProcError, bytes};
 pub use frames::frames;
+pub use page_files::MappedFile;
 pub use regions::MappedRegion;
 pub use table::{Row, Table};
 

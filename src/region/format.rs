@@ -56,7 +56,7 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::error::{Error, Fingerprint, HeaderError, NameError, Result};
+use crate::error::{Error, Fingerprint, HeaderError, MissingFile, NameError, Result};
 use crate::sys::clock::Moment;
 
 pub use crate::error::{RegionPart, SectionKind};
@@ -230,9 +230,22 @@ impl Header {
 
     /// Refuses an image of several page files, where there is one.
     pub(crate) fn check_one_file(&self) -> Result<()> {
-        match 1 + self.others.len() {
-            1 => Ok(()),
-            expected => Err(Error::Header(HeaderError::Files { expected, got: 1 })),
+        self.check_missing(&self.others)
+    }
+
+    /// Refuses an image of which page files are missing.
+    pub(crate) fn check_missing<'a>(
+        &self,
+        rows: impl IntoIterator<Item = &'a FileRow>,
+    ) -> Result<()> {
+        let page = self.spacing.header_length();
+        let missing: Vec<MissingFile> = rows.into_iter().map(|row| row.missing(page)).collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Header(HeaderError::Incomplete {
+                generation: self.generation,
+                missing,
+            })),
         }
     }
 

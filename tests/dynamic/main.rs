@@ -7,9 +7,10 @@ mod file;
 mod forged;
 mod keys;
 mod nesting;
+mod pages;
 mod random;
 mod read;
 mod schema;
 mod shapes;
 
-use floe_testkit::{announce, forge, recipes, sign, zoo};
+use floe_testkit::{announce, forge, generations, recipes, sign, zoo};

@@ -1,12 +1,12 @@
 //! `floe census`: which kinds of values, and which fields, take the bytes.
 
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use floe::census::{self, Census, Row};
 use floe::dynamic::Described;
+use floe::pages::Pages;
 use floe::usage::bytes;
 
 use super::output::{FAINT, Format, Output, TITLE, counted, printable};
@@ -23,6 +23,9 @@ use super::{CommandError, fields};
 /// of no value, such as padding, have rows in parentheses. A value counts its own bytes: a list
 /// without its items, a string with its text. Shared and interned values count once, at their first
 /// use.
+///
+/// A generation in memory shares the pages that did not change with earlier ones. How much of it the
+/// line above the table says; `--by section` says it of each section, and counts no values.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Columns:
@@ -31,10 +34,15 @@ Columns:
   MAX    own bytes of the largest value
   SAVES  text that occurs more than once: what `#[rkyv(with = Intern)]` would save
 
+Columns by section:
+  SIZE    bytes of the section, and their share of the region
+  SHARED  bytes of it in pages that earlier generations wrote, and their share of the section
+  OWN     the other bytes, in pages that this generation wrote
+
 Examples:
   floe census recipes.floe
   floe census recipes.floe --by path | head
-  floe census /run/server/floe.sock:recipes --by path
+  floe census /run/server/floe.sock:recipes --by section
   floe census recipes.floe --html recipes.html && xdg-open recipes.html
   floe census recipes.floe --by path --format json | jq 'map(.saves) | add'
 
@@ -67,6 +75,8 @@ enum By {
     Kind,
     /// A field: Recipe.depends, and the items in it, Recipe.depends[]
     Path,
+    /// A section of the region, and what of it is shared with earlier generations
+    Section,
 }
 
 /// The columns that both tables begin with.
@@ -82,28 +92,94 @@ const COLUMNS: [Column; 7] = [
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
     let target = &arguments.target;
+    if arguments.by == By::Section {
+        let region = target.open()?;
+        let pages = region.pages();
+        if arguments.format == Format::Table {
+            head(region.name(), &sharing(&pages), output)?;
+        }
+        return Ok(sections(&pages).write(arguments.format, output)?);
+    }
     let census = take(&target.load()?, target)?;
     if let Some(path) = &arguments.svg {
         let root = fields::tree(&census);
-        return write(
-            path,
-            &picture(&root.name, &subtitle(&census), &root),
-            output,
-        );
+        return output.write_picture(path, &picture(&root.name, &subtitle(&census), &root));
     }
     if let Some(path) = &arguments.html {
-        return write(
-            path,
-            &page(&subtitle(&census), &fields::tree(&census)),
-            output,
-        );
+        return output.write_picture(path, &page(&subtitle(&census), &fields::tree(&census)));
     }
     if arguments.format == Format::Table {
-        output.styled(TITLE, printable(&census.name))?;
-        output.styled(FAINT, format!("  {}", subtitle(&census)))?;
-        writeln!(output, "\n")?;
+        let of_pages = sharing(&census.pages);
+        head(
+            &census.name,
+            &format!("{}; {of_pages}", subtitle(&census)),
+            output,
+        )?;
     }
     Ok(table(&census, arguments.by).write(arguments.format, output)?)
+}
+
+/// The line above a table.
+fn head(name: &str, subtitle: &str, output: &mut Output) -> io::Result<()> {
+    output.styled(TITLE, printable(name))?;
+    output.styled(FAINT, format!("  {subtitle}"))?;
+    writeln!(output, "\n")
+}
+
+/// What of the whole region earlier generations wrote, in a few words.
+fn sharing(pages: &Pages) -> String {
+    let (all, shared) = (pages.bytes, pages.shared_bytes());
+    match pages.files.len() {
+        1 => format!("{} in all, not shared with earlier generations", bytes(all)),
+        _ => format!(
+            "{} in all, {} ({:.1} %) shared with earlier generations",
+            bytes(all),
+            bytes(shared),
+            100.0 * shared as f64 / all.max(1) as f64,
+        ),
+    }
+}
+
+const SECTIONS: &[Column] = &[
+    Column("section", "SECTION"),
+    Column("bytes", "SIZE"),
+    Column("share", "%"),
+    Column("shared", "SHARED"),
+    Column("shared_share", "%"),
+    Column("own", "OWN"),
+];
+
+/// The header, each section, and what stands between them: together the whole region.
+fn sections(pages: &Pages) -> Table {
+    let mut table = Table::new(SECTIONS);
+    let row = |name: &str, size: u64, shared: u64| {
+        let share = |part: u64, whole: u64| Cell::Share(part as f64 / whole.max(1) as f64);
+        vec![
+            Cell::text(name),
+            Cell::Bytes(size),
+            share(size, pages.bytes),
+            Cell::Bytes(shared),
+            share(shared, size),
+            Cell::Bytes(size - shared),
+        ]
+    };
+    let first = pages.sections.first().map_or(pages.bytes, |it| it.offset);
+    let (mut size, mut shared) = (first, 0);
+    table.push(row("(header)", first, 0));
+    for section in &pages.sections {
+        (size, shared) = (size + section.bytes, shared + section.shared_bytes);
+        table.push(row(
+            &section.kind.to_string(),
+            section.bytes,
+            section.shared_bytes,
+        ));
+    }
+    let padding = pages.bytes - size;
+    if padding > 0 {
+        table.push(row("(padding)", padding, pages.shared_bytes() - shared));
+    }
+    table.push_total(row("total", pages.bytes, pages.shared_bytes()));
+    table
 }
 
 /// Walks all values of a region, which checks them.
@@ -130,6 +206,7 @@ fn table(census: &Census, by: By) -> Table {
             &census.by_path,
             &[Column("saves", "SAVES"), Column("path", "PATH")][..],
         ),
+        By::Section => return sections(&census.pages),
     };
     let mut table = Table::new([&COLUMNS, own_columns].concat());
     let with_saving = |mut cells: Vec<Cell>, saving: u64, name: &str| {
@@ -163,14 +240,4 @@ fn cells(index: usize, row: &Row) -> Vec<Cell> {
         Cell::Share(row.cumulative),
         Cell::Bytes(row.largest),
     ]
-}
-
-fn write(path: &Path, picture: &str, output: &mut Output) -> Result<(), CommandError> {
-    if path == Path::new("-") {
-        return Ok(output.write_all(picture.as_bytes())?);
-    }
-    fs::write(path, picture).map_err(|source| CommandError::WriteFile {
-        path: path.to_owned(),
-        source,
-    })
 }

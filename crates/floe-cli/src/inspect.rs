@@ -1,8 +1,13 @@
 //! `floe inspect`: what a region says about itself.
 
+mod page_files;
+mod picture;
+
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use floe::dynamic::Described;
+use floe::pages::Pages;
 use floe::schema::Description;
 use floe::usage::bytes;
 use indicatif::HumanCount;
@@ -13,59 +18,90 @@ use super::table::{Cell, Column, Table};
 use super::target::{self, Target};
 use super::{CommandError, schema};
 
-/// Show the header, sections and types of a region
+/// Show the header, sections, page files and types of a region
 ///
-/// Reads only the header, the schema and the start of the index, so a large region takes as long as
-/// a small one. Damage elsewhere goes unnoticed; `floe verify` is the full check.
+/// Reads only the header, the layout, the schema and the start of the index, so a large region takes
+/// as long as a small one. Damage elsewhere goes unnoticed; `floe verify` is the full check.
 ///
-/// OFFSET and SIZE are in bytes; OFFSET counts from the start of the enclosing part. A type that
-/// occurs several times is unfolded only at its first place.
+/// OFFSET, LENGTH and SIZE of sections and types are in bytes; OFFSET counts from the start of the
+/// enclosing part. A type that occurs several times is unfolded only at its first place.
+///
+/// The next generation of a cache writes a page file with the pages that differ, and shares all
+/// others with the generations before. A region in memory that shares pages has several page files;
+/// of a process they are found among its descriptors. A saved region is one file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Page files:
+  GEN     the generation that wrote the file; pages that are repacked into a newer file count as
+          written by that one; ? if the file does not tell
+  PAGES   pages that the file has
+  USED    pages of it that the region uses, and their share of the file
+  RUNS    pieces in which they lie; each is a mapping of a process
+  SIZE    memory that the file takes, as long as any generation uses a page of it
+  DIGEST  how errors and other generations name the file: the start of its BLAKE3
+
 Examples:
   floe inspect recipes.floe
   ls -l /proc/4711/fd | grep memfd:floe; floe inspect /proc/4711/fd/9
-  floe inspect /run/server/floe.sock:recipes
+  floe inspect /run/server/floe.sock:recipes --runs
+  floe inspect /run/server/floe.sock:recipes --svg pages.svg && xdg-open pages.svg
   floe inspect --json recipes.floe | jq '.schema.types[].name'
+  floe inspect --json /proc/4711/fd/9 | jq '.pages.files[] | {generation, used}'
 
 Exit codes: 0 done, 1 bad input, 2 wrong usage")]
 pub(crate) struct Arguments {
     #[arg(value_name = "TARGET", help = target::HELP)]
     target: Target,
 
-    /// Write one JSON object, with the schema as it is stored
+    /// Write one JSON object, with the schema as it is stored, and all runs of pages
     #[arg(long)]
     json: bool,
-}
 
-const SECTIONS: &[Column] = &[
-    Column("section", "SECTION"),
-    Column("offset", "OFFSET"),
-    Column("length", "LENGTH"),
-    Column("share", "%"),
-];
+    /// Show each run of pages instead: where it lies in the region, and which generation wrote it
+    #[arg(long, conflicts_with = "json")]
+    runs: bool,
+
+    /// Write a picture of the pages of the last ten generations to this file instead, coloured by the
+    /// generation that wrote them; - is the standard output. Besides the region itself, it shows
+    /// generations of the same cache whose page files are still in the memory of processes
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["json", "runs"])]
+    svg: Option<PathBuf>,
+}
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
     let target = &arguments.target;
     let region = target.open()?;
+    if let Some(path) = &arguments.svg {
+        let picture = picture::picture(region.name(), &Pages::in_memory(&region));
+        return output.write_picture(path, &picture);
+    }
+    let pages = region.pages();
     if arguments.json {
-        serde_json::to_writer(&mut *output, &Object::of(&region)).map_err(io::Error::from)?;
+        serde_json::to_writer(&mut *output, &Object::of(&region, &pages))
+            .map_err(io::Error::from)?;
         return Ok(writeln!(output)?);
+    }
+    if arguments.runs {
+        return Ok(page_files::runs(&pages).write(Format::Table, output)?);
     }
     output.styled(TITLE, printable(&target.to_string()))?;
     writeln!(output)?;
-    for (name, fact) in facts(&region, target.is_memory_file()) {
+    for (name, fact) in facts(&region, &pages, target.is_memory_file()) {
         output.styled(FAINT, format!("  {name:<11} "))?;
         writeln!(output, "{}", printable(&fact))?;
     }
     writeln!(output)?;
-    sections(&region).write(Format::Table, output)?;
+    sections(&pages).write(Format::Table, output)?;
     writeln!(output)?;
+    if pages.files.len() > 1 {
+        page_files::files(&pages).write(Format::Table, output)?;
+        writeln!(output)?;
+    }
     schema::tree(region.description()).write(Format::Table, output)?;
     Ok(())
 }
 
-fn facts(region: &Described, in_memory: bool) -> Vec<(&'static str, String)> {
+fn facts(region: &Described, pages: &Pages, in_memory: bool) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         (
             "cache",
@@ -79,9 +115,10 @@ fn facts(region: &Described, in_memory: bool) -> Vec<(&'static str, String)> {
         ),
         (
             "lies in",
-            match in_memory {
-                true => "a memfd".to_owned(),
-                false => "a file".to_owned(),
+            match (in_memory, pages.files.len()) {
+                (true, 1) => "a memfd".to_owned(),
+                (true, _) => page_files::summary(pages),
+                (false, _) => "a file".to_owned(),
             },
         ),
         ("fingerprint", region.fingerprint().to_string()),
@@ -118,18 +155,30 @@ fn created(region: &Described) -> String {
     humantime::format_rfc3339_seconds(region.created()).to_string()
 }
 
-fn sections(region: &Described) -> Table {
+fn sections(pages: &Pages) -> Table {
     let mut table = Table::new(SECTIONS);
-    for section in region.sections() {
+    for section in &pages.sections {
+        let share = |part: u64, whole: u64| Cell::Share(part as f64 / whole.max(1) as f64);
         table.push(vec![
             Cell::text(section.kind.to_string()),
             Cell::Number(section.offset),
-            Cell::Number(section.length),
-            Cell::Share(section.length as f64 / region.size() as f64),
+            Cell::Number(section.bytes),
+            share(section.bytes, pages.bytes),
+            Cell::Number(section.shared_bytes),
+            share(section.shared_bytes, section.bytes),
         ]);
     }
     table
 }
+
+const SECTIONS: &[Column] = &[
+    Column("section", "SECTION"),
+    Column("offset", "OFFSET"),
+    Column("length", "LENGTH"),
+    Column("share", "%"),
+    Column("shared", "SHARED"),
+    Column("shared_share", "%"),
+];
 
 /// The same for programs.
 #[derive(Serialize)]
@@ -143,11 +192,12 @@ struct Object<'a> {
     entries: Option<u64>,
     garbage: Option<u64>,
     sections: Table,
+    pages: &'a Pages,
     schema: &'a Description,
 }
 
 impl<'a> Object<'a> {
-    fn of(region: &'a Described) -> Self {
+    fn of(region: &'a Described, pages: &'a Pages) -> Self {
         Self {
             name: region.name(),
             generation: region.generation(),
@@ -157,7 +207,8 @@ impl<'a> Object<'a> {
             size: region.size(),
             entries: region.entry_count(),
             garbage: region.garbage(),
-            sections: sections(region),
+            sections: sections(pages),
+            pages,
             schema: region.description(),
         }
     }

@@ -1,11 +1,14 @@
 //! `floe mem`: what memory processes use, and what of it are frozen regions.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod generations;
+
 use std::ffi::OsString;
 use std::io::{Write, stderr};
 use std::time::Duration;
 
 use floe::usage::Usage;
+
+use generations::{bytes_of, cache_of};
 
 use super::CommandError;
 use super::output::{FAINT, Format, Output, counted, seconds};
@@ -33,9 +36,13 @@ Columns:
   VSS        all mapped addresses
   ANONYMOUS  pages of no file: 0 for a region proves that no page of it was copied
   SWAP       swapped out
+  FILES      memory of all page files of the generation, read or not; generations share page files
+  BEYOND     those of them that the newest generation here does not use: what it costs to hold this
+             one beside it
 
-The rows below the total show how many processes map each generation. A generation takes memory
-until no process maps it.
+The rows below the total show how many processes map each generation; in them, and in the row of all
+generations of a cache, FILES and BEYOND count each page file once, as PSS counts each page. A page
+file takes memory until no process maps a generation that uses it.
 
 Examples:
   floe mem 4711 4712
@@ -43,6 +50,7 @@ Examples:
   floe mem --tree $(pgrep -o server) --watch
   floe mem --tree 4711 --format csv > memory.csv
   floe mem --tree 4711 --format json | jq 'map(select(.region)) | map(.pss) | add'
+  floe mem floe.sock --format json | jq 'map(select(.beyond > 0)) | unique_by(.generation)'
 
 Exit codes: 0 done, 1 no such process or not permitted, or no broker answers, 2 wrong usage"
 )]
@@ -97,6 +105,8 @@ const COLUMNS: &[Column] = &[
     Column("vss", "VSS"),
     Column("anonymous", "ANONYMOUS"),
     Column("swap", "SWAP"),
+    Column("files", "FILES"),
+    Column("beyond", "BEYOND"),
 ];
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
@@ -153,35 +163,68 @@ fn tell_unreadable(count: u64, format: Format, output: &mut Output) -> Result<()
 
 fn table(processes: &[Process]) -> Table {
     let mut table = Table::new(COLUMNS);
-    let mut regions: BTreeMap<(&str, u64), (BTreeSet<u32>, Usage)> = BTreeMap::new();
+    let caches = generations::of(processes);
     for process in processes {
         let pid = Cell::Number(u64::from(process.pid));
         let name = Cell::text(&process.name);
-        table.push(row(pid.clone(), name.clone(), None, process.memory));
+        table.push(row(pid.clone(), name.clone(), process.memory, None));
         for region in &process.regions {
-            let place = (region.name.as_str(), region.generation);
-            let (mappers, memory) = regions.entry(place).or_default();
-            mappers.insert(process.pid);
-            *memory += region.memory;
+            let beyond = caches
+                .get(&cache_of(region))
+                .map(|cache| cache.beyond(&region.files));
+            let region_of = Part {
+                region: &region.name,
+                generation: Some(region.generation),
+                files: region.file_bytes(),
+                beyond: beyond.unwrap_or(0),
+            };
             let (pid, name) = (pid.clone().ditto(), name.clone().ditto());
-            table.push_part(row(pid, name, Some(place), Some(region.memory)));
+            table.push_part(row(pid, name, Some(region.memory), Some(region_of)));
         }
     }
     let all = processes.iter().filter_map(|process| process.memory).sum();
-    table.push_total(row(Cell::Empty, Cell::text("total"), None, Some(all)));
-    for (place, (mappers, memory)) in regions {
-        let mappers = counted(mappers.len() as u64, "process", "processes");
-        let mappers = Cell::text(mappers);
-        table.push_total(row(Cell::Empty, mappers, Some(place), Some(memory)));
+    table.push_total(row(Cell::Empty, Cell::text("total"), Some(all), None));
+    for ((name, _), cache) in &caches {
+        for (number, generation) in &cache.generations {
+            let part = Part {
+                region: name,
+                generation: Some(*number),
+                files: bytes_of(&generation.files),
+                beyond: cache.beyond(&generation.files),
+            };
+            let mappers = counted(generation.mappers.len() as u64, "process", "processes");
+            let mappers = Cell::text(mappers);
+            table.push_total(row(
+                Cell::Empty,
+                mappers,
+                Some(generation.memory),
+                Some(part),
+            ));
+        }
+        if cache.generations.len() > 1 {
+            let files = cache.files();
+            let part = Part {
+                region: name,
+                generation: None,
+                files: bytes_of(&files),
+                beyond: cache.beyond(&files),
+            };
+            let label = Cell::text("all generations");
+            table.push_total(row(Cell::Empty, label, Some(cache.memory()), Some(part)));
+        }
     }
     table
 }
 
-fn row(pid: Cell, name: Cell, region: Option<(&str, u64)>, memory: Option<Usage>) -> Vec<Cell> {
-    let (region, generation) = match region {
-        Some((region, generation)) => (Cell::text(region), Cell::Number(generation)),
-        None => (Cell::Empty, Cell::Empty),
-    };
+/// What a row tells beside the memory of mappings: of a region, or of all generations of a cache.
+struct Part<'a> {
+    region: &'a str,
+    generation: Option<u64>,
+    files: u64,
+    beyond: u64,
+}
+
+fn row(pid: Cell, name: Cell, memory: Option<Usage>, part: Option<Part<'_>>) -> Vec<Cell> {
     let amounts: [fn(Usage) -> u64; 6] = [
         |memory| memory.uss,
         |memory| memory.pss,
@@ -190,11 +233,18 @@ fn row(pid: Cell, name: Cell, region: Option<(&str, u64)>, memory: Option<Usage>
         |memory| memory.anonymous,
         |memory| memory.swap,
     ];
-    let mut cells = vec![pid, name, region, generation];
     let cell = |amount: fn(Usage) -> u64| match memory {
         Some(memory) => Cell::Bytes(amount(memory)),
         None => Cell::Absent,
     };
+    let of_part = |cell: fn(&Part<'_>) -> Cell| part.as_ref().map_or(Cell::Empty, cell);
+    let mut cells = vec![pid, name];
+    cells.push(of_part(|part| Cell::text(part.region)));
+    cells.push(of_part(|part| {
+        part.generation.map_or(Cell::Empty, Cell::Number)
+    }));
     cells.extend(amounts.map(cell));
+    cells.push(of_part(|part| Cell::Bytes(part.files)));
+    cells.push(of_part(|part| Cell::Bytes(part.beyond)));
     cells
 }

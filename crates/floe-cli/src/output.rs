@@ -2,14 +2,17 @@
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write, stdout};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Duration;
-use std::{env, fmt};
+use std::{env, fmt, fs};
 
 use clap::ValueEnum;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use indicatif::HumanCount;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::CommandError;
 
 pub(crate) const TITLE: Style = Style::new().bold();
 pub(crate) const FAINT: Style = Style::new().dimmed();
@@ -84,6 +87,17 @@ impl Output {
             Ok(_) => Err(io::ErrorKind::BrokenPipe.into()),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// Writes a picture to a file; `-` is the standard output.
+    pub(crate) fn write_picture(&mut self, path: &Path, picture: &str) -> Result<(), CommandError> {
+        if path == Path::new("-") {
+            return Ok(self.write_all(picture.as_bytes())?);
+        }
+        fs::write(path, picture).map_err(|source| CommandError::WriteFile {
+            path: path.to_owned(),
+            source,
+        })
     }
 
     /// Writes `text` in a style, where there are colours.

@@ -11,7 +11,8 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use floe::dynamic::Described;
-use floe::{ChannelStatus, Client};
+use floe::pages::page_files;
+use floe::{ChannelStatus, Client, Error};
 
 use super::CommandError;
 
@@ -38,14 +39,8 @@ impl Target {
         match self.place()? {
             Place::File(path) => Ok(Described::open(path)?),
             Place::Cache(socket, name) => {
-                let mut fds = socket.fetch(&name)?;
-                if fds.len() > 1 {
-                    return self.described(fds);
-                }
-                let fd = fds.remove(0);
-                let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-                // Who reads it as a member of a group has the descriptor, but cannot open the file.
-                Described::open(path).or_else(|_| self.described(vec![fd]))
+                let opened = Described::open_fds(socket.fetch(&name)?);
+                opened.map_err(|error| self.refuse(error))
             }
         }
     }
@@ -57,16 +52,17 @@ impl Target {
             Place::Cache(socket, name) => return self.described(socket.fetch(&name)?),
             Place::File(path) => path,
         };
-        match memfd(&path) {
-            Some(file) => self.described(vec![file.into()]),
-            None => Ok(Described::load(path)?),
+        match page_files(&path) {
+            Ok(Some(fds)) => self.described(fds),
+            Ok(None) | Err(Error::ReadFile { .. }) => Ok(Described::load(path)?),
+            Err(error) => Err(self.refuse(error)),
         }
     }
 
     /// Whether the region is in memory, where others may map it.
     pub(crate) fn is_memory_file(&self) -> bool {
         match self.place() {
-            Ok(Place::File(path)) => memfd(&path).is_some(),
+            Ok(Place::File(path)) => is_memfd(&path),
             Ok(Place::Cache(..)) => true,
             Err(_) => false,
         }
@@ -191,16 +187,15 @@ fn is_socket(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
 }
 
-fn memfd(path: &Path) -> Option<File> {
-    let kind = fs::metadata(path).ok()?;
+fn is_memfd(path: &Path) -> bool {
+    let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
     // Opening something else, such as a FIFO, might not return.
-    let file = kind.is_file().then(|| File::open(path).ok())??;
-    let shown = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
-    shown
-        .as_os_str()
-        .as_encoded_bytes()
-        .starts_with(b"/memfd:")
-        .then_some(file)
+    let Some(file) = is_file.then(|| File::open(path).ok()).flatten() else {
+        return false;
+    };
+    let shown = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let shown = shown.unwrap_or_default();
+    shown.as_os_str().as_encoded_bytes().starts_with(b"/memfd:")
 }
 
 impl fmt::Display for Target {

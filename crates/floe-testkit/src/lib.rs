@@ -10,6 +10,7 @@ pub mod forge;
 #[cfg(feature = "forking")]
 pub mod forking;
 pub mod gate;
+pub mod generations;
 pub mod mode;
 pub mod recipes;
 pub mod record;

@@ -48,6 +48,7 @@ pub(super) fn count(described: &Described, options: &Options) -> Read<Census> {
         name: described.name().to_owned(),
         bytes: archive.length(),
         entries: described.entry_count().map(|_| others.headers.count),
+        pages: described.pages(),
         by_kind: others.table(kinds),
         by_path: others.table(fields),
     })

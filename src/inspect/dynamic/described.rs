@@ -14,6 +14,7 @@ use super::source::{BlockFile, Bytes};
 use super::value::{Depth, Dynamic};
 use crate::error::{Error, Fingerprint, HeaderError, Result};
 use crate::frozen::{Content, Frozen};
+use crate::inspect::pages::{Pages, page_files};
 use crate::map::{GarbageList, INDEX_HEADER_LENGTH, IndexHeader};
 use crate::region::format::{Header, Section, SectionKind};
 use crate::region::{self, Region};
@@ -29,6 +30,7 @@ const SCHEMA_LIMIT: u64 = 4 << 20;
 /// |---|---|---|
 /// | [`open`](Self::open) | from a file, what is asked for | of header and schema |
 /// | [`load`](Self::load) | a sealed copy of a file in memory | all |
+/// | [`open_fds`](Self::open_fds) | from sealed memfds, what is asked for | of the header |
 /// | [`from_fd`](Self::from_fd) | a sealed memfd | all |
 /// | [`from_bytes`](Self::from_bytes) | a copy of bytes on the heap | all |
 /// | [`of`](Self::of) | the region of a handle | were checked |
@@ -67,7 +69,8 @@ enum Source {
 
 impl Described {
     /// Opens a file that [`Region::save`](crate::Region::save) wrote, or the memfd behind a
-    /// `/proc/PID/fd/N`.
+    /// `/proc/PID/fd/N`. The other page files of the region, if it has several, are
+    /// [found](page_files) beside that.
     ///
     /// Reads the header, the schema and the header of the index, whatever the length of the file
     /// is. Values are read when they are asked for, in blocks of 16 KiB; 1 MiB of them is kept.
@@ -81,16 +84,19 @@ impl Described {
             let source = Source::File(BlockFile::new(file, header.length));
             Self::from_source(source, header)
         });
+        let opened = or_with_others(opened, path, Self::open_fds);
         opened.map_err(|error| error.of_file(path))
     }
 
-    /// Copies a file into a sealed memfd, checks all digests, and reads that.
+    /// Copies a file into a sealed memfd, checks all digests, and reads that. A memfd of several
+    /// page files is checked and read in place.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let loaded = region::load(path).and_then(Self::over_region);
+        let loaded = or_with_others(loaded, path, Self::from_fds);
         loaded.map_err(|error| error.of_file(path))
     }
 
@@ -102,7 +108,17 @@ impl Described {
         Self::from_fds(vec![fd])
     }
 
-    /// The same for a region whose pages come from several memfds.
+    /// Opens the sealed memfds of a region, in their order, and reads no more of them than is asked
+    /// for. Only [`from_fds`](Self::from_fds) finds damage in what is not.
+    ///
+    /// # Errors
+    /// Those of seals, header and layout: [`Error::Unsealed`] to [`Error::Invalid`].
+    pub fn open_fds(fds: Vec<OwnedFd>) -> Result<Self> {
+        let (region, _) = Region::from_fds_by_header(fds)?;
+        Self::over_region(region)
+    }
+
+    /// The same as [`from_fd`](Self::from_fd) for a region whose pages come from several memfds.
     ///
     /// # Errors
     /// As [`from_fd`](Self::from_fd).
@@ -235,6 +251,18 @@ impl Described {
         Entries::keyed(root, layout).ok()
     }
 
+    /// Which pages come from which page file, and which generation wrote those.
+    pub fn pages(&self) -> Pages {
+        match &self.source {
+            Source::Memory(region) => Pages::of_region(region),
+            Source::File(_) => Pages::of_one_file(&self.header),
+        }
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
     pub(crate) fn archive(&self) -> Archive<'_> {
         Archive {
             bytes: self.bytes(&self.archive),
@@ -250,6 +278,21 @@ impl Described {
 
     fn bytes(&self, section: &Section) -> Bytes<'_> {
         self.source.section(section)
+    }
+}
+
+/// What there is at a path, or what `open` makes of the page files that its descriptor stands among.
+fn or_with_others(
+    opened: Result<Described>,
+    path: &Path,
+    open: impl FnOnce(Vec<OwnedFd>) -> Result<Described>,
+) -> Result<Described> {
+    match opened {
+        Err(Error::Header(HeaderError::Incomplete { .. })) => match page_files(path)? {
+            Some(fds) => open(fds),
+            None => opened,
+        },
+        opened => opened,
     }
 }
 

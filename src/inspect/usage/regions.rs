@@ -1,5 +1,6 @@
 //! The frozen regions that a process maps.
 
+use super::page_files::{MappedFile, look_up};
 use super::{Usage, mappings};
 use crate::error::Error;
 
@@ -11,8 +12,13 @@ pub struct MappedRegion {
     pub name: String,
     /// The generation of the cache.
     pub generation: u64,
+    /// What all generations of the cache have in common, and no other cache of the name; `None` if
+    /// the process has no descriptor of the region that this user may open.
+    pub lineage: Option<[u8; 16]>,
     /// The memory of its mappings in the process.
     pub memory: Usage,
+    /// The page files that it maps: first its own.
+    pub files: Vec<MappedFile>,
 }
 
 impl Usage {
@@ -26,7 +32,7 @@ impl Usage {
     /// # Errors
     /// As [`Usage::of`].
     pub fn with_regions(pid: u32) -> Result<(Self, Vec<MappedRegion>), Error> {
-        let (mut all, mut files) = (Self::default(), Vec::new());
+        let mut all = Self::default();
         let mut regions: Vec<MappedRegion> = Vec::new();
         // Which of them the last mapping belongs to, and where that ends.
         let mut last: Option<(usize, u64)> = None;
@@ -37,25 +43,61 @@ impl Usage {
                 continue;
             };
             let (start, end) = mapping.address;
-            let file = (mapping.dev, mapping.inode);
+            let file = MappedFile::of(mapping, generation);
             let is_behind = |(region, at): &(usize, u64)| {
                 *at == start && mapping.offset > 0 && regions[*region].name == name
             };
             let behind = last.filter(is_behind).map(|(region, _)| region);
-            let known = || files.iter().position(|known| *known == file);
+            let known = || regions.iter().position(|known| known.begins_with(&file));
             let position = behind.or_else(known).unwrap_or_else(|| {
-                files.push(file);
-                regions.push(MappedRegion {
-                    name: name.to_owned(),
-                    generation,
-                    memory: Self::default(),
-                });
+                regions.push(MappedRegion::new(name, generation));
                 regions.len() - 1
             });
             regions[position].memory += memory;
+            regions[position].add(file);
             last = Some((position, end));
         }
+        if !regions.is_empty() {
+            look_up(pid, &mut regions);
+        }
         Ok((all, regions))
+    }
+}
+
+impl MappedRegion {
+    fn new(name: &str, generation: u64) -> Self {
+        Self {
+            name: name.to_owned(),
+            generation,
+            lineage: None,
+            memory: Usage::default(),
+            files: Vec::new(),
+        }
+    }
+
+    fn begins_with(&self, file: &MappedFile) -> bool {
+        self.files.first().is_some_and(|first| first.is(file))
+    }
+
+    fn add(&mut self, file: MappedFile) {
+        match self.files.iter_mut().find(|known| known.is(&file)) {
+            Some(known) => known.bytes = known.bytes.max(file.bytes),
+            None => self.files.push(file),
+        }
+    }
+
+    /// Bytes of memory that its page files take. Generations share them.
+    #[must_use]
+    pub fn file_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Bytes of those page files that `newest` does not have: what it costs that this generation is
+    /// held beside the newest one.
+    #[must_use]
+    pub fn bytes_beyond(&self, newest: &Self) -> u64 {
+        let beyond = |file: &&MappedFile| !newest.files.iter().any(|it| it.is(file));
+        self.files.iter().filter(beyond).map(|it| it.bytes).sum()
     }
 }
 

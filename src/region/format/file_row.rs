@@ -4,7 +4,7 @@ use blake3::Hasher;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{array_at, u64_at};
-use crate::error::{Error, HeaderError, RegionPart, Result};
+use crate::error::{Error, HeaderError, MissingFile, RegionPart, Result};
 use crate::sys::memfd_id::MemfdId;
 
 /// Length of a row.
@@ -29,6 +29,14 @@ impl FileRow {
         row[24..32].copy_from_slice(&self.id.changed.to_le_bytes());
         row[32..].copy_from_slice(&self.digests.encode());
         row
+    }
+
+    /// What an error tells of it.
+    pub(super) fn missing(&self, page: u64) -> MissingFile {
+        MissingFile {
+            bytes: self.pages.saturating_mul(page),
+            digest: self.digests.strong,
+        }
     }
 
     pub(super) fn decode(row: &[u8]) -> Self {

@@ -87,7 +87,7 @@ impl Image {
                 return Ok((header, image));
             }
         };
-        let runs = read_layout(&header, &map, page)?;
+        let runs = read_layout(&header, &map, own.length(), page)?;
         let mut files = vec![Arc::new(PageFile::new(own, header.digests))];
         for (fd, row) in fds.zip(&header.others) {
             files.push(Arc::new(PageFile::of_row(fd, row, page)?));
@@ -143,7 +143,7 @@ impl Image {
 }
 
 /// The runs of an image that is a file.
-fn whole_runs(pages: u64) -> Vec<Run> {
+pub(super) fn whole_runs(pages: u64) -> Vec<Run> {
     let starts = (0..pages).step_by(u32::MAX as usize);
     let run = |first: u64| Run {
         file: 0,
@@ -203,7 +203,7 @@ fn copy(stretches: &[Stretch<'_>]) -> io::Result<AlignedVec<64>> {
     Ok(bytes)
 }
 
-fn check_length(header: &Header, file: &SealedFile) -> Result<()> {
+pub(super) fn check_length(header: &Header, file: &SealedFile) -> Result<()> {
     let (expected, got) = (header.length, file.length());
     match expected == got {
         true => Ok(()),
@@ -211,8 +211,13 @@ fn check_length(header: &Header, file: &SealedFile) -> Result<()> {
     }
 }
 
-/// The runs of an image of several files, from the first of them.
-fn read_layout(header: &Header, own: &[u8], page: u64) -> Result<Vec<Run>> {
+/// The runs of an image of several files, from the start of the first of them, which has a length.
+pub(super) fn read_layout(
+    header: &Header,
+    own: &[u8],
+    own_length: u64,
+    page: u64,
+) -> Result<Vec<Run>> {
     let refuse = |problem| Error::Header(HeaderError::Layout { problem });
     let kind = SectionKind::Layout;
     let section = header.section(kind);
@@ -221,9 +226,9 @@ fn read_layout(header: &Header, own: &[u8], page: u64) -> Result<Vec<Run>> {
     if section.length > most as u64 {
         return Err(refuse("its length is not that of up to 4,096 runs"));
     }
-    let own_pages = own.len() as u64 / page;
+    let own_pages = own_length / page;
     let bytes = own.get(page as usize..(page + section.length) as usize);
-    let (Some(bytes), true) = (bytes, own.len() as u64 == own_pages * page) else {
+    let (Some(bytes), true) = (bytes, own_length == own_pages * page) else {
         return Err(refuse(
             "the file is too short for it, or has not whole pages",
         ));

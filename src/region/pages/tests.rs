@@ -106,13 +106,15 @@ fn an_image_of_several_files_reads_as_one() {
     assert_eq!(archive(&one), archive(&second));
     assert_eq!(one.header().content, second.header().content);
     let refused = Region::from_bytes(second.bytes()).unwrap_err();
-    assert!(matches!(
-        refused,
-        Error::Header(HeaderError::Files {
-            expected: 2,
-            got: 1
-        })
-    ));
+    let Error::Header(HeaderError::Incomplete {
+        generation,
+        missing,
+    }) = refused
+    else {
+        panic!("{refused}")
+    };
+    let bytes: Vec<u64> = missing.iter().map(|it| it.bytes).collect();
+    assert_eq!((generation, bytes), (2, vec![first.size()]));
 }
 
 /// Larger pages than those of the image cannot be mapped to its runs.

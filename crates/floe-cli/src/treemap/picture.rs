@@ -186,7 +186,7 @@ impl Frame {
 }
 
 /// Text as it stands in HTML and SVG, without the characters that these do not allow.
-pub(super) struct Escaped<'a>(pub &'a str);
+pub(crate) struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

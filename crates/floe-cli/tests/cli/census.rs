@@ -1,8 +1,10 @@
 //! `floe census`.
 
 use std::fs;
+use std::os::fd::AsRawFd;
 
 use floe::Frozen;
+use floe_testkit::generations::Generations;
 use serde_json::Value;
 
 use crate::{Saved, floe, recipes};
@@ -89,4 +91,62 @@ fn pictures_show_every_field() {
         let run = floe(["census", saved.path(), form, "/nowhere/picture"]);
         assert!(run.refused(1).contains("cannot write /nowhere/picture"));
     }
+}
+
+/// Each section says what of it earlier generations wrote; together they are the region.
+#[test]
+fn sections_tell_what_is_shared() {
+    let cache = Generations::new("census", 400);
+    let second = cache.change([100]);
+    let fd = second.region().as_fd().unwrap().as_raw_fd();
+    let path = format!("/proc/{}/fd/{fd}", std::process::id());
+    let rows = floe(["census", &path, "--by=section", "--format=json"]).json();
+    let inspected = floe(["inspect", "--json", &path]).json();
+    assert_eq!(sum(&rows, "bytes"), second.region().size());
+    assert_eq!(
+        sum(&rows, "own") + sum(&rows, "shared"),
+        second.region().size()
+    );
+    let own = &inspected["pages"]["files"][0]["used"];
+    assert_eq!(sum(&rows, "own"), own.as_u64().unwrap() * 4096);
+    let names: Vec<&str> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["section"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "(header)",
+            "archive",
+            "inputs",
+            "schema",
+            "layout",
+            "(padding)"
+        ]
+    );
+    assert!(rows[1]["shared_share"].as_f64().unwrap() > 0.99, "{rows}");
+    assert_eq!(rows[4]["shared"], 0);
+
+    let table = floe(["census", &path, "--by=section"]).good();
+    assert!(
+        table.starts_with("census  ") && table.contains(" shared with earlier"),
+        "{table}"
+    );
+    let by_kind = floe(["census", &path]).good();
+    let line = by_kind.lines().next().unwrap();
+    assert!(
+        line.contains(" in one value; ") && line.ends_with("shared with earlier generations"),
+        "{line}"
+    );
+    let saved = Saved::of(&recipes(3));
+    let line = floe(["census", saved.path()]).good();
+    assert!(
+        line.lines()
+            .next()
+            .unwrap()
+            .ends_with("not shared with earlier generations"),
+        "{line}"
+    );
 }

@@ -1,8 +1,11 @@
 //! `floe inspect`.
 
+use std::fs;
 use std::os::fd::AsRawFd;
 
 use floe::Frozen;
+use floe::usage::bytes;
+use floe_testkit::generations::Generations;
 use serde_json::Value;
 
 use crate::{Saved, floe, recipes};
@@ -47,4 +50,139 @@ fn json_has_all_of_it() {
     assert_eq!(object["sections"][0]["section"], "archive");
     let schema: &Value = &object["schema"];
     assert_eq!(schema["types"][0]["name"], "Map");
+}
+
+/// Page files of a process, of a broker, and of nobody else.
+#[test]
+fn page_files_and_runs_are_shown() {
+    let cache = Generations::new("inspected", 400);
+    cache.change((0..20).map(|number| 15 * number));
+    let third = cache.change([200]);
+    let path = descriptor(&third);
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("floe.sock");
+    let broker = cache.serve(&socket);
+    let by_broker = format!("{}:inspected", socket.display());
+
+    for target in [&path, &by_broker] {
+        let text = floe(["inspect", target]).good();
+        assert!(text.contains("lies in     3 page files of "), "{text}");
+        let titles = "FILE GEN PAGES USED % RUNS SIZE DIGEST";
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut lines = text.lines().map(words).skip_while(|line| line != titles);
+        let rows: Vec<String> = lines.by_ref().skip(1).take(4).collect();
+        for (number, start) in ["0 3 ", "1 2 ", "2 1 ", "total "].iter().enumerate() {
+            assert!(rows[number].starts_with(start), "{text}");
+        }
+
+        let object = floe(["inspect", "--json", target]).json();
+        let pages = &object["pages"];
+        let generations: Vec<&Value> = list(&pages["files"]).map(|it| &it["generation"]).collect();
+        assert_eq!(generations, [3, 2, 1]);
+        let sum: u64 = list(&pages["runs"])
+            .map(|run| run["pages"].as_u64().unwrap())
+            .sum();
+        assert_eq!(sum * 4096, third.region().size());
+        assert_eq!(pages["files"][0]["digest"].as_str().unwrap().len(), 64);
+        let archive = &object["sections"][0];
+        assert!(archive["shared"].as_u64() < archive["length"].as_u64());
+
+        let runs = floe(["inspect", "--runs", target]).good();
+        let mut lines = runs.lines().map(words);
+        assert_eq!(lines.next().unwrap(), "FROM PAGES SIZE GEN FILE AT HOLDS");
+        assert_eq!(lines.next().unwrap(), "0 1 4.0 KiB 3 0 0 header");
+        assert_eq!(lines.clone().count() + 1, list(&pages["runs"]).count());
+        assert!(lines.next_back().unwrap().ends_with("layout"), "{runs}");
+    }
+    drop(broker);
+}
+
+#[test]
+fn a_page_file_alone_is_refused_with_what_is_missing() {
+    let cache = Generations::new("page file", 400);
+    let size = cache.newest().region().size();
+    let second = cache.change([7]);
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.floe");
+    fs::copy(descriptor(&second), &copy).unwrap();
+    let copy = copy.to_str().unwrap();
+    for verb in ["inspect", "census", "dump"] {
+        let line = floe([verb, copy]).refused(1);
+        for expected in [
+            copy,
+            "only the page file that generation 2 wrote",
+            &format!("missing is another one of {} (BLAKE3 ", bytes(size)),
+            "Region::save",
+        ] {
+            assert!(line.contains(expected), "{verb}: {line}");
+        }
+    }
+    let run = floe(["verify", copy]);
+    assert!(
+        run.code == 1 && run.output.contains("missing is another"),
+        "{}",
+        run.output
+    );
+}
+
+#[test]
+fn the_picture_has_a_row_for_each_generation() {
+    let cache = Generations::new("drawn <b>", 400);
+    let first = cache.newest();
+    let second = cache.change((0..20).map(|number| 15 * number));
+    let third = cache.change([200]);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("pages.svg");
+    let out = out.to_str().unwrap();
+    assert_eq!(
+        floe(["inspect", &descriptor(&third), "--svg", out]).good(),
+        ""
+    );
+    let picture = fs::read_to_string(out).unwrap();
+    assert!(picture.contains("drawn &lt;b&gt;") && !picture.contains("<b>"));
+    let numbers: Vec<&str> = picture
+        .split("class=\"number\"")
+        .skip(1)
+        .map(|text| text.split(['>', '<']).nth(1).unwrap())
+        .collect();
+    assert_eq!(numbers, ["3", "2", "1"]);
+    for expected in [
+        "written by generation 3<",
+        "written by generation 2<",
+        "20 pages of generation 3, 80.0 KiB",
+        ">archive<",
+        "generation 3 wrote 1 of them (header)",
+    ] {
+        assert!(picture.contains(expected), "{expected}: {picture}");
+    }
+    assert_eq!(
+        floe(["inspect", &descriptor(&third), "--svg", "-"]).good(),
+        picture
+    );
+    let line = floe([
+        "inspect",
+        &descriptor(&third),
+        "--svg",
+        "/nowhere/pages.svg",
+    ])
+    .refused(1);
+    assert!(line.contains("cannot write /nowhere/pages.svg"), "{line}");
+
+    // Those that nobody holds have no row, but what is left of them has its colour.
+    drop((first, second));
+    let path = folder.path().join("third.floe");
+    third.region().save(&path).unwrap();
+    drop((third, cache));
+    let alone = floe(["inspect", path.to_str().unwrap(), "--svg", "-"]).good();
+    assert_eq!(alone.matches("class=\"number\"").count(), 1, "{alone}");
+    assert!(!alone.contains("generation 2"), "{alone}");
+}
+
+fn descriptor(frozen: &Frozen<Vec<u64>>) -> String {
+    let fd = frozen.region().as_fd().unwrap().as_raw_fd();
+    format!("/proc/{}/fd/{fd}", std::process::id())
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> + Clone {
+    value.as_array().unwrap().iter()
 }

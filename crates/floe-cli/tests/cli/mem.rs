@@ -1,12 +1,15 @@
 //! `floe mem`.
 
 use std::fs::{self, Permissions};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use floe::Frozen;
+use floe::usage::bytes;
+use floe_testkit::generations::Generations;
 use serde_json::Value;
 
 use crate::brokers::{Served, publisher};
@@ -162,7 +165,7 @@ fn forms_agree() {
     let pid = std::process::id().to_string();
     let csv = floe(["mem", &pid, "--format", "csv"]).good();
     assert!(
-        csv.starts_with("pid,name,region,generation,uss,pss,rss,vss,anonymous,swap\n"),
+        csv.starts_with("pid,name,region,generation,uss,pss,rss,vss,anonymous,swap,files,beyond\n"),
         "{csv}"
     );
     assert!(csv.contains(",recipes,1,"), "{csv}");
@@ -254,4 +257,85 @@ fn a_broker_tells_who_maps_which_generation() {
         "{table}"
     );
     drop((first, second, other));
+}
+
+/// What generations share counts once, and a held one costs what the newest does not have of it.
+#[test]
+fn a_held_generation_costs_what_the_newest_does_not_use() {
+    let cache = Generations::new("held", 400);
+    let lengths = |frozen: &Frozen<Vec<u64>>| -> Vec<u64> {
+        let fds = frozen.region().as_fds().unwrap().into_iter();
+        let path = |fd| format!("/proc/self/fd/{}", AsRawFd::as_raw_fd(&fd));
+        fds.map(|fd| fs::metadata(path(fd)).unwrap().len())
+            .collect()
+    };
+    let first = cache.newest();
+    let second = cache.change((0..20).map(|number| 15 * number));
+    // All pages of the second one's file have other bytes in the third one.
+    let third = cache.change((0..20).map(|number| 15 * number));
+    let base = first.region().size();
+    let (own_second, own_third) = (lengths(&second)[0], lengths(&third)[0]);
+    assert_eq!(lengths(&third), [own_third, base]);
+
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("floe.sock");
+    let broker = cache.serve(&socket);
+    let pid = std::process::id();
+    let by_pid = floe(["mem", &pid.to_string(), "--format=json"]).json();
+    let run = floe(["mem", socket.to_str().unwrap(), "--format=json"]);
+    let by_broker: Value = serde_json::from_str(&run.output).unwrap();
+    for rows in [by_pid, by_broker] {
+        let rows = rows.as_array().unwrap().iter();
+        let own = rows.filter(|row| row["pid"] == pid && row["region"] == "held");
+        let costs: Vec<[u64; 3]> = own
+            .map(|row| ["generation", "files", "beyond"].map(|key| row[key].as_u64().unwrap()))
+            .collect();
+        let expected = [
+            [1, base, 0],
+            [2, base + own_second, own_second],
+            [3, base + own_third, 0],
+        ];
+        assert_eq!(costs, expected);
+    }
+
+    let table = floe(["mem", &pid.to_string()]).good();
+    let total = table
+        .lines()
+        .rfind(|line| line.contains("all generations  held"))
+        .unwrap();
+    let all = bytes(base + own_second + own_third).to_string();
+    let ending = format!("{all}  {}", bytes(own_second));
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(total).ends_with(&words(&ending)), "{ending}: {table}");
+    drop((broker, second, third));
+}
+
+/// Caches of one name are apart, whoever has frozen them.
+#[test]
+fn caches_of_one_name_are_not_generations_of_each_other() {
+    let (one, other) = (
+        Generations::new("namesake", 200),
+        Generations::new("namesake", 300),
+    );
+    let second = other.change([7]);
+    let rows = rows(floe([
+        "mem",
+        &std::process::id().to_string(),
+        "--format=json",
+    ]));
+    let own = rows.iter().filter(|row| row["region"] == "namesake");
+    let costs: Vec<(u64, u64)> = own
+        .map(|row| {
+            (
+                row["generation"].as_u64().unwrap(),
+                row["beyond"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        costs,
+        [(1, 0), (2, 0)],
+        "the only one of its cache is the newest"
+    );
+    drop((one, second));
 }
