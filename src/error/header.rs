@@ -107,8 +107,8 @@ pub enum HeaderError {
     },
     /// It is a page file that alone is no image: it holds the pages that one generation wrote.
     #[error(
-        "it is no whole region, only the page file that generation {generation} wrote: missing {} {}; save the region with `Region::save`, or open it in the /proc/PID/fd of a process that has all of its page files",
-        if missing.len() == 1 { "is another one of" } else { "are others of" },
+        "it is one page file of a region, which generation {generation} wrote; the region needs {} more: {}; save it with `Region::save`, or open it in the /proc/PID/fd of a process that has all of them",
+        missing.len(),
         Listed(missing)
     )]
     Incomplete {

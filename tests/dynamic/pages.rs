@@ -1,12 +1,15 @@
 //! Which pages come from which page file, and where the page files are found.
 
-use std::fs;
-use std::os::fd::AsRawFd;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use floe::dynamic::Described;
 use floe::error::{HeaderError, SectionKind};
 use floe::pages::{Pages, page_files};
 use floe::{Error, Frozen};
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::generations::Generations;
 
@@ -240,4 +243,55 @@ fn generations_are_found_by_the_page_files_that_are_left() {
     assert_eq!(listed(&saved), expected);
     drop((own, newest, of_newest, cache));
     assert_eq!(listed(&saved), [(4, vec![Some(4)])]);
+}
+
+/// A sealed memfd of these bytes.
+fn sealed(bytes: &[u8]) -> OwnedFd {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let mut file = File::from(memfd_create("forged", flags).unwrap());
+    file.write_all(bytes).unwrap();
+    let seals = SealFlag::F_SEAL_WRITE
+        | SealFlag::F_SEAL_GROW
+        | SealFlag::F_SEAL_SHRINK
+        | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).unwrap();
+    file.into()
+}
+
+/// The page files of a generation, of which the first one's other bytes are forged.
+fn with_base(frozen: &Frozen<Vec<u64>>, forge: impl FnOnce(&mut Vec<u8>)) -> Vec<OwnedFd> {
+    let mut fds = frozen.region().try_clone_fds().unwrap();
+    let base = fds.pop().unwrap();
+    let mut bytes = fs::read(format!("/proc/self/fd/{}", base.as_raw_fd())).unwrap();
+    forge(&mut bytes);
+    fds.push(sealed(&bytes));
+    fds
+}
+
+/// The digest of a page file is of what stands behind its header: that may be any other one's.
+#[test]
+fn a_page_file_with_the_header_of_another_tells_no_generation() {
+    let cache = Generations::new("forged header", PAGES);
+    let second = cache.change([7]);
+    let header = fs::read(path_of(&second)).unwrap()[..PAGE as usize].to_vec();
+    let fds = with_base(&second, |base| {
+        base[..PAGE as usize].copy_from_slice(&header)
+    });
+    let described = Described::from_fds(fds).unwrap();
+    assert_eq!(writers(&described.pages()), [Some(2), None]);
+}
+
+/// Only who asks for all of it pays for all of it.
+#[test]
+fn opened_descriptors_are_not_read_as_a_whole() {
+    let cache = Generations::new("opened", PAGES);
+    let second = cache.change([7]);
+    let damaged = || with_base(&second, |base| base[(PAGE * 300) as usize] ^= 1);
+    let described = Described::open_fds(damaged()).unwrap();
+    assert_eq!(described.generation(), 2);
+    let refused = Described::from_fds(damaged()).unwrap_err();
+    assert!(
+        matches!(refused, Error::Header(HeaderError::Damaged { .. })),
+        "{refused}"
+    );
 }

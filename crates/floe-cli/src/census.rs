@@ -24,8 +24,9 @@ use super::{CommandError, fields};
 /// without its items, a string with its text. Shared and interned values count once, at their first
 /// use.
 ///
-/// A generation in memory shares the pages that did not change with earlier ones. How much of it the
-/// line above the table says; `--by section` says it of each section, and counts no values.
+/// A generation in memory shares the pages that did not change with earlier ones. The line above the
+/// table says how much of the region that is; `--by section` says it of each section, and counts no
+/// values.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Columns:
@@ -130,11 +131,10 @@ fn head(name: &str, subtitle: &str, output: &mut Output) -> io::Result<()> {
 fn sharing(pages: &Pages) -> String {
     let (all, shared) = (pages.bytes, pages.shared_bytes());
     match pages.files.len() {
-        1 => format!("{} in all, not shared with earlier generations", bytes(all)),
+        1 => format!("region of {}, no page of an earlier generation", bytes(all)),
         _ => format!(
-            "{} in all, {} ({:.1} %) shared with earlier generations",
+            "region of {}, {:.1} % of it pages of earlier generations",
             bytes(all),
-            bytes(shared),
             100.0 * shared as f64 / all.max(1) as f64,
         ),
     }

@@ -23,8 +23,8 @@ use super::{CommandError, schema};
 /// Reads only the header, the layout, the schema and the start of the index, so a large region takes
 /// as long as a small one. Damage elsewhere goes unnoticed; `floe verify` is the full check.
 ///
-/// OFFSET, LENGTH and SIZE of sections and types are in bytes; OFFSET counts from the start of the
-/// enclosing part. A type that occurs several times is unfolded only at its first place.
+/// OFFSET, LENGTH, SHARED and SIZE of sections and types are in bytes; OFFSET counts from the start of
+/// the enclosing part. A type that occurs several times is unfolded only at its first place.
 ///
 /// The next generation of a cache writes a page file with the pages that differ, and shares all
 /// others with the generations before. A region in memory that shares pages has several page files;
@@ -39,6 +39,11 @@ Page files:
   RUNS    pieces in which they lie; each is a mapping of a process
   SIZE    memory that the file takes, as long as any generation uses a page of it
   DIGEST  how errors and other generations name the file: the start of its BLAKE3
+SHARED is what of a section stands in pages that earlier generations wrote.
+
+Runs:
+  FROM   the first page in the region; AT, the first in the page file FILE
+  HOLDS  the sections that have bytes in these pages
 
 Examples:
   floe inspect recipes.floe
@@ -91,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Comm
         writeln!(output, "{}", printable(&fact))?;
     }
     writeln!(output)?;
-    sections(&pages).write(Format::Table, output)?;
+    sections(&pages, pages.files.len() > 1).write(Format::Table, output)?;
     writeln!(output)?;
     if pages.files.len() > 1 {
         page_files::files(&pages).write(Format::Table, output)?;
@@ -155,18 +160,22 @@ fn created(region: &Described) -> String {
     humantime::format_rfc3339_seconds(region.created()).to_string()
 }
 
-fn sections(pages: &Pages) -> Table {
-    let mut table = Table::new(SECTIONS);
+/// Where the sections lie, and what of them is shared with earlier generations.
+fn sections(pages: &Pages, with_shared: bool) -> Table {
+    let columns = if with_shared { SECTIONS.len() } else { 4 };
+    let mut table = Table::new(&SECTIONS[..columns]);
     for section in &pages.sections {
         let share = |part: u64, whole: u64| Cell::Share(part as f64 / whole.max(1) as f64);
-        table.push(vec![
+        let mut cells = vec![
             Cell::text(section.kind.to_string()),
             Cell::Number(section.offset),
             Cell::Number(section.bytes),
             share(section.bytes, pages.bytes),
             Cell::Number(section.shared_bytes),
             share(section.shared_bytes, section.bytes),
-        ]);
+        ];
+        cells.truncate(columns);
+        table.push(cells);
     }
     table
 }
@@ -207,7 +216,7 @@ impl<'a> Object<'a> {
             size: region.size(),
             entries: region.entry_count(),
             garbage: region.garbage(),
-            sections: sections(pages),
+            sections: sections(pages, true),
             pages,
             schema: region.description(),
         }

@@ -30,8 +30,8 @@ use super::target::Socket;
     override_usage = "floe mem [OPTIONS] <PID|SOCKET>...\n       floe mem [OPTIONS] --tree <PID>",
     after_help = "\
 Columns:
-  USS        pages that no other process maps
-  PSS        each page divided by the number of its mappers: the total is what all use together
+  USS        pages that are mapped once: by no other process, and by one generation in this one
+  PSS        each page divided by the number of its mappings: the total is what all use together
   RSS        all present pages, shared or not
   VSS        all mapped addresses
   ANONYMOUS  pages of no file: 0 for a region proves that no page of it was copied

@@ -22,7 +22,7 @@ impl Generations {
     pub fn new(name: &str, pages: usize) -> Self {
         let seed: u64 = name
             .bytes()
-            .fold(7, |seed, byte| seed * 31 + u64::from(byte));
+            .fold(7_u64, |seed, byte| seed.rotate_left(5) ^ u64::from(byte));
         let numbers = (0..pages * NUMBERS)
             .map(|number| seed ^ number as u64)
             .collect();

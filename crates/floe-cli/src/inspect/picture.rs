@@ -2,7 +2,6 @@
 //! them; in light or dark as the viewer prefers.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use floe::pages::{Pages, Run};
@@ -15,19 +14,26 @@ use crate::treemap::picture::Escaped;
 /// Generations that are shown.
 const ROWS: usize = 10;
 /// Generations that have a colour of their own beside the oldest.
-const COLOURS: usize = 9;
+const COLOURS: usize = ROWS;
 
 const WIDTH: f64 = 1200.0;
 const MARGIN: f64 = 16.0;
 /// Where the rows begin, below title and explanation.
-const TOP: f64 = 138.0;
+const TOP: f64 = 156.0;
 const ROW: f64 = 38.0;
 const BAR: f64 = 26.0;
+/// The height of a line of the legend.
+const LINE: f64 = 22.0;
 /// The room left of the bars, for numbers.
 const LEFT: f64 = 76.0;
-/// The room right of the bars, for amounts.
-const RIGHT: f64 = 232.0;
+/// The room right of the bars, for two columns of amounts.
+const RIGHT: f64 = 180.0;
+/// Where the columns end.
+const WROTE: f64 = WIDTH - MARGIN - 78.0;
+const SHARES: f64 = WIDTH - MARGIN;
 const BARS: f64 = WIDTH - 2.0 * MARGIN - LEFT - RIGHT;
+/// Lines that stand closer than this are one.
+const APART: f64 = 6.0;
 /// The width of a stripe, in which one page must be seen.
 const STRIPE: f64 = 3.0;
 /// The width of a letter, as a share of its height.
@@ -47,13 +53,14 @@ pub(super) fn picture(name: &str, generations: &[Pages]) -> String {
         shown,
     };
     let legend = scene.legend();
-    let height = TOP + ROW * shown.len() as f64 + 54.0 + 22.0 * legend.len() as f64;
+    let bottom = TOP + ROW * shown.len() as f64;
+    let height = bottom + 36.0 + LINE * (legend.len() + 1) as f64;
     let mut svg = scene.head(name, height);
-    scene.write_sections(&mut svg);
+    scene.write_titles(&mut svg);
     for (number, pages) in shown.iter().enumerate() {
         scene.write_row(&mut svg, pages, TOP + ROW * number as f64);
     }
-    scene.write_legend(&mut svg, &legend, TOP + ROW * shown.len() as f64 + 24.0);
+    scene.write_legend(&mut svg, &legend, bottom + 20.0);
     svg + "</svg>\n"
 }
 
@@ -92,19 +99,20 @@ impl Writers {
         let Some(writer) = writer else {
             return "gone".to_owned();
         };
-        let place = self.generations.iter().position(|it| *it == writer);
-        match place {
-            Some(place) if place < self.coloured() => format!("w{place}"),
-            _ => "old".to_owned(),
+        let (coloured, _) = self.split();
+        match coloured.iter().position(|it| *it == writer) {
+            Some(place) => format!("w{place}"),
+            None => "old".to_owned(),
         }
     }
 
-    /// How many have a colour of their own; the rest are older.
-    fn coloured(&self) -> usize {
-        match self.generations.len() {
-            0 | 1 => 1,
+    /// Those that have a colour of their own, and those that are older.
+    fn split(&self) -> (&[u64], &[u64]) {
+        let coloured = match self.generations.len() {
+            all @ (0 | 1) => all,
             all => (all - 1).min(COLOURS),
-        }
+        };
+        self.generations.split_at(coloured)
     }
 }
 
@@ -142,63 +150,69 @@ impl Scene<'_> {
              <tspan class=\"faint small\" font-weight=\"400\" dx=\"14\">{subtitle}</tspan></text>\n",
             title = Escaped(name),
         );
-        let stripe = self.longest as f64 * STRIPE / BARS;
-        let scale = match stripe > 1.0 {
-            true => format!(
-                " One stripe stands for {:.0} pages and shows the newest generation among their writers.",
-                stripe.ceil()
-            ),
-            false => String::new(),
-        };
-        for (number, line) in [
-            "Each bar is the memory of one generation, from its first page to its last. The colour of \
-             a page tells which generation wrote it:"
-                .to_owned(),
-            format!(
-                "what has the colour of an earlier generation is shared with it, and takes no memory \
-                 again.{scale}"
-            ),
-        ]
-        .iter()
-        .enumerate()
-        {
+        for (number, line) in self.explanation().iter().enumerate() {
             let y = 60 + 19 * number;
-            let _ = writeln!(svg, "<text class=\"faint\" x=\"{MARGIN}\" y=\"{y}\">{line}</text>");
+            let _ = writeln!(
+                svg,
+                "<text class=\"faint\" x=\"{MARGIN}\" y=\"{y}\">{line}</text>"
+            );
         }
         svg
     }
 
-    /// Names the sections of the newest generation above its bar, where there is room.
-    fn write_sections(&self, svg: &mut String) {
+    fn explanation(&self) -> [String; 3] {
+        let stripe = (self.longest as f64 * STRIPE / BARS).ceil();
+        let scale = match stripe > 1.0 {
+            true => format!(
+                "A stripe stands for {stripe:.0} pages; it shows the newest of the generations that wrote them. "
+            ),
+            false => String::new(),
+        };
+        [
+            "Each bar is the memory of one generation, from its first page to its last. \
+             A page has the colour of the generation that wrote it:"
+                .to_owned(),
+            "where that is an earlier one, both generations share the page, and it takes memory once. Pages that are repacked count as written anew."
+                .to_owned(),
+            format!("{scale}The first page and the last ones, header and layout, are always new."),
+        ]
+    }
+
+    /// Names the sections of the newest generation above its bar, where there is room, and what the
+    /// columns tell.
+    fn write_titles(&self, svg: &mut String) {
         let y = TOP - 16.0;
         let end = image_pages(self.newest);
         let first = |offset: u64| offset / self.newest.page_size;
         let sections = &self.newest.sections;
         let starts = sections.iter().map(|section| first(section.offset));
         let ends = starts.clone().skip(1).chain([end]);
+        // Behind the name before.
+        let mut free = 0.0;
         for ((section, start), end) in sections.iter().zip(starts).zip(ends) {
             let (left, right) = (self.x(start), self.x(end));
             let name = section.kind.to_string();
-            if letters(right - left - 10.0, 12.0) < name.len() {
+            let (middle, half) = (f64::midpoint(left, right), width(&name, 12.0) / 2.0);
+            if right - left < 2.0 * APART || middle - half < free {
                 continue;
             }
+            free = middle + half + APART;
             let _ = writeln!(
                 svg,
                 "<path class=\"span\" fill=\"none\" d=\"M{:.1} {:.1}v-5H{:.1}v5\"/>\
-                 <text class=\"faint small\" text-anchor=\"middle\" x=\"{:.1}\" y=\"{:.1}\">{name}</text>",
+                 <text class=\"faint small\" text-anchor=\"middle\" x=\"{middle:.1}\" y=\"{:.1}\">{name}</text>",
                 left + 1.5,
                 y + 8.0,
                 right - 1.5,
-                (left + right) / 2.0,
                 y - 3.0,
             );
         }
-        let x = MARGIN + LEFT + BARS + 14.0;
+        let y = y + 4.0;
         let _ = writeln!(
             svg,
-            "<text class=\"faint small\" x=\"{MARGIN}\" y=\"{0:.1}\">generation</text>\
-             <text class=\"faint small\" x=\"{x:.1}\" y=\"{0:.1}\">wrote itself, and shares</text>",
-            y + 4.0
+            "<text class=\"faint small\" x=\"{MARGIN}\" y=\"{y:.1}\">generation</text>\
+             <text class=\"faint small end\" x=\"{WROTE}\" y=\"{y:.1}\">wrote</text>\
+             <text class=\"faint small end\" x=\"{SHARES}\" y=\"{y:.1}\">shares</text>",
         );
     }
 
@@ -232,15 +246,21 @@ impl Scene<'_> {
             MARGIN + LEFT,
             self.x(image_pages(pages)) - MARGIN - LEFT,
         );
+        let mut last = self.x(0);
         for section in pages.sections.iter().skip(1) {
             let x = self.x(section.offset / pages.page_size);
-            let _ = writeln!(svg, "<path class=\"edge\" d=\"M{x:.1} {y:.1}v{BAR}\"/>");
+            if x - last >= APART {
+                let _ = writeln!(svg, "<path class=\"edge\" d=\"M{x:.1} {y:.1}v{BAR}\"/>");
+            }
+            last = x;
         }
-        let x = MARGIN + LEFT + BARS + 14.0;
+        let own = pages.files.first().map_or(0, |file| file.used) * pages.page_size;
+        let shared = percent(pages.shared_bytes(), pages.bytes);
         let _ = writeln!(
             svg,
-            "<text x=\"{x:.1}\" y=\"{middle:.1}\">{}</text>",
-            amounts(pages)
+            "<text class=\"end\" x=\"{WROTE}\" y=\"{middle:.1}\">{}</text>\
+             <text class=\"end\" x=\"{SHARES}\" y=\"{middle:.1}\">{shared:.1} %</text>",
+            bytes(own),
         );
     }
 
@@ -301,61 +321,52 @@ impl Scene<'_> {
         )
     }
 
-    /// The colours, and what of the newest generation they are.
+    /// What the newest generation is made of, and colours that say nothing of it.
     fn legend(&self) -> Vec<Line> {
-        let mut of_newest: BTreeMap<u64, u64> = BTreeMap::new();
-        for file in &self.newest.files {
-            if let Some(generation) = file.generation {
-                *of_newest.entry(generation).or_default() += file.used;
-            }
-        }
         let used = |generations: &[u64]| {
-            let pages = generations.iter().filter_map(|it| of_newest.get(it));
-            pages.sum::<u64>()
+            let files = self.newest.files.iter().filter(|file| {
+                let writer = file.generation.as_ref();
+                writer.is_some_and(|writer| generations.contains(writer))
+            });
+            files.map(|file| file.used).sum::<u64>()
         };
-        let note = |pages: u64| match pages {
-            0 => format!("generation {} has no page of it", self.newest.generation),
-            _ => format!(
-                "{} of generation {}, {} ({:.2} %)",
-                counted(pages, "page", "pages"),
-                self.newest.generation,
-                bytes(pages * self.newest.page_size),
-                percent(pages, image_pages(self.newest)),
-            ),
+        let line = |generations: &[u64], who: String| {
+            let pages = used(generations);
+            let share = percent(pages, image_pages(self.newest));
+            Line {
+                class: self.writers.class(generations.first().copied()),
+                text: format!("{} that {who} wrote", counted(pages, "page", "pages")),
+                note: format!("{}, {share:.2} %", bytes(pages * self.newest.page_size)),
+            }
         };
-        let (coloured, old) = self
-            .writers
-            .generations
-            .split_at(self.writers.coloured().min(self.writers.generations.len()));
+        let (coloured, old) = self.writers.split();
         let mut lines: Vec<Line> = coloured
             .iter()
-            .map(|generation| Line {
-                class: self.writers.class(Some(*generation)),
-                text: format!("written by generation {generation}"),
-                note: note(used(&[*generation])),
-            })
+            .filter(|generation| used(&[**generation]) > 0)
+            .map(|generation| line(&[*generation], format!("generation {generation}")))
             .collect();
-        let text = match old {
+        lines.extend(match old {
             [] => None,
-            [one] => Some(format!("written by generation {one}")),
-            [newest, ..] => Some(format!("written by generation {newest} or an earlier one")),
-        };
-        lines.extend(text.map(|text| Line {
-            class: "old".to_owned(),
-            text,
-            note: note(used(old)),
-        }));
+            [one] => Some(line(old, format!("generation {one}"))),
+            [newest, ..] => Some(line(old, format!("generation {newest} or an earlier one"))),
+        });
         lines.extend(self.writers.gone.then(|| Line {
             class: "gone".to_owned(),
-            text: "freed: no generation in memory uses the page file any more".to_owned(),
+            text: "freed since: no generation in memory uses these pages any more".to_owned(),
             note: String::new(),
         }));
         lines
     }
 
     fn write_legend(&self, svg: &mut String, legend: &[Line], top: f64) {
+        let _ = writeln!(
+            svg,
+            "<text class=\"title\" x=\"{MARGIN}\" y=\"{:.1}\">Generation {} is made of</text>",
+            top + 11.5,
+            self.newest.generation,
+        );
         for (number, line) in legend.iter().enumerate() {
-            let y = top + 22.0 * number as f64;
+            let y = top + LINE * (number + 1) as f64;
             let _ = writeln!(
                 svg,
                 "<rect class=\"{}\" x=\"{MARGIN}\" y=\"{y:.1}\" width=\"14\" height=\"14\" rx=\"3\"/>\
@@ -375,21 +386,11 @@ impl Scene<'_> {
     }
 }
 
-/// What a generation wrote, and what it shares, beside its bar.
-fn amounts(pages: &Pages) -> String {
-    let own = pages.files.first().map_or(0, |file| file.used) * pages.page_size;
-    let shared = percent(pages.shared_bytes(), pages.bytes);
-    match pages.files.len() {
-        1 => format!("{}: all of it", bytes(own)),
-        _ => format!("{}, shares {shared:.1} %", bytes(own)),
-    }
-}
-
 fn image_pages(pages: &Pages) -> u64 {
     pages.runs.iter().map(|run| run.pages).sum()
 }
 
-/// How many letters of a height fit into a width.
-fn letters(width: f64, size: f64) -> usize {
-    (width / (size * LETTER)).max(0.0) as usize
+/// About how wide a text is in letters of a height.
+fn width(text: &str, size: f64) -> f64 {
+    text.chars().count() as f64 * size * LETTER
 }

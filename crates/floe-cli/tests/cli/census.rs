@@ -129,24 +129,22 @@ fn sections_tell_what_is_shared() {
     assert!(rows[1]["shared_share"].as_f64().unwrap() > 0.99, "{rows}");
     assert_eq!(rows[4]["shared"], 0);
 
-    let table = floe(["census", &path, "--by=section"]).good();
+    let first = |arguments: &[&str]| {
+        let text = floe(arguments).good();
+        text.lines().next().unwrap().to_owned()
+    };
+    let shared = "% of it pages of earlier generations";
+    let line = first(&["census", &path, "--by=section"]);
     assert!(
-        table.starts_with("census  ") && table.contains(" shared with earlier"),
-        "{table}"
+        line.starts_with("census  region of ") && line.ends_with(shared),
+        "{line}"
     );
-    let by_kind = floe(["census", &path]).good();
-    let line = by_kind.lines().next().unwrap();
+    let line = first(&["census", &path]);
     assert!(
-        line.contains(" in one value; ") && line.ends_with("shared with earlier generations"),
+        line.contains(" in one value; region of ") && line.ends_with(shared),
         "{line}"
     );
     let saved = Saved::of(&recipes(3));
-    let line = floe(["census", saved.path()]).good();
-    assert!(
-        line.lines()
-            .next()
-            .unwrap()
-            .ends_with("not shared with earlier generations"),
-        "{line}"
-    );
+    let line = first(&["census", saved.path()]);
+    assert!(line.ends_with("no page of an earlier generation"), "{line}");
 }

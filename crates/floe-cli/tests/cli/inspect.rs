@@ -38,6 +38,7 @@ fn a_memory_file_is_read_where_it_is() {
     let text = floe(["inspect", &path]).good();
     assert!(text.contains("one value: Vec<String>"), "{text}");
     assert!(text.contains("a memfd"), "{text}");
+    assert!(!text.contains("SHARED"), "{text}");
 }
 
 #[test]
@@ -110,8 +111,8 @@ fn a_page_file_alone_is_refused_with_what_is_missing() {
         let line = floe([verb, copy]).refused(1);
         for expected in [
             copy,
-            "only the page file that generation 2 wrote",
-            &format!("missing is another one of {} (BLAKE3 ", bytes(size)),
+            "one page file of a region, which generation 2 wrote",
+            &format!("needs 1 more: {} (BLAKE3 ", bytes(size)),
             "Region::save",
         ] {
             assert!(line.contains(expected), "{verb}: {line}");
@@ -119,7 +120,7 @@ fn a_page_file_alone_is_refused_with_what_is_missing() {
     }
     let run = floe(["verify", copy]);
     assert!(
-        run.code == 1 && run.output.contains("missing is another"),
+        run.code == 1 && run.output.contains("needs 1 more: "),
         "{}",
         run.output
     );
@@ -147,9 +148,9 @@ fn the_picture_has_a_row_for_each_generation() {
         .collect();
     assert_eq!(numbers, ["3", "2", "1"]);
     for expected in [
-        "written by generation 3<",
-        "written by generation 2<",
-        "20 pages of generation 3, 80.0 KiB",
+        "Generation 3 is made of",
+        "20 pages that generation 2 wrote",
+        "80.0 KiB",
         ">archive<",
         "generation 3 wrote 1 of them (header)",
     ] {
