@@ -46,7 +46,8 @@ impl Generations {
     /// The next generation, in which these pages have another first number each.
     pub fn change(&self, pages: impl IntoIterator<Item = usize>) -> Frozen<Vec<u64>> {
         for page in pages {
-            self.numbers.lock().unwrap()[page * NUMBERS] += 1 << 32;
+            let number = &mut self.numbers.lock().unwrap()[page * NUMBERS];
+            *number = number.wrapping_add(1 << 32);
         }
         self.store.invalidate(self.cache.name()).unwrap();
         self.store.refresh().unwrap();

@@ -37,7 +37,10 @@ pub fn page_files(path: impl AsRef<Path>) -> Result<Option<Vec<OwnedFd>>> {
     let rows = &header.others;
     let mut found: Vec<Option<SealedFile>> = rows.iter().map(|_| None).collect();
     if !rows.is_empty() {
-        let folder = path.parent().unwrap_or(path);
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
         in_folder(folder, |_| true, |file| take(file, rows, &mut found));
     }
     let missing = rows.iter().zip(&found).filter(|(_, found)| found.is_none());

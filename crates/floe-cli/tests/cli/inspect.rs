@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::process::Command;
 
 use floe::Frozen;
 use floe::usage::bytes;
@@ -93,8 +94,24 @@ fn page_files_and_runs_are_shown() {
         assert_eq!(lines.next().unwrap(), "FROM PAGES SIZE GEN FILE AT HOLDS");
         assert_eq!(lines.next().unwrap(), "0 1 4.0 KiB 3 0 0 header");
         assert_eq!(lines.clone().count() + 1, list(&pages["runs"]).count());
-        assert!(lines.next_back().unwrap().ends_with("layout"), "{runs}");
+        let last = lines.next_back().unwrap();
+        assert!(last.ends_with(" 3 0 1 layout"), "{runs}");
+        let rows = lines.map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let of_second: Vec<_> = rows.filter(|row| row[4] == "2").collect();
+        assert_eq!(of_second.len(), 20);
+        assert!(
+            of_second.iter().all(|row| row[7..] == ["archive"]),
+            "{runs}"
+        );
     }
+    let (folder, number) = path.rsplit_once('/').unwrap();
+    let mut within = Command::new(env!("CARGO_BIN_EXE_floe"));
+    let output = within
+        .current_dir(folder)
+        .args(["inspect", number])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
     drop(broker);
 }
 
