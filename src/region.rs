@@ -26,9 +26,7 @@ use format::{Digesting, Header};
 use pages::Image;
 
 pub(crate) use file::{TEMPORARY, generation_in_header, load, load_opened, open, where_known};
-pub(crate) use pages::Successor;
-#[cfg(feature = "inspect")]
-pub(crate) use pages::{PageFileStart, Run};
+pub(crate) use pages::{PageFileStart, Run, Successor};
 pub(crate) use storage::Backing;
 pub(crate) use stream::read;
 pub(crate) use unsealed::{Label, Unsealed, View};

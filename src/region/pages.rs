@@ -6,16 +6,13 @@
 
 pub(crate) mod layout;
 mod opening;
-#[cfg(feature = "inspect")]
 mod origin;
 mod page_file;
 mod plan;
 mod successor;
 
-#[cfg(feature = "inspect")]
 pub(crate) use layout::Run;
 pub(super) use opening::Image;
-#[cfg(feature = "inspect")]
 pub(crate) use origin::PageFileStart;
 pub(crate) use successor::Successor;
 

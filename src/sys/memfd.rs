@@ -88,7 +88,6 @@ impl SealedFile {
     }
 
     /// A copy of its first bytes: as many as are asked for, or as there are.
-    #[cfg(feature = "inspect")]
     pub(crate) fn start(&self, most: u64) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; self.length.min(most) as usize];
         self.file.read_exact_at(&mut bytes, 0)?;

@@ -39,6 +39,7 @@ Page files:
   RUNS    pieces in which they lie; each is a mapping of a process
   SIZE    memory that the file takes, as long as any generation uses a page of it
   DIGEST  how errors and other generations name the file: the start of its BLAKE3
+
 SHARED is what of a section stands in pages that earlier generations wrote.
 
 Runs:

@@ -38,6 +38,9 @@ impl Pages {
     /// the generation came from that wrote it. So a generation is listed after it has gone, with
     /// page files that nobody has any more: their [`generation`](super::PageFile::generation) is
     /// `None`.
+    ///
+    /// Processes can make what looks like page files of a cache that they know: what is told of
+    /// other generations is a hint.
     #[must_use]
     pub fn in_memory(of: &Described) -> Vec<Self> {
         let files = in_memory(of.header().lineage);

@@ -346,8 +346,8 @@ impl Scene<'_> {
             .map(|generation| line(&[*generation], format!("generation {generation}")))
             .collect();
         lines.extend(match old {
-            [] => None,
-            [one] => Some(line(old, format!("generation {one}"))),
+            [one] if used(old) > 0 => Some(line(old, format!("generation {one}"))),
+            [] | [_] => None,
             [newest, ..] => Some(line(old, format!("generation {newest} or an earlier one"))),
         });
         lines.extend(self.writers.gone.then(|| Line {
