@@ -196,6 +196,32 @@ fn the_picture_has_a_row_for_each_generation() {
     assert!(!alone.contains("generation 2"), "{alone}");
 }
 
+/// A page file outlives its generation, and with it the knowledge of pages that have gone.
+#[test]
+fn the_picture_tells_pages_that_were_freed() {
+    let cache = Generations::new("freed", 400);
+    let apart = || (0..20).map(|number| 15 * number);
+    cache.change(apart());
+    let third = cache.change([200]);
+    let own = third
+        .region()
+        .as_fd()
+        .unwrap()
+        .try_clone_to_owned()
+        .unwrap();
+    let picture =
+        |frozen: &Frozen<Vec<u64>>| floe(["inspect", &descriptor(frozen), "--svg", "-"]).good();
+    assert!(!picture(&third).contains("class=\"gone\""));
+    drop(third);
+    let newest = cache.change(apart());
+    let drawn = picture(&newest);
+    assert!(
+        drawn.contains("class=\"gone\"") && drawn.contains("freed since"),
+        "{drawn}"
+    );
+    drop(own);
+}
+
 fn descriptor(frozen: &Frozen<Vec<u64>>) -> String {
     let fd = frozen.region().as_fd().unwrap().as_raw_fd();
     format!("/proc/{}/fd/{fd}", std::process::id())
