@@ -2,11 +2,12 @@
 
 mod generations;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{Write, stderr};
 use std::time::Duration;
 
-use floe::usage::Usage;
+use floe::usage::{MappedFile, Usage};
 
 use generations::{bytes_of, cache_of};
 
@@ -44,13 +45,16 @@ The rows below the total show how many processes map each generation; in them, a
 generations of a cache, FILES and BEYOND count each page file once, as PSS counts each page. A page
 file takes memory until no process maps a generation that uses it.
 
+As JSON and CSV, the column `added` has the bytes of those page files of a row that no row above has:
+its sum counts each page file once.
+
 Examples:
   floe mem 4711 4712
   floe mem /run/server/floe.sock
   floe mem --tree $(pgrep -o server) --watch
   floe mem --tree 4711 --format csv > memory.csv
   floe mem --tree 4711 --format json | jq 'map(select(.region)) | map(.pss) | add'
-  floe mem floe.sock --format json | jq 'map(select(.beyond > 0)) | unique_by(.generation)'
+  floe mem floe.sock --format json | jq 'map(.added // 0) | add'
 
 Exit codes: 0 done, 1 no such process or not permitted, or no broker answers, 2 wrong usage"
 )]
@@ -107,6 +111,7 @@ const COLUMNS: &[Column] = &[
     Column("swap", "SWAP"),
     Column("files", "FILES"),
     Column("beyond", "BEYOND"),
+    Column("added", ""),
 ];
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
@@ -164,6 +169,8 @@ fn tell_unreadable(count: u64, format: Format, output: &mut Output) -> Result<()
 fn table(processes: &[Process]) -> Table {
     let mut table = Table::new(COLUMNS);
     let caches = generations::of(processes);
+    let mut told = BTreeSet::new();
+    let mut is_new = |file: &&MappedFile| told.insert((file.device, file.inode));
     for process in processes {
         let pid = Cell::Number(u64::from(process.pid));
         let name = Cell::text(&process.name);
@@ -177,6 +184,12 @@ fn table(processes: &[Process]) -> Table {
                 generation: Some(region.generation),
                 files: region.file_bytes(),
                 beyond: beyond.unwrap_or(0),
+                added: region
+                    .files
+                    .iter()
+                    .filter(&mut is_new)
+                    .map(|it| it.bytes)
+                    .sum(),
             };
             let (pid, name) = (pid.clone().ditto(), name.clone().ditto());
             table.push_part(row(pid, name, Some(region.memory), Some(region_of)));
@@ -191,6 +204,7 @@ fn table(processes: &[Process]) -> Table {
                 generation: Some(*number),
                 files: bytes_of(&generation.files),
                 beyond: cache.beyond(&generation.files),
+                added: 0,
             };
             let mappers = counted(generation.mappers.len() as u64, "process", "processes");
             let mappers = Cell::text(mappers);
@@ -208,6 +222,7 @@ fn table(processes: &[Process]) -> Table {
                 generation: None,
                 files: bytes_of(&files),
                 beyond: cache.beyond(&files),
+                added: 0,
             };
             let label = Cell::text("all generations");
             table.push_total(row(Cell::Empty, label, Some(cache.memory()), Some(part)));
@@ -222,6 +237,8 @@ struct Part<'a> {
     generation: Option<u64>,
     files: u64,
     beyond: u64,
+    /// Of page files that no row above has.
+    added: u64,
 }
 
 fn row(pid: Cell, name: Cell, memory: Option<Usage>, part: Option<Part<'_>>) -> Vec<Cell> {
@@ -246,5 +263,6 @@ fn row(pid: Cell, name: Cell, memory: Option<Usage>, part: Option<Part<'_>>) -> 
     cells.extend(amounts.map(cell));
     cells.push(of_part(|part| Cell::Bytes(part.files)));
     cells.push(of_part(|part| Cell::Bytes(part.beyond)));
+    cells.push(of_part(|part| Cell::Bytes(part.added)));
     cells
 }

@@ -15,7 +15,7 @@ pub(crate) struct Table {
     rows: Vec<Row>,
 }
 
-/// The name of a column: for programs, and as a title for people.
+/// The name of a column: for programs, and as a title for people, who do not see it without one.
 #[derive(Clone, Copy)]
 pub(crate) struct Column(pub &'static str, pub &'static str);
 
@@ -104,12 +104,15 @@ impl Table {
             .iter()
             .map(|row| row.cells.iter().map(Cell::for_people).collect())
             .collect();
-        let layout: Vec<(usize, bool)> = (0..self.columns.len())
+        let layout: Vec<Option<(usize, bool)>> = (0..self.columns.len())
             .map(|column| {
                 let widths = shown.iter().map(|row| row[column].chars().count());
                 let title = self.columns[column].1.chars().count();
                 let left = self.rows.iter().all(|row| row.cells[column].is_text());
-                (widths.fold(title, usize::max), left)
+                match title {
+                    0 => None,
+                    _ => Some((widths.fold(title, usize::max), left)),
+                }
             })
             .collect();
         let titles: Vec<String> = self.columns.iter().map(|it| it.1.to_owned()).collect();
@@ -136,14 +139,18 @@ impl Table {
 }
 
 /// Writes one line of cells, numbers to the right and text to the left, without blanks at its end.
+/// Cells without a layout are left out.
 fn write_line(
     output: &mut Output,
     style: Style,
     cells: &[String],
-    layout: &[(usize, bool)],
+    layout: &[Option<(usize, bool)>],
 ) -> io::Result<()> {
     let mut line = String::new();
-    for (cell, &(width, left)) in cells.iter().zip(layout) {
+    for (cell, layout) in cells.iter().zip(layout) {
+        let Some((width, left)) = *layout else {
+            continue;
+        };
         line += &match left {
             true => format!("{cell:width$}  "),
             false => format!("{cell:>width$}  "),

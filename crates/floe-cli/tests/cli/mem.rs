@@ -165,7 +165,9 @@ fn forms_agree() {
     let pid = std::process::id().to_string();
     let csv = floe(["mem", &pid, "--format", "csv"]).good();
     assert!(
-        csv.starts_with("pid,name,region,generation,uss,pss,rss,vss,anonymous,swap,files,beyond\n"),
+        csv.starts_with(
+            "pid,name,region,generation,uss,pss,rss,vss,anonymous,swap,files,beyond,added\n"
+        ),
         "{csv}"
     );
     assert!(csv.contains(",recipes,1,"), "{csv}");
@@ -287,13 +289,15 @@ fn a_held_generation_costs_what_the_newest_does_not_use() {
     for rows in [by_pid, by_broker] {
         let rows = rows.as_array().unwrap().iter();
         let own = rows.filter(|row| row["pid"] == pid && row["region"] == "held");
-        let costs: Vec<[u64; 3]> = own
-            .map(|row| ["generation", "files", "beyond"].map(|key| row[key].as_u64().unwrap()))
+        let costs: Vec<[u64; 4]> = own
+            .map(|row| {
+                ["generation", "files", "beyond", "added"].map(|key| row[key].as_u64().unwrap())
+            })
             .collect();
         let expected = [
-            [1, base, 0],
-            [2, base + own_second, own_second],
-            [3, base + own_third, 0],
+            [1, base, 0, base],
+            [2, base + own_second, own_second, own_second],
+            [3, base + own_third, 0, own_third],
         ];
         assert_eq!(costs, expected);
     }
