@@ -131,12 +131,14 @@ struct Stretch {
 
 impl Scene<'_> {
     fn head(&self, name: &str, height: f64) -> String {
-        let generations = counted(self.shown.len() as u64, "generation", "generations");
-        let pages = image_pages(self.newest);
+        let subject = match self.shown.len() {
+            1 => "no other generation was found in the memory of processes; this one".to_owned(),
+            number => format!("{number} generations; the newest"),
+        };
         let subtitle = format!(
-            "{generations}; the newest has {} in {} of {}",
+            "{subject} has {} in {} of {}",
             bytes(self.newest.bytes),
-            counted(pages, "page", "pages"),
+            counted(image_pages(self.newest), "page", "pages"),
             bytes(self.newest.page_size),
         );
         let mut svg = format!(

@@ -194,6 +194,7 @@ fn the_picture_has_a_row_for_each_generation() {
     let alone = floe(["inspect", path.to_str().unwrap(), "--svg", "-"]).good();
     assert_eq!(alone.matches("class=\"number\"").count(), 1, "{alone}");
     assert!(!alone.contains("generation 2"), "{alone}");
+    assert!(alone.contains("no other generation was found"), "{alone}");
 }
 
 /// A page file outlives its generation, and with it the knowledge of pages that have gone.
