@@ -6,8 +6,8 @@
 //! * *PSS* divides each page by the number of its mappers: adding it up gives what all use
 //!   together.
 //! * *USS* counts the pages that no other process maps: what would come back if this one ended.
-//! * A page that generations share, and one process maps with each of them, counts as shared there: in
-//!   PSS once, in RSS with each, in USS not at all.
+//! * A page that generations share, and one process maps with each of them, counts as shared there:
+//!   in PSS once, in RSS with each, in USS not at all.
 //! * USS and `private_dirty` are no proof that shared memory was copied: the sole mapper of a memfd
 //!   shows all its pages as private. **`anonymous` is the proof**: a page of a shared mapping is
 //!   anonymous only once it has been copied.

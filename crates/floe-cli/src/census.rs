@@ -24,9 +24,9 @@ use super::{CommandError, fields};
 /// without its items, a string with its text. Shared and interned values count once, at their first
 /// use.
 ///
-/// A generation in memory shares the pages that did not change with earlier ones. The line above the
-/// table says how much of the region that is; `--by section` says it of each section, and counts no
-/// values.
+/// A generation in memory shares the pages that did not change with earlier ones. The line above
+/// the table says how much of the region that is; `--by section` says it of each section, and
+/// counts no values.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Columns:

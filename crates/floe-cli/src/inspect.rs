@@ -20,11 +20,11 @@ use super::{CommandError, schema};
 
 /// Show the header, sections, page files and types of a region
 ///
-/// Reads only the header, the layout, the schema and the start of the index, so a large region takes
-/// as long as a small one. Damage elsewhere goes unnoticed; `floe verify` is the full check.
+/// Reads only the header, the layout, the schema and the start of the index, so a large region
+/// takes as long as a small one. Damage elsewhere goes unnoticed; `floe verify` is the full check.
 ///
-/// OFFSET, LENGTH, SHARED and SIZE of sections and types are in bytes; OFFSET counts from the start of
-/// the enclosing part. A type that occurs several times is unfolded only at its first place.
+/// OFFSET, LENGTH, SHARED and SIZE of sections and types are in bytes; OFFSET counts from the start
+/// of the enclosing part. A type that occurs several times is unfolded only at its first place.
 ///
 /// The next generation of a cache writes a page file with the pages that differ, and shares all
 /// others with the generations before. A region in memory that shares pages has several page files;
@@ -67,9 +67,9 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "json")]
     runs: bool,
 
-    /// Write a picture of the pages of the last ten generations to this file instead, coloured by the
-    /// generation that wrote them; - is the standard output. Besides the region itself, it shows
-    /// generations of the same cache whose page files are still in the memory of processes
+    /// Write a picture of the pages of the last ten generations to this file instead, coloured by
+    /// the generation that wrote them; - is the standard output. Besides the region itself, it
+    /// shows generations of the same cache whose page files are still in the memory of processes
     #[arg(long, value_name = "OUT", conflicts_with_all = ["json", "runs"])]
     svg: Option<PathBuf>,
 }

@@ -17,8 +17,8 @@ pub struct Generations {
 }
 
 impl Generations {
-    /// So many pages, of which the first generation is frozen. Equal content makes equal page files;
-    /// another name makes other content.
+    /// So many pages, of which the first generation is frozen. Equal content makes equal page
+    /// files; another name makes other content.
     pub fn new(name: &str, pages: usize) -> Self {
         let seed: u64 = name
             .bytes()

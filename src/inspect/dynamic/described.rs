@@ -281,7 +281,8 @@ impl Described {
     }
 }
 
-/// What there is at a path, or what `open` makes of the page files that its descriptor stands among.
+/// What there is at a path, or what `open` makes of the page files that its descriptor stands
+/// among.
 fn or_with_others(
     opened: Result<Described>,
     path: &Path,
