@@ -33,6 +33,10 @@ pub(crate) struct Arguments {
     #[arg(value_name = "TARGET", help = target::HELP)]
     target: Target,
 
+    /// Show one root of a region that has several
+    #[arg(long, value_name = "NAME")]
+    root: Option<String>,
+
     /// Write one JSON object, with the schema as it is stored
     #[arg(long)]
     json: bool,
@@ -47,21 +51,22 @@ const SECTIONS: &[Column] = &[
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
     let target = &arguments.target;
-    let region = target.open()?;
+    let opened = target.open()?;
+    let region = target.root(&opened, arguments.root.as_deref())?;
     if arguments.json {
-        serde_json::to_writer(&mut *output, &Object::of(&region)).map_err(io::Error::from)?;
+        serde_json::to_writer(&mut *output, &Object::of(region)).map_err(io::Error::from)?;
         return Ok(writeln!(output)?);
     }
     output.styled(TITLE, printable(&target.to_string()))?;
     writeln!(output)?;
-    for (name, fact) in facts(&region, target.is_memory_file()) {
+    for (name, fact) in facts(region, target.is_memory_file()) {
         output.styled(FAINT, format!("  {name:<11} "))?;
         writeln!(output, "{}", printable(&fact))?;
     }
     writeln!(output)?;
-    sections(&region).write(Format::Table, output)?;
+    sections(region).write(Format::Table, output)?;
     writeln!(output)?;
-    schema::tree(region.description()).write(Format::Table, output)?;
+    schema::tree(region.description(), region.root_type()).write(Format::Table, output)?;
     Ok(())
 }
 
@@ -99,9 +104,13 @@ fn facts(region: &Described, in_memory: bool) -> Vec<(&'static str, String)> {
 pub(crate) fn holds(region: &Described) -> String {
     match region.entry_count() {
         Some(count) => format!("a map of {}", counted(count, "entry", "entries")),
+        None if region.roots().len() > 0 => {
+            let names: Vec<&str> = region.roots().map(|(name, _)| name).collect();
+            let count = counted(names.len() as u64, "root", "roots");
+            format!("{count}: {}", names.join(", "))
+        }
         None => {
-            let description = region.description();
-            let root = description.get(description.root);
+            let root = region.description().get(region.root_type());
             format!("one value: {}", root.map_or("?", |root| &root.name))
         }
     }
@@ -142,6 +151,8 @@ struct Object<'a> {
     size: u64,
     entries: Option<u64>,
     garbage: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    roots: Vec<&'a str>,
     sections: Table,
     schema: &'a Description,
 }
@@ -157,6 +168,7 @@ impl<'a> Object<'a> {
             size: region.size(),
             entries: region.entry_count(),
             garbage: region.garbage(),
+            roots: region.roots().map(|(name, _)| name).collect(),
             sections: sections(region),
             schema: region.description(),
         }
