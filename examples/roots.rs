@@ -71,6 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .finish()?;
     println!("apart: {} and {}", bytes(apart[0]), bytes(apart[1]));
     println!("together: {}", bytes(caches.region().size()));
+    println!("from {} layers", caches.layers.len());
 
     // Each worker reads what it needs; a program that needs one root declares that one alone.
     let answers = prefork::spawn(2, |worker| match worker.index() {

@@ -271,6 +271,7 @@ impl<T: Value> RootForm<T> for Whole {
     message = "`{Self}` is not made of roots",
     note = "every field of a type that derives `Roots` is a `Root<T>`, of a `Map` or a value `T`"
 )]
+#[doc(hidden)]
 pub trait RootList: sealed::Sealed + Sized {
     /// How many there are.
     const LENGTH: usize;

@@ -102,16 +102,17 @@ impl Types {
     pub(crate) fn define_roots<'a>(
         &mut self,
         row: usize,
-        roots: impl Iterator<Item = (&'a str, fn(&mut Self) -> TypeIndex)>,
+        named: impl Iterator<Item = (&'a str, fn(&mut Self) -> TypeIndex)>,
     ) -> TypeIndex {
-        let named =
-            |(number, (name, describe)): (usize, (&str, fn(&mut Self) -> TypeIndex))| NamedRoot {
+        let mut roots = Vec::new();
+        for (name, describe) in named {
+            roots.push(NamedRoot {
                 name: name.to_owned(),
-                offset: number * row,
+                offset: roots.len() * row,
                 type_index: describe(self),
                 fingerprint: Description::by(describe).fingerprint(),
-            };
-        let roots: Vec<NamedRoot> = roots.enumerate().map(named).collect();
+            });
+        }
         let index = self.push("Roots".to_owned(), roots.len() * row, align_of::<u64>());
         self.list[index.0 as usize].shape = Shape::Roots { roots };
         index

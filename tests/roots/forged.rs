@@ -18,6 +18,9 @@ const ROOTS: usize = 5;
 /// Archive: start, end; index: offset, length; garbage: offset, length.
 const WORDS: usize = 6;
 
+/// What becomes of a word.
+type Edit = fn(u64) -> u64;
+
 fn forged(edit: impl FnOnce(&mut Forgery)) -> Vec<u8> {
     let mut forgery = Forgery::of(&caches());
     edit(&mut forgery);
@@ -48,7 +51,7 @@ fn refusals(bytes: &[u8]) -> [String; 2] {
 
 #[test]
 fn a_table_that_leads_astray_is_refused_with_the_name_of_the_root() {
-    let cases: [(usize, usize, fn(u64) -> u64, &str); 10] = [
+    let cases: [(usize, usize, Edit, &str); 10] = [
         (0, 0, |_| 1 << 40, "out of the archive"),
         (1, 1, |_| u64::MAX, "out of the archive"),
         (1, 0, |start| start + 4, "where none can start"),
@@ -75,7 +78,7 @@ fn a_table_that_leads_astray_is_refused_with_the_name_of_the_root() {
 fn a_root_that_is_not_what_its_table_says_is_refused() {
     // The entries of another root, of none, or cut in two.
     for (word, edit) in [
-        (0, (|_| 0) as fn(u64) -> u64),
+        (0, (|_| 0) as Edit),
         (0, |start| start + 16),
         (1, |end| end - 16),
         (2, |_| 0),

@@ -228,47 +228,56 @@ impl Described {
     }
 
     /// The name of the cache.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.header.name
     }
 
     /// The number of this version of the cache, from 1.
+    #[must_use]
     pub fn generation(&self) -> u64 {
         self.header.generation
     }
 
     /// When the cache was frozen, on the wall clock; where a store has carried entries over, when
     /// it last built all of them.
+    #[must_use]
     pub fn created(&self) -> SystemTime {
         self.header.created.wall()
     }
 
     /// What froze the cache: a name and a version.
+    #[must_use]
     pub fn producer(&self) -> &str {
         &self.header.producer
     }
 
     /// The fingerprint of the schema.
+    #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.header.fingerprint
     }
 
     /// Length of the whole region in bytes.
+    #[must_use]
     pub fn size(&self) -> u64 {
         self.header.length
     }
 
     /// Where the sections lie, in the order of the region.
+    #[must_use]
     pub fn sections(&self) -> &[Section] {
         &self.header.sections
     }
 
     /// The schema: every type of the region.
+    #[must_use]
     pub fn description(&self) -> &Description {
         self.schema.description()
     }
 
     /// The type of the value in [`description`](Self::description).
+    #[must_use]
     pub fn root_type(&self) -> TypeIndex {
         self.root_type
     }
@@ -283,11 +292,13 @@ impl Described {
     }
 
     /// Number of entries, if the region holds a [`Map`](crate::Map).
+    #[must_use]
     pub fn entry_count(&self) -> Option<u64> {
         self.index.as_ref().map(|(header, _)| header.entries)
     }
 
     /// Bytes of entries that later ones replaced, if the region holds a [`Map`](crate::Map).
+    #[must_use]
     pub fn garbage(&self) -> Option<u64> {
         self.index.as_ref().map(|(header, _)| header.garbage)
     }
@@ -311,6 +322,7 @@ impl Described {
     }
 
     /// Keys and values in the order of insertion, if the region holds a [`Map`](crate::Map).
+    #[must_use]
     pub fn entries(&self) -> Option<Entries<'_>> {
         let root = self.root().ok()?;
         let layout = EntryLayout::new(&self.schema, self.root_type)?;

@@ -68,6 +68,7 @@ impl Described {
     /// assert!(versions.get("zlib")?.is_some());
     /// # Ok::<(), floe::Error>(())
     /// ```
+    #[must_use]
     pub fn roots(&self) -> RootValues<'_> {
         self.named_roots().iter()
     }
