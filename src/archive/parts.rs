@@ -157,6 +157,20 @@ impl Row {
     }
 }
 
+/// Refuses roots that lie in each other: each byte belongs to one of them.
+pub(crate) fn check_disjoint(rows: &[Row]) -> Result<(), &'static str> {
+    let disjoint = |range: fn(&Row) -> &Range<u64>| {
+        let mut ranges: Vec<&Range<u64>> = rows.iter().map(range).collect();
+        ranges.sort_by_key(|range| (range.start, range.end));
+        ranges.is_sorted_by(|one, next| one.end <= next.start)
+    };
+    match disjoint(|row| &row.archive) && disjoint(|row| &row.index) && disjoint(|row| &row.garbage)
+    {
+        true => Ok(()),
+        false => Err("two roots of its table overlap"),
+    }
+}
+
 /// The roots of these names and types in a region.
 ///
 /// A region that has more is accepted too: each root tells the fingerprint of its type.
@@ -185,12 +199,18 @@ pub(crate) fn parts<'a>(
     let there = foreign.as_ref().unwrap_or(own).roots();
     let there = there.ok_or_else(mismatch)?;
     let wanted = own.roots().unwrap_or_default();
-    let parts = wanted.iter().zip(names.iter().zip(types));
-    let parts = parts.map(|(wanted, (name, root_type))| {
+    let mut rows = Vec::with_capacity(names.len());
+    for ((wanted, name), root_type) in wanted.iter().zip(names).zip(types) {
         let found = find(region.name(), there, wanted, root_type)?;
-        part(region, name, found, there.len())
-    });
-    parts.collect()
+        rows.push(row(region, name, found, there.len())?);
+    }
+    check_disjoint(&rows).map_err(|reason| Error::Invalid {
+        name: region.name().to_owned(),
+        section: SectionKind::Archive,
+        reason: reason.to_owned(),
+    })?;
+    let parts = rows.iter().zip(names);
+    parts.map(|(row, name)| part(region, name, row)).collect()
 }
 
 fn find<'a>(
@@ -219,37 +239,40 @@ fn find<'a>(
     Ok(found)
 }
 
-fn part<'a>(
-    region: &'a Region,
-    name: &'static str,
-    root: &NamedRoot,
-    roots: usize,
-) -> Result<Part<'a>> {
+/// The row of a root, of so many in a table.
+fn row(region: &Region, name: &str, root: &NamedRoot, roots: usize) -> Result<Row> {
     let invalid = |reason: &str| Error::Invalid {
         name: region.name().to_owned(),
         section: SectionKind::Archive,
         reason: format!("root {name:?}: {reason}"),
     };
     let archive = region.section(SectionKind::Archive)?;
-    let index = region.section(SectionKind::Index).ok();
-    let garbage = region.section(SectionKind::Garbage).unwrap_or_default();
+    let length = |kind| {
+        region
+            .section(kind)
+            .map_or(0, |section| section.len() as u64)
+    };
     let table = archive.len().checked_sub(roots * ROW_LENGTH);
     let table = table.ok_or_else(|| invalid("the archive is shorter than its table of roots"))?;
-    let row = archive[table..]
-        .get(root.offset..)
-        .and_then(|row| row.first_chunk());
+    let row = archive[table..].get(root.offset..);
+    let row = row.and_then(|row| row.first_chunk());
     let row = row.ok_or_else(|| invalid("its row lies out of the table of roots"))?;
     let extents = Extents {
         archive: table as u64,
-        index: index.map_or(0, <[u8]>::len) as u64,
-        garbage: garbage.len() as u64,
+        index: length(SectionKind::Index),
+        garbage: length(SectionKind::Garbage),
     };
-    let row = Row::decode(row, extents).map_err(invalid)?;
+    Row::decode(row, extents).map_err(invalid)
+}
+
+fn part<'a>(region: &'a Region, name: &'static str, row: &Row) -> Result<Part<'a>> {
     let range = |range: &Range<u64>| range.start as usize..range.end as usize;
+    let index = region.section(SectionKind::Index).ok();
+    let garbage = region.section(SectionKind::Garbage).unwrap_or_default();
     Ok(Part {
         cache: region.name(),
         root: Some(name),
-        archive: &archive[..row.archive.end as usize],
+        archive: &region.section(SectionKind::Archive)?[..row.archive.end as usize],
         start: row.archive.start as usize,
         index: index.map(|index| &index[range(&row.index)]),
         garbage: &garbage[range(&row.garbage)],

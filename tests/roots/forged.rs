@@ -76,16 +76,23 @@ fn a_table_that_leads_astray_is_refused_with_the_name_of_the_root() {
 
 #[test]
 fn a_root_that_is_not_what_its_table_says_is_refused() {
-    // The entries of another root, of none, or cut in two.
+    // Entries of none, or cut in two; the index of another root, or a part of one.
     for (word, edit) in [
-        (0, (|_| 0) as Edit),
-        (0, |start| start + 16),
+        (0, (|start| start + 16) as Edit),
         (1, |end| end - 16),
-        (2, |_| 0),
         (3, |length| length - 64),
+        (3, |_| 0),
     ] {
         for told in refusals(&with_word(1, word, edit)) {
             assert!(told.contains("not valid"), "{word}: {told}");
+        }
+    }
+    for (word, edit) in [(0, (|_| 0) as Edit), (0, |start| start - 16), (2, |_| 0)] {
+        for told in refusals(&with_word(1, word, edit)) {
+            assert!(
+                told.contains("two roots of its table overlap"),
+                "{word}: {told}"
+            );
         }
     }
     let told = refusals(&forged(|forgery| forgery.archive().truncate(ROW)));

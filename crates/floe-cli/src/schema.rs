@@ -6,6 +6,8 @@ use floe::schema::{Description, Field, NamedRoot, Shape, Type, TypeIndex, Varian
 
 use super::table::{Cell, Column, Table};
 
+/// Letters of a name, times interned types, that are compared.
+const MOST_COMPARED: usize = 1 << 20;
 /// Types nested deeper are not shown.
 const DEEPEST: usize = 32;
 
@@ -208,6 +210,10 @@ impl<'a> Tree<'a> {
 
     /// `Vec<Interned<String>>` as `Vec<String>`.
     fn without_interned(&self, name: &str) -> String {
+        // A hostile schema shall take no time.
+        if name.len().saturating_mul(self.interned.len()) > MOST_COMPARED {
+            return name.to_owned();
+        }
         let (mut shown, mut rest) = (String::new(), name);
         // Whether each open bracket is one of a wrapper.
         let mut open = Vec::new();

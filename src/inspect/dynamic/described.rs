@@ -14,7 +14,7 @@ use super::roots::NamedRoots;
 use super::sequences::Entries;
 use super::source::{BlockFile, Bytes};
 use super::value::{Depth, Dynamic};
-use crate::archive::parts::{Extents, Row};
+use crate::archive::parts::{Extents, Row, check_disjoint};
 use crate::error::{Error, Fingerprint, HeaderError, Result};
 use crate::frozen::{Content, Frozen};
 use crate::map::{GarbageList, INDEX_HEADER_LENGTH, IndexHeader};
@@ -207,24 +207,26 @@ impl Described {
             index: whole.index.end,
             garbage: whole.garbage.end,
         };
-        let open = |root: &NamedRoot| {
+        let invalid = |reason| Error::Invalid {
+            name: self.name().to_owned(),
+            section: SectionKind::Archive,
+            reason,
+        };
+        let mut rows = Vec::with_capacity(roots.len());
+        for root in roots {
             let bytes = self.archive().array(table + root.offset as u64);
             let bytes = bytes.map_err(|fault| self.archive().error(*fault))?;
-            let row = Row::decode(&bytes, extents).map_err(|reason| Error::Invalid {
-                name: self.name().to_owned(),
-                section: SectionKind::Archive,
-                reason: format!("root {:?}: {reason}", root.name),
-            })?;
+            let row = Row::decode(&bytes, extents);
+            rows.push(row.map_err(|reason| invalid(format!("root {:?}: {reason}", root.name)))?);
+        }
+        check_disjoint(&rows).map_err(|reason| invalid(reason.to_owned()))?;
+        let open = |(root, row): (&NamedRoot, &Row)| {
             let (source, schema) = (Arc::clone(&self.source), Arc::clone(&self.schema));
-            let opened =
-                Self::over_root(source, self.header.clone(), schema, root.type_index, &row);
+            let opened = Self::over_root(source, self.header.clone(), schema, root.type_index, row);
             Ok((root.name.clone(), opened?))
         };
-        roots
-            .iter()
-            .map(open)
-            .collect::<Result<_>>()
-            .map(NamedRoots)
+        let opened = roots.iter().zip(&rows).map(open);
+        opened.collect::<Result<_>>().map(NamedRoots)
     }
 
     /// The name of the cache.
