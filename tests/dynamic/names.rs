@@ -120,6 +120,10 @@ fn a_census_counts_the_same_whatever_types_are_called() {
         is_there(".tree[].1") && is_there(".to_unit[key]"),
         "{expected:?}"
     );
+    assert!(
+        expected.iter().any(|row| row.3 && row.0.is_empty()),
+        "{expected:?}"
+    );
     for name in MISLEADING {
         assert_eq!(paths(&renamed(&frozen, name)), expected, "{name}");
     }

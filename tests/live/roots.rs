@@ -59,10 +59,13 @@ pub(crate) fn workers_follow_all_roots() {
 
 pub(crate) fn a_builder_of_roots_refuses_in_a_child() {
     let builder = RootsBuilder::new("caches").unwrap();
-    let builder = builder.value(Caches::NUMBERS, &vec![1_u32]).unwrap();
-    let refused = prefork::spawn(1, move |_| {
-        let refused = builder.value(Other::SQUARES, &1_u8).map(drop);
+    let builder = builder.value(Numbers::NUMBERS, &vec![1_u32]).unwrap();
+    let refused = prefork::spawn(2, move |worker| {
+        let refused = match worker.index() {
+            0 => builder.value(Other::SQUARES, &1_u8).map(drop),
+            _ => builder.finish::<Numbers>().map(drop),
+        };
         matches!(refused, Err(Error::NotOwner { .. }))
     });
-    assert_eq!(refused.unwrap().join().unwrap(), [true]);
+    assert_eq!(refused.unwrap().join().unwrap(), [true, true]);
 }
