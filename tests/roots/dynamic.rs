@@ -85,4 +85,15 @@ fn a_census_tells_the_roots_apart() {
     assert!(alone.bytes < census.bytes);
     let row = |name: &str| alone.by_path.row(name).map_or(0, |row| row.count);
     assert_eq!((row("key"), row("Data.license")), (40, 40));
+
+    // Interned text of an earlier root is that root's; the keys of the tree are its own.
+    let licenses = described.named("licenses").unwrap();
+    let alone = Census::of(licenses, &Options::default()).unwrap();
+    assert_eq!(
+        alone.by_kind.row("String").map(|row| row.count),
+        Some(2),
+        "{}",
+        alone.by_kind
+    );
+    assert_eq!(alone.by_path.total().1, alone.bytes);
 }
