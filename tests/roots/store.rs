@@ -86,6 +86,39 @@ fn a_store_builds_keeps_and_shares_roots() {
     assert_eq!(cache.get().unwrap().short[0], 2);
 }
 
+#[derive(Roots)]
+struct Grown {
+    short: Root<Vec<u32>>,
+    more: Root<u8>,
+}
+
+#[test]
+fn a_saved_generation_without_a_declared_root_is_built_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Store::open(&path).unwrap();
+    texts(&store, &Arc::new(AtomicU32::new(1)));
+    assert_eq!(
+        store.refresh().unwrap().caches[0].outcome,
+        Outcome::Published
+    );
+    drop(store);
+
+    let store = Store::open(&path).unwrap();
+    let grown = store.roots::<Grown>("texts", Policy::new(), |_, roots| {
+        Ok(roots
+            .value(Grown::SHORT, &vec![2])?
+            .value(Grown::MORE, &3)?)
+    });
+    let grown = grown.unwrap();
+    let report = store.refresh().unwrap().caches.remove(0);
+    assert_eq!((report.outcome, report.generation), (Outcome::Published, 2));
+    let told = report.error.unwrap_or_default();
+    assert!(told.contains("root \"more\""), "{told}");
+    let grown = grown.get().unwrap();
+    assert_eq!((grown.short[0].to_native(), *grown.more), (2, 3));
+}
+
 #[test]
 fn a_build_without_a_root_fails_and_keeps_the_last_generation() {
     let store = Store::new();
