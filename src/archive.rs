@@ -5,6 +5,8 @@ mod collections;
 mod freezer;
 pub mod intern;
 mod layout;
+pub(crate) mod parts;
+pub(crate) mod roots;
 mod sink;
 mod sorted;
 mod thaw;

@@ -13,6 +13,7 @@ mod policy;
 mod proc;
 mod region_part;
 mod remedy;
+mod root;
 mod spawn;
 mod worker;
 
@@ -33,6 +34,7 @@ pub use policy::PolicyError;
 pub use proc::ProcError;
 pub use region_part::{RegionPart, SectionKind};
 pub(crate) use remedy::remedy;
+pub use root::RootError;
 pub use spawn::SpawnError;
 pub use worker::WorkerError;
 
@@ -190,6 +192,16 @@ pub enum Error {
         expected: Fingerprint,
         /// The fingerprint in the header.
         got: Fingerprint,
+    },
+    /// A root of a region of several cannot be read or built.
+    #[error("root {root:?} of cache {name:?}: {reason}")]
+    Root {
+        /// The cache.
+        name: String,
+        /// The root.
+        root: String,
+        /// Why.
+        reason: RootError,
     },
     /// The bytes of a section match their digest but are not valid: the writer lied, or used
     /// another layout.

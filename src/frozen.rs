@@ -9,10 +9,12 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::archive::checked::Checked;
+use crate::archive::checked::{Checked, Form};
 use crate::archive::vouching::Vouched;
 use crate::archive::{Freezer, Scratch, Sink, Thaw, VALUE_LIMIT, Value};
-use crate::error::{Error, Result};
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
 use crate::region::format::SectionKind;
 use crate::region::{self, Backing, Label, Region, Unsealed};
 use crate::schema::Description;
@@ -93,7 +95,7 @@ impl<T: Value> Frozen<T> {
             unsealed.begin(SectionKind::Inputs)?;
             unsealed.append(inputs)?;
         }
-        let region = Self::seal(unsealed, &T::describe())?;
+        let region = Self::seal(unsealed, &Description::of::<T::Archived>())?;
         // rkyv's traits are safe to implement, so what they wrote is no more trusted than bytes
         // from elsewhere.
         Ok(Self::from_checked(Checked::from_region(region)?))
@@ -189,16 +191,7 @@ impl<T: Content> Frozen<T> {
     }
 
     fn checked(region: Region) -> Result<Self> {
-        let header = region.header();
-        let expected = T::describe().fingerprint();
-        if header.fingerprint != expected {
-            return Err(Error::SchemaMismatch {
-                name: header.name.clone(),
-                expected_type: std::any::type_name::<T>(),
-                expected,
-                got: header.fingerprint,
-            });
-        }
+        T::Form::check_type(&region)?;
         Ok(Self::from_checked(Checked::from_region(region)?))
     }
 

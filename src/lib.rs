@@ -19,6 +19,7 @@
 //! |---|---|
 //! | *archive* | the bytes of a value in rkyv's zero-copy form |
 //! | *region* | one immutable span of memory: header, archive, index, inputs, schema |
+//! | *root* | one of several named values of a region, each with its own type |
 //! | *freeze* | serialise a value into a new region and seal it |
 //! | *generation* | one frozen version of a cache, numbered from 1; never modified |
 //! | *inputs* | what a build read: files, absent files, listings, environment, named values; with stamps |
@@ -27,6 +28,7 @@
 //!
 //! # Where to start
 //! - [`Map`] and [`MapBuilder`]: a keyed cache, built entry by entry.
+//! - [`mod@roots`]: several maps and values in one region, which share what they intern.
 //! - [`Frozen`]: the handle on a map or on any other value; [`Frozen::freeze`] makes one.
 //! - [`thaw()`] and [`Frozen::thaw`]: what was frozen as its own type again, to be changed.
 //! - [`Schema`], [`Key`]: what types derive to be frozen, and to be keys.
@@ -83,6 +85,7 @@ pub mod error;
 pub mod map;
 #[cfg(feature = "prefork")]
 pub mod prefork;
+pub mod roots;
 pub mod schema;
 #[cfg(feature = "store")]
 pub mod store;
@@ -102,7 +105,7 @@ pub use channel::{
     Broker, ChannelStatus, Client, Counter, Counters, Live, Publisher, Watch, broker, prometheus,
 };
 pub use error::{Advice, Error, Result};
-pub use floe_derive::{Key, Schema};
+pub use floe_derive::{Key, Roots, Schema};
 pub use frozen::{Content, Frozen};
 #[cfg(feature = "inspect")]
 pub use inspect::{census, dynamic, pages, usage};
@@ -125,6 +128,7 @@ pub use region::{Region, format};
 /// # Ok::<(), floe::Error>(())
 /// ```
 pub use rkyv;
+pub use roots::{Root, Roots, RootsBuilder};
 pub use schema::Schema;
 #[cfg(feature = "store")]
 pub use store::inputs::{self, Inputs};

@@ -11,6 +11,7 @@ mod iterators;
 mod key;
 mod lines;
 mod raw;
+mod root;
 mod shard;
 mod table;
 mod thaw;
@@ -21,7 +22,6 @@ use std::marker::PhantomData;
 use rkyv::Archive;
 
 use crate::archive::Value;
-use crate::archive::checked::sealed;
 use crate::error::Result;
 use crate::frozen::Frozen;
 use crate::region::Region;
@@ -31,12 +31,13 @@ pub use archived::ArchivedMap;
 pub use builder::MapBuilder;
 pub(crate) use builder::{Moved, offset_of_unit, unit};
 pub(crate) use check::{MapError, Search, check_lines, entries_are_independent};
-pub(crate) use entry::{entry_alignment, entry_length};
+pub(crate) use entry::{ENTRY_LIMIT, entry_alignment, entry_length};
 pub(crate) use garbage::GarbageList;
 pub(crate) use index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, next, tag};
 pub use iterators::{GetMany, Iter, Keys, Values};
 pub use key::{Key, mix};
 pub(crate) use raw::EntryRef;
+pub use root::RootMapBuilder;
 pub use shard::MapShard;
 
 /// The type of a frozen keyed cache: `Frozen<Map<K, V>>` has `get`, `get_many`, `iter`, `len`.
@@ -81,14 +82,19 @@ impl<K: MapKey, V: Value> Map<K, V> {
         P: Pair<K, V>,
         K: Ord,
     {
-        let mut pairs: Vec<P> = pairs.into_iter().collect();
-        pairs.sort_by(|left, right| left.key().cmp(right.key()));
         let mut builder = MapBuilder::new(name)?;
-        for pair in &pairs {
+        for pair in &sorted(pairs) {
             builder.insert(pair.key(), pair.value())?;
         }
         builder.finish()
     }
+}
+
+/// Pairs in the order of their keys.
+pub(crate) fn sorted<K: Ord, V, P: Pair<K, V>>(pairs: impl IntoIterator<Item = P>) -> Vec<P> {
+    let mut pairs: Vec<P> = pairs.into_iter().collect();
+    pairs.sort_by(|left, right| left.key().cmp(right.key()));
+    pairs
 }
 
 /// A key and a value, each owned or borrowed, as the iterators of maps yield them.
@@ -118,8 +124,6 @@ impl<K, V> Pair<K, V> for (&K, &V) {
         self.1
     }
 }
-
-impl<K, V> sealed::Sealed for Map<K, V> {}
 
 /// How many entries a region has that holds a map.
 pub(crate) fn entries(region: &Region) -> Option<u64> {

@@ -12,12 +12,16 @@ mod compounds;
 mod description;
 mod impls;
 mod pointers;
+mod reading;
 #[cfg(test)]
 mod tests;
 mod types;
 
 pub use crate::error::Fingerprint;
-pub use description::{Description, Field, FieldStyle, NoneMark, Shape, Type, TypeIndex, Variant};
+pub use description::{
+    Description, Field, FieldStyle, NamedRoot, NoneMark, Shape, Type, TypeIndex, Variant,
+};
 pub use impls::Schema;
+pub(crate) use reading::read;
 pub(crate) use types::ALIGNMENT_LIMIT;
 pub use types::Types;

@@ -12,6 +12,7 @@ mod managed;
 pub mod policy;
 mod refresh;
 mod report;
+mod roots;
 #[cfg(feature = "watch")]
 mod watch;
 mod whole;

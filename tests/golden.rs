@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use floe::{Content, Frozen, Intern, Key, Map, MapBuilder, Schema};
+use floe::map::RootMapBuilder;
+use floe::{
+    Content, Error, Frozen, Intern, Key, Map, MapBuilder, Root, Roots, RootsBuilder, Schema,
+};
 use rkyv::with::Map as Each;
 
 #[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
@@ -86,6 +89,32 @@ fn value() -> Frozen<Vec<Package>> {
     Frozen::freeze("golden struct", &(0..3).map(package).collect()).unwrap()
 }
 
+#[derive(Roots)]
+struct Both {
+    value: Root<Vec<Package>>,
+    map: Root<Map<Target, Package>>,
+}
+
+/// A value behind a map with garbage, which share what they intern.
+fn roots() -> Frozen<Both> {
+    let fill = |map: &mut RootMapBuilder<Target, Package>| {
+        map.last_wins();
+        let numbers = std::iter::once(2).chain(0..ENTRIES);
+        numbers
+            .into_iter()
+            .try_for_each(|number| map.insert(&target(number), &package(number)))?;
+        Ok::<_, Error>(())
+    };
+    RootsBuilder::new("golden roots")
+        .unwrap()
+        .map_with(Both::MAP, fill)
+        .unwrap()
+        .value(Both::VALUE, &(0..3).map(package).collect::<Vec<_>>())
+        .unwrap()
+        .finish()
+        .unwrap()
+}
+
 fn path(file: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests/golden", file]
         .iter()
@@ -94,6 +123,7 @@ fn path(file: &str) -> PathBuf {
 
 const MAP: &str = "map-2.floe";
 const VALUE: &str = "value-2.floe";
+const ROOTS: &str = "roots-2.floe";
 
 /// The bytes of a region without those that differ from time to time and from build to build:
 /// when it was created, by which version, of which lineage, and the digest over all that.
@@ -131,6 +161,22 @@ fn a_map_is_frozen_into_the_same_bytes_for_ever() {
 #[test]
 fn a_value_is_frozen_into_the_same_bytes_for_ever() {
     assert_golden(&value(), VALUE);
+}
+
+#[test]
+fn roots_are_frozen_into_the_same_bytes_for_ever() {
+    assert_golden(&roots(), ROOTS);
+}
+
+#[test]
+fn roots_of_version_2_can_be_read() {
+    let golden = Frozen::<Both>::load(path(ROOTS)).unwrap();
+    assert_eq!(golden.map.len(), ENTRIES as usize);
+    assert!(golden.map.garbage() > 0);
+    for number in 0..ENTRIES {
+        assert_eq!(thawed(&golden.map[&target(number)]), package(number));
+    }
+    assert!(golden.value.iter().map(thawed).eq((0..3).map(package)));
 }
 
 fn thawed(archived: &ArchivedPackage) -> Package {

@@ -26,12 +26,14 @@ use rkyv::ser::Allocator;
 use rkyv::traits::{ArchivePointee, LayoutRaw};
 use rkyv::validation::shared::ValidationState;
 use rkyv::validation::{ArchiveContext, ArchiveContextExt, SharedContext};
-use rkyv::{Archive, Place, Portable, RelPtr};
+use rkyv::{Archive, Portable, RelPtr};
 
 use super::Value;
 use super::collections::Collections;
 use super::freezer::Freezer;
 use super::intern::Cycle;
+use super::parts::{Part, ROW_LENGTH, RootType};
+use super::roots::{Root, Roots, Several, parts_of, root_types};
 use super::validator::Validator;
 use super::vouching::Vouched;
 use crate::error::{Error, Result};
@@ -39,65 +41,99 @@ use crate::region::Region;
 use crate::region::format::SectionKind;
 use crate::schema::{Description, Schema, Shape, TypeIndex, Types};
 
-/// What a region can hold: every [`Value`], and [`Map`](crate::Map).
+/// What a region can hold: every [`Value`], [`Map`](crate::Map), and [`Roots`] of both.
 ///
-/// Sealed: it cannot be implemented outside of this crate.
-pub trait Content: Sized + sealed::Sealed + 'static {
+/// Implemented for all of them, for roots by their derive; there is nothing to implement by hand.
+pub trait Content: Sized + 'static {
     /// What a handle derefs to.
     type Archived: ?Sized;
-    /// Where the parts of the value lie in a region, found once when it is opened.
+    /// How it lies in a region.
     #[doc(hidden)]
-    type View: Send + Sync;
+    type Form: Form<Self>;
 
     /// The archived types.
     #[doc(hidden)]
-    fn describe() -> Description;
+    fn describe() -> Description {
+        Description::by(Self::Form::describe)
+    }
+}
+
+/// How contents of a kind lie in a region. Sealed, so that [`Content`] says nothing else than which
+/// of the forms of this crate a type has.
+pub trait Form<T: Content>: sealed::Sealed {
+    /// Where the parts of the value lie in a region, found once when it is opened.
+    type View: Send + Sync;
+
+    /// Adds the archived types to a list.
+    fn describe(types: &mut Types) -> TypeIndex;
+
+    /// Refuses the region of another type.
+    fn check_type(region: &Region) -> Result<()> {
+        let expected = T::describe().fingerprint();
+        match region.fingerprint() {
+            got if got == expected => Ok(()),
+            got => Err(Error::SchemaMismatch {
+                name: region.name().to_owned(),
+                expected_type: std::any::type_name::<T>(),
+                expected,
+                got,
+            }),
+        }
+    }
 
     /// Checks the sections of a region, whoever wrote them.
-    #[doc(hidden)]
     fn check(region: &Region) -> Result<()>;
 
     /// The parts of the value in a region.
     ///
     /// # Safety
     /// [`check`](Self::check) accepted the region, or would.
-    #[doc(hidden)]
-    unsafe fn view(region: &Region) -> Result<Self::View>;
+    unsafe fn view(region: &Arc<Region>) -> Result<Self::View>;
 
     /// The same parts again, for another handle on the same region.
     ///
     /// # Safety
     /// The region that the view was made of lives as long as the result.
-    #[doc(hidden)]
     unsafe fn copy_view(view: &Self::View) -> Self::View;
 
     /// The value.
     ///
     /// # Safety
     /// The region that the view was made of lives as long as the result.
-    #[doc(hidden)]
-    unsafe fn archived(view: &Self::View) -> &Self::Archived;
+    unsafe fn archived(view: &Self::View) -> &T::Archived;
 }
 
-/// Keeps [`Content`] to the types of this crate that are made for it.
+/// The form of contents that can be one of several roots of a region.
+pub trait RootForm<T: Content>: Form<T> {
+    /// Checks a part of a region, whoever wrote it.
+    fn check_part(part: &Part<'_>) -> Result<()>;
+
+    /// The parts of the value.
+    ///
+    /// # Safety
+    /// [`check_part`](Self::check_part) accepted it, or would.
+    unsafe fn view_part(part: &Part<'_>) -> Result<Self::View>;
+}
+
+/// Keeps [`Form`] to the types of this crate that are made for it.
 pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
-impl<T: Value> sealed::Sealed for T {}
+type ViewOf<T> = <<T as Content>::Form as Form<T>>::View;
 
 /// A region that holds a valid `T`, and where the parts of the value lie in it.
 ///
 /// Clones share the region.
 pub(crate) struct Checked<T: Content> {
-    view: T::View,
+    view: ViewOf<T>,
     region: Arc<Region>,
 }
 
 impl<T: Content> Checked<T> {
     /// Checks the sections of a region, whoever wrote them.
     pub(crate) fn from_region(region: Region) -> Result<Self> {
-        T::check(&region)?;
+        T::Form::check(&region)?;
         // SAFETY: `check` has just accepted the region.
         unsafe { Self::from_region_unchecked(region) }
     }
@@ -117,14 +153,12 @@ impl<T: Content> Checked<T> {
     }
 
     /// # Safety
-    /// As [`Content::view`].
+    /// As [`Form::view`].
     pub(crate) unsafe fn from_region_unchecked(region: Region) -> Result<Self> {
+        let region = Arc::new(region);
         // SAFETY: the caller's promise.
-        let view = unsafe { T::view(&region)? };
-        Ok(Self {
-            view,
-            region: Arc::new(region),
-        })
+        let view = unsafe { T::Form::view(&region)? };
+        Ok(Self { view, region })
     }
 
     /// The same value, in a region that shares pages with another one.
@@ -147,14 +181,14 @@ impl<T: Content> Deref for Checked<T> {
     #[inline]
     fn deref(&self) -> &T::Archived {
         // SAFETY: the handle keeps the region of its view, and the result borrows the handle.
-        unsafe { T::archived(&self.view) }
+        unsafe { T::Form::archived(&self.view) }
     }
 }
 
 impl<T: Content> Clone for Checked<T> {
     fn clone(&self) -> Self {
         // SAFETY: the new handle keeps the region as this one does.
-        let view = unsafe { T::copy_view(&self.view) };
+        let view = unsafe { T::Form::copy_view(&self.view) };
         Self {
             view,
             region: Arc::clone(&self.region),
@@ -162,30 +196,57 @@ impl<T: Content> Clone for Checked<T> {
     }
 }
 
-/// Where the root of a whole value lies.
+/// Where a whole value lies.
 #[derive(Debug)]
-pub struct Root<A>(NonNull<A>);
+pub struct Place<A>(NonNull<A>);
 
-// SAFETY: a root gives shared references to an immutable `A` only.
-unsafe impl<A: Sync> Send for Root<A> {}
+// SAFETY: a place gives shared references to an immutable `A` only.
+unsafe impl<A: Sync> Send for Place<A> {}
 // SAFETY: as above.
-unsafe impl<A: Sync> Sync for Root<A> {}
+unsafe impl<A: Sync> Sync for Place<A> {}
+
+/// The form of a [`Value`].
+#[derive(Debug)]
+pub enum Whole {}
+
+impl sealed::Sealed for Whole {}
 
 impl<T: Value> Content for T {
     type Archived = <T as Archive>::Archived;
-    type View = Root<<T as Archive>::Archived>;
+    type Form = Whole;
+}
 
-    fn describe() -> Description {
-        Description::of::<<T as Archive>::Archived>()
+impl<T: Value> Form<T> for Whole {
+    type View = Place<<T as Archive>::Archived>;
+
+    fn describe(types: &mut Types) -> TypeIndex {
+        <T as Archive>::Archived::describe(types)
     }
 
     fn check(region: &Region) -> Result<()> {
-        let archive = region.section(SectionKind::Archive)?;
-        let invalid = |reason| Error::Invalid {
-            name: region.header().name.clone(),
-            section: SectionKind::Archive,
-            reason,
-        };
+        <Self as RootForm<T>>::check_part(&Part::whole(region)?)
+    }
+
+    unsafe fn view(region: &Arc<Region>) -> Result<Self::View> {
+        // SAFETY: the caller's promise.
+        unsafe { <Self as RootForm<T>>::view_part(&Part::whole(region)?) }
+    }
+
+    unsafe fn copy_view(view: &Self::View) -> Self::View {
+        Place(view.0)
+    }
+
+    unsafe fn archived(view: &Self::View) -> &<T as Archive>::Archived {
+        // SAFETY: the caller vouches that the region lives; `view` was made of a valid one, so a
+        // valid root lies there.
+        unsafe { view.0.as_ref() }
+    }
+}
+
+impl<T: Value> RootForm<T> for Whole {
+    fn check_part(part: &Part<'_>) -> Result<()> {
+        let archive = part.archive;
+        let invalid = |reason| part.invalid(SectionKind::Archive, reason);
         let position = root_position::<T>(archive).map_err(|reason| invalid(reason.to_owned()))?;
         let mut validator = Validator::new(archive);
         let context = Strategy::<_, BoxedError>::wrap(&mut validator);
@@ -193,25 +254,116 @@ impl<T: Value> Content for T {
             archive, position, context,
         )
         .map_err(|error| invalid(error.to_string()))?;
-        Collections::new(&Self::describe(), archive)
+        let description = Description::of::<<T as Archive>::Archived>();
+        Collections::new(&description, archive)
             .check(position)
             .map_err(|refusal| invalid(refusal.to_string()))
     }
 
-    unsafe fn view(region: &Region) -> Result<Self::View> {
-        let archive = region.section(SectionKind::Archive)?;
-        let position = archive.len() - size_of::<<T as Archive>::Archived>();
-        Ok(Root(NonNull::from_ref(&archive[position..]).cast()))
+    unsafe fn view_part(part: &Part<'_>) -> Result<Self::View> {
+        let position = part.archive.len() - size_of::<<T as Archive>::Archived>();
+        Ok(Place(NonNull::from_ref(&part.archive[position..]).cast()))
+    }
+}
+
+/// [`Root`]s as pairs: `(A, (B, ()))`. Sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not made of roots",
+    note = "every field of a type that derives `Roots` is a `Root<T>`, of a `Map` or a value `T`"
+)]
+#[doc(hidden)]
+pub trait RootList: sealed::Sealed + Sized {
+    /// How many there are.
+    const LENGTH: usize;
+
+    /// Adds the types of the roots to a list.
+    fn list_types(types: &mut Vec<RootType>);
+
+    /// Checks as many parts of a region, whoever wrote them.
+    fn check(parts: &[Part<'_>]) -> Result<()>;
+
+    /// The roots in these parts of a region.
+    ///
+    /// # Safety
+    /// [`check`](Self::check) accepted them, or would.
+    unsafe fn open(parts: &[Part<'_>], region: &Arc<Region>) -> Result<Self>;
+}
+
+impl sealed::Sealed for () {}
+
+impl RootList for () {
+    const LENGTH: usize = 0;
+
+    fn list_types(_: &mut Vec<RootType>) {}
+
+    fn check(_: &[Part<'_>]) -> Result<()> {
+        Ok(())
+    }
+
+    unsafe fn open(_: &[Part<'_>], _: &Arc<Region>) -> Result<Self> {
+        Ok(())
+    }
+}
+
+impl<T: Content, L: RootList> sealed::Sealed for (Root<T>, L) {}
+
+impl<T: Content<Form: RootForm<T>>, L: RootList> RootList for (Root<T>, L) {
+    const LENGTH: usize = 1 + L::LENGTH;
+
+    fn list_types(types: &mut Vec<RootType>) {
+        types.push(RootType {
+            id: TypeId::of::<T>(),
+            name: std::any::type_name::<T>(),
+            describe: T::Form::describe,
+        });
+        L::list_types(types);
+    }
+
+    fn check(parts: &[Part<'_>]) -> Result<()> {
+        T::Form::check_part(&parts[0])?;
+        L::check(&parts[1..])
+    }
+
+    unsafe fn open(parts: &[Part<'_>], region: &Arc<Region>) -> Result<Self> {
+        // SAFETY: the caller's promise, for the first part.
+        let view = unsafe { T::Form::view_part(&parts[0])? };
+        // SAFETY: the caller's promise, for the others.
+        let rest = unsafe { L::open(&parts[1..], region)? };
+        let region = Arc::clone(region);
+        Ok((Root(Checked { view, region }), rest))
+    }
+}
+
+impl<R: Roots> Form<R> for Several {
+    type View = Arc<R>;
+
+    fn describe(types: &mut Types) -> TypeIndex {
+        let roots = root_types::<R>().into_iter().map(|root| root.describe);
+        types.define_roots(ROW_LENGTH, R::NAMES.iter().copied().zip(roots))
+    }
+
+    fn check_type(region: &Region) -> Result<()> {
+        parts_of::<R>(region).map(drop)
+    }
+
+    fn check(region: &Region) -> Result<()> {
+        R::List::check(&parts_of::<R>(region)?)
+    }
+
+    unsafe fn view(region: &Arc<Region>) -> Result<Self::View> {
+        let parts = parts_of::<R>(region)?;
+        // SAFETY: the caller vouches for the region, and `check` looks at the same parts of it as the
+        // same types.
+        let list = unsafe { R::List::open(&parts, region)? };
+        Ok(Arc::new(R::from_list(list)))
     }
 
     unsafe fn copy_view(view: &Self::View) -> Self::View {
-        Root(view.0)
+        Arc::clone(view)
     }
 
-    unsafe fn archived(view: &Self::View) -> &Self::Archived {
-        // SAFETY: the caller vouches that the region lives; `view` was made of a valid one, so a
-        // valid root lies there.
-        unsafe { view.0.as_ref() }
+    unsafe fn archived(view: &Self::View) -> &R {
+        view
     }
 }
 
@@ -288,7 +440,7 @@ pub struct Interned<T: ArchivePointee> {
 
 impl<T: ArchivePointee<ArchivedMetadata = ()>> Interned<T> {
     /// Makes `out` lead to what was written at a position.
-    pub(super) fn emplace(position: usize, out: Place<Self>) {
+    pub(super) fn emplace(position: usize, out: rkyv::Place<Self>) {
         munge!(let Interned { pointer } = out);
         RelPtr::emplace(position, pointer);
     }

@@ -81,7 +81,9 @@ impl<'a> Collections<'a> {
         let described = self.type_of(index);
         match &described.shape {
             Shape::Array { item, length } => self.items(*item, at, *length),
-            Shape::Struct { fields, .. } => self.fields(fields, at),
+            Shape::Struct { fields, .. } | Shape::Tuple { parts: fields } => {
+                self.fields(fields, at)
+            }
             Shape::Enum { variants } => {
                 let tag = self.archive[at];
                 let variant = variants.iter().find(|variant| variant.tag == tag);
@@ -114,6 +116,7 @@ impl<'a> Collections<'a> {
                 let layout = NodeLayout::new(key_type, value_type, *node_entries);
                 self.node((*key, *value), &layout, self.target(at))
             }
+            Shape::Set { map } => self.value(*map, at),
             Shape::HashMap { entry } => self.table(*entry, at),
             Shape::IndexMap { entry } => {
                 self.positions(at)?;
@@ -276,12 +279,13 @@ fn leads_to_collection(shape: &Shape, concerned: &[bool]) -> bool {
     let any = |fields: &[Field]| fields.iter().any(|field| leads(&field.type_index));
     match shape {
         Shape::BTreeMap { .. } | Shape::HashMap { .. } | Shape::IndexMap { .. } => true,
+        Shape::Set { map } => leads(map),
         Shape::Array { item, .. } | Shape::Slice { item } | Shape::Vec { item } => leads(item),
         Shape::Option { some, .. } => leads(some),
         Shape::Box { target } | Shape::Shared { target } | Shape::Interned { target } => {
             leads(target)
         }
-        Shape::Struct { fields, .. } => any(fields),
+        Shape::Struct { fields, .. } | Shape::Tuple { parts: fields } => any(fields),
         Shape::Enum { variants } => variants.iter().any(|variant| any(&variant.fields)),
         Shape::Map { key, value, .. } => leads(key) || leads(value),
         _ => false,

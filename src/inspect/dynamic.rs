@@ -40,6 +40,7 @@ mod fault;
 
 mod key;
 mod nearest;
+mod roots;
 mod sequences;
 mod serialize;
 mod source;
@@ -51,7 +52,8 @@ pub(crate) use checked::Checked;
 pub(crate) use collections::{EntryFrames, EntryLayout, Frame, Pair, Table, Tree};
 pub use described::Described;
 pub(crate) use fault::{Fault, FaultKind, Read};
+pub use roots::RootValues;
 pub use sequences::{Entries, Fields, Items};
 pub(crate) use value::Depth;
 pub use value::{Dynamic, View};
-pub(crate) use view::is_set;
+pub(crate) use view::collection_shape;

@@ -5,8 +5,10 @@
 #![allow(unsafe_code)]
 
 mod next_index;
+mod shared;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::archived::ArchivedMap;
 use super::check::{MapError, check};
@@ -17,13 +19,16 @@ use super::key::Key;
 use super::raw::{Entry, EntryCheck, EntryRef, RawMap, place};
 use super::table::{Record, Table};
 use super::{Map, MapKey};
-use crate::archive::checked::Checked;
+use crate::archive::checked::{Checked, Form, RootForm, sealed};
+use crate::archive::parts::Part;
 use crate::archive::{Freezer, Scratch, Sink, Value};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::region::format::SectionKind;
-use crate::region::{Label, Region, Successor, Unsealed, View};
-use crate::schema::Description;
+use crate::region::{Region, Successor, View};
+use crate::schema::{Schema, TypeIndex, Types};
+
+pub(crate) use shared::RootMap;
 
 /// Position that rkyv is told for the first byte of every entry: far enough from zero that
 /// interned values of earlier entries have positions too.
@@ -36,7 +41,7 @@ const MOST_TAKEN: u64 = 8;
 
 /// The archive of a map in the making.
 ///
-/// It is a sequence of whole entries. Once all are checked, a valid entry starts at the offset of
+/// It is a sequence of whole entries, behind other roots of the region if there are. Once all are checked, a valid entry starts at the offset of
 /// each record, and there is a record for each entry that is not garbage; nothing changes entries
 /// that were checked.
 pub(super) struct Assembly<K, V> {
@@ -47,6 +52,8 @@ pub(super) struct Assembly<K, V> {
     check: EntryCheck<K, V>,
     compared: usize,
     refused: Option<Error>,
+    /// Archive offset of the first entry.
+    start: u64,
     /// Archive offset behind the last entry that is complete.
     complete: u64,
     /// Bytes of entries that are garbage.
@@ -77,42 +84,7 @@ impl<K: MapKey, V: Value> Inserted<'_, K, V> {
     }
 }
 
-impl<K, V> Assembly<K, V> {
-    pub(super) fn label(&self) -> &Label {
-        self.sink.unsealed.label()
-    }
-
-    /// How many entries were inserted.
-    pub(super) fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Archive offset of the next entry.
-    pub(super) fn end(&self) -> u64 {
-        self.complete
-    }
-}
-
 impl<K: MapKey, V: Value> Assembly<K, V> {
-    pub(super) fn from_unsealed(unsealed: Unsealed) -> Self {
-        Self {
-            sink: Sink::new(unsealed),
-            scratch: Scratch::default(),
-            records: Vec::new(),
-            check: EntryCheck::new(),
-            compared: 0,
-            refused: None,
-            complete: 0,
-            garbage: 0,
-            garbage_offsets: Vec::new(),
-        }
-    }
-
-    /// An empty assembly with the same label, over the same backing.
-    pub(super) fn create_beside(&self) -> Result<Self> {
-        Ok(Self::from_unsealed(self.sink.unsealed.create_beside()?))
-    }
-
     /// Adds an entry; after an error or a panic it is not there.
     pub(super) fn insert(&mut self, key: &K, value: &V) -> Result<()> {
         self.sink.unsealed.check_owner()?;
@@ -169,6 +141,10 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
 
     /// Adds all entries of another assembly.
     pub(super) fn merge(&mut self, mut other: Self) -> Result<()> {
+        assert_eq!(
+            other.start, 0,
+            "an archive with other roots is not one of entries"
+        );
         other.check_all()?;
         let view = other.sink.unsealed.view()?;
         // SAFETY: `check_all` found every entry valid, and each has its record.
@@ -278,6 +254,14 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         last_wins: bool,
         inputs: Option<&[u8]>,
     ) -> Result<Frozen<Map<K, V>>> {
+        let (header, table) = self.index(last_wins)?;
+        // SAFETY: `check_all` found every entry of the archive valid, `table` leads to their
+        // records, and only entries that it does not lead to have become garbage.
+        unsafe { self.seal(&header, table.lines(), inputs) }
+    }
+
+    /// Checks the entries and builds the index over them.
+    fn index(&mut self, last_wins: bool) -> Result<(IndexHeader, Table<Vec<Line>>)> {
         self.check_all()?;
         let mut header = IndexHeader::new(self.records.len() as u64);
         // SAFETY: `check_all` found a valid entry at the offset of every record.
@@ -287,9 +271,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         let garbage = table.garbage().iter().map(|garbage| garbage.length);
         header.garbage = self.garbage + garbage.sum::<u64>();
         header.entries -= table.garbage().len() as u64;
-        // SAFETY: `check_all` found every entry of the archive valid, `table` leads to their
-        // records, and only entries that it does not lead to have become garbage.
-        unsafe { self.seal(&header, table.lines(), inputs) }
+        Ok((header, table))
     }
 
     /// An index over records.
@@ -433,28 +415,31 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     }
 }
 
+/// The form of a [`Map`].
+#[derive(Debug)]
+pub enum Keyed {}
+
+impl sealed::Sealed for Keyed {}
+
 impl<K: MapKey, V: Value> Content for Map<K, V> {
     type Archived = ArchivedMap<K, V>;
+    type Form = Keyed;
+}
+
+impl<K: MapKey, V: Value> Form<Map<K, V>> for Keyed {
     type View = ArchivedMap<K, V>;
 
-    fn describe() -> Description {
-        Description::of::<Entry<K, V>>()
+    fn describe(types: &mut Types) -> TypeIndex {
+        Entry::<K, V>::describe(types)
     }
 
     fn check(region: &Region) -> Result<()> {
-        let [archive, index, garbage] = sections(region)?;
-        let checked = check::<K, V>(archive, index, garbage);
-        checked.map_err(|problem| problem.in_cache(region.header().name.clone()))
+        <Self as RootForm<Map<K, V>>>::check_part(&Part::whole(region)?)
     }
 
-    unsafe fn view(region: &Region) -> Result<Self::View> {
-        let [archive, index, garbage] = sections(region)?;
-        // SAFETY: the caller vouches for valid sections of this type, which live as long as the
-        // region; `Region` keeps them at multiples of 64 and never writes.
-        let map = unsafe { RawMap::new(archive, index, garbage) };
-        let map = map.map_err(|problem| MapError::Index(problem.to_owned()));
-        map.map(ArchivedMap::from_raw)
-            .map_err(|problem| problem.in_cache(region.header().name.clone()))
+    unsafe fn view(region: &Arc<Region>) -> Result<Self::View> {
+        // SAFETY: the caller's promise.
+        unsafe { <Self as RootForm<Map<K, V>>>::view_part(&Part::whole(region)?) }
     }
 
     unsafe fn copy_view(view: &Self::View) -> Self::View {
@@ -462,19 +447,28 @@ impl<K: MapKey, V: Value> Content for Map<K, V> {
         ArchivedMap::from_raw(unsafe { view.raw().copy() })
     }
 
-    unsafe fn archived(view: &Self::View) -> &Self::Archived {
+    unsafe fn archived(view: &Self::View) -> &ArchivedMap<K, V> {
         view
     }
 }
 
-/// Archive, index and garbage; the last one is empty where there is no such section.
-fn sections(region: &Region) -> Result<[&[u8]; 3]> {
-    let garbage = region.header().section(SectionKind::Garbage);
-    Ok([
-        region.section(SectionKind::Archive)?,
-        region.section(SectionKind::Index)?,
-        garbage.map_or(&[], |section| &region.bytes()[section.range()]),
-    ])
+impl<K: MapKey, V: Value> RootForm<Map<K, V>> for Keyed {
+    fn check_part(part: &Part<'_>) -> Result<()> {
+        let checked = check::<K, V>(part.archive, part.start, part.index()?, part.garbage);
+        checked.map_err(|problem| {
+            let (section, reason) = problem.into_parts();
+            part.invalid(section, reason)
+        })
+    }
+
+    unsafe fn view_part(part: &Part<'_>) -> Result<Self::View> {
+        // SAFETY: the caller vouches for valid sections of this type, which live as long as the
+        // region; `Region` keeps them at multiples of 64 and never writes. The index of a root
+        // starts at a multiple of 64 of its section.
+        let map = unsafe { RawMap::new(part.archive, part.start, part.index()?, part.garbage) };
+        map.map(ArchivedMap::from_raw)
+            .map_err(|problem| part.invalid(SectionKind::Index, problem.to_owned()))
+    }
 }
 
 fn line_bytes(lines: &[Line]) -> Vec<u8> {

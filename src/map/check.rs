@@ -25,12 +25,16 @@ impl MapError {
         Self::Garbage(format!("it lists offset {offset}, where no entry starts"))
     }
 
-    pub(crate) fn in_cache(self, name: String) -> Error {
-        let (section, reason) = match self {
+    pub(crate) fn into_parts(self) -> (SectionKind, String) {
+        match self {
             Self::Archive(reason) => (SectionKind::Archive, reason),
             Self::Index(reason) => (SectionKind::Index, reason),
             Self::Garbage(reason) => (SectionKind::Garbage, reason),
-        };
+        }
+    }
+
+    pub(crate) fn in_cache(self, name: String) -> Error {
+        let (section, reason) = self.into_parts();
         Error::Invalid {
             name,
             section,
@@ -39,9 +43,14 @@ impl MapError {
     }
 }
 
-/// Checks every entry of the archive section, and that the index leads to each live entry and
+/// Checks every entry of the archive section from an offset on, and that the index leads to each live entry and
 /// nowhere else.
-pub(super) fn check<K, V>(archive: &[u8], index: &[u8], garbage: &[u8]) -> Result<(), MapError>
+pub(super) fn check<K, V>(
+    archive: &[u8],
+    start: usize,
+    index: &[u8],
+    garbage: &[u8],
+) -> Result<(), MapError>
 where
     K: Archive<Archived: CheckBytes<CheckStrategy> + Schema + Key> + 'static,
     V: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
@@ -53,7 +62,7 @@ where
     let (lines, _) = index[INDEX_HEADER_LENGTH..].as_chunks();
     let taken = check_lines(lines).map_err(|problem| MapError::Index(problem.to_owned()))?;
     let mut search = Search::new(lines);
-    let counted = check_entries::<K, V>(archive, garbage, |offset, key| {
+    let counted = check_entries::<K, V>(archive, start, garbage, |offset, key| {
         search.expect(key.key_hash(), offset)
     })?;
     if (header.entries, header.garbage) != (counted.entries, counted.garbage)

@@ -12,17 +12,15 @@
 #![forbid(unsafe_code)]
 
 use super::index::OFFSET_UNIT;
-use crate::schema::Description;
+use crate::schema::{Description, TypeIndex};
 
 /// Most bytes of one entry: with the way back to interned values it stays within a pointer.
 pub(crate) const ENTRY_LIMIT: u64 = 1 << 30;
 
-/// What entries of a map of this description are aligned to, so that all in them is.
-pub(crate) fn entry_alignment(description: &Description) -> u64 {
-    let alignments = description
-        .types
-        .iter()
-        .map(|described| described.align as u64);
+/// What entries of a map in this description are aligned to, so that all in them is.
+pub(crate) fn entry_alignment(description: &Description, map: TypeIndex) -> u64 {
+    let types = description.reachable(map);
+    let alignments = types.map(|described| described.align as u64);
     alignments.fold(OFFSET_UNIT, u64::max)
 }
 

@@ -114,12 +114,14 @@ impl<'a, K: Archive, V: Archive> EntryRef<'a, K, V> {
 
 /// The sections of a map.
 ///
-/// The archive is a sequence of entries, and all that are not garbage are valid. The index has a
-/// line at least, and each taken slot leads to the start of such an entry. The list of garbage has
-/// the starts of all others, ascending.
+/// The archive is, from `start` on, a sequence of entries, and all that are not garbage are valid.
+/// The index has a line at least, and each taken slot leads to the start of such an entry. The list
+/// of garbage has the starts of all others, ascending.
 pub(super) struct RawMap<K: Archive, V: Archive> {
     archive: *const u8,
     archive_length: u64,
+    /// Where the first entry starts.
+    start: u64,
     lines: *const Line,
     header: IndexHeader,
     garbage: *const [u8],
@@ -141,6 +143,7 @@ impl<K: Archive, V: Archive> RawMap<K, V> {
     /// written.
     pub(super) unsafe fn new(
         archive: &[u8],
+        start: usize,
         index: &[u8],
         garbage: &[u8],
     ) -> Result<Self, &'static str> {
@@ -148,6 +151,7 @@ impl<K: Archive, V: Archive> RawMap<K, V> {
         Ok(Self {
             archive: archive.as_ptr(),
             archive_length: archive.len() as u64,
+            start: start as u64,
             lines: index[INDEX_HEADER_LENGTH..].as_ptr().cast(),
             header,
             garbage,
@@ -377,9 +381,10 @@ impl<'a, K: Archive, V: Archive> Walk<'a, K, V> {
     }
 }
 
-/// Checks every entry of an archive section; `live` is shown those that are not garbage.
+/// Checks every entry of an archive section from an offset on; `live` is shown those that are not garbage.
 pub(super) fn check_entries<K, V>(
     archive: &[u8],
+    start: usize,
     mut garbage: GarbageList<'_>,
     live: impl FnMut(u64, &K::Archived) -> Result<(), MapError>,
 ) -> Result<Counted, MapError>
@@ -387,7 +392,10 @@ where
     K: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
     V: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
 {
-    let mut check = EntryCheck::<K, V>::new();
+    let mut check = EntryCheck::<K, V>::starting_at(start);
+    if !(start as u64).is_multiple_of(check.alignment) || start > archive.len() {
+        return Err(MapError::Archive(format!("no entry can start at {start}")));
+    }
     // SAFETY: nothing was checked before.
     unsafe { check.go_on(archive, &mut garbage, live)? };
     match garbage.first() {

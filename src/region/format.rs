@@ -42,6 +42,10 @@
 //!                48 32 BLAKE3 of the same
 //! ```
 //!
+//! Most regions have one root, a value or a map. Where there are several, each by its name, their
+//! bytes stand one behind the other in these sections, and a table at the end of the archive tells
+//! where (`archive/parts.rs`).
+//!
 //! A small region is *packed*: its sections start at multiples of 64. A larger one is *in pages*:
 //! its header is one page, and sections start at multiples of a page, so that generations can share
 //! pages. Such an image may come from several *page files*, each of which was written by one

@@ -247,6 +247,18 @@ impl Unsealed {
         Ok(View { bytes, archive })
     }
 
+    /// The same archive with sections at pages, if it has become so long that generations shall
+    /// share them, but that was not known when it began. Copies it.
+    pub(crate) fn in_pages(self) -> Result<Self> {
+        let length = self.sections[0].length;
+        if self.spacing != Spacing::Packed || length < PAGES_FROM || self.sections.len() > 1 {
+            return Ok(self);
+        }
+        let mut copy = self.create_beside()?;
+        copy.append(self.view()?.archive())?;
+        Ok(copy)
+    }
+
     /// Writes the header, seals and maps.
     pub fn seal(mut self, fingerprint: Fingerprint) -> Result<Region> {
         self.check_owner()?;

@@ -68,9 +68,8 @@ pub(super) fn hash_map<K: Schema, V: Schema>(types: &mut Types) -> TypeIndex {
 }
 
 pub(super) fn hash_set<K: Schema>(types: &mut Types) -> TypeIndex {
-    let entry = Entry::<K, ()>::describe(types);
-    let arguments = [K::describe(types)];
-    types.define_generic::<ArchivedHashSet<K>>("HashSet", &arguments, Shape::HashMap { entry })
+    let map = ArchivedHashMap::<K, ()>::describe(types);
+    set::<ArchivedHashSet<K>, K>(types, "HashSet", map)
 }
 
 pub(super) fn index_map<K: Schema, V: Schema>(types: &mut Types) -> TypeIndex {
@@ -81,9 +80,8 @@ pub(super) fn index_map<K: Schema, V: Schema>(types: &mut Types) -> TypeIndex {
 }
 
 pub(super) fn index_set<K: Schema>(types: &mut Types) -> TypeIndex {
-    let entry = Entry::<K, ()>::describe(types);
-    let arguments = [K::describe(types)];
-    types.define_generic::<ArchivedIndexSet<K>>("IndexSet", &arguments, Shape::IndexMap { entry })
+    let map = ArchivedIndexMap::<K, ()>::describe(types);
+    set::<ArchivedIndexSet<K>, K>(types, "IndexSet", map)
 }
 
 pub(super) fn btree_map<K: Schema, V: Schema, const E: usize>(types: &mut Types) -> TypeIndex {
@@ -99,13 +97,12 @@ pub(super) fn btree_map<K: Schema, V: Schema, const E: usize>(types: &mut Types)
 }
 
 pub(super) fn btree_set<K: Schema, const E: usize>(types: &mut Types) -> TypeIndex {
-    const { refuse_zero_sized::<K>() };
+    let map = ArchivedBTreeMap::<K, (), E>::describe(types);
+    set::<ArchivedBTreeSet<K, E>, K>(types, "BTreeSet", map)
+}
+
+/// The set `S` of keys of a map.
+fn set<S: Schema, K: Schema>(types: &mut Types, name: &str, map: TypeIndex) -> TypeIndex {
     let key = K::describe(types);
-    let value = <()>::describe(types);
-    let shape = Shape::BTreeMap {
-        key,
-        value,
-        node_entries: E,
-    };
-    types.define_generic::<ArchivedBTreeSet<K, E>>("BTreeSet", &[key], shape)
+    types.define_generic::<S>(name, &[key], Shape::Set { map })
 }

@@ -76,12 +76,7 @@ pub(super) fn socket_address(types: &mut Types) -> TypeIndex {
 fn versions<V4: Schema, V6: Schema>(types: &mut Types) -> Shape {
     let v4 = V4::describe(types);
     let v6 = V6::describe(types);
-    Shape::Enum {
-        variants: vec![
-            tuple_variant(types, "V4", 0, v4),
-            tuple_variant(types, "V6", 1, v6),
-        ],
-    }
+    Shape::Address { v4, v6 }
 }
 
 fn tuple_variant(types: &Types, name: &str, tag: u8, part: TypeIndex) -> Variant {
@@ -113,13 +108,10 @@ pub(super) fn tuple<T: Schema>(types: &mut Types, parts: &[(usize, TypeIndex)]) 
         [part] => format!("({},)", types[part].name),
         _ => format!("({})", types.names(&indices)),
     };
-    let fields = parts
+    let parts = parts
         .iter()
         .enumerate()
         .map(|(position, &(offset, part))| Field::new(position.to_string(), offset, part));
-    let shape = Shape::Struct {
-        style: FieldStyle::Tuple,
-        fields: fields.collect(),
-    };
-    types.define::<T>(name, |_| shape)
+    let parts = parts.collect();
+    types.define::<T>(name, |_| Shape::Tuple { parts })
 }

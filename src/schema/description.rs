@@ -10,9 +10,17 @@ use super::{Schema, Types};
 
 /// The structure of an archived type and of every type it contains.
 ///
+/// # What is not known is refused
+/// A reader that meets a kind of shape, or a member of one, that it does not know refuses the whole
+/// description and names it: what it skipped could change the meaning of what it reads. So a later
+/// version may add kinds and members, and an earlier one reads nothing wrong. The kind
+/// `self_describing` is reserved for values whose types are known at run time only, such as the
+/// dictionaries of Python, and in which each value tells what it is. No version writes it so far.
+///
 /// A description read from elsewhere can say anything: whoever walks by it checks each index
 /// ([`get`](Self::get)), offset and length against what is there, and limits the depth.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Description {
     /// The type of the archive's root.
@@ -27,11 +35,25 @@ impl Description {
     /// Costs a visit and a few allocations for each type in `T`.
     #[must_use]
     pub fn of<T: Schema + ?Sized>() -> Self {
+        Self::by(T::describe)
+    }
+
+    /// Describes the type that a function adds to the list.
+    pub(crate) fn by(describe: impl FnOnce(&mut Types) -> TypeIndex) -> Self {
         let mut types = Types::default();
-        let root = T::describe(&mut types);
+        let root = describe(&mut types);
         Self {
             root,
             types: types.list,
+        }
+    }
+
+    /// The named roots, if the region has [several](crate::Roots).
+    #[must_use]
+    pub fn roots(&self) -> Option<&[NamedRoot]> {
+        match &self.get(self.root)?.shape {
+            Shape::Roots { roots } => Some(roots),
+            _ => None,
         }
     }
 
@@ -40,6 +62,22 @@ impl Description {
     #[must_use]
     pub fn get(&self, index: TypeIndex) -> Option<&Type> {
         self.types.get(index.0 as usize)
+    }
+
+    /// The types that a value of a type leads to, its own among them, of a description in which
+    /// every index is one of its types.
+    pub(crate) fn reachable(&self, root: TypeIndex) -> impl Iterator<Item = &Type> {
+        let (mut pending, mut seen) = (vec![root], vec![false; self.types.len()]);
+        std::iter::from_fn(move || {
+            while let Some(index) = pending.pop() {
+                if !std::mem::replace(&mut seen[index.0 as usize], true) {
+                    let found = &self.types[index.0 as usize];
+                    pending.extend(found.shape.mentioned());
+                    return Some(found);
+                }
+            }
+            None
+        })
     }
 
     /// The description as compact JSON. Equal descriptions give equal bytes.
@@ -63,11 +101,12 @@ pub struct TypeIndex(pub(crate) u32);
 
 /// One archived type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Type {
     /// The name the unarchived type has in Rust, without its path: `Recipe`, `Vec<String>`. The
     /// type arguments of user-defined types are left out: they are told by the types of the
-    /// fields.
+    /// fields. It is for people: nothing is read by it.
     pub name: String,
     /// Bytes that a value occupies, padding included. 0 for [`Shape::Str`] and [`Shape::Slice`],
     /// whose length stands beside the pointer to them.
@@ -86,7 +125,7 @@ pub struct Type {
 /// address. The relative pointer 1 points nowhere. A *length* is an unsigned number as wide as a
 /// pointer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Shape {
     /// No bytes, one value: `()`, `PhantomData`, `RangeFull`.
@@ -126,6 +165,14 @@ pub enum Shape {
     /// The octets of an IPv6 address at offset 0, the port as a `u16` at 16, flow information as a
     /// `u32` at 20, the scope as a `u32` at 24.
     SocketAddrV6,
+    /// An address of either version of the protocol. The byte at offset 0 is 0 for one of IPv4 and
+    /// 1 for one of IPv6; the address follows at the next multiple of its alignment.
+    Address {
+        /// The type of an address of IPv4.
+        v4: TypeIndex,
+        /// The type of an address of IPv6.
+        v6: TypeIndex,
+    },
     /// Values of one type, one after the other.
     Array {
         /// The type of a value.
@@ -133,7 +180,12 @@ pub enum Shape {
         /// How many there are.
         length: usize,
     },
-    /// A struct or a tuple.
+    /// A tuple.
+    Tuple {
+        /// Its parts, in their order; each is named by its position: `0`, `1`, ...
+        parts: Vec<Field>,
+    },
+    /// A struct.
     Struct {
         /// How its fields are written in Rust.
         style: FieldStyle,
@@ -187,7 +239,7 @@ pub enum Shape {
     BTreeMap {
         /// The type of the keys, in ascending order.
         key: TypeIndex,
-        /// The type of the values; `()` in sets.
+        /// The type of the values.
         value: TypeIndex,
         /// How many entries a node has room for.
         node_entries: usize,
@@ -197,14 +249,20 @@ pub enum Shape {
     /// themselves lie *before* the control bytes, in descending order: slot `i` starts `(i + 1) *
     /// size` bytes before the pointer's target.
     HashMap {
-        /// The type of a slot: a struct of `key` and `value`; the value is `()` in sets.
+        /// The type of a slot: a struct of `key` and `value`.
         entry: TypeIndex,
     },
     /// As [`Shape::HashMap`], with slots that are the positions of entries as numbers as wide as a
     /// pointer; behind it, a relative pointer to the entries, one after the other, in their order.
     IndexMap {
-        /// The type of an entry: a struct of `key` and `value`; the value is `()` in sets.
+        /// The type of an entry: a struct of `key` and `value`.
         entry: TypeIndex,
+    },
+    /// The keys of a map in which each value is `()`. The bytes are those of the map.
+    Set {
+        /// The type of the map: a [`Shape::BTreeMap`], [`Shape::HashMap`] or [`Shape::IndexMap`]
+        /// whose keys can be compared.
+        map: TypeIndex,
     },
     /// This library's frozen keyed map. Its root holds no entries: they are found through the index
     /// section.
@@ -218,6 +276,63 @@ pub enum Shape {
         /// Where the value is in an entry.
         value_offset: usize,
     },
+    /// Several values of one region, each by its name. The bytes are the table of where each of
+    /// them lies: a row of six `u64`, little-endian in every archive. They are, in this order, the
+    /// offset in the archive section at which the value begins, and the one behind its end; offset
+    /// and length of its index in the index section; offset and length of its list in the garbage
+    /// section. The root of a value ends where the value does; a [`Shape::Map`] is the run of its
+    /// entries.
+    Roots {
+        /// The values, in the order of declaration.
+        roots: Vec<NamedRoot>,
+    },
+}
+
+impl Shape {
+    /// The types that it mentions.
+    pub(crate) fn mentioned(&self) -> Vec<TypeIndex> {
+        let types = |fields: &[Field]| fields.iter().map(|it| it.type_index).collect();
+        match self {
+            Self::Unit | Self::Bool | Self::Char | Self::Unsigned | Self::Signed | Self::Float => {
+                Vec::new()
+            }
+            Self::String | Self::CString | Self::Str | Self::Duration | Self::IpAddr => Vec::new(),
+            Self::SocketAddrV4 | Self::SocketAddrV6 => Vec::new(),
+            Self::Address { v4, v6 } => vec![*v4, *v6],
+            Self::Slice { item } | Self::Array { item, .. } | Self::Vec { item } => vec![*item],
+            Self::Tuple { parts } => types(parts),
+            Self::Struct { fields, .. } => types(fields),
+            Self::Enum { variants } => {
+                let fields = variants.iter().flat_map(|variant| &variant.fields);
+                fields.map(|field| field.type_index).collect()
+            }
+            Self::Option { some, .. } => vec![*some],
+            Self::Box { target } | Self::Shared { target } | Self::Interned { target } => {
+                vec![*target]
+            }
+            Self::BTreeMap { key, value, .. } | Self::Map { key, value, .. } => vec![*key, *value],
+            Self::HashMap { entry } | Self::IndexMap { entry } => vec![*entry],
+            Self::Set { map } => vec![*map],
+            Self::Roots { roots } => roots.iter().map(|root| root.type_index).collect(),
+        }
+    }
+}
+
+/// One of several values of a region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct NamedRoot {
+    /// The name.
+    pub name: String,
+    /// Where its row is in the table.
+    pub offset: usize,
+    /// The type of the value.
+    #[serde(rename = "type")]
+    pub type_index: TypeIndex,
+    /// The fingerprint of the description that the value would have alone: a reader that asks for
+    /// this root compares it.
+    pub fingerprint: Fingerprint,
 }
 
 /// How the fields of a struct or a variant are written in Rust.
@@ -234,6 +349,7 @@ pub enum FieldStyle {
 
 /// A field of a struct, a tuple or a variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Field {
     /// The name, or the position in a tuple.
@@ -258,6 +374,7 @@ impl Field {
 
 /// A variant of an enum. [`Types::variant`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Variant {
     /// The name.

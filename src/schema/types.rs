@@ -4,7 +4,7 @@
 use std::any::TypeId;
 use std::collections::HashMap;
 
-use super::{Field, FieldStyle, Schema, Shape, Type, TypeIndex, Variant};
+use super::{Description, Field, FieldStyle, NamedRoot, Schema, Shape, Type, TypeIndex, Variant};
 
 /// What archives, and the buffers that they are written through, are aligned to.
 pub(crate) const ALIGNMENT_LIMIT: usize = 16;
@@ -95,6 +95,27 @@ impl Types {
         shape: Shape,
     ) -> TypeIndex {
         self.insert::<T>(name, 0, align, |_| shape)
+    }
+
+    /// Describes several values of one region: the names and types of the values, and functions
+    /// that describe each. A row of the table that leads to them has `row` bytes.
+    pub(crate) fn define_roots<'a>(
+        &mut self,
+        row: usize,
+        named: impl Iterator<Item = (&'a str, fn(&mut Self) -> TypeIndex)>,
+    ) -> TypeIndex {
+        let mut roots = Vec::new();
+        for (name, describe) in named {
+            roots.push(NamedRoot {
+                name: name.to_owned(),
+                offset: roots.len() * row,
+                type_index: describe(self),
+                fingerprint: Description::by(describe).fingerprint(),
+            });
+        }
+        let index = self.push("Roots".to_owned(), roots.len() * row, align_of::<u64>());
+        self.list[index.0 as usize].shape = Shape::Roots { roots };
+        index
     }
 
     /// The names of `types`, separated by commas.

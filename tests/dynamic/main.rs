@@ -6,6 +6,7 @@ mod census;
 mod file;
 mod forged;
 mod keys;
+mod names;
 mod nesting;
 mod pages;
 mod random;

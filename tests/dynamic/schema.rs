@@ -55,7 +55,7 @@ fn a_schema_that_cannot_be_true_is_refused() {
             json!(-1),
             "invalid value",
         ),
-        ("/types/0/shape", json!("nonsense"), "unknown variant"),
+        ("/types/0/shape", json!("nonsense"), "no shape \"nonsense\""),
         (
             "/types/0/shape",
             json!({ "array": { "item": 1, "length": u64::MAX } }),
@@ -164,4 +164,184 @@ fn a_schema_that_is_not_the_announced_one_is_refused() {
         }
     });
     refusal(&deep);
+}
+
+fn table_of(value: &Value, entry: &Value) -> [Value; 3] {
+    let part = |name: &str, offset: usize, index: usize| json!({ "name": name, "offset": offset, "type": index });
+    let entry_fields = json!([
+        part("key", 0, 4),
+        part("value", entry["size"].as_u64().unwrap() as usize, 3)
+    ]);
+    let shape = json!({ "struct": { "style": "named", "fields": entry_fields } });
+    [
+        named(1, 12, json!({ "hash_map": { "entry": 2 } })),
+        named(
+            2,
+            entry["size"].as_u64().unwrap() as usize + value["size"].as_u64().unwrap() as usize,
+            shape,
+        ),
+        value.clone(),
+    ]
+}
+
+/// A set whose table has a value and an item of these types; `more` follow them.
+fn set_of(size: usize, value: Value, item: Value, more: &[Value]) -> String {
+    let table = table_of(&value, &item);
+    let set = named(0, size, json!({ "set": { "map": 1 } }));
+    let types = [set].into_iter().chain(table).chain([item]);
+    refusal(&with_types(types.chain(more.iter().cloned()).collect()))
+}
+
+#[test]
+fn sets_that_cannot_be_are_refused() {
+    let unit = || named(3, 0, json!("unit"));
+    let byte = |number| named(number, 1, json!("unsigned"));
+    let float = |number| named(number, 8, json!("float"));
+    let told = set_of(12, byte(3), byte(4), &[]);
+    assert!(
+        told.contains("it is a set, but its map has values of \"T3\""),
+        "{told}"
+    );
+    let told = set_of(8, unit(), byte(4), &[]);
+    assert!(
+        told.contains("the set of keys of \"T1\", which is no map of its size"),
+        "{told}"
+    );
+
+    let incomparable = [
+        (float(4), vec![]),
+        (named(4, 8, json!({ "vec": { "item": 5 } })), vec![float(5)]),
+        (
+            named(
+                4,
+                9,
+                json!({ "option": { "some": 5, "offset": 1, "none": "tag" } }),
+            ),
+            vec![float(5)],
+        ),
+        (
+            named(4, 4, json!({ "interned": { "target": 5 } })),
+            vec![float(5)],
+        ),
+        (
+            named(
+                4,
+                8,
+                json!({ "tuple": { "parts": [{ "name": "0", "offset": 0, "type": 5 }] } }),
+            ),
+            vec![float(5)],
+        ),
+        (named(4, 12, json!({ "hash_map": { "entry": 2 } })), vec![]),
+        (named(4, 12, json!({ "set": { "map": 1 } })), vec![]),
+    ];
+    for (item, more) in incomparable {
+        let told = set_of(12, unit(), item.clone(), &more);
+        assert!(
+            told.contains("set of \"T4\", of which no two can be compared"),
+            "{item}: {told}"
+        );
+    }
+
+    for map in [0, 1] {
+        let types = json!([
+            named(0, 8, json!({ "set": { "map": map } })),
+            named(1, 8, json!("unsigned"))
+        ]);
+        let told = refusal(&with_types(types));
+        assert!(told.contains("which is no map"), "{told}");
+    }
+    let types = json!([named(0, 8, json!({ "set": { "map": 7 } }))]);
+    assert!(refusal(&with_types(types)).contains("no type 7"));
+    let types = json!([named(0, 8, json!({ "set": { "map": 0, "value": 0 } }))]);
+    assert!(refusal(&with_types(types)).contains("unknown field `value`"));
+}
+
+#[test]
+fn a_set_whose_items_lead_to_the_set_is_read() {
+    let types = json!([
+        named(0, 8, json!({ "set": { "map": 1 } })),
+        named(
+            1,
+            8,
+            json!({ "b_tree_map": { "key": 2, "value": 3, "node_entries": 5 } })
+        ),
+        named(2, 4, json!({ "box": { "target": 0 } })),
+        named(3, 0, json!("unit")),
+    ]);
+    Described::from_bytes(&with_types(types)).unwrap();
+}
+
+#[test]
+fn parts_of_tuples_have_their_positions_for_names() {
+    let byte = || named(1, 1, json!("unsigned"));
+    let parts = |names: &[&str]| -> Value {
+        let part =
+            |(offset, name): (usize, &&str)| json!({ "name": name, "offset": offset, "type": 1 });
+        names.iter().enumerate().map(part).collect()
+    };
+    let told = |names: &[&str]| {
+        let tuple = json!({ "tuple": { "parts": parts(names) } });
+        let fields = json!({ "struct": { "style": "tuple", "fields": parts(names) } });
+        let variant = json!({ "name": "V", "tag": 0, "style": "tuple", "fields": parts(names) });
+        let variant = json!({ "enum": { "variants": [variant] } });
+        [tuple, fields, variant].map(|shape| {
+            let types = json!([named(0, 3, shape), byte()]);
+            Described::from_bytes(&with_types(types))
+                .map_err(|error| error.to_string())
+                .err()
+        })
+    };
+    assert_eq!(told(&["0", "1"]), [None, None, None]);
+    for names in [&["0", "left"], &["0", "0"], &["0", "01"]] {
+        for told in told(names) {
+            let told = told.expect("it is refused");
+            assert!(
+                told.contains("its part 1 has the name"),
+                "{names:?}: {told}"
+            );
+        }
+    }
+    let fields = json!({ "struct": { "style": "unit", "fields": parts(&["0"]) } });
+    let told = refusal(&with_types(json!([named(0, 1, fields), byte()])));
+    assert!(told.contains("it has 1 fields"), "{told}");
+}
+
+#[test]
+fn addresses_are_of_one_kind_in_both_versions() {
+    let address = |v4: Value, v6: Value| {
+        let types = json!([
+            named(0, 33, json!({ "address": { "v4": 1, "v6": 2 } })),
+            v4,
+            v6
+        ]);
+        Described::from_bytes(&with_types(types))
+            .map_err(|error| error.to_string())
+            .err()
+    };
+    let ip = |number, size| named(number, size, json!("ip_addr"));
+    let four = || named(1, 6, json!("socket_addr_v4"));
+    let six = || named(2, 28, json!("socket_addr_v6"));
+    assert_eq!(address(ip(1, 4), ip(2, 16)), None);
+    assert_eq!(address(four(), six()), None);
+    for (v4, v6) in [
+        (ip(1, 16), ip(2, 16)),
+        (ip(1, 4), ip(2, 4)),
+        (ip(1, 4), six()),
+        (six(), four()),
+        (named(1, 4, json!("unsigned")), ip(2, 16)),
+        (named(1, 0, json!("str")), ip(2, 16)),
+    ] {
+        let told = address(v4, v6).expect("it is refused");
+        assert!(
+            told.contains("it is an address, but not of one kind"),
+            "{told}"
+        );
+    }
+    let types = json!([
+        named(0, 16, json!({ "address": { "v4": 1, "v6": 2 } })),
+        ip(1, 4),
+        ip(2, 16)
+    ]);
+    let told = refusal(&with_types(types));
+    assert!(told.contains("\"v6\" lies at offset 1"), "{told}");
 }

@@ -15,6 +15,7 @@ mod pages;
 mod programs;
 mod reading;
 mod refusals;
+mod roots;
 mod sockets;
 mod stores;
 
@@ -76,6 +77,8 @@ fn main() -> ExitCode {
         refusals::a_lowered_limit_is_survived,
         refusals::a_broker_that_may_not_accept_waits,
         refusals::a_broker_ends_without_a_byte,
+        roots::workers_follow_all_roots,
+        roots::a_builder_of_roots_refuses_in_a_child,
         stores::workers_follow_a_store,
         stores::followers_see_when_a_cache_expires,
         stores::programs_and_clients_follow_a_store,

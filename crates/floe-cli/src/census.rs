@@ -60,6 +60,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
+    /// Count one root of a region that has several, without what it shares with earlier ones
+    #[arg(long, value_name = "NAME")]
+    root: Option<String>,
+
     /// Write a treemap of the fields to this file instead; - is the standard output
     #[arg(long, value_name = "OUT", conflicts_with_all = ["by", "format"])]
     svg: Option<PathBuf>,
@@ -101,7 +105,9 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Comm
         }
         return Ok(sections(&pages).write(arguments.format, output)?);
     }
-    let census = take(&target.load()?, target)?;
+    let loaded = target.load()?;
+    let region = target.root(&loaded, arguments.root.as_deref())?;
+    let census = take(region, target)?;
     if let Some(path) = &arguments.svg {
         let root = fields::tree(&census);
         return output.write_picture(path, &picture(&root.name, &subtitle(&census), &root));

@@ -24,6 +24,7 @@ Examples:
   floe dump recipes.floe zlib
   floe dump ports.floe 443
   floe dump /run/server/floe.sock:recipes zlib
+  floe dump caches.floe --root recipes zlib
   floe dump pairs.floe '[\"zlib\",3]'
   floe dump --jsonl recipes.floe | jq -r 'select(.value.depends == []) | .key'
 
@@ -36,6 +37,10 @@ pub(crate) struct Arguments {
     /// Dump only the value of this key. Give text as it is, any other key as JSON
     #[arg(value_name = "KEY", allow_hyphen_values = true)]
     key: Option<String>,
+
+    /// Dump one root of a region that has several
+    #[arg(long, value_name = "NAME")]
+    root: Option<String>,
 
     /// Write one indented JSON document. This is the default
     #[arg(long)]
@@ -51,12 +56,14 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Comm
     let target = &arguments.target;
     let dumped = match &arguments.key {
         Some(key) => {
-            let region = target.open()?;
-            let value = find(&region, key, target)?;
+            let opened = target.open()?;
+            let region = target.root(&opened, arguments.root.as_deref())?;
+            let value = find(region, key, target)?;
             write(value, arguments, output)
         }
         None => {
-            let region = target.load()?;
+            let loaded = target.load()?;
+            let region = target.root(&loaded, arguments.root.as_deref())?;
             let root = region.root().map_err(|error| target.refuse(error))?;
             write(root, arguments, output)
         }
@@ -73,6 +80,11 @@ fn find<'a>(
     target: &Target,
 ) -> Result<Dynamic<'a>, CommandError> {
     let refuse = |error: floe::Error| target.refuse(error);
+    if region.roots().len() > 0 {
+        let names: Vec<&str> = region.roots().map(|(name, _)| name).collect();
+        let names = names.join(", ");
+        return Err(target.refuse(format!("it has the roots {names}: choose one by --root")));
+    }
     if region.entry_count().is_none() {
         return Err(target
             .refuse("it holds one value, not a map, so it has no keys; dump it without a key"));

@@ -29,13 +29,17 @@ pub(crate) fn tree(census: &Census) -> Node {
 /// Adds a row where its path leads to: into the last child, or a new one, at each step.
 fn insert(root: &mut Node, row: &Row) {
     let (mut node, mut path) = (root, String::new());
-    for part in &row.path {
+    for (depth, part) in row.path.iter().enumerate() {
         path += part;
         if node.children.last().is_none_or(|child| child.path != path) {
             node.children.push(Node {
-                name: label(part, &node.name),
+                // A path starts with the name of a type, which may be any text.
+                name: match depth {
+                    0 => part.clone(),
+                    _ => label(part, &node.name),
+                },
                 path: path.clone(),
-                remainder: part.starts_with('('),
+                remainder: row.is_overhead,
                 ..Node::default()
             });
         }
@@ -52,8 +56,7 @@ fn insert(root: &mut Node, row: &Row) {
 fn label(part: &str, whole: &str) -> String {
     match part.strip_prefix('.').or(part.strip_prefix("::")) {
         Some(name) => name.to_owned(),
-        None if part.starts_with(['[', '{']) => format!("{whole}{part}"),
-        None => part.to_owned(),
+        None => format!("{whole}{part}"),
     }
 }
 

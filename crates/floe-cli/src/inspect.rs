@@ -59,6 +59,10 @@ pub(crate) struct Arguments {
     #[arg(value_name = "TARGET", help = target::HELP)]
     target: Target,
 
+    /// Show one root of a region that has several
+    #[arg(long, value_name = "NAME")]
+    root: Option<String>,
+
     /// Write one JSON object, with the schema as it is stored, and all runs of pages
     #[arg(long)]
     json: bool,
@@ -76,14 +80,15 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), CommandError> {
     let target = &arguments.target;
-    let region = target.open()?;
+    let opened = target.open()?;
+    let region = target.root(&opened, arguments.root.as_deref())?;
     if let Some(path) = &arguments.svg {
-        let picture = picture::picture(region.name(), &Pages::in_memory(&region));
+        let picture = picture::picture(region.name(), &Pages::in_memory(region));
         return output.write_picture(path, &picture);
     }
     let pages = region.pages();
     if arguments.json {
-        serde_json::to_writer(&mut *output, &Object::of(&region, &pages))
+        serde_json::to_writer(&mut *output, &Object::of(region, &pages))
             .map_err(io::Error::from)?;
         return Ok(writeln!(output)?);
     }
@@ -92,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Comm
     }
     output.styled(TITLE, printable(&target.to_string()))?;
     writeln!(output)?;
-    for (name, fact) in facts(&region, &pages, target.is_memory_file()) {
+    for (name, fact) in facts(region, &pages, target.is_memory_file()) {
         output.styled(FAINT, format!("  {name:<11} "))?;
         writeln!(output, "{}", printable(&fact))?;
     }
@@ -103,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Comm
         page_files::files(&pages).write(Format::Table, output)?;
         writeln!(output)?;
     }
-    schema::tree(region.description()).write(Format::Table, output)?;
+    schema::tree(region.description(), region.root_type()).write(Format::Table, output)?;
     Ok(())
 }
 
@@ -142,9 +147,13 @@ fn facts(region: &Described, pages: &Pages, in_memory: bool) -> Vec<(&'static st
 pub(crate) fn holds(region: &Described) -> String {
     match region.entry_count() {
         Some(count) => format!("a map of {}", counted(count, "entry", "entries")),
+        None if region.roots().len() > 0 => {
+            let names: Vec<&str> = region.roots().map(|(name, _)| name).collect();
+            let count = counted(names.len() as u64, "root", "roots");
+            format!("{count}: {}", names.join(", "))
+        }
         None => {
-            let description = region.description();
-            let root = description.get(description.root);
+            let root = region.description().get(region.root_type());
             format!("one value: {}", root.map_or("?", |root| &root.name))
         }
     }
@@ -201,6 +210,8 @@ struct Object<'a> {
     size: u64,
     entries: Option<u64>,
     garbage: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    roots: Vec<&'a str>,
     sections: Table,
     pages: &'a Pages,
     schema: &'a Description,
@@ -217,6 +228,7 @@ impl<'a> Object<'a> {
             size: region.size(),
             entries: region.entry_count(),
             garbage: region.garbage(),
+            roots: region.roots().map(|(name, _)| name).collect(),
             sections: sections(pages, true),
             pages,
             schema: region.description(),

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use floe::schema::{Description, Field, Shape, Type, TypeIndex, Variant};
+use floe::schema::{Description, Field, NamedRoot, Shape, Type, TypeIndex, Variant};
 
 use super::table::{Cell, Column, Table};
 
-const INTERNED: &str = "Interned<";
-const OPTION: &str = "Option<Interned<";
+/// Letters of a name, times interned types, that are compared.
+const MOST_COMPARED: usize = 1 << 20;
 /// Types nested deeper are not shown.
 const DEEPEST: usize = 32;
 
@@ -19,27 +19,32 @@ const COLUMNS: &[Column] = &[
 
 /// All that a value of the root type is made of: offset in what it is a member of, size, and the
 /// name behind the lines of the tree. Each type is unfolded once.
-pub(crate) fn tree(description: &Description) -> Table {
+pub(crate) fn tree(description: &Description, root_type: TypeIndex) -> Table {
+    let is_interned = |described: &&Type| matches!(described.shape, Shape::Interned { .. });
+    let interned = description.types.iter().filter(is_interned);
     let mut tree = Tree {
         description,
+        interned: interned.map(|it| it.name.as_str()).collect(),
         unfolded: HashSet::new(),
         table: Table::new(COLUMNS),
     };
-    if let Some(root) = description.get(description.root) {
+    if let Some(root) = description.get(root_type) {
         let name = match root.shape {
             Shape::Map { key, value, .. } => {
                 format!("Map<{}, {}>", tree.name(key), tree.name(value))
             }
-            _ => tree.name(description.root),
+            _ => tree.name(root_type),
         };
         tree.push(Cell::Number(0), Cell::Number(root.size as u64), name);
-        tree.unfold(description.root, "", 0);
+        tree.unfold(root_type, "", 0);
     }
     tree.table
 }
 
 struct Tree<'a> {
     description: &'a Description,
+    /// Names of interned types.
+    interned: Vec<&'a str>,
     unfolded: HashSet<TypeIndex>,
     table: Table,
 }
@@ -109,7 +114,9 @@ impl<'a> Tree<'a> {
     /// have members themselves.
     fn members(&self, described: &'a Type) -> Vec<Member<'a>> {
         match &described.shape {
-            Shape::Struct { fields, .. } => fields.iter().map(field).collect(),
+            Shape::Struct { fields, .. } | Shape::Tuple { parts: fields } => {
+                fields.iter().map(field).collect()
+            }
             Shape::Enum { variants } if is_plain(variants) => Vec::new(),
             Shape::Enum { variants } => variants.iter().map(variant).collect(),
             Shape::Map {
@@ -121,9 +128,19 @@ impl<'a> Tree<'a> {
                 member(Some(*key_offset), "key", *key),
                 member(Some(*value_offset), "value", *value),
             ],
+            Shape::Roots { roots } => {
+                let root = |root: &'a NamedRoot| member(None, &root.name, root.type_index);
+                roots.iter().map(root).collect()
+            }
             Shape::BTreeMap { key, value, .. } => {
                 let members = vec![member(None, "key", *key), member(None, "value", *value)];
                 self.with_members(members)
+            }
+            Shape::Set { map } => {
+                let mut members = self.description.get(*map).map(|map| self.members(map));
+                let members = members.get_or_insert_default();
+                members.retain(|member| member.name == "key");
+                std::mem::take(members)
             }
             Shape::HashMap { entry } | Shape::IndexMap { entry } => {
                 match self.description.get(*entry).map(|it| &it.shape) {
@@ -140,7 +157,11 @@ impl<'a> Tree<'a> {
     fn with_members(&self, mut members: Vec<Member<'a>>) -> Vec<Member<'a>> {
         members.retain(|member| match member.kind {
             Kind::Value(index) => self.inner(index).is_some_and(|(_, inner)| {
-                matches!(inner.shape, Shape::Struct { .. } | Shape::Enum { .. })
+                let shape = &inner.shape;
+                matches!(
+                    shape,
+                    Shape::Tuple { .. } | Shape::Struct { .. } | Shape::Enum { .. }
+                )
             }),
             Kind::Variant(_) => true,
         });
@@ -169,10 +190,10 @@ impl<'a> Tree<'a> {
         let Some(described) = self.description.get(index) else {
             return "?".to_owned();
         };
-        let name = without_interned(&described.name);
+        let name = self.without_interned(&described.name);
         match &described.shape {
-            _ if described.name.starts_with(INTERNED) => name + ", interned",
-            _ if described.name.starts_with(OPTION) => name + ", interned",
+            Shape::Interned { .. } => name + ", interned",
+            Shape::Option { some, .. } if self.is_interned(*some) => name + ", interned",
             _ if name != described.name => name + ", members interned",
             Shape::Enum { variants } if is_plain(variants) => {
                 let names: Vec<&str> = variants.iter().map(|it| it.name.as_str()).collect();
@@ -180,6 +201,43 @@ impl<'a> Tree<'a> {
             }
             _ => name,
         }
+    }
+
+    fn is_interned(&self, index: TypeIndex) -> bool {
+        let described = self.description.get(index);
+        described.is_some_and(|it| matches!(it.shape, Shape::Interned { .. }))
+    }
+
+    /// `Vec<Interned<String>>` as `Vec<String>`.
+    fn without_interned(&self, name: &str) -> String {
+        // A hostile schema shall take no time.
+        if name.len().saturating_mul(self.interned.len()) > MOST_COMPARED {
+            return name.to_owned();
+        }
+        let (mut shown, mut rest) = (String::new(), name);
+        // Whether each open bracket is one of a wrapper.
+        let mut open = Vec::new();
+        while let Some(next) = rest.chars().next() {
+            let is_wrapper = self.interned.iter().any(|name| rest.starts_with(name));
+            if let (true, Some((_, inner))) = (is_wrapper, rest.split_once('<')) {
+                open.push(true);
+                rest = inner;
+                continue;
+            }
+            let closes_wrapper = match next {
+                '<' => {
+                    open.push(false);
+                    false
+                }
+                '>' => open.pop().unwrap_or(false),
+                _ => false,
+            };
+            if !closes_wrapper {
+                shown.push(next);
+            }
+            rest = &rest[next.len_utf8()..];
+        }
+        shown
     }
 }
 
@@ -203,31 +261,4 @@ fn variant(variant: &Variant) -> Member<'_> {
 
 fn field(field: &Field) -> Member<'_> {
     member(Some(field.offset), &field.name, field.type_index)
-}
-
-/// `Vec<Interned<String>>` as `Vec<String>`.
-fn without_interned(name: &str) -> String {
-    let (mut shown, mut rest) = (String::new(), name);
-    // Whether each open bracket is one of a wrapper.
-    let mut open = Vec::new();
-    while let Some(next) = rest.chars().next() {
-        if let Some(inner) = rest.strip_prefix(INTERNED) {
-            open.push(true);
-            rest = inner;
-            continue;
-        }
-        let closes_wrapper = match next {
-            '<' => {
-                open.push(false);
-                false
-            }
-            '>' => open.pop().unwrap_or(false),
-            _ => false,
-        };
-        if !closes_wrapper {
-            shown.push(next);
-        }
-        rest = &rest[next.len_utf8()..];
-    }
-    shown
 }

@@ -74,6 +74,21 @@ impl Target {
         CommandError::In { target, reason }
     }
 
+    /// The root that is asked for, or all of the region.
+    pub(crate) fn root<'a>(
+        &self,
+        region: &'a Described,
+        name: Option<&str>,
+    ) -> Result<&'a Described, CommandError> {
+        let Some(name) = name else {
+            return Ok(region);
+        };
+        if region.roots().len() == 0 {
+            return Err(self.refuse("it has no named roots; leave out --root"));
+        }
+        region.named(name).map_err(|error| self.refuse(error))
+    }
+
     fn described(&self, fds: Vec<OwnedFd>) -> Result<Described, CommandError> {
         Described::from_fds(fds).map_err(|error| self.refuse(error))
     }

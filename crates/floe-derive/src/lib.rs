@@ -1,9 +1,10 @@
 //! The derive macros of `floe`. Their documentation is with the traits `floe::Schema` and
-//! `floe::Key`.
+//! `floe::Key`, and with the module `floe::roots`.
 #![forbid(unsafe_code)]
 
 mod crate_path;
 mod key;
+mod roots;
 mod schema;
 
 use proc_macro::TokenStream;
@@ -34,6 +35,19 @@ pub fn derive_schema(input: TokenStream) -> TokenStream {
 pub fn derive_key(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     key::expand(&input)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Says which named values a region has: `#[derive(Roots)]` on a struct each of whose fields is a
+/// `Root<T>`.
+///
+/// Where this crate has another name, or comes by way of another crate, say so:
+/// `#[floe(crate = "path::to::floe")]`.
+#[proc_macro_derive(Roots, attributes(floe))]
+pub fn derive_roots(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    roots::expand(&input)
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

@@ -11,6 +11,7 @@ mod recipe;
 mod stamp;
 mod statement;
 mod task_deps;
+mod together;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,6 +30,8 @@ use recipe::CoreRecipeInfo;
 use stamp::FileChecksum;
 use statement::Statement;
 
+const INFOS: &str = "core_recipe_info";
+
 /// Reads the dumps that are in `directory`, one after the other.
 ///
 /// # Errors
@@ -43,13 +46,21 @@ pub(crate) fn read(directory: &Path) -> Result<Source> {
         notes: vec![note.into()],
         caches: vec![],
     };
-    keyed::<CoreRecipeInfo>(&mut source, directory, "core_recipe_info")?;
+    let infos = dump::<BTreeMap<String, CoreRecipeInfo>>(&mut source, directory, INFOS)?;
+    let data = dump::<CacheData>(&mut source, directory, "cachedata")?;
+    let data = data.map(CacheData::split).transpose()?;
+    if let (Some(infos), Some((indexes, names))) = (&infos, &data) {
+        let note = together::note(infos, indexes, names)?;
+        source.notes.push(note);
+    }
+    if let Some(infos) = infos {
+        source.caches.push(caches::keyed(INFOS, infos));
+    }
     keyed::<PythonCacheLine>(&mut source, directory, "codeparser_python")?;
     keyed::<ShellCacheLine>(&mut source, directory, "codeparser_shell")?;
     keyed::<Vec<Statement>>(&mut source, directory, "cached_statements")?;
     keyed::<FileChecksum>(&mut source, directory, "file_checksums")?;
-    if let Some(data) = dump::<CacheData>(&mut source, directory, "cachedata")? {
-        let (recipes, names) = data.split()?;
+    if let Some((recipes, names)) = data {
         source.caches.push(caches::keyed("cachedata", recipes));
         let names = caches::whole("cachedata_names", names.len(), names);
         source.caches.push(names);

@@ -19,39 +19,51 @@ const ENTRY_HEADER_LENGTH: u64 = 4;
 
 pub(super) fn count(described: &Described, options: &Options) -> Read<Census> {
     let archive = described.archive();
-    let root = described.description().root;
-    let mut others = Others::default();
-    let sums = match EntryLayout::new(described.description()) {
-        Some(layout) => count_entries(archive, layout, options, &mut others)?,
-        None => {
-            let mut walk = Walk::new(archive);
-            let at = archive.root()?;
-            let place = walk.paths.root(root, Paths::root_name(archive.types, root));
-            walk.value(place, Run { at, length: 0 }, Depth::default())?;
-            let mut sums = Sums::default();
-            walk.paths.sum_up(&mut sums);
-            sums
-        }
-    };
+    let (mut sums, mut others) = (Sums::default(), Others::default());
+    for (name, root) in described.roots() {
+        sums.prefix = Some(format!("{name}: "));
+        count_root(root, options, &mut sums, &mut others)?;
+    }
+    if described.roots().len() == 0 {
+        count_root(described, options, &mut sums, &mut others)?;
+    }
     if let Some(progress) = options.progress {
         progress(archive.length(), archive.length());
     }
-    let rest = archive
-        .length()
-        .checked_sub(sums.bytes() + others.headers.bytes + others.garbage.bytes);
-    others.padding.bytes = rest.ok_or_else(|| {
-        let archive = archive.length();
-        Fault::new(0, FaultKind::Overlap { archive })
-    })?;
+    let length = archive.length() - described.start();
+    let rest = length.checked_sub(sums.bytes() + others.headers.bytes + others.garbage.bytes);
+    others.padding.bytes =
+        rest.ok_or_else(|| Fault::new(0, FaultKind::Overlap { archive: length }))?;
     let (kinds, fields) = sums.rows(archive.types);
     Ok(Census {
         name: described.name().to_owned(),
-        bytes: archive.length(),
+        bytes: length,
         entries: described.entry_count().map(|_| others.headers.count),
         pages: described.pages(),
         by_kind: others.table(kinds),
         by_path: others.table(fields),
     })
+}
+
+/// Counts a value that is alone in a region, or one of its roots.
+fn count_root(
+    described: &Described,
+    options: &Options,
+    sums: &mut Sums,
+    others: &mut Others,
+) -> Read<()> {
+    let (archive, root) = (described.archive(), described.root_type());
+    if let Some(layout) = EntryLayout::new(archive.types, root) {
+        let frames = EntryFrames::new(archive, layout, described.start(), archive.length());
+        return count_entries(frames, options, sums, others);
+    }
+    let mut walk = Walk::new(archive);
+    walk.enter(described.start()..archive.length());
+    let at = archive.root()?;
+    let place = walk.paths.root(root, Paths::root_name(archive.types, root));
+    walk.value(place, Run { at, length: 0 }, Depth::default())?;
+    walk.paths.sum_up(sums);
+    Ok(())
 }
 
 /// Bytes that belong to no value.
@@ -83,6 +95,7 @@ impl Others {
         rows.extend(others.map(|(name, row)| Row {
             name: name.to_owned(),
             path: vec![name.to_owned()],
+            is_overhead: true,
             ..row.clone()
         }));
         Table::new(rows)
@@ -98,13 +111,14 @@ struct Queue<'a> {
 }
 
 fn count_entries(
-    archive: Archive<'_>,
-    layout: EntryLayout,
+    entries: EntryFrames<'_>,
     options: &Options,
+    sums: &mut Sums,
     others: &mut Others,
-) -> Read<Sums> {
+) -> Read<()> {
+    let (archive, layout) = (entries.archive(), entries.layout());
     let queue = Mutex::new(Queue {
-        entries: EntryFrames::new(archive, layout, 0, archive.length()),
+        entries,
         others,
         failed: false,
     });
@@ -114,11 +128,10 @@ fn count_entries(
         lock(&queue).failed |= walked.is_err();
         walked.map(|()| walk)
     });
-    let mut sums = Sums::default();
     for walk in walks {
-        walk?.paths.sum_up(&mut sums);
+        walk?.paths.sum_up(sums);
     }
-    Ok(sums)
+    Ok(())
 }
 
 fn walk_batches<'a>(

@@ -64,9 +64,7 @@ impl<'a> Paths<'a> {
     pub(super) fn root_name(types: &'a Checked, type_index: TypeIndex) -> Cow<'a, str> {
         let described = types.get(type_index);
         match &described.shape {
-            Shape::Struct { .. } | Shape::Enum { .. } if !described.name.starts_with('(') => {
-                Cow::Borrowed(&described.name)
-            }
+            Shape::Struct { .. } | Shape::Enum { .. } => Cow::Borrowed(&described.name),
             Shape::Option { some: inner, .. } | Shape::Interned { target: inner } => {
                 match &types.get(*inner).shape {
                     Shape::Struct { .. } | Shape::Enum { .. } => Self::root_name(types, *inner),
@@ -167,9 +165,10 @@ impl<'a> Paths<'a> {
         let mut names: Vec<Vec<String>> = Vec::with_capacity(self.nodes.len());
         for node in self.nodes {
             // Parents come before their children.
-            let mut path = node
-                .parent
-                .map_or_else(Vec::new, |it| names[it.0 as usize].clone());
+            let mut path = node.parent.map_or_else(
+                || Vec::from_iter(sums.prefix.clone()),
+                |it| names[it.0 as usize].clone(),
+            );
             path.extend(node.part.as_deref().map(str::to_owned));
             let kind = sums.kinds.entry(node.type_index).or_default();
             kind.count += node.counts.count;
@@ -200,6 +199,8 @@ fn cut(part: Cow<'_, str>) -> Cow<'_, str> {
 /// What several walks have counted.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
+    /// What the paths of the root begin with that is counted next.
+    pub(super) prefix: Option<String>,
     kinds: HashMap<TypeIndex, Counts>,
     fields: HashMap<Vec<String>, FieldSum>,
 }

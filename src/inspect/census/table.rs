@@ -28,6 +28,9 @@ pub struct Row {
     /// The parts of a path, such as `Recipe`, `.depends`, `[]`; joined, they are the name.
     #[serde(skip)]
     pub path: Vec<String>,
+    /// Whether the bytes belong to no value: headers of entries, garbage, padding.
+    #[serde(skip)]
+    pub is_overhead: bool,
     /// The number of values.
     pub count: u64,
     /// The number of values as a share of all values, from 0 to 1.

@@ -6,7 +6,9 @@ use std::ops::Range;
 
 use super::paths::{Paths, Place};
 use crate::archive::WORD;
-use crate::inspect::dynamic::{Archive, Depth, Fault, FaultKind, Read, Run, Table, Tree};
+use crate::inspect::dynamic::{
+    Archive, Depth, Fault, FaultKind, Pair, Read, Run, Table, Tree, collection_shape,
+};
 use crate::schema::{Shape, Type, TypeIndex, Variant};
 
 const WORD_LENGTH: u64 = WORD as u64;
@@ -55,7 +57,8 @@ impl<'a> Walk<'a> {
         let (at, size) = (run.at, described.size as u64);
         self.visit(at, 1)?;
         let mut inside = 0;
-        let own = match &described.shape {
+        let (shape, is_set) = collection_shape(self.archive.types, described);
+        let own = match shape {
             Shape::String => self.string(place, at)?,
             Shape::Str => {
                 self.text(place, run)?;
@@ -76,7 +79,7 @@ impl<'a> Walk<'a> {
                 self.items(place, *item, run, depth.behind_pointer(at)?)?;
                 size
             }
-            Shape::Struct { fields, .. } => {
+            Shape::Struct { fields, .. } | Shape::Tuple { parts: fields } => {
                 let depth = depth.inner(at)?;
                 for (number, field) in fields.iter().enumerate() {
                     let part = || Some(Cow::Owned(format!(".{}", field.name)));
@@ -114,15 +117,15 @@ impl<'a> Walk<'a> {
                 node_entries,
             } => {
                 let tree = Tree::new(self.archive, at, *key, *value, *node_entries)?;
-                size + self.tree(place, described, tree, (*key, *value), depth)?
+                size + self.tree(place, is_set, tree, (*key, *value), depth)?
             }
             Shape::HashMap { entry } => {
                 let table = Table::new(self.archive, at, *entry)?;
-                size + self.table(place, described, table, *entry, depth)?
+                size + self.table(place, is_set, table, *entry, depth)?
             }
             Shape::IndexMap { entry } => {
                 let table = Table::indexed(self.archive, at, *entry)?;
-                size + self.table(place, described, table, *entry, depth)?
+                size + self.table(place, is_set, table, *entry, depth)?
             }
             _ => size,
         };
@@ -212,14 +215,14 @@ impl<'a> Walk<'a> {
     fn tree(
         &mut self,
         place: Place,
-        described: &'a Type,
+        is_set: bool,
         mut tree: Tree<'a>,
         types: (TypeIndex, TypeIndex),
         depth: Depth,
     ) -> Read<u64> {
         let mut used = 0;
         for pair in tree.by_ref() {
-            used += self.pair(place, described, pair?, types, depth)?;
+            used += self.pair(place, is_set, pair?, types, depth)?;
         }
         Ok(tree.node_bytes().saturating_sub(used))
     }
@@ -228,7 +231,7 @@ impl<'a> Walk<'a> {
     fn table(
         &mut self,
         place: Place,
-        described: &'a Type,
+        is_set: bool,
         table: Table<'a>,
         entry: TypeIndex,
         depth: Depth,
@@ -240,7 +243,7 @@ impl<'a> Walk<'a> {
         let bytes = table.bytes();
         let mut used = 0;
         for pair in table {
-            used += self.pair(place, described, pair?, types, depth)?;
+            used += self.pair(place, is_set, pair?, types, depth)?;
         }
         Ok(bytes.saturating_sub(used))
     }
@@ -249,13 +252,12 @@ impl<'a> Walk<'a> {
     fn pair(
         &mut self,
         place: Place,
-        described: &'a Type,
-        pair: crate::inspect::dynamic::Pair,
+        is_set: bool,
+        pair: Pair,
         (key, value): (TypeIndex, TypeIndex),
         depth: Depth,
     ) -> Read<u64> {
         let depth = depth.behind_pointer(pair.key)?;
-        let is_set = crate::inspect::dynamic::is_set(described);
         let name = if is_set { "[]" } else { "[key]" };
         let child = self
             .paths
@@ -312,5 +314,6 @@ fn is_plain(described: &Type) -> bool {
             | Shape::IpAddr
             | Shape::SocketAddrV4
             | Shape::SocketAddrV6
+            | Shape::Address { .. }
     )
 }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use super::checked::{Checked, is_unsized};
 use super::fault::{Fault, FaultKind, Read};
+use super::roots::NamedRoots;
 use super::source::Bytes;
 use crate::archive::{WORD, Word, is_nan};
 use crate::error::Error;
@@ -21,6 +22,9 @@ const WORD_LENGTH: u64 = WORD as u64;
 pub(crate) struct Archive<'a> {
     pub(super) bytes: Bytes<'a>,
     pub(crate) types: &'a Checked,
+    /// The type of the value that ends it.
+    pub(super) root_type: TypeIndex,
+    pub(super) roots: &'a NamedRoots,
     pub(crate) garbage: GarbageList<'a>,
 }
 
@@ -40,6 +44,8 @@ impl<'a> Archive<'a> {
         Self {
             bytes,
             types,
+            root_type: types.description().root,
+            roots: NamedRoots::none(),
             garbage: GarbageList::default(),
         }
     }
@@ -207,7 +213,7 @@ impl<'a> Archive<'a> {
 
     /// Where the value that ends the archive starts.
     pub(crate) fn root(self) -> Read<u64> {
-        let type_index = self.types.description().root;
+        let type_index = self.root_type;
         let &Type { size, align, .. } = self.types.get(type_index);
         let length = size as u64;
         let found = match self.length().checked_sub(length) {

@@ -33,6 +33,9 @@ impl Described {
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) with the first value or offset that does not fit.
     pub fn check(&self) -> Result<()> {
+        for (_, root) in self.roots() {
+            root.check()?;
+        }
         let root = self.root()?;
         let mut values = Values {
             seen: HashSet::new(),
@@ -42,7 +45,7 @@ impl Described {
         };
         let checked = values.check(&root);
         checked.map_err(|fault| self.archive().error(*fault))?;
-        match EntryLayout::new(self.description()) {
+        match EntryLayout::new(self.archive().types, self.root_type()) {
             Some(layout) => self.check_index(layout, root),
             None => Ok(()),
         }
@@ -84,9 +87,9 @@ impl Values {
                 }
                 Ok(())
             }
-            View::Struct { mut fields, .. } | View::Enum { mut fields, .. } => {
-                fields.try_for_each(|(_, field)| self.check(&field))
-            }
+            View::Tuple(mut fields)
+            | View::Struct { mut fields, .. }
+            | View::Enum { mut fields, .. } => fields.try_for_each(|(_, field)| self.check(&field)),
             View::Option(Some(inner)) => self.check(&inner),
             View::Pointer(target) => match value.described().shape {
                 Shape::Box { .. } => self.check(&target),
@@ -162,7 +165,7 @@ impl<'a> Slots<'a> {
         let budget = Budget::new(most);
         // All keys were read before, so nothing but the budget can fail.
         let used_up = |_| map::MapError::Archive(FaultKind::Expansion { most }.to_string());
-        let mut frames = EntryFrames::new(archive, self.layout, 0, archive.length());
+        let mut frames = EntryFrames::new(archive, self.layout, self.root.at, archive.length());
         for frame in &mut frames {
             let frame = frame.map_err(|fault| map::MapError::Archive(fault.problem.to_string()))?;
             if frame.garbage {

@@ -3,10 +3,18 @@
 //! It is checked once, so that reading needs to check only what the archive says: every part of a
 //! value lies inside of it, and no value takes work without having bytes.
 
+mod fault;
+
+use std::collections::HashSet;
+
+use crate::archive::parts::{MOST_ROOTS, ROW_LENGTH};
 use crate::archive::{NodeLayout, WORD};
 use crate::schema::{
-    ALIGNMENT_LIMIT, Description, Field, NoneMark, Shape, Type, TypeIndex, Variant,
+    ALIGNMENT_LIMIT, Description, Field, FieldStyle, NamedRoot, NoneMark, Shape, Type, TypeIndex,
+    Variant,
 };
+
+use fault::{SchemaError, SchemaFault};
 
 /// Most that one value may take, and the highest offset in it.
 const SIZE_LIMIT: usize = crate::archive::VALUE_LIMIT as usize;
@@ -21,48 +29,6 @@ pub(crate) struct Checked {
     /// The cache, for errors.
     name: String,
     description: Description,
-}
-
-/// Why a schema was refused, and at which of its types.
-#[derive(Debug, thiserror::Error)]
-#[error("type {number} ({name}): {fault}")]
-pub(crate) struct SchemaError {
-    number: u32,
-    name: String,
-    fault: SchemaFault,
-}
-
-/// What a schema says that cannot be true.
-#[derive(Debug, thiserror::Error)]
-enum SchemaFault {
-    #[error("it has no type {index}, which it mentions; it has {types} types")]
-    Index { index: u32, types: usize },
-    #[error("the alignment is {align}: a power of two up to {ALIGNMENT_LIMIT} is possible")]
-    Alignment { align: usize },
-    #[error(
-        "the size of {size} bytes is not a multiple of the alignment, or more than {SIZE_LIMIT}"
-    )]
-    Size { size: usize },
-    #[error("the size is {got} bytes, where such a type has {expected}")]
-    ScalarSize { expected: usize, got: usize },
-    #[error("the part {part:?} lies at offset {offset}, which is not in it or not aligned")]
-    Part { part: String, offset: usize },
-    #[error("the part {part:?} has no size of its own")]
-    Unsized { part: String },
-    #[error("its items have no bytes")]
-    EmptyItems,
-    #[error("two variants have the tag {tag}")]
-    Tag { tag: u8 },
-    #[error("its entries are not structs of a key and a value")]
-    Entry,
-    #[error("a node of it has room for {entries} entries")]
-    Node { entries: usize },
-    #[error("a keyed map lies in another type")]
-    InnerMap,
-    #[error("it contains itself without a pointer, or is nested deeper than {NESTING_LIMIT} types")]
-    Nesting,
-    #[error("it contains too many values that have no bytes")]
-    Empty,
 }
 
 impl Checked {
@@ -83,7 +49,10 @@ impl Checked {
     fn check_all(&self) -> Result<(), (TypeIndex, SchemaFault)> {
         for (number, described) in self.types().iter().enumerate() {
             let index = TypeIndex(number as u32);
-            self.check(described).map_err(|fault| (index, fault))?;
+            let checked = self
+                .check(described)
+                .and_then(|()| self.check_mentioned(described));
+            checked.map_err(|fault| (index, fault))?;
         }
         let root = self.description.root;
         self.resolve(root).map_err(|fault| (root, fault))?;
@@ -174,7 +143,9 @@ impl Checked {
                 self.check_items(*item)?;
                 exactly(2 * WORD)
             }
-            Shape::Struct { fields, .. } => self.check_fields(described, fields),
+            Shape::Address { v4, v6 } => self.check_address(described, *v4, *v6),
+            Shape::Tuple { parts } => self.check_fields(described, FieldStyle::Tuple, parts),
+            Shape::Struct { style, fields } => self.check_fields(described, *style, fields),
             Shape::Enum { variants } => self.check_variants(described, variants),
             Shape::Option { some, offset, none } => {
                 self.check_part(described, "some", *some, *offset)?;
@@ -200,19 +171,14 @@ impl Checked {
                 exactly(2 * WORD)
             }
             Shape::HashMap { entry } => {
-                match &self.check_items(*entry)?.shape {
-                    Shape::Struct { fields, .. } if fields.len() == 2 => {}
-                    _ => return Err(SchemaFault::Entry),
-                }
+                self.check_entry(*entry)?;
                 exactly(3 * WORD)
             }
             Shape::IndexMap { entry } => {
-                match &self.check_items(*entry)?.shape {
-                    Shape::Struct { fields, .. } if fields.len() == 2 => {}
-                    _ => return Err(SchemaFault::Entry),
-                }
+                self.check_entry(*entry)?;
                 exactly(4 * WORD)
             }
+            Shape::Set { map } => self.check_set(described, *map),
             Shape::Map {
                 key,
                 value,
@@ -226,7 +192,41 @@ impl Checked {
                 self.check_part(described, "key", *key, *key_offset)?;
                 self.check_part(described, "value", *value, *value_offset)
             }
+            Shape::Roots { roots } => self.check_roots(described, roots),
         }
+    }
+
+    /// What a region alone can be, or one of its roots, does not lie in other types.
+    fn check_mentioned(&self, described: &Type) -> Result<(), SchemaFault> {
+        let has_roots = matches!(described.shape, Shape::Roots { .. });
+        for index in described.shape.mentioned() {
+            match self.resolve(index)?.shape {
+                Shape::Map { .. } if !has_roots => return Err(SchemaFault::InnerMap),
+                Shape::Roots { .. } => return Err(SchemaFault::InnerRoots),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_roots(&self, described: &Type, roots: &[NamedRoot]) -> Result<(), SchemaFault> {
+        if roots.len() > MOST_ROOTS {
+            let roots = roots.len();
+            return Err(SchemaFault::Roots { roots });
+        }
+        let mut names = HashSet::new();
+        for root in roots {
+            if is_unsized(self.resolve(root.type_index)?) {
+                let part = root.name.clone();
+                return Err(SchemaFault::Unsized { part });
+            }
+            let end = root.offset.checked_add(ROW_LENGTH);
+            if !names.insert(&root.name) || end.is_none_or(|end| end > described.size) {
+                let name = root.name.clone();
+                return Err(SchemaFault::Root { name });
+            }
+        }
+        Ok(())
     }
 
     /// Items are sized, and have bytes: a forged length of others would be a loop without end.
@@ -244,16 +244,111 @@ impl Checked {
             let part = part.to_owned();
             return Err(SchemaFault::Unsized { part });
         }
-        if matches!(found.shape, Shape::Map { .. }) {
-            return Err(SchemaFault::InnerMap);
-        }
         Ok(found)
     }
 
-    fn check_fields(&self, described: &Type, fields: &[Field]) -> Result<(), SchemaFault> {
-        fields.iter().try_for_each(|field| {
+    fn check_fields(
+        &self,
+        described: &Type,
+        style: FieldStyle,
+        fields: &[Field],
+    ) -> Result<(), SchemaFault> {
+        if style == FieldStyle::Unit && !fields.is_empty() {
+            let fields = fields.len();
+            return Err(SchemaFault::UnitFields { fields });
+        }
+        fields.iter().enumerate().try_for_each(|(position, field)| {
+            if style == FieldStyle::Tuple && field.name != position.to_string() {
+                let name = field.name.clone();
+                return Err(SchemaFault::PartName { position, name });
+            }
             self.check_part(described, &field.name, field.type_index, field.offset)
         })
+    }
+
+    /// Key and value of an entry of a table.
+    fn check_entry(&self, entry: TypeIndex) -> Result<[TypeIndex; 2], SchemaFault> {
+        match &self.check_items(entry)?.shape {
+            Shape::Struct { fields, .. } => match &fields[..] {
+                [key, value] => Ok([key.type_index, value.type_index]),
+                _ => Err(SchemaFault::Entry),
+            },
+            _ => Err(SchemaFault::Entry),
+        }
+    }
+
+    fn check_set(&self, described: &Type, map: TypeIndex) -> Result<(), SchemaFault> {
+        let map = self.resolve(map)?;
+        let no_map = || SchemaFault::SetMap {
+            map: map.name.clone(),
+        };
+        if (map.size, map.align) != (described.size, described.align) {
+            return Err(no_map());
+        }
+        let [key, value] = match &map.shape {
+            Shape::BTreeMap { key, value, .. } => [*key, *value],
+            Shape::HashMap { entry } | Shape::IndexMap { entry } => self.check_entry(*entry)?,
+            _ => return Err(no_map()),
+        };
+        let (item, value) = (self.resolve(key)?, self.resolve(value)?);
+        if value.shape != Shape::Unit {
+            let value = value.name.clone();
+            return Err(SchemaFault::SetValues { value });
+        }
+        if !self.is_comparable(key, &mut HashSet::new()) {
+            let item = item.name.clone();
+            return Err(SchemaFault::SetItems { item });
+        }
+        Ok(())
+    }
+
+    /// Whether values of a type can be told apart by an order or a hash; structs and enums may have
+    /// ones of their own.
+    fn is_comparable(&self, index: TypeIndex, visited: &mut HashSet<TypeIndex>) -> bool {
+        let Some(described) = self.description.get(index) else {
+            return true;
+        };
+        // Types may contain themselves, and a hostile schema shall take no time.
+        if !visited.insert(index) || visited.len() > NESTING_LIMIT {
+            return true;
+        }
+        let mut all =
+            |parts: &[TypeIndex]| parts.iter().all(|part| self.is_comparable(*part, visited));
+        match &described.shape {
+            Shape::Float | Shape::HashMap { .. } | Shape::IndexMap { .. } | Shape::Map { .. } => {
+                false
+            }
+            Shape::Vec { item } | Shape::Slice { item } | Shape::Array { item, .. } => {
+                all(&[*item])
+            }
+            Shape::Box { target } | Shape::Shared { target } | Shape::Interned { target } => {
+                all(&[*target])
+            }
+            Shape::Option { some, .. } => all(&[*some]),
+            Shape::Set { map } => all(&[*map]),
+            Shape::BTreeMap { key, value, .. } => all(&[*key, *value]),
+            Shape::Tuple { parts } => {
+                let mut parts = parts.iter().take(NESTING_LIMIT);
+                parts.all(|part| all(&[part.type_index]))
+            }
+            _ => true,
+        }
+    }
+
+    fn check_address(
+        &self,
+        described: &Type,
+        v4: TypeIndex,
+        v6: TypeIndex,
+    ) -> Result<(), SchemaFault> {
+        let (four, six) = (self.resolve(v4)?, self.resolve(v6)?);
+        match (&four.shape, &six.shape) {
+            (Shape::IpAddr, Shape::IpAddr) if (four.size, six.size) == (4, 16) => {}
+            (Shape::SocketAddrV4, Shape::SocketAddrV6) => {}
+            _ => return Err(SchemaFault::Address),
+        }
+        self.check_part(described, "v4", v4, address_offset(four))?;
+        self.check_part(described, "v6", v6, address_offset(six))
     }
 
     fn check_variants(&self, described: &Type, variants: &[Variant]) -> Result<(), SchemaFault> {
@@ -265,7 +360,7 @@ impl Checked {
             if std::mem::replace(&mut seen[usize::from(variant.tag)], true) {
                 return Err(SchemaFault::Tag { tag: variant.tag });
             }
-            self.check_fields(described, &variant.fields)?;
+            self.check_fields(described, variant.style, &variant.fields)?;
         }
         Ok(())
     }
@@ -343,7 +438,7 @@ impl Checked {
         };
         match &described.shape {
             Shape::Array { item, length } => add(*item, *length)?,
-            Shape::Struct { fields, .. } => {
+            Shape::Struct { fields, .. } | Shape::Tuple { parts: fields } => {
                 fields
                     .iter()
                     .try_for_each(|field| add(field.type_index, 1))?;
@@ -370,6 +465,11 @@ impl Checked {
         known[index.0 as usize] = Some((values, height));
         Ok((values, height))
     }
+}
+
+/// Where an address of one version stands in one of either.
+pub(super) fn address_offset(version: &Type) -> usize {
+    size_of::<u8>().next_multiple_of(version.align.max(1))
 }
 
 /// Whether the length of such a value stands beside the pointer to it.

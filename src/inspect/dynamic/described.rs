@@ -1,6 +1,7 @@
 //! A region that is read by its own schema.
 
 use std::fmt;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,16 +10,18 @@ use std::time::SystemTime;
 use super::archive::Archive;
 use super::checked::Checked;
 use super::collections::EntryLayout;
+use super::roots::NamedRoots;
 use super::sequences::Entries;
 use super::source::{BlockFile, Bytes};
 use super::value::{Depth, Dynamic};
+use crate::archive::parts::{Extents, Row, check_disjoint};
 use crate::error::{Error, Fingerprint, HeaderError, Result};
 use crate::frozen::{Content, Frozen};
 use crate::inspect::pages::{Pages, page_files};
 use crate::map::{GarbageList, INDEX_HEADER_LENGTH, IndexHeader};
 use crate::region::format::{Header, Section, SectionKind};
 use crate::region::{self, Region};
-use crate::schema::{Description, Shape};
+use crate::schema::{self, Description, NamedRoot, Shape, TypeIndex};
 
 /// Most bytes of a schema. One of 1,000 fields has about 100 KB.
 const SCHEMA_LIMIT: u64 = 4 << 20;
@@ -54,12 +57,16 @@ const SCHEMA_LIMIT: u64 = 4 << 20;
 /// # Ok::<(), floe::Error>(())
 /// ```
 pub struct Described {
-    source: Source,
+    source: Arc<Source>,
     header: Header,
-    schema: Checked,
+    schema: Arc<Checked>,
+    root_type: TypeIndex,
+    /// The archive section up to the end of the root, and where the root starts in it.
     archive: Section,
+    start: u64,
     index: Option<(IndexHeader, Section)>,
     garbage: Vec<u8>,
+    roots: NamedRoots,
 }
 
 enum Source {
@@ -158,70 +165,158 @@ impl Described {
             section(SectionKind::Archive)?,
             section(SectionKind::Schema)?,
         );
-        let schema = read_schema(&source, &header, &schema)?;
-        let mut index = None;
-        if let Shape::Map { .. } = schema.get(schema.description().root).shape {
-            let section = section(SectionKind::Index)?;
-            index = Some((read_index_header(&source, &header, &section)?, section));
-        }
-        let garbage = read_garbage(&source, &header)?;
-        Ok(Self {
+        let schema = Arc::new(read_schema(&source, &header, &schema)?);
+        let whole = Row {
+            archive: 0..archive.length,
+            index: 0..header.section(SectionKind::Index).map_or(0, |it| it.length),
+            garbage: 0..header
+                .section(SectionKind::Garbage)
+                .map_or(0, |it| it.length),
+        };
+        let root_type = schema.description().root;
+        Self::over_root(Arc::new(source), header, schema, root_type, &whole)
+    }
+
+    /// A root that lies somewhere in the sections of a region.
+    fn over_root(
+        source: Arc<Source>,
+        header: Header,
+        schema: Arc<Checked>,
+        root_type: TypeIndex,
+        row: &Row,
+    ) -> Result<Self> {
+        let mut described = Self {
+            archive: within(&header, SectionKind::Archive, &(0..row.archive.end))?,
+            start: row.archive.start,
             source,
             header,
             schema,
-            archive,
-            index,
-            garbage,
-        })
+            root_type,
+            index: None,
+            garbage: Vec::new(),
+            roots: NamedRoots::default(),
+        };
+        let (source, header) = (&described.source, &described.header);
+        let schema = Arc::clone(&described.schema);
+        match &schema.get(root_type).shape {
+            Shape::Map { .. } => {
+                let section = within(header, SectionKind::Index, &row.index)?;
+                let index_header = read_index_header(source, header, &section)?;
+                if !row.garbage.is_empty() {
+                    let section = within(header, SectionKind::Garbage, &row.garbage)?;
+                    described.garbage = read_garbage(source, header, &section)?;
+                }
+                described.index = Some((index_header, section));
+            }
+            Shape::Roots { roots } => described.roots = described.open_roots(roots, row)?,
+            _ => {}
+        }
+        Ok(described)
+    }
+
+    /// The roots of a table that ends the archive.
+    fn open_roots(&self, roots: &[NamedRoot], whole: &Row) -> Result<NamedRoots> {
+        let table = self.archive().root();
+        let table = table.map_err(|fault| self.archive().error(*fault))?;
+        let extents = Extents {
+            archive: table,
+            index: whole.index.end,
+            garbage: whole.garbage.end,
+        };
+        let invalid = |reason| Error::Invalid {
+            name: self.name().to_owned(),
+            section: SectionKind::Archive,
+            reason,
+        };
+        let mut rows = Vec::with_capacity(roots.len());
+        for root in roots {
+            let bytes = self.archive().array(table + root.offset as u64);
+            let bytes = bytes.map_err(|fault| self.archive().error(*fault))?;
+            let row = Row::decode(&bytes, extents);
+            rows.push(row.map_err(|reason| invalid(format!("root {:?}: {reason}", root.name)))?);
+        }
+        check_disjoint(&rows).map_err(|reason| invalid(reason.to_owned()))?;
+        let open = |(root, row): (&NamedRoot, &Row)| {
+            let (source, schema) = (Arc::clone(&self.source), Arc::clone(&self.schema));
+            let opened = Self::over_root(source, self.header.clone(), schema, root.type_index, row);
+            Ok((root.name.clone(), opened?))
+        };
+        let opened = roots.iter().zip(&rows).map(open);
+        opened.collect::<Result<_>>().map(NamedRoots)
     }
 
     /// The name of the cache.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.header.name
     }
 
     /// The number of this version of the cache, from 1.
+    #[must_use]
     pub fn generation(&self) -> u64 {
         self.header.generation
     }
 
     /// When the cache was frozen, on the wall clock; where a store has carried entries over, when
     /// it last built all of them.
+    #[must_use]
     pub fn created(&self) -> SystemTime {
         self.header.created.wall()
     }
 
     /// What froze the cache: a name and a version.
+    #[must_use]
     pub fn producer(&self) -> &str {
         &self.header.producer
     }
 
     /// The fingerprint of the schema.
+    #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.header.fingerprint
     }
 
     /// Length of the whole region in bytes.
+    #[must_use]
     pub fn size(&self) -> u64 {
         self.header.length
     }
 
     /// Where the sections lie, in the order of the region.
+    #[must_use]
     pub fn sections(&self) -> &[Section] {
         &self.header.sections
     }
 
     /// The schema: every type of the region.
+    #[must_use]
     pub fn description(&self) -> &Description {
         self.schema.description()
     }
 
+    /// The type of the value in [`description`](Self::description).
+    #[must_use]
+    pub fn root_type(&self) -> TypeIndex {
+        self.root_type
+    }
+
+    /// Archive offset at which it starts, behind other roots of the region.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+
+    pub(super) fn named_roots(&self) -> &NamedRoots {
+        &self.roots
+    }
+
     /// Number of entries, if the region holds a [`Map`](crate::Map).
+    #[must_use]
     pub fn entry_count(&self) -> Option<u64> {
         self.index.as_ref().map(|(header, _)| header.entries)
     }
 
     /// Bytes of entries that later ones replaced, if the region holds a [`Map`](crate::Map).
+    #[must_use]
     pub fn garbage(&self) -> Option<u64> {
         self.index.as_ref().map(|(header, _)| header.garbage)
     }
@@ -236,8 +331,8 @@ impl Described {
             None => Dynamic::root(archive),
             Some((header, _)) => Ok(Dynamic {
                 archive,
-                type_index: self.description().root,
-                at: 0,
+                type_index: self.root_type,
+                at: self.start,
                 length: header.entries,
                 depth: Depth::default(),
             }),
@@ -245,9 +340,10 @@ impl Described {
     }
 
     /// Keys and values in the order of insertion, if the region holds a [`Map`](crate::Map).
+    #[must_use]
     pub fn entries(&self) -> Option<Entries<'_>> {
         let root = self.root().ok()?;
-        let layout = EntryLayout::new(self.description())?;
+        let layout = EntryLayout::new(&self.schema, self.root_type)?;
         Entries::keyed(root, layout).ok()
     }
 
@@ -267,6 +363,8 @@ impl Described {
         Archive {
             bytes: self.bytes(&self.archive),
             types: &self.schema,
+            root_type: self.root_type,
+            roots: &self.roots,
             garbage: GarbageList::of(&self.garbage),
         }
     }
@@ -310,6 +408,17 @@ impl Source {
     }
 }
 
+/// A part of a section.
+fn within(header: &Header, kind: SectionKind, range: &Range<u64>) -> Result<Section> {
+    let section = header.section(kind);
+    let section = section.ok_or(Error::Header(HeaderError::MissingSection { section: kind }))?;
+    Ok(Section {
+        kind,
+        offset: section.offset + range.start,
+        length: range.end - range.start,
+    })
+}
+
 fn read_schema(source: &Source, header: &Header, section: &Section) -> Result<Checked> {
     let invalid = |reason| Error::Invalid {
         name: header.name.clone(),
@@ -330,20 +439,15 @@ fn read_schema(source: &Source, header: &Header, section: &Section) -> Result<Ch
             "its fingerprint is {got}, where the header says {expected}"
         )));
     }
-    let description: Description =
-        serde_json::from_slice(&json).map_err(|error| invalid(error.to_string()))?;
+    let description = schema::read(&json).map_err(|error| invalid(error.to_string()))?;
     Checked::new(&header.name, description).map_err(|lie| invalid(lie.to_string()))
 }
 
 /// Where the entries of a map stand that are garbage.
-fn read_garbage(source: &Source, header: &Header) -> Result<Vec<u8>> {
-    let kind = SectionKind::Garbage;
-    let Some(section) = header.section(kind) else {
-        return Ok(Vec::new());
-    };
+fn read_garbage(source: &Source, header: &Header, section: &Section) -> Result<Vec<u8>> {
     let invalid = |reason| Error::Invalid {
         name: header.name.clone(),
-        section: kind,
+        section: section.kind,
         reason,
     };
     // A header that lies shall cost no memory that the file does not have.

@@ -185,8 +185,8 @@ impl Described {
                 }
                 Shape::Box { target } | Shape::Interned { target } => pending.push(*target),
                 Shape::Option { some, .. } => pending.push(*some),
-                Shape::Struct { fields, .. } if described.name.starts_with('(') => {
-                    pending.extend(fields.iter().map(|field| field.type_index));
+                Shape::Tuple { parts } => {
+                    pending.extend(parts.iter().map(|part| part.type_index));
                 }
                 _ => return false,
             }
@@ -244,10 +244,8 @@ impl Hasher<'_> {
             Shape::Box { target } | Shape::Interned { target } => self.hash(*target, json),
             Shape::Option { .. } if json.is_null() => Some(0),
             Shape::Option { some, .. } => Some(mix(self.hash(*some, json)?, 1)),
-            Shape::Struct { style, fields } => {
-                let is_tuple = described.archive().types.get(index).name.starts_with('(');
-                self.fields(0, *style, is_tuple, fields, json)
-            }
+            Shape::Tuple { parts } => self.joined(0, parts, json.as_array()?),
+            Shape::Struct { style, fields } => self.fields(0, *style, fields, json),
             Shape::Enum { variants } => {
                 let (name, content) = match json {
                     Value::String(name) => (name, &Value::Null),
@@ -255,7 +253,7 @@ impl Hasher<'_> {
                 };
                 let position = variants.iter().position(|it| it.name == *name)?;
                 let (start, variant) = (position as u64 + 1, &variants[position]);
-                self.fields(start, variant.style, false, &variant.fields, content)
+                self.fields(start, variant.style, &variant.fields, content)
             }
             _ => None,
         }
@@ -287,7 +285,8 @@ impl Hasher<'_> {
     }
 
     fn items(&mut self, item: TypeIndex, items: &[Value]) -> Option<u64> {
-        if self.described.archive().types.get(item).name == "u8" {
+        let described = self.described.archive().types.get(item);
+        if described.shape == Shape::Unsigned && described.size == 1 {
             let byte = |item: &Value| u8::try_from(item.as_u64()?).ok();
             let bytes: Option<Vec<u8>> = items.iter().map(byte).collect();
             return Some(u8::slice_hash(&bytes?));
@@ -301,23 +300,33 @@ impl Hasher<'_> {
         &mut self,
         start: u64,
         style: FieldStyle,
-        is_tuple: bool,
         fields: &[Field],
         json: &Value,
     ) -> Option<u64> {
-        let is_single = style == FieldStyle::Tuple && fields.len() == 1 && !is_tuple;
-        let values: Option<Vec<&Value>> = match style {
-            FieldStyle::Unit => Some(Vec::new()),
-            FieldStyle::Tuple if is_single => Some(vec![json]),
-            FieldStyle::Tuple => Some(json.as_array()?.iter().collect()),
-            FieldStyle::Named => fields.iter().map(|field| json.get(&field.name)).collect(),
-        };
-        let values = values.filter(|values| values.len() == fields.len())?;
-        fields
-            .iter()
-            .zip(values)
-            .try_fold(start, |hash, (field, value)| {
-                Some(mix(hash, self.hash(field.type_index, value)?))
-            })
+        match style {
+            FieldStyle::Unit => self.joined(start, fields, []),
+            FieldStyle::Tuple if fields.len() == 1 => self.joined(start, fields, [json]),
+            FieldStyle::Tuple => self.joined(start, fields, json.as_array()?),
+            FieldStyle::Named => {
+                let values = fields.iter().map(|field| json.get(&field.name));
+                let values: Option<Vec<&Value>> = values.collect();
+                self.joined(start, fields, values?)
+            }
+        }
+    }
+
+    /// The hashes of fields, joined in their order; as many values are needed.
+    fn joined<'v, I>(&mut self, start: u64, fields: &[Field], values: I) -> Option<u64>
+    where
+        I: IntoIterator<Item = &'v Value, IntoIter: ExactSizeIterator>,
+    {
+        let values = values.into_iter();
+        if values.len() != fields.len() {
+            return None;
+        }
+        let mut pairs = fields.iter().zip(values);
+        pairs.try_fold(start, |hash, (field, value)| {
+            Some(mix(hash, self.hash(field.type_index, value)?))
+        })
     }
 }

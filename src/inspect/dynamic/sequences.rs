@@ -189,7 +189,12 @@ impl<'a> Entries<'a> {
             value,
             depth: whole.depth.inner(whole.at)?,
             remaining: whole.length,
-            pairs: Pairs::Keyed(EntryFrames::new(archive, layout, 0, archive.length())),
+            pairs: Pairs::Keyed(EntryFrames::new(
+                archive,
+                layout,
+                whole.at,
+                archive.length(),
+            )),
         })
     }
 

@@ -7,7 +7,7 @@ use serde::ser::{Error, Serialize, SerializeMap, SerializeSeq, SerializeTuple, S
 use super::fault::{Fault, FaultKind, Read};
 use super::sequences::{Entries, Fields, Items};
 use super::value::{Dynamic, View};
-use crate::schema::{FieldStyle, Shape, Type};
+use crate::schema::FieldStyle;
 
 /// What one serialisation may expand to beyond a multiple of its archive: shared values are
 /// written at every use, and a hostile archive could make that endless.
@@ -101,6 +101,18 @@ impl Serialize for Walk<'_, '_> {
             View::SocketAddr(address) => address.serialize(serializer),
             View::Sequence(items) | View::Set(items) => self.sequence(items, serializer),
             View::Map(entries) => self.map(entries, serializer),
+            View::Roots(roots) => {
+                let mut map = serializer.serialize_map(Some(roots.len()))?;
+                for (name, root) in roots {
+                    let root = root.root().map_err(S::Error::custom)?;
+                    map.serialize_entry(name, &root.under(budget))?;
+                }
+                map.end()
+            }
+            View::Tuple(fields) => {
+                let budget = self.budget;
+                Parts { fields, budget }.serialize(serializer)
+            }
             View::Struct { style, fields } => self.fields(style, fields, serializer),
             View::Enum {
                 variant,
@@ -154,18 +166,13 @@ impl<'a> Walk<'a, '_> {
     fn is_simple(&self) -> Read<bool> {
         let inner = match self.value.read()? {
             View::Unit | View::CString(_) | View::Duration(_) => return Ok(false),
-            View::Sequence(_) | View::Set(_) | View::Map(_) => return Ok(false),
+            View::Sequence(_) | View::Set(_) | View::Map(_) | View::Roots(_) => return Ok(false),
             View::Struct {
                 style: FieldStyle::Tuple,
                 mut fields,
-            } if fields.len() == 1 && !is_tuple(self.value.described()) => {
-                fields.next().map(|(_, inner)| inner)
-            }
-            View::Struct { .. } => return Ok(false),
-            View::Enum { style, .. } => {
-                let simple = style == FieldStyle::Unit || is_address(self.value.described());
-                return Ok(simple);
-            }
+            } if fields.len() == 1 => fields.next().map(|(_, inner)| inner),
+            View::Tuple(_) | View::Struct { .. } => return Ok(false),
+            View::Enum { style, .. } => return Ok(style == FieldStyle::Unit),
             View::Option(inner) => inner,
             View::Pointer(inner) => Some(inner),
             _ => return Ok(true),
@@ -186,18 +193,16 @@ impl<'a> Walk<'a, '_> {
                 budget: self.budget,
             }
             .serialize(serializer),
-            FieldStyle::Tuple => match fields.next() {
-                Some((_, only)) if fields.len() == 0 && !is_tuple(self.value.described()) => {
-                    only.under(self.budget).serialize(serializer)
-                }
-                first => {
-                    let mut tuple = serializer.serialize_tuple(fields.len() + 1)?;
-                    for (_, part) in first.into_iter().chain(fields) {
-                        tuple.serialize_element(&part.under(self.budget))?;
-                    }
-                    tuple.end()
-                }
-            },
+            // A struct of one part is that part, where a tuple of one is a list.
+            FieldStyle::Tuple if fields.len() == 1 => {
+                let only = fields.next().map(|(_, only)| only.under(self.budget));
+                only.serialize(serializer)
+            }
+            FieldStyle::Tuple => Parts {
+                fields,
+                budget: self.budget,
+            }
+            .serialize(serializer),
         }
     }
 
@@ -211,11 +216,6 @@ impl<'a> Walk<'a, '_> {
         let budget = self.budget;
         if style == FieldStyle::Unit {
             return serializer.serialize_str(name);
-        }
-        if is_address(self.value.described())
-            && let Some((_, address)) = fields.next()
-        {
-            return address.under(budget).serialize(serializer);
         }
         let mut map = serializer.serialize_map(Some(1))?;
         match style {
@@ -243,7 +243,7 @@ impl Serialize for Record<'_, '_> {
     }
 }
 
-/// The fields of a tuple variant.
+/// The parts of a tuple, or the fields of a struct or variant that is written like one.
 struct Parts<'a, 'b> {
     fields: Fields<'a>,
     budget: &'b Budget,
@@ -251,20 +251,12 @@ struct Parts<'a, 'b> {
 
 impl Serialize for Parts<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = self.fields.clone();
-        serializer.collect_seq(fields.map(|(_, value)| value.under(self.budget)))
+        let mut tuple = serializer.serialize_tuple(self.fields.len())?;
+        for (_, part) in self.fields.clone() {
+            tuple.serialize_element(&part.under(self.budget))?;
+        }
+        tuple.end()
     }
-}
-
-/// A tuple of one part is a list, but a struct of one part is that part.
-fn is_tuple(described: &Type) -> bool {
-    described.name.starts_with('(')
-}
-
-/// serde writes the addresses of both versions as text, without telling the variant.
-fn is_address(described: &Type) -> bool {
-    let named = matches!(described.name.as_str(), "IpAddr" | "SocketAddr");
-    named && matches!(&described.shape, Shape::Enum { variants } if variants.len() == 2)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::archive::{Archive, Run};
 use super::fault::{Fault, FaultKind, Read};
+use super::roots::RootValues;
 use super::sequences::{Entries, Fields, Items};
 use crate::error::Result;
 use crate::schema::{FieldStyle, Type, TypeIndex};
@@ -32,8 +33,8 @@ const LEVEL_LIMIT: u16 = 384;
 /// assert_eq!(serde_json::to_string(&ages).unwrap(), r#"[["Ada",36]]"#);
 ///
 /// let View::Sequence(mut items) = ages.view()? else { panic!("a vector is a sequence") };
-/// let View::Struct { mut fields, .. } = items.next().unwrap()?.view()? else { panic!("a tuple") };
-/// let (_, name) = fields.next().unwrap();
+/// let View::Tuple(mut parts) = items.next().unwrap()?.view()? else { panic!("a tuple") };
+/// let (_, name) = parts.next().unwrap();
 /// assert!(matches!(name.view()?, View::Text(text) if text == "Ada"));
 /// # Ok::<(), floe::Error>(())
 /// ```
@@ -81,9 +82,9 @@ pub enum View<'a> {
     CString(Cow<'a, [u8]>),
     /// `Duration`.
     Duration(Duration),
-    /// An IP address of one version.
+    /// An IP address.
     IpAddr(IpAddr),
-    /// A socket address of one version.
+    /// A socket address.
     SocketAddr(SocketAddr),
     /// A vector, an array or a slice.
     Sequence(Items<'a>),
@@ -91,13 +92,17 @@ pub enum View<'a> {
     Set(Items<'a>),
     /// A map; that of a whole region too.
     Map(Entries<'a>),
-    /// A struct or a tuple.
+    /// A tuple: its parts, each by its position.
+    Tuple(Fields<'a>),
+    /// A struct.
     Struct {
         /// How its fields are written in Rust.
         style: FieldStyle,
         /// Its fields, in the order of declaration.
         fields: Fields<'a>,
     },
+    /// All of a region that has [several roots](crate::roots).
+    Roots(RootValues<'a>),
     /// An enum.
     Enum {
         /// The name of the variant that the value has.
@@ -149,7 +154,7 @@ impl<'a> Dynamic<'a> {
         let at = archive.root().map_err(|fault| archive.error(*fault))?;
         Ok(Self {
             archive,
-            type_index: archive.types.description().root,
+            type_index: archive.root_type,
             at,
             length: 0,
             depth: Depth::default(),

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::time::Duration;
 
 use super::archive::Run;
+use super::checked::{Checked, address_offset};
 use super::collections::{EntryLayout, Table, Tree};
 use super::fault::{Fault, FaultKind, Read};
 use super::sequences::{Entries, Fields, Items};
@@ -14,7 +15,8 @@ use crate::schema::{Shape, Type};
 pub(super) fn view<'a>(value: &Dynamic<'a>) -> Read<View<'a>> {
     let (archive, at) = (value.archive, value.at);
     let described = value.described();
-    Ok(match &described.shape {
+    let (shape, is_set) = collection_shape(archive.types, described);
+    Ok(match shape {
         Shape::Unit => View::Unit,
         Shape::Bool => View::Bool(archive.flag(at)?),
         Shape::Char => View::Char(character(value)?),
@@ -42,6 +44,12 @@ pub(super) fn view<'a>(value: &Dynamic<'a>) -> Read<View<'a>> {
             let run = archive.items(at, archive.types.get(*item))?;
             View::Sequence(Items::behind_pointer(*value, *item, run)?)
         }
+        Shape::Address { v4, v6 } => {
+            let version = if archive.flag(at)? { *v6 } else { *v4 };
+            let offset = address_offset(archive.types.get(version)) as u64;
+            value.part(version, at + offset)?.read()?
+        }
+        Shape::Tuple { parts } => View::Tuple(Fields::new(*value, parts)?),
         Shape::Struct { style, fields } => View::Struct {
             style: *style,
             fields: Fields::new(*value, fields)?,
@@ -70,36 +78,41 @@ pub(super) fn view<'a>(value: &Dynamic<'a>) -> Read<View<'a>> {
             node_entries,
         } => {
             let tree = Tree::new(archive, at, *key, *inner, *node_entries)?;
-            collection(described, Entries::tree(*value, *key, *inner, tree)?)
+            collection(is_set, Entries::tree(*value, *key, *inner, tree)?)
         }
         Shape::HashMap { entry } => {
             let table = Table::new(archive, at, *entry)?;
-            collection(described, Entries::table(*value, *entry, table)?)
+            collection(is_set, Entries::table(*value, *entry, table)?)
         }
         Shape::IndexMap { entry } => {
             let table = Table::indexed(archive, at, *entry)?;
-            collection(described, Entries::table(*value, *entry, table)?)
+            collection(is_set, Entries::table(*value, *entry, table)?)
         }
+        // The map of a set is none: that was checked with the schema.
+        Shape::Set { .. } => return Err(Fault::new(at, FaultKind::Unkeyed)),
         Shape::Map { .. } => {
-            let layout = EntryLayout::new(archive.types.description());
+            let layout = EntryLayout::new(archive.types, value.type_index);
             let layout = layout.ok_or_else(|| Fault::new(at, FaultKind::Unkeyed))?;
             View::Map(Entries::keyed(*value, layout)?)
         }
+        Shape::Roots { .. } => View::Roots(archive.roots.iter()),
     })
 }
 
-/// A map without values is a set.
-fn collection<'a>(described: &Type, entries: Entries<'a>) -> View<'a> {
-    match is_set(described) {
+fn collection(is_set: bool, entries: Entries<'_>) -> View<'_> {
+    match is_set {
         true => View::Set(Items::keys(entries)),
         false => View::Map(entries),
     }
 }
 
-/// The shapes of a set and of a map to `()` are the same; the names differ.
-pub(crate) fn is_set(described: &Type) -> bool {
-    let sets = ["BTreeSet<", "HashSet<", "IndexSet<"];
-    sets.iter().any(|set| described.name.starts_with(set))
+/// The shape by which values of a type are walked, and whether they are sets: those have the bytes
+/// of a map.
+pub(crate) fn collection_shape<'a>(types: &'a Checked, described: &'a Type) -> (&'a Shape, bool) {
+    match &described.shape {
+        Shape::Set { map } => (&types.get(*map).shape, true),
+        shape => (shape, false),
+    }
 }
 
 fn own_run(value: &Dynamic<'_>) -> Run {

@@ -41,17 +41,17 @@ where
     K: Archive<Archived: Schema> + 'static,
     V: Archive<Archived: Schema> + 'static,
 {
-    /// A check that has seen nothing yet.
-    pub(in crate::map) fn new() -> Self {
+    /// A check that has seen nothing yet, of the entries from an archive offset on.
+    pub(in crate::map) fn starting_at(offset: usize) -> Self {
         let description = Description::of::<Entry<K, V>>();
         let mut validator = Validator::default();
         if !entries_are_independent(&description) {
             validator.share();
         }
         Self {
-            alignment: entry_alignment(&description),
+            alignment: entry_alignment(&description, description.root),
             description,
-            offset: 0,
+            offset,
             counted: Counted::default(),
             validator,
             seen: Seen::default(),

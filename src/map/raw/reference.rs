@@ -91,10 +91,10 @@ const MOST_AHEAD: u64 = 8;
 
 impl<'a, K: Archive, V: Archive> Walk<'a, K, V> {
     pub(in crate::map) fn new(map: &'a RawMap<K, V>) -> Self {
-        let mean_length = map.archive_length / map.header.entries.max(1);
+        let mean_length = (map.archive_length - map.start) / map.header.entries.max(1);
         Self {
             map,
-            offset: 0,
+            offset: map.start,
             left: map.header.entries as usize,
             ahead: (mean_length / CACHE_LINE + 1).min(MOST_AHEAD),
             garbage: map.garbage(),

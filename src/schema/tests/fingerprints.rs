@@ -214,6 +214,28 @@ fn json_and_fingerprint_stay_as_they_are() {
 }
 
 #[test]
+fn json_of_tuples_sets_and_addresses_stays_as_it_is() {
+    let json = |description: Description| String::from_utf8(description.to_json()).unwrap();
+    let expected = concat!(
+        r#"{"root":3,"types":[{"name":"u8","size":1,"align":1,"shape":"unsigned"},"#,
+        r#"{"name":"()","size":0,"align":1,"shape":"unit"},"#,
+        r#"{"name":"BTreeMap<u8, ()>","size":8,"align":4,"shape":{"b_tree_map":"#,
+        r#"{"key":0,"value":1,"node_entries":5}}},"#,
+        r#"{"name":"BTreeSet<u8>","size":8,"align":4,"shape":{"set":{"map":2}}}]}"#,
+    );
+    assert_eq!(json(Description::of::<Archived<BTreeSet<u8>>>()), expected);
+    let expected = concat!(
+        r#"{"root":3,"types":[{"name":"IpAddr","size":17,"align":1,"#,
+        r#""shape":{"address":{"v4":1,"v6":2}}},"#,
+        r#"{"name":"Ipv4Addr","size":4,"align":1,"shape":"ip_addr"},"#,
+        r#"{"name":"Ipv6Addr","size":16,"align":1,"shape":"ip_addr"},"#,
+        r#"{"name":"(IpAddr,)","size":17,"align":1,"shape":{"tuple":"#,
+        r#"{"parts":[{"name":"0","offset":0,"type":0}]}}}]}"#,
+    );
+    assert_eq!(json(Description::of::<Archived<(IpAddr,)>>()), expected);
+}
+
+#[test]
 fn fingerprint_is_shown_as_32_digits_and_stored_in_16_bytes() {
     let mut bytes = [0; 16];
     bytes[0] = 0xab;

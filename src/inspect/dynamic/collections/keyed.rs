@@ -2,9 +2,10 @@
 
 use super::Pair;
 use crate::inspect::dynamic::archive::Archive;
+use crate::inspect::dynamic::checked::Checked;
 use crate::inspect::dynamic::fault::{Fault, FaultKind, Read};
 use crate::map::{GarbageList, entry_alignment, entry_length};
-use crate::schema::{Description, Shape, TypeIndex};
+use crate::schema::{Shape, TypeIndex};
 
 /// The entries of a keyed map, garbage included, in the order of insertion.
 #[derive(Debug, Clone)]
@@ -37,9 +38,9 @@ pub(crate) struct Frame {
 }
 
 impl EntryLayout {
-    /// The layout of the entries of a region, if its root is a keyed map.
-    pub(crate) fn new(description: &Description) -> Option<Self> {
-        let described = description.get(description.root)?;
+    /// The layout of the entries of a type, if it is a keyed map.
+    pub(crate) fn new(types: &Checked, map: TypeIndex) -> Option<Self> {
+        let described = types.get(map);
         let Shape::Map {
             key,
             value,
@@ -51,7 +52,7 @@ impl EntryLayout {
         };
         Some(Self {
             least: described.size as u64,
-            alignment: entry_alignment(description),
+            alignment: entry_alignment(types.description(), map),
             key,
             value,
             key_offset: key_offset as u64,
@@ -114,6 +115,10 @@ impl<'a> EntryFrames<'a> {
     /// An offset in the list of garbage where no entry started so far.
     pub(crate) fn not_met(&self) -> Option<u64> {
         self.garbage.first()
+    }
+
+    pub(crate) fn archive(&self) -> Archive<'a> {
+        self.archive
     }
 
     pub(crate) fn layout(&self) -> EntryLayout {

@@ -1,0 +1,85 @@
+//! What an assembly writes to: a sink of its own, or one that has other roots of the region.
+#![forbid(unsafe_code)]
+
+use std::ops::Range;
+
+use super::{Assembly, line_bytes};
+use crate::archive::{Scratch, Sink, Value};
+use crate::error::Result;
+use crate::map::MapKey;
+use crate::map::garbage;
+use crate::map::raw::EntryCheck;
+use crate::region::{Label, Unsealed};
+
+/// A map that is complete, as one of several roots.
+pub(crate) struct RootMap {
+    pub(crate) sink: Sink,
+    pub(crate) scratch: Scratch,
+    /// Where its entries are in the archive.
+    pub(crate) archive: Range<u64>,
+    pub(crate) index: Vec<u8>,
+    pub(crate) garbage: Vec<u8>,
+}
+
+impl<K, V> Assembly<K, V> {
+    pub(in crate::map) fn label(&self) -> &Label {
+        self.sink.unsealed.label()
+    }
+
+    /// How many entries were inserted.
+    pub(in crate::map) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Archive offset of the first entry.
+    pub(in crate::map) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Archive offset of the next entry.
+    pub(in crate::map) fn end(&self) -> u64 {
+        self.complete
+    }
+}
+
+impl<K: MapKey, V: Value> Assembly<K, V> {
+    pub(in crate::map) fn from_unsealed(unsealed: Unsealed) -> Self {
+        Self::behind(Sink::new(unsealed), Scratch::default())
+    }
+
+    /// An empty assembly behind what a sink has, which shares interned values with that.
+    pub(in crate::map) fn behind(sink: Sink, scratch: Scratch) -> Self {
+        let start = sink.offset();
+        Self {
+            sink,
+            scratch,
+            records: Vec::new(),
+            check: EntryCheck::starting_at(start as usize),
+            compared: 0,
+            refused: None,
+            start,
+            complete: start,
+            garbage: 0,
+            garbage_offsets: Vec::new(),
+        }
+    }
+
+    /// An empty assembly with the same label, over the same backing.
+    pub(in crate::map) fn create_beside(&self) -> Result<Self> {
+        Ok(Self::from_unsealed(self.sink.unsealed.create_beside()?))
+    }
+
+    /// Checks the entries and builds the index, for a region that gets more roots.
+    pub(in crate::map) fn into_root(mut self, last_wins: bool) -> Result<RootMap> {
+        let (header, table) = self.index(last_wins)?;
+        let mut index = header.encode().to_vec();
+        index.extend(line_bytes(table.lines()));
+        Ok(RootMap {
+            archive: self.start..self.complete,
+            index,
+            garbage: garbage::encode(self.garbage_offsets),
+            sink: self.sink,
+            scratch: self.scratch,
+        })
+    }
+}
