@@ -17,7 +17,9 @@ mod tests;
 mod types;
 
 pub use crate::error::Fingerprint;
-pub use description::{Description, Field, FieldStyle, NoneMark, Shape, Type, TypeIndex, Variant};
+pub use description::{
+    Description, Field, FieldStyle, MapLayout, NoneMark, Shape, Type, TypeIndex, Variant,
+};
 pub use impls::Schema;
 pub(crate) use types::ALIGNMENT_LIMIT;
 pub use types::Types;

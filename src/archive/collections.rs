@@ -125,6 +125,7 @@ impl<'a> Collections<'a> {
                 value,
                 key_offset,
                 value_offset,
+                ..
             } => {
                 self.value(*key, at + key_offset)?;
                 self.value(*value, at + value_offset)

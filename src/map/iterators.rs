@@ -6,17 +6,19 @@ use std::iter::FusedIterator;
 
 use rkyv::Archive;
 
+use super::MapKey;
 use super::archived::ArchivedMap;
 use super::key::Key;
-use super::raw::{RawMap, Walk};
+use super::raw::{Entry, RawMap, Walk};
+use crate::archive::Value;
 
-/// Keys and values of a map, in the order in which they were inserted.
+/// Keys and values of a map, in the [order of the map](super::Map#order).
 #[must_use = "iterators do nothing unless they are advanced"]
 pub struct Iter<'a, K: Archive, V: Archive> {
     walk: Walk<'a, K, V>,
 }
 
-impl<'a, K: Archive, V: Archive> Iter<'a, K, V> {
+impl<'a, K: MapKey, V: Value> Iter<'a, K, V> {
     pub(super) fn new(map: &'a RawMap<K, V>) -> Self {
         Self {
             walk: Walk::new(map),
@@ -24,7 +26,7 @@ impl<'a, K: Archive, V: Archive> Iter<'a, K, V> {
     }
 }
 
-impl<'a, K: Archive, V: Archive> Iterator for Iter<'a, K, V> {
+impl<'a, K: MapKey, V: Value> Iterator for Iter<'a, K, V> {
     type Item = (&'a K::Archived, &'a V::Archived);
 
     #[inline]
@@ -37,8 +39,8 @@ impl<'a, K: Archive, V: Archive> Iterator for Iter<'a, K, V> {
     }
 }
 
-impl<K: Archive, V: Archive> ExactSizeIterator for Iter<'_, K, V> {}
-impl<K: Archive, V: Archive> FusedIterator for Iter<'_, K, V> {}
+impl<K: MapKey, V: Value> ExactSizeIterator for Iter<'_, K, V> {}
+impl<K: MapKey, V: Value> FusedIterator for Iter<'_, K, V> {}
 
 impl<K: Archive, V: Archive> Clone for Iter<'_, K, V> {
     fn clone(&self) -> Self {
@@ -50,7 +52,7 @@ impl<K: Archive, V: Archive> Clone for Iter<'_, K, V> {
 
 impl<K: Archive, V: Archive> fmt::Debug for Iter<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        left("Iter", self.len(), f)
+        left("Iter", self.walk.left(), f)
     }
 }
 
@@ -76,7 +78,7 @@ macro_rules! half {
             }
         }
 
-        impl<'a, K: Archive, V: Archive> Iterator for $Half<'a, K, V> {
+        impl<'a, K: MapKey, V: Value> Iterator for $Half<'a, K, V> {
             type Item = &'a $Part::Archived;
 
             #[inline]
@@ -89,8 +91,8 @@ macro_rules! half {
             }
         }
 
-        impl<K: Archive, V: Archive> ExactSizeIterator for $Half<'_, K, V> {}
-        impl<K: Archive, V: Archive> FusedIterator for $Half<'_, K, V> {}
+        impl<K: MapKey, V: Value> ExactSizeIterator for $Half<'_, K, V> {}
+        impl<K: MapKey, V: Value> FusedIterator for $Half<'_, K, V> {}
 
         impl<K: Archive, V: Archive> Clone for $Half<'_, K, V> {
             fn clone(&self) -> Self {
@@ -100,23 +102,25 @@ macro_rules! half {
 
         impl<K: Archive, V: Archive> fmt::Debug for $Half<'_, K, V> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                left(stringify!($Half), self.len(), f)
+                left(stringify!($Half), self.entries.walk.left(), f)
             }
         }
     };
 }
 
 half! {
-    /// The archived keys of a map, in the order in which they were inserted.
+    /// The archived keys of a map, in the [order of the map](super::Map#order).
     Keys yields K: (key, _) => key
 }
 half! {
-    /// The values of a map, in the order in which their keys were inserted.
+    /// The values of a map, in the [order of the map](super::Map#order).
     Values yields V: (_, value) => value
 }
 
-/// Keys that are looked up together.
-const GROUP: usize = 16;
+/// Keys that are looked up together, at most.
+const GROUP: usize = 32;
+/// As many lines, and then entries behind them, as processors fetch at once.
+const LINES_GROUP: usize = 16;
 
 /// The values of many keys, in their order.
 #[must_use = "iterators do nothing unless they are advanced"]
@@ -140,45 +144,53 @@ impl<'a, K: Archive, V: Archive, I> GetMany<'a, K, V, I> {
     }
 }
 
-impl<'q, K: Archive, V: Archive, Q, I> GetMany<'_, K, V, I>
+impl<'q, K: MapKey, V: Value, Q, I> GetMany<'_, K, V, I>
 where
     I: Iterator<Item = &'q Q>,
     Q: Key + ?Sized + 'q,
     K::Archived: PartialEq<Q>,
 {
     /// Looks up the next keys: first all their lines are asked for, then all their entries, so
-    /// that the memory accesses overlap; then the keys are compared.
+    /// that the memory accesses overlap; then the keys are compared. Entries in slots need no lines.
     #[inline]
     fn fill(&mut self) {
+        let in_slots = Entry::<K, V>::IN_SLOTS;
+        let group = if in_slots { GROUP } else { LINES_GROUP };
         let mut keys: [Option<&Q>; GROUP] = [None; GROUP];
         let mut hashes = [0; GROUP];
         let mut likely = [None; GROUP];
         // Set first and last, so that a panic of a key leaves nothing found.
         (self.next, self.end) = (0, 0);
+        let raw = self.map.raw();
         let mut count = 0;
-        while count < GROUP {
+        while count < group {
             let Some(key) = self.keys.next() else { break };
             let hash = key.key_hash();
-            self.map.raw().prefetch_line(hash);
+            match in_slots {
+                true => likely[count] = raw.prefetch_slot(hash),
+                false => raw.prefetch_line(hash),
+            }
             keys[count] = Some(key);
             hashes[count] = hash;
             count += 1;
         }
-        for (likely, hash) in likely.iter_mut().zip(&hashes[..count]) {
-            *likely = self.map.raw().home(*hash).prefetch_entry(*hash);
+        if !in_slots {
+            for (likely, hash) in likely.iter_mut().zip(&hashes[..count]) {
+                *likely = raw.home(*hash).prefetch_entry(*hash);
+            }
         }
         for (number, key) in keys.into_iter().flatten().enumerate() {
             let entry = match likely[number].filter(|entry| entry.key() == key) {
                 None => self.map.find(hashes[number], key),
                 found => found,
             };
-            self.found[number] = entry.map(|entry| entry.value());
+            self.found[number] = entry.map(Entry::value);
         }
         self.end = count;
     }
 }
 
-impl<'a, 'q, K: Archive, V: Archive, Q, I> Iterator for GetMany<'a, K, V, I>
+impl<'a, 'q, K: MapKey, V: Value, Q, I> Iterator for GetMany<'a, K, V, I>
 where
     I: Iterator<Item = &'q Q>,
     Q: Key + ?Sized + 'q,

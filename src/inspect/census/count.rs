@@ -8,7 +8,8 @@ use super::table::{Row, Table};
 use super::walk::Walk;
 use super::{Census, Options};
 use crate::inspect::dynamic::{
-    Archive, Depth, Described, EntryFrames, EntryLayout, Fault, FaultKind, Frame, Read, Run,
+    Archive, Depth, Described, EntryFrames, EntryLayout, Fault, FaultKind, Frame, FrameKind, Read,
+    Run,
 };
 use crate::sys::threads;
 
@@ -22,7 +23,13 @@ pub(super) fn count(described: &Described, options: &Options) -> Read<Census> {
     let root = described.description().root;
     let mut others = Others::default();
     let sums = match EntryLayout::new(described.description()) {
-        Some(layout) => count_entries(archive, layout, options, &mut others)?,
+        Some(layout) => {
+            others.header_length = match layout.slot() {
+                None => ENTRY_HEADER_LENGTH,
+                Some(_) => 0,
+            };
+            count_entries(archive, layout, options, &mut others)?
+        }
         None => {
             let mut walk = Walk::new(archive);
             let at = archive.root()?;
@@ -36,9 +43,7 @@ pub(super) fn count(described: &Described, options: &Options) -> Read<Census> {
     if let Some(progress) = options.progress {
         progress(archive.length(), archive.length());
     }
-    let rest = archive
-        .length()
-        .checked_sub(sums.bytes() + others.headers.bytes + others.garbage.bytes);
+    let rest = archive.length().checked_sub(sums.bytes() + others.bytes());
     others.padding.bytes = rest.ok_or_else(|| {
         let archive = archive.length();
         Fault::new(0, FaultKind::Overlap { archive })
@@ -56,26 +61,35 @@ pub(super) fn count(described: &Described, options: &Options) -> Read<Census> {
 /// Bytes that belong to no value.
 #[derive(Debug, Default)]
 struct Others {
+    /// Bytes of the header of an entry.
+    header_length: u64,
     headers: Row,
     garbage: Row,
+    free: Row,
     padding: Row,
 }
 
 impl Others {
     fn add(&mut self, frame: Frame) {
-        let (row, bytes) = match frame.garbage {
-            true => (&mut self.garbage, frame.length),
-            false => (&mut self.headers, ENTRY_HEADER_LENGTH),
+        let (row, bytes) = match frame.kind {
+            FrameKind::Garbage => (&mut self.garbage, frame.length),
+            FrameKind::Free => (&mut self.free, frame.length),
+            FrameKind::Entry => (&mut self.headers, self.header_length),
         };
         row.count += 1;
         row.bytes += bytes;
         row.largest = row.largest.max(bytes);
     }
 
+    fn bytes(&self) -> u64 {
+        self.headers.bytes + self.garbage.bytes + self.free.bytes
+    }
+
     fn table(&self, mut rows: Vec<Row>) -> Table {
         let named = [
             ("(entry headers)", &self.headers),
             ("(garbage)", &self.garbage),
+            ("(free slots)", &self.free),
             ("(padding)", &self.padding),
         ];
         let others = named.into_iter().filter(|(_, row)| row.bytes > 0);
@@ -179,7 +193,7 @@ fn take_batch(
         let frame = frame?;
         queue.others.add(frame);
         end = Some(frame.at);
-        if !frame.garbage {
+        if frame.kind == FrameKind::Entry {
             batch.push(frame);
         }
     }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::checked::{Checked, is_unsized};
+use super::collections::LiveSlots;
 use super::fault::{Fault, FaultKind, Read};
 use super::source::Bytes;
 use crate::archive::{WORD, Word, is_nan};
@@ -22,6 +23,7 @@ pub(crate) struct Archive<'a> {
     pub(super) bytes: Bytes<'a>,
     pub(crate) types: &'a Checked,
     pub(crate) garbage: GarbageList<'a>,
+    pub(crate) live: LiveSlots<'a>,
 }
 
 /// A run of bytes or of items.
@@ -41,12 +43,19 @@ impl<'a> Archive<'a> {
             bytes,
             types,
             garbage: GarbageList::default(),
+            live: LiveSlots::default(),
         }
     }
 
     #[inline]
     pub(crate) fn length(self) -> u64 {
         self.bytes.length()
+    }
+
+    /// A place that leaves the section.
+    #[cold]
+    pub(crate) fn outside(self, at: u64, length: u64) -> Box<Fault> {
+        self.bytes.outside(at, length)
     }
 
     #[inline]

@@ -5,7 +5,7 @@
 
 use crate::archive::{NodeLayout, WORD};
 use crate::schema::{
-    ALIGNMENT_LIMIT, Description, Field, NoneMark, Shape, Type, TypeIndex, Variant,
+    ALIGNMENT_LIMIT, Description, Field, MapLayout, NoneMark, Shape, Type, TypeIndex, Variant,
 };
 
 /// Most that one value may take, and the highest offset in it.
@@ -218,10 +218,15 @@ impl Checked {
                 value,
                 key_offset,
                 value_offset,
+                layout,
             } => {
-                // The header of an entry stands before the key.
-                if *key_offset < 4 || *value_offset < 4 {
+                // The header of an entry stands before the key, if it has one.
+                let has_header = *layout == MapLayout::Lines;
+                if has_header && (*key_offset < 4 || *value_offset < 4) {
                     return Err(SchemaFault::Entry);
+                }
+                if size == 0 {
+                    return Err(SchemaFault::EmptyItems);
                 }
                 self.check_part(described, "key", *key, *key_offset)?;
                 self.check_part(described, "value", *value, *value_offset)

@@ -1,5 +1,6 @@
 //! A region that is read by its own schema.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -8,16 +9,16 @@ use std::time::SystemTime;
 
 use super::archive::Archive;
 use super::checked::Checked;
-use super::collections::EntryLayout;
+use super::collections::{EntryLayout, LiveSlots};
 use super::sequences::Entries;
 use super::source::{BlockFile, Bytes};
 use super::value::{Depth, Dynamic};
 use crate::error::{Error, Fingerprint, HeaderError, Result};
 use crate::frozen::{Content, Frozen};
-use crate::map::{GarbageList, INDEX_HEADER_LENGTH, IndexHeader};
+use crate::map::{GarbageList, INDEX_HEADER_LENGTH, IndexHeader, SlotHeader};
 use crate::region::format::{Header, Section, SectionKind};
 use crate::region::{self, Region};
-use crate::schema::{Description, Shape};
+use crate::schema::Description;
 
 /// Most bytes of a schema. One of 1,000 fields has about 100 KB.
 const SCHEMA_LIMIT: u64 = 4 << 20;
@@ -56,8 +57,33 @@ pub struct Described {
     header: Header,
     schema: Checked,
     archive: Section,
-    index: Option<(IndexHeader, Section)>,
+    index: Option<(IndexKind, Section)>,
     garbage: Vec<u8>,
+    /// Which slots have entries, where they stand in slots.
+    live: Vec<u8>,
+}
+
+/// The header of an index.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum IndexKind {
+    Lines(IndexHeader),
+    Slots(SlotHeader),
+}
+
+impl IndexKind {
+    fn entries(&self) -> u64 {
+        match self {
+            Self::Lines(header) => header.entries,
+            Self::Slots(header) => header.entries,
+        }
+    }
+
+    fn garbage(&self) -> u64 {
+        match self {
+            Self::Lines(header) => header.garbage,
+            Self::Slots(_) => 0,
+        }
+    }
 }
 
 enum Source {
@@ -143,10 +169,19 @@ impl Described {
             section(SectionKind::Schema)?,
         );
         let schema = read_schema(&source, &header, &schema)?;
-        let mut index = None;
-        if let Shape::Map { .. } = schema.get(schema.description().root).shape {
+        let (mut index, mut live) = (None, Vec::new());
+        if let Some(layout) = EntryLayout::new(schema.description()) {
             let section = section(SectionKind::Index)?;
-            index = Some((read_index_header(&source, &header, &section)?, section));
+            let reading = IndexReading {
+                name: &header.name,
+                section: &section,
+                bytes: source.section(&section),
+            };
+            let kind = reading.header(layout, &archive)?;
+            if let IndexKind::Slots(header) = kind {
+                live = reading.live(&header)?;
+            }
+            index = Some((kind, section));
         }
         let garbage = read_garbage(&source, &header)?;
         Ok(Self {
@@ -156,6 +191,7 @@ impl Described {
             archive,
             index,
             garbage,
+            live,
         })
     }
 
@@ -202,12 +238,12 @@ impl Described {
 
     /// Number of entries, if the region holds a [`Map`](crate::Map).
     pub fn entry_count(&self) -> Option<u64> {
-        self.index.as_ref().map(|(header, _)| header.entries)
+        self.index.as_ref().map(|(header, _)| header.entries())
     }
 
     /// Bytes of entries that later ones replaced, if the region holds a [`Map`](crate::Map).
     pub fn garbage(&self) -> Option<u64> {
-        self.index.as_ref().map(|(header, _)| header.garbage)
+        self.index.as_ref().map(|(header, _)| header.garbage())
     }
 
     /// The whole value; for a [`Map`](crate::Map), all of its entries.
@@ -222,13 +258,13 @@ impl Described {
                 archive,
                 type_index: self.description().root,
                 at: 0,
-                length: header.entries,
+                length: header.entries(),
                 depth: Depth::default(),
             }),
         }
     }
 
-    /// Keys and values in the order of insertion, if the region holds a [`Map`](crate::Map).
+    /// Keys and values in the [order of the map](crate::Map#order), if the region holds a [`Map`](crate::Map).
     pub fn entries(&self) -> Option<Entries<'_>> {
         let root = self.root().ok()?;
         let layout = EntryLayout::new(self.description())?;
@@ -236,14 +272,19 @@ impl Described {
     }
 
     pub(crate) fn archive(&self) -> Archive<'_> {
+        let live = match &self.index {
+            Some((IndexKind::Slots(header), _)) => LiveSlots::new(header, &self.live),
+            _ => LiveSlots::default(),
+        };
         Archive {
             bytes: self.bytes(&self.archive),
             types: &self.schema,
             garbage: GarbageList::of(&self.garbage),
+            live,
         }
     }
 
-    pub(super) fn index(&self) -> Option<(&IndexHeader, Bytes<'_>)> {
+    pub(super) fn index(&self) -> Option<(&IndexKind, Bytes<'_>)> {
         let (header, section) = self.index.as_ref()?;
         Some((header, self.bytes(section)))
     }
@@ -309,17 +350,45 @@ fn read_garbage(source: &Source, header: &Header) -> Result<Vec<u8>> {
     Ok(bytes.into_owned())
 }
 
-fn read_index_header(source: &Source, header: &Header, section: &Section) -> Result<IndexHeader> {
-    let invalid = |reason| Error::Invalid {
-        name: header.name.clone(),
-        section: SectionKind::Index,
-        reason,
-    };
-    let bytes = source.section(section);
-    let header = bytes.get(0, bytes.length().min(INDEX_HEADER_LENGTH as u64));
-    let header = header.map_err(|fault| invalid(fault.problem.to_string()))?;
-    IndexHeader::decode_header(&header, section.length)
-        .map_err(|problem| invalid(problem.to_owned()))
+/// Where an index is read from.
+struct IndexReading<'a> {
+    name: &'a str,
+    section: &'a Section,
+    bytes: Bytes<'a>,
+}
+
+impl IndexReading<'_> {
+    fn invalid(&self, reason: impl ToString) -> Error {
+        Error::Invalid {
+            name: self.name.to_owned(),
+            section: SectionKind::Index,
+            reason: reason.to_string(),
+        }
+    }
+
+    fn get(&self, at: u64, length: u64) -> Result<Cow<'_, [u8]>> {
+        let bytes = self.bytes.get(at, length);
+        bytes.map_err(|fault| self.invalid(fault.problem))
+    }
+
+    fn header(&self, layout: EntryLayout, archive: &Section) -> Result<IndexKind> {
+        let length = self.section.length;
+        let start = self.get(0, length.min(INDEX_HEADER_LENGTH as u64))?;
+        let header = match layout.slot() {
+            None => IndexHeader::decode_header(&start, length).map(IndexKind::Lines),
+            Some(slot) => {
+                SlotHeader::decode(&start, length, archive.length, slot.size).map(IndexKind::Slots)
+            }
+        };
+        header.map_err(|problem| self.invalid(problem))
+    }
+
+    /// The live bits; the header has promised them within the section.
+    fn live(&self, header: &SlotHeader) -> Result<Vec<u8>> {
+        let start = header.live_at(0);
+        let bytes = self.get(start, header.index_length() - start)?;
+        Ok(bytes.into_owned())
+    }
 }
 
 impl fmt::Debug for Described {
