@@ -352,7 +352,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         let Some(moved) = moved else {
             drop(next);
             drop(fresh);
-            return Ok(Carried::Afresh(self));
+            return Ok(Carried::Afresh(Box::new(self)));
         };
         next.begin(SectionKind::Inputs);
         next.write(inputs(&moved));

@@ -372,10 +372,11 @@ fn overflows_of_parts_that_have_none() {
     let mut forged = freeze(900, Crowded);
     let index = forged.index();
     let buckets = u64_at(index, 16) as usize;
-    for bucket in HEADER..HEADER + buckets {
-        if index[bucket] == 0 {
-            index[bucket] = 1;
-        }
+    for pilot in index[HEADER..HEADER + buckets]
+        .iter_mut()
+        .filter(|it| **it == 0)
+    {
+        *pilot = 1;
     }
     let told = refused::<Small<Crowded>>(&forged.bytes()).to_string();
     assert!(

@@ -22,7 +22,7 @@ use crate::schema::Description;
 pub(in crate::map) enum Carried<K: MapKey, V: Value> {
     Done(Frozen<Map<K, V>>),
     /// The entries do not fit into the shape of the earlier generation.
-    Afresh(Assembly<K, V>),
+    Afresh(Box<Assembly<K, V>>),
 }
 
 /// The index section, and the inputs section.

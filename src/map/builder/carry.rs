@@ -125,7 +125,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
             Carried::Done(next) => Ok(next),
             Carried::Afresh(assembly) => {
                 let builder = Self {
-                    assembly,
+                    assembly: *assembly,
                     last_wins: self.last_wins,
                 };
                 builder.compact(earlier, going, once)
