@@ -455,12 +455,9 @@ fn changed_bits() {
         state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
         (state >> 33) as usize % end
     };
-    for round in 0..3000 {
-        let mut forged = match round % 3 {
-            0 => few(),
-            1 => many(),
-            _ => freeze(900, Crowded),
-        };
+    let honest = [few(), many(), freeze(900, Crowded)];
+    for round in 0..600 {
+        let mut forged = honest[round % 3].clone();
         for _ in 0..1 + next(2) {
             let section = match next(2) {
                 0 => forged.index(),
@@ -479,7 +476,7 @@ fn changed_bits() {
         }
     }
     // A value may be any number.
-    assert!(accepted > 100 && refused > 1000, "{accepted} {refused}");
+    assert!(accepted > 20 && refused > 200, "{accepted} {refused}");
 }
 
 /// A table that is given in more than one way may not be read out of its bounds by a key that the
