@@ -219,24 +219,16 @@ impl<K: MapKey, V: Value> RawMap<K, V> {
         unsafe { std::slice::from_raw_parts(self.table.cast(), self.lines.lines as usize) }
     }
 
-    /// The pilot of the bucket of a hash, and the entry in the slot that both give; `None` if there
-    /// are no buckets, as where lines lead to entries.
+    /// The slots, if there are some: not where lines lead to entries.
     #[inline]
-    pub(super) fn slot_of(&self, hash: u64) -> Option<(u8, Entry<'_, K, V>)> {
-        if self.slots.buckets == 0 {
-            return None;
-        }
-        let bucket = bucket_of(hash, self.slots.buckets);
-        // SAFETY: `bucket_of` is below the number of buckets for every hash, and `SlotHeader` has
-        // compared that with the length of the section. So is the slot below their number for
-        // every hash and pilot: `first_slot` gives the first one of a part, and the mask is the
-        // number of slots of a part less 1. All slots hold valid entries (`RawMap`).
-        unsafe {
-            let pilot = *self.table.add(bucket as usize);
-            let slot = first_slot(bucket) + slot_in_part(hash, pilot, self.mask);
-            let offset = slot as usize * Entry::<K, V>::SIZE;
-            Some((pilot, entry(self.archive.add(offset))))
-        }
+    pub(super) fn slot_view(&self) -> Option<SlotView<'_, K, V>> {
+        (self.slots.buckets != 0).then_some(SlotView {
+            slots: self.archive,
+            pilots: self.table,
+            buckets: self.slots.buckets,
+            mask: self.mask,
+            types: PhantomData,
+        })
     }
 
     /// The entry in a slot, live or not, or in the overflow behind all slots.
@@ -301,20 +293,31 @@ impl<K: MapKey, V: Value> RawMap<K, V> {
         // SAFETY: the caller's promise; the section lives as long as `self` (`RawMap::new`).
         unsafe { entry(self.archive.add(offset as usize)) }
     }
+}
 
-    /// Asks for the memory of the home line of a hash.
-    #[inline]
-    pub(super) fn prefetch_line(&self, hash: u64) {
-        let home = home(hash, self.lines.lines) as usize;
-        prefetch(self.table.wrapping_add(home * size_of::<Line>()));
-    }
+/// What a lookup in slots needs of a map that has some.
+pub(super) struct SlotView<'a, K: Archive, V: Archive> {
+    slots: *const u8,
+    pilots: *const u8,
+    buckets: u64,
+    mask: u64,
+    types: PhantomData<&'a (K::Archived, V::Archived)>,
+}
 
-    /// Asks for some lines of memory from an archive offset on, which may lie behind the end.
+impl<'a, K: MapKey, V: Value> SlotView<'a, K, V> {
+    /// The pilot of the bucket of a hash, and the entry in the slot that both give.
     #[inline]
-    fn prefetch(&self, offset: u64, lines: u64) {
-        let start = self.archive.wrapping_add(offset as usize);
-        for line in 0..lines {
-            prefetch(start.wrapping_add((line * CACHE_LINE) as usize));
+    pub(super) fn place(&self, hash: u64) -> (u8, Entry<'a, K, V>) {
+        let bucket = bucket_of(hash, self.buckets);
+        // SAFETY: `bucket_of` is below the number of buckets for every hash, and `SlotHeader` has
+        // compared that with the length of the section. So is the slot below their number for
+        // every hash and pilot: `first_slot` gives the first one of a part, and the mask is the
+        // number of slots of a part less 1. All slots hold valid entries (`RawMap`).
+        unsafe {
+            let pilot = *self.pilots.add(bucket as usize);
+            let slot = first_slot(bucket) + slot_in_part(hash, pilot, self.mask);
+            let offset = slot as usize * Entry::<K, V>::SIZE;
+            (pilot, entry(self.slots.add(offset)))
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::ptr;
 
-use super::{CACHE_LINE, Entry, EntryRef, RawMap, Walk, prefetch};
+use super::{CACHE_LINE, Entry, EntryRef, RawMap, SlotView, Walk, prefetch};
 use crate::archive::Value;
 use crate::map::MapKey;
 use crate::map::index::INDEX_HEADER_LENGTH;
@@ -16,18 +16,6 @@ impl<K: MapKey, V: Value> RawMap<K, V> {
         &self.slots
     }
 
-    /// The entry in a slot that a hash leads to, whose memory is asked for.
-    #[inline]
-    pub(in crate::map) fn prefetch_slot(&self, hash: u64) -> Option<Entry<'_, K, V>> {
-        let (_, entry) = self.slot_of(hash)?;
-        let key: *const u8 = ptr::from_ref(entry.key()).cast();
-        prefetch(key);
-        if Entry::<K, V>::SIZE as u64 > CACHE_LINE / 2 {
-            prefetch(key.wrapping_add(Entry::<K, V>::SIZE - 1));
-        }
-        Some(entry)
-    }
-
     /// The entry with a key, where entries stand in slots.
     #[inline]
     pub(in crate::map) fn find_in_slots<Q>(&self, hash: u64, key: &Q) -> Option<Entry<'_, K, V>>
@@ -35,7 +23,7 @@ impl<K: MapKey, V: Value> RawMap<K, V> {
         Q: Key + ?Sized,
         K::Archived: PartialEq<Q>,
     {
-        let (pilot, entry) = self.slot_of(hash)?;
+        let (pilot, entry) = self.slot_view()?.place(hash);
         // The key first: nearly all lookups end here, whatever the pilot is.
         if entry.key() == key {
             return Some(entry);
@@ -61,7 +49,7 @@ impl<K: MapKey, V: Value> RawMap<K, V> {
     /// An entry with a key that has a hash, where entries stand in slots.
     pub(in crate::map) fn find_hash_in_slots(&self, hash: u64) -> Option<Entry<'_, K, V>> {
         let has_hash = |key: &K::Archived| key.key_hash() == hash;
-        let (_, entry) = self.slot_of(hash)?;
+        let (_, entry) = self.slot_view()?.place(hash);
         match has_hash(entry.key()) {
             true => Some(entry),
             false => self.search_where(hash, has_hash),
@@ -129,6 +117,20 @@ impl<K: MapKey, V: Value> RawMap<K, V> {
         let bytes = self.table().get(start as usize..);
         let bytes = bytes.and_then(<[u8]>::first_chunk);
         bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+}
+
+impl<'a, K: MapKey, V: Value> SlotView<'a, K, V> {
+    /// The entry in a slot that a hash leads to, whose memory is asked for.
+    #[inline]
+    pub(in crate::map) fn prefetch(&self, hash: u64) -> Entry<'a, K, V> {
+        let (_, entry) = self.place(hash);
+        let key: *const u8 = ptr::from_ref(entry.key()).cast();
+        prefetch(key);
+        if Entry::<K, V>::SIZE as u64 > CACHE_LINE / 2 {
+            prefetch(key.wrapping_add(Entry::<K, V>::SIZE - 1));
+        }
+        entry
     }
 }
 

@@ -11,11 +11,12 @@ use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::BoxedError;
 
 use super::in_slots::SlotWalk;
-use super::{CACHE_LINE, Entry, Framed, MapLine, RawMap, Slotted};
+use super::{CACHE_LINE, Entry, Framed, MapLine, RawMap, Slotted, prefetch};
 use crate::archive::{CheckStrategy, Collections, Validator, Value};
 use crate::map::MapKey;
 use crate::map::entry::{entry_length, frame};
 use crate::map::garbage::GarbageList;
+use crate::map::index::{Line, home};
 use crate::map::slots::{MOST_SIZE, SlotLayout};
 use crate::schema::{Description, Schema};
 
@@ -209,6 +210,22 @@ impl<K: MapKey, V: Value> RawMap<K, V> {
     /// Bytes of garbage entries.
     pub(in crate::map) fn garbage_bytes(&self) -> u64 {
         self.lines.garbage
+    }
+
+    /// Asks for the memory of the home line of a hash.
+    #[inline]
+    pub(in crate::map) fn prefetch_line(&self, hash: u64) {
+        let home = home(hash, self.lines.lines) as usize;
+        prefetch(self.table.wrapping_add(home * size_of::<Line>()));
+    }
+
+    /// Asks for some lines of memory from an archive offset on, which may lie behind the end.
+    #[inline]
+    pub(super) fn prefetch(&self, offset: u64, lines: u64) {
+        let start = self.archive.wrapping_add(offset as usize);
+        for line in 0..lines {
+            prefetch(start.wrapping_add((line * CACHE_LINE) as usize));
+        }
     }
 
     /// An entry with its archive, if it is one of this map: every entry in its archive is.
