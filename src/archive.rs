@@ -23,7 +23,7 @@ use crate::schema::Schema;
 pub(crate) use collections::{Collections, Seen};
 pub use freezer::{Freezer, Interning};
 pub(crate) use layout::{GROUP, NodeLayout, WORD, Word, is_nan};
-pub(crate) use sink::{Scratch, Sink};
+pub(crate) use sink::{Readable, Scratch, Sink};
 pub use sorted::Sorted;
 pub use thaw::{Thaw, ThawStrategy, thaw};
 pub use validator::Validator;

@@ -3,6 +3,7 @@
 mod archived;
 mod assembly;
 mod builder;
+mod changed;
 mod check;
 mod entry;
 mod garbage;
@@ -13,6 +14,7 @@ mod lines;
 mod raw;
 mod root;
 mod shard;
+mod slots;
 mod table;
 mod thaw;
 
@@ -29,21 +31,32 @@ use crate::region::format::SectionKind;
 
 pub use archived::ArchivedMap;
 pub use builder::MapBuilder;
-pub(crate) use builder::{Moved, offset_of_unit, unit};
+pub(crate) use builder::{Moved, Places, offset_of_unit, unit};
 pub(crate) use check::{MapError, Search, check_lines, entries_are_independent};
 pub(crate) use entry::{ENTRY_LIMIT, entry_alignment, entry_length};
 pub(crate) use garbage::GarbageList;
 pub(crate) use index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, next, tag};
 pub use iterators::{GetMany, Iter, Keys, Values};
 pub use key::{Key, mix};
+pub(crate) use key::{integer_hash, wide_hash};
 pub(crate) use raw::EntryRef;
 pub use root::RootMapBuilder;
 pub use shard::MapShard;
+pub(crate) use slots::{SlotHeader, SlotLayout, bucket_of, check_slots, first_slot, slot_in_part};
 
 /// The type of a frozen keyed cache: `Frozen<Map<K, V>>` has `get`, `get_many`, `iter`, `len`.
 ///
 /// A map is built entry by entry with a [`MapBuilder`], or at once with [`Map::freeze`]; there is
 /// no value of this type itself.
+///
+/// # Small entries
+/// Keys and values that have all their bytes in themselves (numbers, arrays and tuples of them, no
+/// text), at most 40 together, stand in the table that finds them: a lookup costs one byte of the
+/// table and one entry, and an entry of 16 bytes takes 22 to 23. The types alone decide.
+///
+/// # Order
+/// Entries are walked in the order in which they were inserted; small ones in an order of their own,
+/// which is the same for equal maps.
 ///
 /// ```
 /// use floe::{Frozen, Map};
@@ -127,8 +140,7 @@ impl<K, V> Pair<K, V> for (&K, &V) {
 
 /// How many entries a region has that holds a map.
 pub(crate) fn entries(region: &Region) -> Option<u64> {
-    let index = region.section(SectionKind::Index).ok()?;
-    Some(index::IndexHeader::decode(index).ok()?.entries)
+    index::counted_entries(region.section(SectionKind::Index).ok()?)
 }
 
 impl<K, V> fmt::Debug for Map<K, V> {

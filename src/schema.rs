@@ -19,7 +19,7 @@ mod types;
 
 pub use crate::error::Fingerprint;
 pub use description::{
-    Description, Field, FieldStyle, NamedRoot, NoneMark, Shape, Type, TypeIndex, Variant,
+    Description, Field, FieldStyle, MapLayout, NamedRoot, NoneMark, Shape, Type, TypeIndex, Variant,
 };
 pub use impls::Schema;
 pub(crate) use reading::read;

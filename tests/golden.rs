@@ -121,7 +121,15 @@ fn path(file: &str) -> PathBuf {
         .collect()
 }
 
+/// Entries that stand in slots, in several parts.
+fn small() -> Frozen<Map<u32, [u8; 3]>> {
+    let entry = |number: u32| (number * 1000, number.to_be_bytes()[1..].try_into().unwrap());
+    Map::freeze("golden slots", (0..SMALL).map(entry)).unwrap()
+}
+
+const SMALL: u32 = 300;
 const MAP: &str = "map-2.floe";
+const SLOTS: &str = "slots-2.floe";
 const VALUE: &str = "value-2.floe";
 const ROOTS: &str = "roots-2.floe";
 
@@ -156,6 +164,11 @@ fn assert_golden<T: Content>(frozen: &Frozen<T>, file: &str) {
 #[test]
 fn a_map_is_frozen_into_the_same_bytes_for_ever() {
     assert_golden(&map(), MAP);
+}
+
+#[test]
+fn small_entries_are_frozen_into_the_same_bytes_for_ever() {
+    assert_golden(&small(), SLOTS);
 }
 
 #[test]
@@ -196,6 +209,16 @@ fn a_map_of_version_2_can_be_read() {
         assert_eq!(thawed(&golden[&target(number)]), package(number));
     }
     assert!(golden.get(&target(ENTRIES)).is_none());
+}
+
+#[test]
+fn small_entries_of_version_2_can_be_read() {
+    let golden = Frozen::<Map<u32, [u8; 3]>>::load(path(SLOTS)).unwrap();
+    assert_eq!(golden.len(), SMALL as usize);
+    for number in 0..SMALL {
+        assert_eq!(golden[&(number * 1000)], number.to_be_bytes()[1..]);
+        assert!(golden.get(&(number * 1000 + 1)).is_none());
+    }
 }
 
 #[test]

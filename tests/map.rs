@@ -2,7 +2,7 @@
 
 use floe_testkit::zoo;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
 
@@ -42,13 +42,14 @@ where
             None => assert!(value.is_none()),
         }
     }
-    let sorted: BTreeMap<&K, &V> = pairs.iter().collect();
     assert_eq!(
         (frozen.iter().len(), frozen.keys().count()),
         (pairs.len(), pairs.len())
     );
-    for ((key, value), (expected_key, expected_value)) in frozen.iter().zip(sorted) {
-        assert!(key == expected_key && value == expected_value);
+    // Each walked entry is found as itself, so that no key is walked twice.
+    for (key, value) in frozen.iter() {
+        let (found, held) = frozen.get_key_value(key).unwrap();
+        assert!(std::ptr::eq(found, key) && std::ptr::eq(held, value));
     }
     frozen
 }
@@ -231,13 +232,27 @@ fn the_last_entry_of_a_key_wins_if_the_builder_asks_for_it() {
 
 #[test]
 fn entries_keep_the_order_of_insertion() {
-    let mut builder = MapBuilder::<u32, u32>::on_heap("order").unwrap();
+    let mut builder = MapBuilder::<u32, String>::on_heap("order").unwrap();
     let numbers: Vec<u32> = (0..1000).map(|n| n * 7919 % 1009).collect();
     for number in &numbers {
-        builder.insert(number, number).unwrap();
+        builder.insert(number, &number.to_string()).unwrap();
     }
     let frozen = builder.finish().unwrap();
     assert!(frozen.keys().eq(&numbers));
+}
+
+#[test]
+fn small_entries_have_an_order_of_their_own() {
+    let freeze = |numbers: &mut dyn Iterator<Item = u32>| {
+        let mut builder = MapBuilder::<u32, u32>::on_heap("order").unwrap();
+        numbers.for_each(|number| builder.insert(&number, &(number + 1)).unwrap());
+        builder.finish().unwrap()
+    };
+    let [up, down] = [freeze(&mut (0..1000)), freeze(&mut (0..1000).rev())];
+    assert!(up.iter().eq(down.iter()));
+    let bytes =
+        |map: &Frozen<Map<u32, u32>>| map.region().bytes()[floe::format::HEADER_LENGTH..].to_vec();
+    assert_eq!(bytes(&up), bytes(&down));
 }
 
 #[test]

@@ -190,6 +190,54 @@ fn files(map: &Frozen<Texts>) -> usize {
     map.region().as_fds().unwrap().len()
 }
 
+/// Entries of 16 bytes, in slots: a changed one fills its part anew, and a new one does.
+#[test]
+fn one_changed_small_entry_writes_a_few_pages() {
+    let content = Arc::new(Mutex::new(
+        (0..100_000_u64)
+            .map(|it| (it, it))
+            .collect::<HashMap<_, _>>(),
+    ));
+    let (listed, built) = (Arc::clone(&content), Arc::clone(&content));
+    let keys = move |inputs: &mut Inputs| {
+        let content = listed.lock().unwrap_or_else(PoisonError::into_inner);
+        inputs.value("keys", (content.len() as u64).to_le_bytes());
+        Ok(content.keys().copied().collect())
+    };
+    let build = move |key: &u64, _: &mut Inputs| {
+        Ok(built.lock().unwrap_or_else(PoisonError::into_inner)[key])
+    };
+    let store = Store::new();
+    let policy = Policy::new().revalidate_inputs().max_idle_generations(0);
+    let cache: Cache<Map<u64, u64>> = store.keyed("small", policy, keys, build).unwrap();
+    store.set_value("keys", 100_000_u64.to_le_bytes()).unwrap();
+    store.refresh().unwrap();
+    let first = cache.get().unwrap();
+    assert_eq!(first.region().as_fds().unwrap().len(), 1);
+    for (number, value) in [(777_u64, 5_u64), (200_000, 6)] {
+        content.lock().unwrap().insert(number, value);
+        store.invalidate_key("small", &number).unwrap();
+        let count = content.lock().unwrap().len() as u64;
+        store.set_value("keys", count.to_le_bytes()).unwrap();
+        let report = store.refresh().unwrap();
+        assert_eq!(report.caches[0].rebuilt, 1);
+        let next = cache.get().unwrap();
+        assert_eq!(
+            (next.len() as u64, next[&number].to_native()),
+            (count, value)
+        );
+        let own = next.region().as_fd().unwrap().try_clone_to_owned();
+        let own = std::fs::File::from(own.unwrap()).metadata().unwrap().len();
+        assert!(own <= 128 << 10, "{own} bytes were written");
+        let again = Frozen::<Map<u64, u64>>::from_fds(next.region().try_clone_fds().unwrap());
+        let again = again.unwrap();
+        let content = content.lock().unwrap();
+        assert!(content.iter().all(|(key, value)| again[key] == *value));
+        let described = Described::from_fds(next.region().try_clone_fds().unwrap()).unwrap();
+        described.check().unwrap();
+    }
+}
+
 #[test]
 fn one_changed_entry_writes_a_few_pages() {
     let content: Content = Arc::new(Mutex::new((0..20_000).map(|number| (number, 0)).collect()));

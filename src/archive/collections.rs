@@ -128,6 +128,7 @@ impl<'a> Collections<'a> {
                 value,
                 key_offset,
                 value_offset,
+                ..
             } => {
                 self.value(*key, at + key_offset)?;
                 self.value(*value, at + value_offset)

@@ -7,7 +7,7 @@ use rkyv::util::AlignedVec;
 
 use crate::archive::intern::Interner;
 use crate::error::{Error, Result};
-use crate::region::Unsealed;
+use crate::region::{Unsealed, View};
 
 /// Bytes that are collected before they are written.
 const BUFFER_LENGTH: usize = 1 << 20;
@@ -29,7 +29,25 @@ pub(crate) struct Sink {
     most: u64,
     /// An entry is patched after it was written, so it stays in the buffer until it is complete.
     hold: bool,
+    /// Nothing is written: all bytes stay in the buffer, for whoever puts them into the region.
+    keeps: bool,
     failure: Option<Error>,
+}
+
+/// Serialised bytes, borrowed from where they are.
+pub(crate) enum Readable<'a> {
+    Kept(&'a [u8]),
+    Written(View<'a>),
+}
+
+impl Readable<'_> {
+    /// The bytes from the start of the archive section on.
+    pub(crate) fn archive(&self) -> &[u8] {
+        match self {
+            Self::Kept(bytes) => bytes,
+            Self::Written(view) => view.archive(),
+        }
+    }
 }
 
 impl Sink {
@@ -42,8 +60,25 @@ impl Sink {
             start: 0,
             most: 0,
             hold: false,
+            keeps: false,
             failure: None,
         }
+    }
+
+    /// Keeps what follows, and counts it from 0. Nothing may be buffered.
+    pub(crate) fn keep(&mut self) {
+        debug_assert!(self.buffer.is_empty());
+        self.keeps = true;
+        self.flushed = 0;
+    }
+
+    /// Goes on behind what stands in the archive; forgets what was kept. What was not may not be
+    /// buffered.
+    pub(crate) fn resume(&mut self) {
+        debug_assert!(self.keeps || self.buffer.is_empty());
+        self.keeps = false;
+        self.buffer.clear();
+        self.flushed = self.unsealed.archive_length();
     }
 
     /// Archive offset of the next byte.
@@ -51,9 +86,20 @@ impl Sink {
         self.flushed + self.buffer.len() as u64
     }
 
-    /// Archive offset behind the last byte that was written to the region.
-    pub(crate) fn flushed(&self) -> u64 {
-        self.flushed
+    /// Archive offset behind the last byte that can be read back.
+    pub(crate) fn readable_end(&self) -> u64 {
+        match self.keeps {
+            true => self.offset(),
+            false => self.flushed,
+        }
+    }
+
+    /// The bytes that can be read back.
+    pub(crate) fn readable(&self) -> Result<Readable<'_>> {
+        Ok(match self.keeps {
+            true => Readable::Kept(&self.buffer),
+            false => Readable::Written(self.unsealed.view()?),
+        })
     }
 
     /// Position of the next byte, as rkyv counts.
@@ -124,7 +170,7 @@ impl Sink {
                 most: self.most,
             }));
         }
-        if self.hold {
+        if self.hold || self.keeps {
             self.buffer.extend_from_slice(bytes);
             return Ok(());
         }
@@ -145,8 +191,11 @@ impl Sink {
         })
     }
 
-    /// Writes what is buffered.
+    /// Writes what is buffered, unless all is kept.
     pub(crate) fn flush(&mut self) -> Result<()> {
+        if self.keeps {
+            return self.unsealed.check_owner();
+        }
         self.unsealed.append(&self.buffer)?;
         self.flushed += self.buffer.len() as u64;
         self.buffer.clear();
@@ -155,7 +204,7 @@ impl Sink {
 
     /// Appends bytes, through the buffer if they are few.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.buffer.len() + bytes.len() < BUFFER_LENGTH {
+        if self.keeps || self.buffer.len() + bytes.len() < BUFFER_LENGTH {
             self.buffer.extend_from_slice(bytes);
             return Ok(());
         }

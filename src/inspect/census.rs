@@ -5,7 +5,7 @@
 //! are its size without the parts that are values themselves, plus what belongs to it alone: the
 //! text of a string, the nodes of a tree, the slots of a hash table. Shared and interned values
 //! count where they were written: at the first use, in the entry that contains them. Bytes of no
-//! value have rows of their own: padding, the headers of entries, and garbage with the values
+//! value have rows of their own: padding, the headers of entries, free slots, and garbage with the values
 //! interned there. So the rows add up to the whole section.
 //!
 //! ```

@@ -49,7 +49,7 @@ mod view;
 
 pub(crate) use archive::{Archive, Run};
 pub(crate) use checked::Checked;
-pub(crate) use collections::{EntryFrames, EntryLayout, Frame, Pair, Table, Tree};
+pub(crate) use collections::{EntryFrames, EntryLayout, Frame, FrameKind, Pair, Table, Tree};
 pub use described::Described;
 pub(crate) use fault::{Fault, FaultKind, Read};
 pub use roots::RootValues;

@@ -2,18 +2,17 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::ops::Index;
+use std::ops::{Index, Range};
 
 use rkyv::Archive;
-use rkyv::bytecheck::CheckBytes;
 
+use super::MapKey;
 use super::garbage::GarbageList;
 use super::index::Line;
 use super::iterators::{GetMany, Iter, Keys, Values};
 use super::key::Key;
 use super::raw::{Entry, EntryRef, MapLine, RawMap, Walk};
-use crate::archive::CheckStrategy;
-use crate::schema::Schema;
+use crate::archive::Value;
 
 /// A frozen map, as [`Frozen<Map<K, V>>`](crate::Frozen) derefs to it.
 ///
@@ -27,7 +26,7 @@ pub struct ArchivedMap<K: Archive, V: Archive> {
     raw: RawMap<K, V>,
 }
 
-impl<K: Archive, V: Archive> ArchivedMap<K, V> {
+impl<K: MapKey, V: Value> ArchivedMap<K, V> {
     pub(super) fn from_raw(raw: RawMap<K, V>) -> Self {
         Self { raw }
     }
@@ -41,25 +40,27 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.raw.header().entries as usize
+        self.raw.entries() as usize
     }
 
     /// Whether the map has no entries.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.raw.header().entries == 0
+        self.raw.entries() == 0
     }
 
-    /// Bytes of entries that were replaced by later ones under the same key and are still there.
+    /// Bytes of entries that were replaced by later ones under the same key and are still there. None
+    /// are where entries stand in the table (see [`Map`](super::Map)).
     #[must_use]
     pub fn garbage(&self) -> u64 {
-        self.raw.header().garbage
+        self.raw.garbage_bytes()
     }
 
     /// The value of a key.
     ///
-    /// Costs one line of the table and the lines of one entry.
+    /// Costs one line of the table and the lines of one entry; where entries stand in the table, one
+    /// byte of it and the lines of one entry.
     #[inline]
     pub fn get<Q>(&self, key: &Q) -> Option<&V::Archived>
     where
@@ -92,9 +93,8 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
 
     /// The values of many keys, in their order: `None` for those that are not there.
     ///
-    /// Takes the keys in groups of sixteen and fetches the memory of a group at once. With keys of
-    /// text, in maps larger than the processor's caches, it takes about half of the time of single
-    /// lookups.
+    /// Takes the keys in groups, of sixteen or of 32, and fetches the memory of a group at once. In
+    /// maps larger than the processor's caches it takes about half of the time of single lookups.
     ///
     /// ```
     /// # use floe::Map;
@@ -114,36 +114,39 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
         GetMany::new(self, keys.into_iter())
     }
 
-    /// Keys and values, in the order in which they were inserted.
+    /// Keys and values, in the [order of the map](super::Map#order).
     #[inline]
     pub fn iter(&self) -> Iter<'_, K, V> {
         Iter::new(&self.raw)
     }
 
-    /// The entries, in the order in which they were inserted.
+    /// The entries, in the order of the map, which is that of their offsets.
     pub(crate) fn entries(&self) -> impl Iterator<Item = EntryRef<'_, K, V>> {
         let mut walk = Walk::new(&self.raw);
         std::iter::from_fn(move || walk.next()).filter_map(|entry| self.raw.entry_ref(entry))
     }
 
-    /// The archived keys, in the order in which they were inserted.
+    /// The archived keys, in the [order of the map](super::Map#order).
     #[inline]
     pub fn keys(&self) -> Keys<'_, K, V> {
         Keys::new(self.iter())
     }
 
-    /// The values, in the order in which their keys were inserted.
+    /// The values, in the [order of the map](super::Map#order).
     #[inline]
     pub fn values(&self) -> Values<'_, K, V> {
         Values::new(self.iter())
     }
 
     #[inline]
-    pub(super) fn find<Q>(&self, hash: u64, key: &Q) -> Option<&Entry<K, V>>
+    pub(super) fn find<Q>(&self, hash: u64, key: &Q) -> Option<Entry<'_, K, V>>
     where
-        Q: ?Sized,
+        Q: Key + ?Sized,
         K::Archived: PartialEq<Q>,
     {
+        if Entry::<K, V>::IN_SLOTS {
+            return self.raw.find_in_slots(hash, key);
+        }
         let home = self.raw.home(hash);
         match find_in(home, hash, key) {
             None if home.overflows() => find_behind(home, hash, key),
@@ -154,19 +157,19 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
     /// The entry with a key.
     pub(crate) fn find_entry<Q>(&self, hash: u64, key: &Q) -> Option<EntryRef<'_, K, V>>
     where
-        Q: ?Sized,
+        Q: Key + ?Sized,
         K::Archived: PartialEq<Q>,
     {
         self.raw.entry_ref(self.find(hash, key)?)
     }
 
     /// An entry whose key has a hash.
-    pub(crate) fn find_hash(&self, hash: u64) -> Option<EntryRef<'_, K, V>>
-    where
-        K::Archived: Key,
-    {
+    pub(crate) fn find_hash(&self, hash: u64) -> Option<EntryRef<'_, K, V>> {
+        if Entry::<K, V>::IN_SLOTS {
+            return self.raw.entry_ref(self.raw.find_hash_in_slots(hash)?);
+        }
         let mut line = self.raw.home(hash);
-        let has_hash = |entry: &&Entry<K, V>| entry.key().key_hash() == hash;
+        let has_hash = |entry: &Entry<'_, K, V>| entry.key().key_hash() == hash;
         loop {
             if let Some(entry) = line.candidates(hash).find(has_hash) {
                 return self.raw.entry_ref(entry);
@@ -178,11 +181,16 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
     /// The entry at an archive offset from anywhere, if there is one.
     ///
     /// Costs a check of the key and what a lookup costs.
-    pub(crate) fn entry_at(&self, offset: u64) -> Option<EntryRef<'_, K, V>>
-    where
-        K: Archive<Archived: CheckBytes<CheckStrategy> + Schema + Key>,
-    {
+    pub(crate) fn entry_at(&self, offset: u64) -> Option<EntryRef<'_, K, V>> {
         self.raw.entry_at(offset)
+    }
+
+    /// The entries that stand in a range of slots.
+    pub(super) fn slot_entries(
+        &self,
+        slots: Range<u64>,
+    ) -> impl Iterator<Item = EntryRef<'_, K, V>> {
+        self.raw.slot_entries(slots)
     }
 
     /// Where the entries start that are [garbage](Self::garbage).
@@ -195,18 +203,18 @@ impl<K: Archive, V: Archive> ArchivedMap<K, V> {
         self.raw.archive()
     }
 
-    /// All lines of the index.
+    /// All lines of the index; none where entries stand in slots.
     pub(super) fn lines(&self) -> &[Line] {
         self.raw.lines()
     }
 }
 
 #[inline]
-fn find_in<'a, K: Archive, V: Archive, Q>(
+fn find_in<'a, K: MapKey, V: Value, Q>(
     line: MapLine<'a, K, V>,
     hash: u64,
     key: &Q,
-) -> Option<&'a Entry<K, V>>
+) -> Option<Entry<'a, K, V>>
 where
     Q: ?Sized,
     K::Archived: PartialEq<Q>,
@@ -216,11 +224,11 @@ where
 
 /// Goes on behind a line that overflows; apart, so that what is usual is small.
 #[inline(never)]
-fn find_behind<'a, K: Archive, V: Archive, Q>(
+fn find_behind<'a, K: MapKey, V: Value, Q>(
     home: MapLine<'a, K, V>,
     hash: u64,
     key: &Q,
-) -> Option<&'a Entry<K, V>>
+) -> Option<Entry<'a, K, V>>
 where
     Q: ?Sized,
     K::Archived: PartialEq<Q>,
@@ -239,7 +247,7 @@ where
 ///
 /// # Panics
 /// If the key is not there, like the maps of the standard library.
-impl<K: Archive, V: Archive, Q> Index<&Q> for ArchivedMap<K, V>
+impl<K: MapKey, V: Value, Q> Index<&Q> for ArchivedMap<K, V>
 where
     Q: Key + ?Sized,
     K::Archived: PartialEq<Q>,
@@ -252,7 +260,7 @@ where
     }
 }
 
-impl<'a, K: Archive, V: Archive> IntoIterator for &'a ArchivedMap<K, V> {
+impl<'a, K: MapKey, V: Value> IntoIterator for &'a ArchivedMap<K, V> {
     type Item = (&'a K::Archived, &'a V::Archived);
     type IntoIter = Iter<'a, K, V>;
 
@@ -263,8 +271,8 @@ impl<'a, K: Archive, V: Archive> IntoIterator for &'a ArchivedMap<K, V> {
 
 impl<K, V> fmt::Debug for ArchivedMap<K, V>
 where
-    K: Archive<Archived: fmt::Debug>,
-    V: Archive<Archived: fmt::Debug>,
+    K: MapKey,
+    V: Value<Archived: fmt::Debug>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self).finish()

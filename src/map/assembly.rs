@@ -4,46 +4,49 @@
 //! that leads to them.
 #![allow(unsafe_code)]
 
+mod carrying;
+mod insertion;
 mod next_index;
 mod shared;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use rkyv::Place;
+
 use super::archived::ArchivedMap;
+use super::builder::{Moved, Places};
 use super::check::{MapError, check};
-use super::entry::ENTRY_LIMIT;
-use super::garbage::{self, GarbageList};
-use super::index::{ARCHIVE_LIMIT, IndexHeader, Line};
+use super::entry::header_of_length;
+use super::garbage::GarbageList;
+use super::index::{ARCHIVE_LIMIT, IndexHeader};
 use super::key::Key;
-use super::raw::{Entry, EntryCheck, EntryRef, RawMap, place};
+use super::raw::{Entry, EntryCheck, EntryRef, RawMap};
+use super::slots::Arrangement;
 use super::table::{Record, Table};
 use super::{Map, MapKey};
 use crate::archive::checked::{Checked, Form, RootForm, sealed};
 use crate::archive::parts::Part;
-use crate::archive::{Freezer, Scratch, Sink, Value};
+use crate::archive::{Readable, Scratch, Sink, Value};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::region::format::SectionKind;
-use crate::region::{Region, Successor, View};
-use crate::schema::{Schema, TypeIndex, Types};
+use crate::region::{Region, Successor};
+use crate::schema::{TypeIndex, Types};
 
 pub(crate) use shared::RootMap;
 
-/// Position that rkyv is told for the first byte of every entry: far enough from zero that
-/// interned values of earlier entries have positions too.
-const ENTRY_POSITION: u32 = 1 << 31;
-/// Bytes of entries that are checked together.
-const CHECKED_AT_ONCE: u64 = 1 << 20;
-/// An index that takes new keys may have this many of the ten slots of a line taken, on average,
-/// before it is built anew, where a new one has seven.
-const MOST_TAKEN: u64 = 8;
+pub(super) use carrying::Carried;
+use carrying::Index;
+
+/// Makes the inputs section, once it is known where the entries stand.
+pub(super) type MakeInputs<'a> = Box<dyn FnOnce(&Places) -> Vec<u8> + 'a>;
 
 /// The archive of a map in the making.
 ///
-/// It is a sequence of whole entries, behind other roots of the region if there are. Once all are checked, a valid entry starts at the offset of
-/// each record, and there is a record for each entry that is not garbage; nothing changes entries
-/// that were checked.
+/// It is a sequence of whole entries, behind other roots of the region if there are some. Once all
+/// are checked, a valid entry starts at the offset of each record, and there is a record for each
+/// entry that is not garbage; nothing changes entries that were checked.
 pub(super) struct Assembly<K, V> {
     sink: Sink,
     scratch: Scratch,
@@ -52,7 +55,8 @@ pub(super) struct Assembly<K, V> {
     check: EntryCheck<K, V>,
     compared: usize,
     refused: Option<Error>,
-    /// Archive offset of the first entry.
+    /// Where the entries start in the region. Those that stand in slots are put there when all are
+    /// known; until then their offsets count from 0.
     start: u64,
     /// Archive offset behind the last entry that is complete.
     complete: u64,
@@ -64,81 +68,21 @@ pub(super) struct Assembly<K, V> {
 
 /// The entries of an assembly, checked, and borrowed while nothing is inserted.
 pub(crate) struct Inserted<'a, K, V> {
-    view: View<'a>,
+    bytes: Readable<'a>,
     assembly: &'a Assembly<K, V>,
 }
 
 impl<K: MapKey, V: Value> Inserted<'_, K, V> {
     /// The entries in the order in which they were inserted.
     pub(crate) fn entries(&self) -> impl Iterator<Item = EntryRef<'_, K, V>> {
-        let archive = self.view.archive();
+        let archive = self.bytes.archive();
         let records = self.assembly.records.iter();
-        // SAFETY: all are checked, and the view and its archive are borrowed.
+        // SAFETY: all are checked, and their bytes are borrowed.
         records.map(|record| unsafe { EntryRef::at(archive, record.offset) })
-    }
-
-    /// Their records, with an archive before theirs.
-    fn records_behind(&self, shift: u64) -> Vec<Record> {
-        let records = self.assembly.records.iter();
-        records.map(|record| record.behind(shift)).collect()
     }
 }
 
 impl<K: MapKey, V: Value> Assembly<K, V> {
-    /// Adds an entry; after an error or a panic it is not there.
-    pub(super) fn insert(&mut self, key: &K, value: &V) -> Result<()> {
-        self.sink.unsealed.check_owner()?;
-        self.take_back();
-        let record = Record {
-            hash: key.key_hash(),
-            offset: self.complete,
-        };
-        self.sink.start(ENTRY_POSITION, ENTRY_LIMIT, true);
-        let written = self.write_entry(record.offset, key, value);
-        if let Err(error) = written.and_then(|()| self.sink.release()) {
-            self.take_back();
-            return Err(error);
-        }
-        self.complete = self.sink.offset();
-        self.records.push(record);
-        // While its bytes are still in the processor's caches. An error is one of `finish`.
-        if self.refused.is_none() && self.sink.flushed() >= self.check.offset() + CHECKED_AT_ONCE {
-            self.refused = self.check_flushed().err();
-        }
-        Ok(())
-    }
-
-    /// Drops what an insertion has written that failed or panicked.
-    fn take_back(&mut self) {
-        if self.sink.offset() != self.complete {
-            self.sink.truncate(self.complete);
-            self.scratch.interner.forget_from(self.complete);
-        }
-    }
-
-    fn write_entry(&mut self, start: u64, key: &K, value: &V) -> Result<()> {
-        self.sink.reserve(Entry::<K, V>::SIZE);
-        let mut freezer = Freezer::new(&mut self.sink, &mut self.scratch);
-        let key_resolver = freezer.serialize(key)?;
-        let value_resolver = freezer.serialize(value)?;
-        drop(freezer);
-        // The buffer is aligned to more than entries are, and what was flushed before ends with a
-        // whole entry.
-        self.sink.pad(self.check.alignment());
-        let entry = self.sink.buffered_mut(start);
-        let (key, value) = ((key, key_resolver), (value, value_resolver));
-        place::<K, V>(entry, ENTRY_POSITION as usize, key, value);
-        Ok(())
-    }
-
-    /// Adds an entry that was serialised before, for a check with the others.
-    pub(super) fn copy_entry(&mut self, entry: EntryRef<'_, K, V>) -> Result<()> {
-        let hash = entry.key().key_hash();
-        let offset = self.append_bytes(entry.bytes())?;
-        self.records.push(Record { hash, offset });
-        Ok(())
-    }
-
     /// Adds all entries of another assembly.
     pub(super) fn merge(&mut self, mut other: Self) -> Result<()> {
         assert_eq!(
@@ -146,7 +90,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
             "an archive with other roots is not one of entries"
         );
         other.check_all()?;
-        let view = other.sink.unsealed.view()?;
+        let view = other.sink.readable()?;
         // SAFETY: `check_all` found every entry valid, and each has its record.
         let shift = unsafe { self.append_checked(view.archive(), other.records.iter().copied())? };
         self.add_garbage(other.garbage, shift, other.garbage_offsets.iter().copied());
@@ -155,6 +99,10 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
 
     /// Adds all entries of a map.
     pub(super) fn append(&mut self, map: &Frozen<Map<K, V>>) -> Result<()> {
+        if Entry::<K, V>::IN_SLOTS {
+            self.check_all()?;
+            return map.entries().try_for_each(|entry| self.copy_entry(entry));
+        }
         let records = map.entries().map(Record::from);
         // SAFETY: a map has valid entries only, and each has its record.
         let shift = unsafe { self.append_checked(map.archive(), records)? };
@@ -202,7 +150,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     pub(super) fn inserted(&mut self) -> Result<Inserted<'_, K, V>> {
         self.check_all()?;
         Ok(Inserted {
-            view: self.sink.unsealed.view()?,
+            bytes: self.sink.readable()?,
             assembly: self,
         })
     }
@@ -222,7 +170,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     /// Checks the entries that were written since the last check. rkyv's traits are safe to
     /// implement, so what they wrote is no more trusted than bytes from elsewhere.
     fn check_flushed(&mut self) -> Result<()> {
-        let view = self.sink.unsealed.view()?;
+        let view = self.sink.readable()?;
         let mut records = self.records[self.compared..].iter();
         let mut odd_key = None;
         let compare = |offset: u64, key: &K::Archived| match records.next() {
@@ -248,128 +196,157 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     }
 
     /// Checks the entries, builds the index and seals both; `last_wins` lets later entries replace
-    /// those with equal keys.
+    /// those with equal keys. `inputs` is told where the entries come to stand.
     pub(super) fn finish(
         mut self,
         last_wins: bool,
-        inputs: Option<&[u8]>,
+        inputs: Option<MakeInputs<'_>>,
     ) -> Result<Frozen<Map<K, V>>> {
-        let (header, table) = self.index(last_wins)?;
-        // SAFETY: `check_all` found every entry of the archive valid, `table` leads to their
-        // records, and only entries that it does not lead to have become garbage.
-        unsafe { self.seal(&header, table.lines(), inputs) }
+        let index = self.index(last_wins, inputs)?;
+        let description = self.check.description();
+        let region = index.seal(self.sink.unsealed, self.garbage_offsets, description)?;
+        // SAFETY: `check_all` found all entries valid. `arrange` puts them into all slots, or
+        // `lead_to_all` leads to them from the lines, and lists all others as garbage.
+        let checked = unsafe { Checked::from_region_unchecked(region)? };
+        Ok(Frozen::from_checked(checked))
     }
 
-    /// Checks the entries and builds the index over them.
-    fn index(&mut self, last_wins: bool) -> Result<(IndexHeader, Table<Vec<Line>>)> {
+    /// Checks the entries and builds the index over them; those that stand in slots are put there.
+    fn index(&mut self, last_wins: bool, inputs: Option<MakeInputs<'_>>) -> Result<Index> {
         self.check_all()?;
+        self.check_limit(self.complete)?;
+        match Entry::<K, V>::IN_SLOTS {
+            // SAFETY: `check_all` found a valid entry at the offset of every record.
+            true => unsafe { self.arrange(last_wins, inputs) },
+            // SAFETY: as above.
+            false => unsafe { self.lead_to_all(last_wins, inputs) },
+        }
+    }
+
+    /// An index of lines over all entries, in which the last one of each key wins.
+    ///
+    /// # Safety
+    /// A valid entry starts at the offset of every record.
+    unsafe fn lead_to_all(
+        &mut self,
+        last_wins: bool,
+        inputs: Option<MakeInputs<'_>>,
+    ) -> Result<Index> {
         let mut header = IndexHeader::new(self.records.len() as u64);
-        // SAFETY: `check_all` found a valid entry at the offset of every record.
-        let table = unsafe { self.table(header.lines, &self.records, last_wins)? };
+        let view = self.sink.readable()?;
+        // SAFETY: the caller's promise.
+        let replaces = unsafe { self.replaces(view.archive(), last_wins) };
+        let crowded = || self.crowded();
+        let table = Table::build(header.lines, &self.records, replaces, crowded)?;
+        drop(view);
         let offsets = table.garbage().iter().map(|garbage| garbage.offset);
         self.garbage_offsets.extend(offsets);
         let garbage = table.garbage().iter().map(|garbage| garbage.length);
         header.garbage = self.garbage + garbage.sum::<u64>();
         header.entries -= table.garbage().len() as u64;
-        Ok((header, table))
+        Ok(Index {
+            start: header.encode().to_vec(),
+            lines: table.into_lines(),
+            inputs: inputs.map(|inputs| inputs(&Places::shifted(0))),
+        })
     }
 
-    /// An index over records.
+    /// Puts the entries into slots of the archive section; the last one of each key wins.
     ///
     /// # Safety
     /// A valid entry starts at the offset of every record.
-    unsafe fn table(
-        &self,
-        lines: u64,
-        records: &[Record],
+    unsafe fn arrange(&mut self, last_wins: bool, inputs: Option<MakeInputs<'_>>) -> Result<Index> {
+        let layout = EntryRef::<K, V>::SLOT;
+        let entries = &self.sink.buffer;
+        let entry = |offset: u64| &entries[offset as usize..][..layout.size];
+        // SAFETY: the caller's promise.
+        let replaces = unsafe { self.replaces(entries, last_wins) };
+        let crowded = || self.crowded();
+        let arranged = Arrangement::new(&self.records, layout, entry, replaces, crowded)?;
+        let mut moved = Vec::new();
+        let unsealed = &mut self.sink.unsealed;
+        unsealed.expect_archive(arranged.archive_length())?;
+        let put = |bytes: &[u8]| unsealed.append(bytes);
+        let start = arranged.write(entry, put, |from, to| {
+            if inputs.is_some() {
+                moved.push((from, to));
+            }
+        })?;
+        Ok(Index {
+            start,
+            lines: Vec::new(),
+            inputs: inputs.map(|inputs| inputs(&Places::listed(moved))),
+        })
+    }
+
+    /// Whether one record replaces an earlier one: the length of the earlier entry if so.
+    ///
+    /// # Safety
+    /// A valid entry starts at the offset of every record in the archive.
+    unsafe fn replaces<'a>(
+        &'a self,
+        archive: &'a [u8],
         last_wins: bool,
-    ) -> Result<Table<Vec<Line>>> {
-        self.check_limit(self.complete)?;
-        let view = self.sink.unsealed.view()?;
-        let archive = view.archive();
-        let replaces = |earlier, later| {
+    ) -> impl FnMut(u64, u64) -> Result<Option<u64>> + use<'a, K, V> {
+        move |earlier, later| {
             // SAFETY: both are offsets of records, and no offset is cut off below the limit.
             let (earlier, later): (EntryRef<'_, K, V>, EntryRef<'_, K, V>) =
                 unsafe { (EntryRef::at(archive, earlier), EntryRef::at(archive, later)) };
-            match earlier.key() == later.key() {
+            let is_same = || earlier.key() == later.key() || earlier.has_key_bytes(later);
+            match is_same() {
                 false => Ok(None),
                 true if last_wins => Ok(Some(earlier.length())),
                 true => Err(self.duplicate(later.key())),
             }
-        };
-        let name = || self.label().name.clone();
-        Table::build(lines, records, replaces, || Error::Crowded { name: name() })
+        }
     }
 
-    /// The entries of this assembly behind those of an earlier generation, without the ones that
+    fn crowded(&self) -> Error {
+        let name = self.label().name.clone();
+        Error::Crowded { name }
+    }
+
+    /// The entries of this assembly beside those of an earlier generation, without the ones that
     /// are `going`. The archive of the earlier generation is shared, and its index as far as it
-    /// serves. `inputs` is told the offset of the first new entry.
+    /// serves. `inputs` is told where the entries come to stand.
+    ///
+    /// The assembly comes back where small entries have to be arranged afresh.
     pub(super) fn carry(
         mut self,
         earlier: &Frozen<Map<K, V>>,
         going: &HashSet<EntryRef<'_, K, V>>,
-        inputs: impl FnOnce(u64) -> Vec<u8>,
-    ) -> Result<Frozen<Map<K, V>>> {
+        inputs: impl FnOnce(&Moved) -> Vec<u8>,
+    ) -> Result<Carried<K, V>> {
         let own = going.iter().filter(|entry| entry.is_in(earlier.archive()));
         let gone: Vec<EntryRef<'_, K, V>> = own.copied().collect();
-        let mut next = Successor::new(self.label().clone(), earlier.region());
-        let shift = earlier.archive().len() as u64;
-
-        next.begin(SectionKind::Archive);
-        next.keep(0..shift);
+        let label = self.label().clone();
         let description = self.check.description().clone();
         let fresh = self.inserted()?;
-        let assembly = fresh.assembly;
-        assembly.check_limit(shift + assembly.complete)?;
-        next.write(fresh.view.archive());
-
-        let records = fresh.records_behind(shift);
-        let entries = (earlier.len() + records.len() - gone.len()) as u64;
-        let lengths = gone.iter().map(|entry| entry.length());
-        let garbage = earlier.garbage() + lengths.sum::<u64>();
-        next.begin(SectionKind::Index);
-        match assembly.reused_table(entries, earlier, &gone, &records, &fresh)? {
-            Some(table) => {
-                let lines = earlier.lines().len();
-                let header = IndexHeader {
-                    garbage,
-                    ..IndexHeader::of(entries, lines)
-                };
-                table.lines().put(&header, &mut next);
-            }
-            None => {
-                let kept = earlier.entries().filter(|entry| !going.contains(entry));
-                let header = IndexHeader {
-                    garbage,
-                    ..IndexHeader::new(entries)
-                };
-                let table = assembly.new_table(&header, kept.map(Record::from), &records)?;
-                next.write(header.encode().to_vec());
-                next.write(line_bytes(table.lines()));
-            }
-        }
-        let offsets = earlier.garbage_list().offsets();
-        let offsets: Vec<u64> = offsets
-            .chain(gone.iter().map(|entry| entry.offset()))
-            .collect();
-        if !offsets.is_empty() {
-            next.begin(SectionKind::Garbage);
-            next.write(garbage::encode(offsets));
-        }
+        let mut next = Successor::new(label, earlier.region());
+        let moved = match Entry::<K, V>::IN_SLOTS {
+            true => fresh.put_into_slots(earlier, &gone, &mut next)?,
+            false => Some(fresh.put_behind(earlier, &gone, &mut next)?),
+        };
+        let Some(moved) = moved else {
+            drop(next);
+            drop(fresh);
+            return Ok(Carried::Afresh(Box::new(self)));
+        };
         next.begin(SectionKind::Inputs);
-        next.write(inputs(shift));
+        next.write(inputs(&moved));
         next.begin(SectionKind::Schema);
         next.keep_or_write(description.to_json());
         let region = next.seal(description.fingerprint())?;
-        // SAFETY: the archive is two blocks of whole entries. The first is that of a valid map, so
-        // its entries and every pointer in them were checked; pointers are relative and
-        // lead nowhere out of their block, so they lead to the same bytes here. The second
-        // block was accepted by `check_all`. The table is the earlier index in which no
-        // entry that went has kept its slot, or one of the records of all that stay; what
-        // it was given beside that are the records of the second block. What went is in the
-        // list of garbage, beside what was.
+        // SAFETY: with lines, the archive is two blocks of whole entries. The first is that of a
+        // valid map, so its entries and every pointer in them were checked; pointers are relative
+        // and lead nowhere out of their block, so they lead to the same bytes here. The second
+        // block was accepted by `check_all`. The table is the earlier index in which no entry that
+        // went has kept its slot, or one of the records of all that stay; what it was given beside
+        // that are the records of the second block. What went is in the list of garbage, beside
+        // what was. In slots, each has an entry of the valid map, or one that `check_all` accepted;
+        // there are as many as there were.
         let checked = unsafe { Checked::from_region_unchecked(region)? };
-        Ok(Frozen::from_checked(checked))
+        Ok(Carried::Done(Frozen::from_checked(checked)))
     }
 
     /// Slots have no more bits for offsets.
@@ -382,36 +359,43 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         }
         Ok(())
     }
+}
 
-    /// Adds the other sections, and seals the region.
-    ///
-    /// # Safety
-    /// Every entry of the archive that is not garbage is valid, and each taken slot of the lines
-    /// leads to one of them.
-    unsafe fn seal(
-        self,
-        header: &IndexHeader,
-        lines: &[Line],
-        inputs: Option<&[u8]>,
-    ) -> Result<Frozen<Map<K, V>>> {
-        let mut unsealed = self.sink.unsealed;
-        unsealed.begin(SectionKind::Index)?;
-        unsealed.append(&header.encode())?;
-        for lines in lines.chunks(1 << 14) {
-            unsealed.append(&line_bytes(lines))?;
-        }
-        if !self.garbage_offsets.is_empty() {
-            unsealed.begin(SectionKind::Garbage)?;
-            unsealed.append(&garbage::encode(self.garbage_offsets))?;
-        }
-        if let Some(inputs) = inputs {
-            unsealed.begin(SectionKind::Inputs)?;
-            unsealed.append(inputs)?;
-        }
-        let region = Frozen::<Map<K, V>>::seal(unsealed, self.check.description())?;
-        // SAFETY: the caller's promise.
-        let checked = unsafe { Checked::from_region_unchecked(region)? };
-        Ok(Frozen::from_checked(checked))
+/// Fills in the first bytes of an entry that is `bytes` long, which rkyv knows by `position`: its
+/// header, and the key and value whose parts were serialised before.
+///
+/// # Panics
+/// If `bytes` are too few, or not aligned for the entry.
+fn place<K: Value, V: Value>(
+    bytes: &mut [u8],
+    position: usize,
+    (key, key_resolver): (&K, K::Resolver),
+    (value, value_resolver): (&V, V::Resolver),
+) {
+    let (key_offset, value_offset) = (Entry::<K, V>::KEY, Entry::<K, V>::VALUE);
+    let is_aligned = bytes.as_ptr().addr().is_multiple_of(Entry::<K, V>::ALIGN);
+    assert!(
+        bytes.len() >= Entry::<K, V>::SIZE && is_aligned,
+        "an entry has an aligned place in the buffer"
+    );
+    if !Entry::<K, V>::IN_SLOTS {
+        let header = header_of_length(bytes.len() as u64).to_le_bytes();
+        bytes[..header.len()].copy_from_slice(&header);
+    }
+    let start = bytes.as_mut_ptr();
+    // SAFETY: `start` is aligned and in bounds of initialised bytes that this function borrows
+    // alone, as was just asserted, and so are the fields of the entry.
+    unsafe {
+        let key_place = start.add(key_offset).cast();
+        key.resolve(
+            key_resolver,
+            Place::new_unchecked(position + key_offset, key_place),
+        );
+        let value_place = start.add(value_offset).cast();
+        value.resolve(
+            value_resolver,
+            Place::new_unchecked(position + value_offset, value_place),
+        );
     }
 }
 
@@ -469,8 +453,4 @@ impl<K: MapKey, V: Value> RootForm<Map<K, V>> for Keyed {
         map.map(ArchivedMap::from_raw)
             .map_err(|problem| part.invalid(SectionKind::Index, problem.to_owned()))
     }
-}
-
-fn line_bytes(lines: &[Line]) -> Vec<u8> {
-    lines.iter().flat_map(|line| line.to_bytes()).collect()
 }

@@ -14,13 +14,14 @@ use crate::error::Result;
 use crate::frozen::Frozen;
 use crate::region::{Backing, Label, Unsealed};
 
-pub(crate) use carry::{Moved, offset_of_unit, unit};
+pub(crate) use carry::{Moved, Places, offset_of_unit, unit};
 
 /// Builds a frozen map: each [`insert`](Self::insert) serialises straight into the memfd.
 ///
 /// The heap holds one entry, sixteen bytes for each entry inserted, a digest and an offset for
 /// each distinct interned value, and at the end the table. Entries keep the order of insertion,
-/// and equal insertions give equal bytes.
+/// and equal insertions give equal bytes. Small entries that [stand in the table](Map#small-entries)
+/// stay in the heap until it is made.
 ///
 /// Several builders, on several threads or in forked parsers (see [`MapShard`](super::MapShard)),
 /// become one map by [`merge`](Self::merge) and [`append`](Self::append): their bytes are
@@ -44,8 +45,6 @@ pub(crate) use carry::{Moved, offset_of_unit, unit};
 pub struct MapBuilder<K, V> {
     assembly: Assembly<K, V>,
     last_wins: bool,
-    /// The inputs section, if the region gets one.
-    inputs: Option<Vec<u8>>,
 }
 
 impl<K: MapKey, V: Value> MapBuilder<K, V> {
@@ -76,12 +75,11 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         Self {
             assembly: Assembly::from_unsealed(unsealed),
             last_wins: false,
-            inputs: None,
         }
     }
 
     /// Lets the entry inserted last under a key replace earlier ones, instead of failing. The
-    /// replaced bytes stay in the region as garbage.
+    /// replaced bytes stay in the region as garbage, unless entries stand in the table.
     pub fn last_wins(mut self) -> Self {
         self.last_wins = true;
         self
@@ -139,7 +137,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     /// [`Error::Crowded`] for keys with a bad hash; [`Error::Invalid`] if a serialisation wrote
     /// what does not read; [`Error::Write`], [`Error::Memfd`] and [`Error::NotOwner`].
     pub fn finish(self) -> Result<Frozen<Map<K, V>>> {
-        self.assembly.finish(self.last_wins, self.inputs.as_deref())
+        self.assembly.finish(self.last_wins, None)
     }
 }
 

@@ -1,17 +1,18 @@
 //! Checking the sections of a map that comes from elsewhere.
 #![forbid(unsafe_code)]
 
-use rkyv::Archive;
-use rkyv::bytecheck::CheckBytes;
+use std::borrow::Cow;
 
+use super::MapKey;
 use super::garbage::GarbageList;
 use super::index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, most_steps, next, tag};
 use super::key::Key;
-use super::raw::check_entries;
-use crate::archive::CheckStrategy;
+use super::raw::{Entry, EntryRef, check_entries, check_entry};
+use super::slots::{SlotHeader, check_slots};
+use crate::archive::{Validator, Value};
 use crate::error::Error;
 use crate::region::format::SectionKind;
-use crate::schema::{Description, Schema, Shape};
+use crate::schema::{Description, Shape};
 
 /// Why a map is not valid, and in which of its sections.
 pub(crate) enum MapError {
@@ -45,16 +46,16 @@ impl MapError {
 
 /// Checks every entry of the archive section from an offset on, and that the index leads to each live entry and
 /// nowhere else.
-pub(super) fn check<K, V>(
+pub(super) fn check<K: MapKey, V: Value>(
     archive: &[u8],
     start: usize,
     index: &[u8],
     garbage: &[u8],
-) -> Result<(), MapError>
-where
-    K: Archive<Archived: CheckBytes<CheckStrategy> + Schema + Key> + 'static,
-    V: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
-{
+) -> Result<(), MapError> {
+    if Entry::<K, V>::IN_SLOTS {
+        let archive = from_start(archive, start).map_err(MapError::Archive)?;
+        return check_in_slots::<K, V>(archive, index, garbage);
+    }
     let header =
         IndexHeader::decode(index).map_err(|problem| MapError::Index(problem.to_owned()))?;
     let garbage = GarbageList::decode(garbage);
@@ -74,6 +75,45 @@ where
         )));
     }
     Ok(())
+}
+
+/// The part of an archive from the offset of the first entry on.
+fn from_start(archive: &[u8], start: usize) -> Result<&[u8], String> {
+    archive
+        .get(start..)
+        .ok_or_else(|| format!("no entry can start at {start}"))
+}
+
+/// The same where entries stand in slots.
+fn check_in_slots<K: MapKey, V: Value>(
+    archive: &[u8],
+    index: &[u8],
+    garbage: &[u8],
+) -> Result<(), MapError> {
+    let layout = EntryRef::<K, V>::SLOT;
+    let lengths = (index.len() as u64, archive.len() as u64);
+    let header = SlotHeader::decode(index, lengths.0, lengths.1, layout.size);
+    let header = header.map_err(|problem| MapError::Index(problem.to_owned()))?;
+    if !garbage.is_empty() {
+        let reason = "there is one, where entries stand in slots".to_owned();
+        return Err(MapError::Garbage(reason));
+    }
+    let validator = &mut Validator::new(archive);
+    check_slots(
+        &header,
+        index,
+        layout,
+        |slots| {
+            Ok(Cow::Borrowed(
+                &archive[slots.start as usize..slots.end as usize],
+            ))
+        },
+        |offset| {
+            let key = check_entry::<K, V>(archive, offset as usize, validator);
+            let at = |reason| MapError::Archive(format!("entry at offset {offset}: {reason}"));
+            key.map(|key| Some(key.key_hash())).map_err(at)
+        },
+    )
 }
 
 /// Whether entries point to nothing in other entries, by their description.

@@ -3,6 +3,7 @@
 //! ```text
 //! index section = header of 64 bytes | lines
 //! header = hash id (u32) | zero (u32) | entries | lines | bytes of garbage entries | zeros
+//!          (small entries have another index, whose second word is not zero: see `slots.rs`)
 //! line = 10 tags | overflow mark | 3 zeros | 10 offsets of entries (40 bits each, in units of 4)
 //! ```
 //!
@@ -18,7 +19,7 @@ use super::raw::equal_bytes;
 /// Bytes before the lines.
 pub(crate) const INDEX_HEADER_LENGTH: usize = 64;
 /// The hash of [`Key`](super::Key) as it is today.
-const HASH_ID: u32 = 1;
+pub(super) const HASH_ID: u32 = 2;
 /// Slots of a line.
 pub(crate) const LINE_SLOTS: usize = 10;
 /// How many slots of a line are taken on average, at most. More make misses and overflows
@@ -160,7 +161,7 @@ impl Iterator for Candidates {
 }
 
 /// What an index says about itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct IndexHeader {
     pub(crate) entries: u64,
     pub(crate) lines: u64,
@@ -221,6 +222,12 @@ impl IndexHeader {
         }
         Ok(header)
     }
+}
+
+/// How many entries an index counts that is known to be valid, whichever kind it is of.
+pub(super) fn counted_entries(section: &[u8]) -> Option<u64> {
+    let bytes = section.get(8..)?.first_chunk()?;
+    Some(u64::from_le_bytes(*bytes))
 }
 
 /// Steps from one line to the next that building or checking a table may take in all. Tables of

@@ -6,17 +6,19 @@ use std::iter::FusedIterator;
 
 use rkyv::Archive;
 
+use super::MapKey;
 use super::archived::ArchivedMap;
 use super::key::Key;
-use super::raw::{RawMap, Walk};
+use super::raw::{Entry, RawMap, SlotView, Walk};
+use crate::archive::Value;
 
-/// Keys and values of a map, in the order in which they were inserted.
+/// Keys and values of a map, in the [order of the map](super::Map#order).
 #[must_use = "iterators do nothing unless they are advanced"]
 pub struct Iter<'a, K: Archive, V: Archive> {
     walk: Walk<'a, K, V>,
 }
 
-impl<'a, K: Archive, V: Archive> Iter<'a, K, V> {
+impl<'a, K: MapKey, V: Value> Iter<'a, K, V> {
     pub(super) fn new(map: &'a RawMap<K, V>) -> Self {
         Self {
             walk: Walk::new(map),
@@ -24,7 +26,7 @@ impl<'a, K: Archive, V: Archive> Iter<'a, K, V> {
     }
 }
 
-impl<'a, K: Archive, V: Archive> Iterator for Iter<'a, K, V> {
+impl<'a, K: MapKey, V: Value> Iterator for Iter<'a, K, V> {
     type Item = (&'a K::Archived, &'a V::Archived);
 
     #[inline]
@@ -37,8 +39,8 @@ impl<'a, K: Archive, V: Archive> Iterator for Iter<'a, K, V> {
     }
 }
 
-impl<K: Archive, V: Archive> ExactSizeIterator for Iter<'_, K, V> {}
-impl<K: Archive, V: Archive> FusedIterator for Iter<'_, K, V> {}
+impl<K: MapKey, V: Value> ExactSizeIterator for Iter<'_, K, V> {}
+impl<K: MapKey, V: Value> FusedIterator for Iter<'_, K, V> {}
 
 impl<K: Archive, V: Archive> Clone for Iter<'_, K, V> {
     fn clone(&self) -> Self {
@@ -50,7 +52,7 @@ impl<K: Archive, V: Archive> Clone for Iter<'_, K, V> {
 
 impl<K: Archive, V: Archive> fmt::Debug for Iter<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        left("Iter", self.len(), f)
+        left("Iter", self.walk.left(), f)
     }
 }
 
@@ -76,7 +78,7 @@ macro_rules! half {
             }
         }
 
-        impl<'a, K: Archive, V: Archive> Iterator for $Half<'a, K, V> {
+        impl<'a, K: MapKey, V: Value> Iterator for $Half<'a, K, V> {
             type Item = &'a $Part::Archived;
 
             #[inline]
@@ -89,8 +91,8 @@ macro_rules! half {
             }
         }
 
-        impl<K: Archive, V: Archive> ExactSizeIterator for $Half<'_, K, V> {}
-        impl<K: Archive, V: Archive> FusedIterator for $Half<'_, K, V> {}
+        impl<K: MapKey, V: Value> ExactSizeIterator for $Half<'_, K, V> {}
+        impl<K: MapKey, V: Value> FusedIterator for $Half<'_, K, V> {}
 
         impl<K: Archive, V: Archive> Clone for $Half<'_, K, V> {
             fn clone(&self) -> Self {
@@ -100,85 +102,126 @@ macro_rules! half {
 
         impl<K: Archive, V: Archive> fmt::Debug for $Half<'_, K, V> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                left(stringify!($Half), self.len(), f)
+                left(stringify!($Half), self.entries.walk.left(), f)
             }
         }
     };
 }
 
 half! {
-    /// The archived keys of a map, in the order in which they were inserted.
+    /// The archived keys of a map, in the [order of the map](super::Map#order).
     Keys yields K: (key, _) => key
 }
 half! {
-    /// The values of a map, in the order in which their keys were inserted.
+    /// The values of a map, in the [order of the map](super::Map#order).
     Values yields V: (_, value) => value
 }
 
-/// Keys that are looked up together.
-const GROUP: usize = 16;
+/// Keys that are looked up together, at most.
+const GROUP: usize = 32;
+/// As many where lines lead to entries: there is more to wait for.
+const LINES_GROUP: usize = 16;
+
+/// How many keys ahead a fold over slots asks for entries.
+const AHEAD: usize = 16;
 
 /// The values of many keys, in their order.
 #[must_use = "iterators do nothing unless they are advanced"]
-pub struct GetMany<'a, K: Archive, V: Archive, I> {
+pub struct GetMany<'a, K: Archive, V: Archive, I: Iterator> {
     map: &'a ArchivedMap<K, V>,
     keys: I,
-    found: [Option<&'a V::Archived>; GROUP],
+    /// The keys of a group, and the entries that they have, if they have one, as a rule.
+    group: [Option<I::Item>; GROUP],
+    likely: [Option<Entry<'a, K, V>>; GROUP],
     next: usize,
     end: usize,
 }
 
-impl<'a, K: Archive, V: Archive, I> GetMany<'a, K, V, I> {
+impl<'a, K: Archive, V: Archive, I: Iterator> GetMany<'a, K, V, I> {
     pub(super) fn new(map: &'a ArchivedMap<K, V>, keys: I) -> Self {
         Self {
             map,
             keys,
-            found: [None; GROUP],
+            group: [const { None }; GROUP],
+            likely: [None; GROUP],
             next: 0,
             end: 0,
         }
     }
 }
 
-impl<'q, K: Archive, V: Archive, Q, I> GetMany<'_, K, V, I>
+impl<'a, 'q, K: MapKey, V: Value, Q, I> GetMany<'a, K, V, I>
 where
     I: Iterator<Item = &'q Q>,
     Q: Key + ?Sized + 'q,
     K::Archived: PartialEq<Q>,
 {
-    /// Looks up the next keys: first all their lines are asked for, then all their entries, so
-    /// that the memory accesses overlap; then the keys are compared.
+    /// Asks for the memory of the next keys, so that the accesses overlap.
     #[inline]
     fn fill(&mut self) {
-        let mut keys: [Option<&Q>; GROUP] = [None; GROUP];
-        let mut hashes = [0; GROUP];
-        let mut likely = [None; GROUP];
-        // Set first and last, so that a panic of a key leaves nothing found.
+        // Set first, and the end last, so that a panic of a key leaves nothing to be given.
         (self.next, self.end) = (0, 0);
+        self.end = match Entry::<K, V>::IN_SLOTS {
+            true => self.fill_from_slots(),
+            false => self.fill_by_lines(),
+        };
+    }
+
+    /// First all lines are asked for, then all entries.
+    #[inline]
+    fn fill_by_lines(&mut self) -> usize {
+        let raw = self.map.raw();
+        let mut hashes = [0; LINES_GROUP];
         let mut count = 0;
-        while count < GROUP {
+        while count < LINES_GROUP {
             let Some(key) = self.keys.next() else { break };
             let hash = key.key_hash();
-            self.map.raw().prefetch_line(hash);
-            keys[count] = Some(key);
+            raw.prefetch_line(hash);
+            self.group[count] = Some(key);
             hashes[count] = hash;
             count += 1;
         }
-        for (likely, hash) in likely.iter_mut().zip(&hashes[..count]) {
-            *likely = self.map.raw().home(*hash).prefetch_entry(*hash);
+        for (likely, hash) in self.likely.iter_mut().zip(&hashes[..count]) {
+            *likely = raw.home(*hash).prefetch_entry(*hash);
         }
-        for (number, key) in keys.into_iter().flatten().enumerate() {
-            let entry = match likely[number].filter(|entry| entry.key() == key) {
-                None => self.map.find(hashes[number], key),
-                found => found,
-            };
-            self.found[number] = entry.map(|entry| entry.value());
+        count
+    }
+
+    #[inline]
+    fn fill_from_slots(&mut self) -> usize {
+        let slots = self.map.raw().slot_view();
+        let mut count = 0;
+        let keys = &mut self.keys;
+        for (place, likely) in self.group.iter_mut().zip(&mut self.likely) {
+            let Some(key) = keys.next() else { break };
+            *place = Some(key);
+            *likely = slots.as_ref().map(|slots| slots.prefetch(key.key_hash()));
+            count += 1;
         }
-        self.end = count;
+        count
+    }
+
+    /// The value of a key.
+    #[inline]
+    fn value(
+        map: &'a ArchivedMap<K, V>,
+        key: &'q Q,
+        likely: Option<Entry<'a, K, V>>,
+    ) -> Option<&'a V::Archived> {
+        match likely {
+            Some(entry) if entry.key() == key => Some(entry.value()),
+            _ => Self::look_again(map, key),
+        }
+    }
+
+    /// Looks up a key for itself; apart, so that what is usual keeps few registers.
+    #[inline(never)]
+    fn look_again(map: &'a ArchivedMap<K, V>, key: &'q Q) -> Option<&'a V::Archived> {
+        map.get(key)
     }
 }
 
-impl<'a, 'q, K: Archive, V: Archive, Q, I> Iterator for GetMany<'a, K, V, I>
+impl<'a, 'q, K: MapKey, V: Value, Q, I> Iterator for GetMany<'a, K, V, I>
 where
     I: Iterator<Item = &'q Q>,
     Q: Key + ?Sized + 'q,
@@ -194,8 +237,26 @@ where
                 return None;
             }
         }
+        let (key, likely) = (self.group[self.next]?, self.likely[self.next]);
         self.next += 1;
-        Some(self.found[self.next - 1])
+        Some(Self::value(self.map, key, likely))
+    }
+
+    /// Where entries stand in slots, it keeps what it needs in registers, and takes less time than a
+    /// loop over [`next`](Self::next).
+    #[inline]
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(mut self, start: B, mut f: F) -> B {
+        let mut folded = start;
+        while self.next < self.end || !Entry::<K, V>::IN_SLOTS {
+            let Some(found) = self.next() else {
+                return folded;
+            };
+            folded = f(folded, found);
+        }
+        match self.map.raw().slot_view() {
+            Some(slots) => fold_ahead(self.map, &slots, self.keys, folded, f),
+            None => self.keys.fold(folded, |folded, _| f(folded, None)),
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -208,7 +269,48 @@ where
     }
 }
 
-impl<K: Archive, V: Archive, I> fmt::Debug for GetMany<'_, K, V, I> {
+/// Asks for the entry of each key so many keys before it is compared, where entries stand in slots.
+#[inline]
+fn fold_ahead<'a, 'q, K: MapKey, V: Value, Q, B>(
+    map: &'a ArchivedMap<K, V>,
+    slots: &SlotView<'a, K, V>,
+    mut keys: impl Iterator<Item = &'q Q>,
+    start: B,
+    mut f: impl FnMut(B, Option<&'a V::Archived>) -> B,
+) -> B
+where
+    Q: Key + ?Sized + 'q,
+    K::Archived: PartialEq<Q>,
+{
+    let likely = |key: &'q Q| (key, slots.prefetch(key.key_hash()));
+    let value = |(key, likely): (&'q Q, Entry<'a, K, V>)| match likely.key() == key {
+        true => Some(likely.value()),
+        false => map.get(key),
+    };
+    let Some(first) = keys.next() else {
+        return start;
+    };
+    // The keys on their way, each at its number modulo the length.
+    let mut ring = [likely(first); AHEAD];
+    let mut taken = 1;
+    for (place, key) in ring[1..].iter_mut().zip(&mut keys) {
+        *place = likely(key);
+        taken += 1;
+    }
+    let (mut folded, mut given) = (start, 0);
+    for key in keys {
+        let place = &mut ring[given % AHEAD];
+        let earlier = std::mem::replace(place, likely(key));
+        folded = f(folded, value(earlier));
+        given += 1;
+    }
+    for number in given..given + taken {
+        folded = f(folded, value(ring[number % AHEAD]));
+    }
+    folded
+}
+
+impl<K: Archive, V: Archive, I: Iterator> fmt::Debug for GetMany<'_, K, V, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GetMany")
             .field("ready", &(self.end - self.next))

@@ -1,6 +1,7 @@
 //! The lines of an index in the making.
 #![forbid(unsafe_code)]
 
+use super::changed::{BLOCK, put_section};
 use super::index::{INDEX_HEADER_LENGTH, IndexHeader, Line};
 use crate::region::Successor;
 
@@ -27,8 +28,6 @@ impl Lines for Vec<Line> {
     }
 }
 
-/// Bytes that are copied when one of them changes: those of the least page.
-const BLOCK: usize = 4096;
 const BLOCK_LINES: usize = BLOCK / size_of::<Line>();
 /// The header takes the place of so many lines.
 const HEADER_LINES: usize = INDEX_HEADER_LENGTH / size_of::<Line>();
@@ -63,33 +62,18 @@ impl<'a> ChangedLines<'a> {
 
     /// Puts the index section into the next generation: the pages that changed are written.
     pub(super) fn put(&self, header: &IndexHeader, next: &mut Successor<'_>) {
-        let blocks_of_page = (next.page() as usize / BLOCK).max(1);
-        let end = (INDEX_HEADER_LENGTH + size_of_val(self.earlier)) as u64;
-        let mut unchanged = 0;
-        for (page, blocks) in self.blocks.chunks(blocks_of_page).enumerate() {
-            let first = page * blocks_of_page;
-            if first > 0 && blocks.iter().all(Option::is_none) {
-                continue;
-            }
-            let start = (first * BLOCK) as u64;
-            if unchanged < start {
-                next.keep(unchanged..start);
-            }
-            let mut bytes = match first {
+        let length = INDEX_HEADER_LENGTH + size_of_val(self.earlier);
+        let changed = |block: usize| block == 0 || self.blocks[block].is_some();
+        put_section(next, length, changed, |block| {
+            let lines = self.blocks[block].as_deref();
+            let lines = lines.unwrap_or_else(|| self.earlier(block));
+            let mut bytes = match block {
                 0 => header.encode().to_vec(),
                 _ => Vec::new(),
             };
-            for (number, block) in blocks.iter().enumerate() {
-                let lines = block.as_deref();
-                let lines = lines.unwrap_or_else(|| self.earlier(first + number));
-                bytes.extend(lines.iter().flat_map(|line| line.to_bytes()));
-            }
-            unchanged = start + bytes.len() as u64;
-            next.write(bytes);
-        }
-        if unchanged < end {
-            next.keep(unchanged..end);
-        }
+            bytes.extend(lines.iter().flat_map(|line| line.to_bytes()));
+            bytes
+        });
     }
 }
 

@@ -2,128 +2,146 @@
 //!
 //! What the other files rely on:
 //!
-//! - A reference to an [`Entry`] is made here only, of a valid entry that is not garbage. It has
-//!   all that it points to, for as long as the reference lives.
+//! - An [`Entry`] is made here only, of a valid entry that is not garbage. It has all that it points
+//!   to, for as long as it lives.
 //! - A [`RawMap`] is made of valid sections only. Its methods take any hash and any offset.
-//! - [`place`] and [`check_entries`] take any bytes.
+//! - [`check_entries`] takes any bytes.
 //!
 //! What has a precondition is an `unsafe fn`; only this file and `assembly` call such functions.
 #![allow(unsafe_code)]
 
+mod in_slots;
 mod progress;
 mod reference;
 
 use std::marker::PhantomData;
 use std::mem::offset_of;
-use std::ptr;
 
-use rkyv::api::check_pos_with_context;
-use rkyv::bytecheck::CheckBytes;
-use rkyv::rancor::BoxedError;
 use rkyv::rend::u32_le;
-use rkyv::{Archive, Place, Portable};
+use rkyv::{Archive, Portable};
 
+use super::MapKey;
 use super::check::MapError;
-use super::entry::{entry_length, frame, header_of_length};
+use super::entry::entry_length;
 use super::garbage::GarbageList;
 use super::index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, tag};
 use super::key::Key;
-use crate::archive::{CheckStrategy, Collections, Validator};
-use crate::schema::{Description, Schema, Shape, TypeIndex, Types};
+use super::slots::{SlotHeader, bucket_of, first_slot, slot_in_part};
+use crate::archive::{Collections, Value};
+use crate::schema::{MapLayout, Schema, Shape, TypeIndex, Types};
 
 pub(super) use progress::{Counted, EntryCheck};
-use reference::AHEAD;
 pub(crate) use reference::EntryRef;
+use reference::{AHEAD, check_value};
+pub(super) use reference::{Walk, check_entry};
 
 /// Bytes that memory is fetched by, of common processors.
 const CACHE_LINE: u64 = 64;
 
-/// The start of an entry.
+/// An entry that lines lead to.
 #[repr(C)]
-pub struct Entry<K: Archive, V: Archive> {
+struct Framed<K: Archive, V: Archive> {
     header: u32_le,
     key: K::Archived,
     value: V::Archived,
 }
 
+/// An entry that stands in a slot.
+#[repr(C, align(4))]
+struct Slotted<K: Archive, V: Archive> {
+    key: K::Archived,
+    value: V::Archived,
+}
+
 // SAFETY: a C struct of portable fields.
-unsafe impl<K: Archive, V: Archive> Portable for Entry<K, V> {}
+unsafe impl<K: Archive, V: Archive> Portable for Framed<K, V> {}
+// SAFETY: as above.
+unsafe impl<K: Archive, V: Archive> Portable for Slotted<K, V> {}
 
 // SAFETY: the offsets are the compiler's, and key and value have schemas of their own.
-unsafe impl<K, V> Schema for Entry<K, V>
-where
-    K: Archive<Archived: Schema> + 'static,
-    V: Archive<Archived: Schema> + 'static,
-{
+unsafe impl<K: Value, V: Value> Schema for Framed<K, V> {
     fn describe(types: &mut Types) -> TypeIndex {
-        types.define::<Self>("Map", |types| Shape::Map {
-            key: K::Archived::describe(types),
-            value: V::Archived::describe(types),
-            key_offset: offset_of!(Self, key),
-            value_offset: offset_of!(Self, value),
+        let offsets = [offset_of!(Self, key), offset_of!(Self, value)];
+        types.define::<Self>("Map", |types| {
+            shape::<K, V>(types, offsets, MapLayout::Lines)
         })
     }
 }
 
-impl<K: Archive, V: Archive> Entry<K, V> {
-    /// Bytes of header, key and value, without what they point to.
-    pub(super) const SIZE: usize = size_of::<Self>();
-}
-
-/// Fills in the first bytes of an entry that is `bytes` long, which rkyv knows by `position`: its
-/// header, and the key and value whose parts were serialised before.
-///
-/// # Panics
-/// If `bytes` are too few, or not aligned for the entry.
-pub(super) fn place<K: Archive, V: Archive>(
-    bytes: &mut [u8],
-    position: usize,
-    (key, key_resolver): (&K, K::Resolver),
-    (value, value_resolver): (&V, V::Resolver),
-) {
-    let header = u32_le::from_native(header_of_length(bytes.len() as u64));
-    let entry: *mut Entry<K, V> = bytes.as_mut_ptr().cast();
-    assert!(
-        bytes.len() >= Entry::<K, V>::SIZE && entry.is_aligned(),
-        "an entry has an aligned place in the buffer"
-    );
-    // SAFETY: `entry` is aligned and in bounds of initialised bytes that this function borrows
-    // alone, as was just asserted, and so are its fields.
-    unsafe {
-        (&raw mut (*entry).header).write(header);
-        let key_position = position + offset_of!(Entry<K, V>, key);
-        let key_place = Place::new_unchecked(key_position, &raw mut (*entry).key);
-        key.resolve(key_resolver, key_place);
-        let value_position = position + offset_of!(Entry<K, V>, value);
-        let value_place = Place::new_unchecked(value_position, &raw mut (*entry).value);
-        value.resolve(value_resolver, value_place);
+// SAFETY: as above.
+unsafe impl<K: Value, V: Value> Schema for Slotted<K, V> {
+    fn describe(types: &mut Types) -> TypeIndex {
+        let offsets = [offset_of!(Self, key), offset_of!(Self, value)];
+        types.define::<Self>("Map", |types| {
+            shape::<K, V>(types, offsets, MapLayout::Slots)
+        })
     }
 }
 
-impl<'a, K: Archive, V: Archive> EntryRef<'a, K, V> {
+fn shape<K: Value, V: Value>(types: &mut Types, offsets: [usize; 2], layout: MapLayout) -> Shape {
+    Shape::Map {
+        key: K::Archived::describe(types),
+        value: V::Archived::describe(types),
+        key_offset: offsets[0],
+        value_offset: offsets[1],
+        layout,
+    }
+}
+
+/// Key and value of an entry.
+pub(super) struct Entry<'a, K: Archive, V: Archive> {
+    key: &'a K::Archived,
+    value: &'a V::Archived,
+}
+
+/// The entry that starts at a place.
+///
+/// # Safety
+/// A valid entry of these types that is not garbage starts there, aligned for them, and lives as
+/// long as the result.
+#[inline]
+unsafe fn entry<'a, K: Value, V: Value>(start: *const u8) -> Entry<'a, K, V> {
+    // SAFETY: the caller's promise; the offsets are those of the fields.
+    unsafe {
+        Entry {
+            key: &*start.add(Entry::<K, V>::KEY).cast(),
+            value: &*start.add(Entry::<K, V>::VALUE).cast(),
+        }
+    }
+}
+
+impl<'a, K: Value, V: Value> EntryRef<'a, K, V> {
     /// The entry at an archive offset.
     ///
     /// # Safety
     /// A valid entry that is not garbage starts at `offset` of `archive`, aligned for these types.
     pub(super) unsafe fn at(archive: &'a [u8], offset: u64) -> Self {
-        // SAFETY: the caller's promise.
-        let entry = unsafe { &*archive.as_ptr().add(offset as usize).cast() };
+        // SAFETY: the caller's promise; the result borrows the archive.
+        let entry = unsafe { entry(archive.as_ptr().add(offset as usize)) };
         Self { entry, archive }
     }
 }
 
 /// The sections of a map.
 ///
-/// The archive is, from `start` on, a sequence of entries, and all that are not garbage are valid.
-/// The index has a line at least, and each taken slot leads to the start of such an entry. The list
-/// of garbage has the starts of all others, ascending.
+/// Where lines lead to entries, the archive is, from `start` on, a sequence of entries, and all that
+/// are not garbage are valid. The index has a line at least, and each taken slot leads to the start
+/// of such an entry. The list of garbage has the starts of all others, ascending.
+///
+/// Where entries stand in slots, the archive begins with them, has as many as the header of the
+/// index says, and all of them are valid entries.
 pub(super) struct RawMap<K: Archive, V: Archive> {
     archive: *const u8,
     archive_length: u64,
     /// Where the first entry starts.
     start: u64,
-    lines: *const Line,
-    header: IndexHeader,
+    /// What stands behind the header of the index: lines, or pilots and live bits.
+    table: *const u8,
+    table_length: u64,
+    lines: IndexHeader,
+    slots: SlotHeader,
+    /// Slots of a part less 1.
+    mask: u64,
     garbage: *const [u8],
     types: PhantomData<(K::Archived, V::Archived)>,
 }
@@ -134,7 +152,7 @@ unsafe impl<K: Archive<Archived: Sync>, V: Archive<Archived: Sync>> Sync for Raw
 // SAFETY: as above.
 unsafe impl<K: Archive<Archived: Sync>, V: Archive<Archived: Sync>> Send for RawMap<K, V> {}
 
-impl<K: Archive, V: Archive> RawMap<K, V> {
+impl<K: MapKey, V: Value> RawMap<K, V> {
     /// A view of the sections of a map; the error is what is wrong with the header of the index.
     ///
     /// # Safety
@@ -147,13 +165,27 @@ impl<K: Archive, V: Archive> RawMap<K, V> {
         index: &[u8],
         garbage: &[u8],
     ) -> Result<Self, &'static str> {
-        let header = IndexHeader::decode(index)?;
+        let (mut lines, mut slots) = (IndexHeader::default(), SlotHeader::default());
+        let (mut archive, mut start) = (archive, start as u64);
+        match Entry::<K, V>::IN_SLOTS {
+            true => {
+                archive = archive.get(start as usize..).unwrap_or_default();
+                start = 0;
+                let lengths = (index.len() as u64, archive.len() as u64);
+                slots = SlotHeader::decode(index, lengths.0, lengths.1, Entry::<K, V>::SIZE)?;
+            }
+            false => lines = IndexHeader::decode(index)?,
+        }
+        let table = &index[INDEX_HEADER_LENGTH..];
         Ok(Self {
             archive: archive.as_ptr(),
             archive_length: archive.len() as u64,
-            start: start as u64,
-            lines: index[INDEX_HEADER_LENGTH..].as_ptr().cast(),
-            header,
+            start,
+            table: table.as_ptr(),
+            table_length: table.len() as u64,
+            lines,
+            slots,
+            mask: slots.part_slots.wrapping_sub(1),
             garbage,
             types: PhantomData,
         })
@@ -173,11 +205,6 @@ impl<K: Archive, V: Archive> RawMap<K, V> {
         Self { ..*self }
     }
 
-    #[inline]
-    pub(super) fn header(&self) -> &IndexHeader {
-        &self.header
-    }
-
     /// The archive section.
     #[inline]
     pub(super) fn archive(&self) -> &[u8] {
@@ -185,25 +212,54 @@ impl<K: Archive, V: Archive> RawMap<K, V> {
         unsafe { std::slice::from_raw_parts(self.archive, self.archive_length as usize) }
     }
 
-    /// All lines of the index.
+    /// What stands behind the header of the index section.
+    fn table(&self) -> &[u8] {
+        // SAFETY: the section is as long, and lives as long as `self` (`RawMap::new`).
+        unsafe { std::slice::from_raw_parts(self.table, self.table_length as usize) }
+    }
+
+    /// All lines of the index; none where entries stand in slots.
     pub(super) fn lines(&self) -> &[Line] {
         // SAFETY: `IndexHeader::decode` has compared the number of lines with the length of the
         // section, which starts at a multiple of 64 and lives as long as `self` (`RawMap::new`).
-        unsafe { std::slice::from_raw_parts(self.lines, self.header.lines as usize) }
+        unsafe { std::slice::from_raw_parts(self.table.cast(), self.lines.lines as usize) }
+    }
+
+    /// The slots, if there are some: not where lines lead to entries.
+    #[inline]
+    pub(super) fn slot_view(&self) -> Option<SlotView<'_, K, V>> {
+        (self.slots.buckets != 0).then_some(SlotView {
+            slots: self.archive,
+            pilots: self.table,
+            buckets: self.slots.buckets,
+            mask: self.mask,
+            types: PhantomData,
+        })
+    }
+
+    /// The entry in a slot, live or not, or in the overflow behind all slots.
+    #[inline]
+    fn in_slot(&self, slot: u64) -> Option<Entry<'_, K, V>> {
+        let is_there = slot < self.slots.slots() + self.slots.overflow;
+        // SAFETY: `SlotHeader` has compared these numbers with the length of the archive, all of
+        // which are valid entries (`RawMap`).
+        is_there.then(|| unsafe { entry(self.archive.add(slot as usize * Entry::<K, V>::SIZE)) })
     }
 
     /// The entry at an archive offset from anywhere, if there is one.
     ///
     /// Costs about what a lookup costs, and a check of the key.
-    pub(super) fn entry_at(&self, offset: u64) -> Option<EntryRef<'_, K, V>>
-    where
-        K: Archive<Archived: CheckBytes<CheckStrategy> + Schema + Key>,
-    {
+    pub(super) fn entry_at(&self, offset: u64) -> Option<EntryRef<'_, K, V>> {
+        if Entry::<K, V>::IN_SLOTS {
+            let slot = offset / Entry::<K, V>::SIZE as u64;
+            let is_start = offset.is_multiple_of(Entry::<K, V>::SIZE as u64);
+            let found = (is_start && self.is_live(slot)).then(|| self.in_slot(slot));
+            return self.entry_ref(found.flatten()?);
+        }
         let archive = self.archive();
         let key_offset = usize::try_from(offset).ok()?;
-        let key_offset = key_offset.checked_add(offset_of!(Entry<K, V>, key))?;
-        let key = check_value::<K::Archived>(archive, key_offset)?;
-        let hash = key.key_hash();
+        let key_offset = key_offset.checked_add(Entry::<K, V>::KEY)?;
+        let hash = check_value::<K::Archived>(archive, key_offset)?.key_hash();
         let mut line = self.home(hash);
         while !line.line.has(tag(hash), offset) {
             line = line.behind()?;
@@ -212,10 +268,14 @@ impl<K: Archive, V: Archive> RawMap<K, V> {
         Some(unsafe { EntryRef::at(archive, offset) })
     }
 
-    /// The first line to look at for a hash.
+    /// The first line to look at for a hash; an empty one where entries stand in slots.
     #[inline]
     pub(super) fn home(&self, hash: u64) -> MapLine<'_, K, V> {
-        let number = home(hash, self.header.lines);
+        if Entry::<K, V>::IN_SLOTS {
+            let (map, number, line) = (self, 0, &Line::EMPTY);
+            return MapLine { map, number, line };
+        }
+        let number = home(hash, self.lines.lines);
         // SAFETY: `home` is below the number of lines for every hash, as that is not zero.
         unsafe { self.line(number) }
     }
@@ -226,7 +286,7 @@ impl<K: Archive, V: Archive> RawMap<K, V> {
     unsafe fn line(&self, number: u64) -> MapLine<'_, K, V> {
         let map = self;
         // SAFETY: the caller's promise; the lines are as in `lines`.
-        let line = unsafe { &*self.lines.add(number as usize) };
+        let line = unsafe { &*self.table.cast::<Line>().add(number as usize) };
         MapLine { map, number, line }
     }
 
@@ -235,32 +295,35 @@ impl<K: Archive, V: Archive> RawMap<K, V> {
     /// # Safety
     /// A valid entry starts there: a taken slot leads to it.
     #[inline]
-    unsafe fn entry(&self, offset: u64) -> &Entry<K, V> {
+    unsafe fn entry(&self, offset: u64) -> Entry<'_, K, V> {
         // SAFETY: the caller's promise; the section lives as long as `self` (`RawMap::new`).
-        unsafe { &*self.archive.add(offset as usize).cast() }
+        unsafe { entry(self.archive.add(offset as usize)) }
     }
+}
 
-    /// An entry with its archive, if it is one of this map: every entry in its archive is.
-    pub(super) fn entry_ref<'a>(&'a self, entry: &'a Entry<K, V>) -> Option<EntryRef<'a, K, V>> {
-        let archive = self.archive();
-        let place = ptr::from_ref(entry).cast();
-        let is_here = archive.as_ptr_range().contains(&place);
-        is_here.then_some(EntryRef { entry, archive })
-    }
+/// What a lookup in slots needs of a map that has some.
+pub(super) struct SlotView<'a, K: Archive, V: Archive> {
+    slots: *const u8,
+    pilots: *const u8,
+    buckets: u64,
+    mask: u64,
+    types: PhantomData<&'a (K::Archived, V::Archived)>,
+}
 
-    /// Asks for the memory of the home line of a hash.
+impl<'a, K: MapKey, V: Value> SlotView<'a, K, V> {
+    /// The pilot of the bucket of a hash, and the entry in the slot that both give.
     #[inline]
-    pub(super) fn prefetch_line(&self, hash: u64) {
-        let home = home(hash, self.header.lines);
-        prefetch(self.lines.wrapping_add(home as usize).cast());
-    }
-
-    /// Asks for some lines of memory from an archive offset on, which may lie behind the end.
-    #[inline]
-    fn prefetch(&self, offset: u64, lines: u64) {
-        let start = self.archive.wrapping_add(offset as usize);
-        for line in 0..lines {
-            prefetch(start.wrapping_add((line * CACHE_LINE) as usize));
+    pub(super) fn place(&self, hash: u64) -> (u8, Entry<'a, K, V>) {
+        let bucket = bucket_of(hash, self.buckets);
+        // SAFETY: `bucket_of` is below the number of buckets for every hash, and `SlotHeader` has
+        // compared that with the length of the section. So is the slot below their number for
+        // every hash and pilot: `first_slot` gives the first one of a part, and the mask is the
+        // number of slots of a part less 1. All slots hold valid entries (`RawMap`).
+        unsafe {
+            let pilot = *self.pilots.add(bucket as usize);
+            let slot = first_slot(bucket) + slot_in_part(hash, pilot, self.mask);
+            let offset = slot as usize * Entry::<K, V>::SIZE;
+            (pilot, entry(self.slots.add(offset)))
         }
     }
 }
@@ -272,10 +335,10 @@ pub(super) struct MapLine<'a, K: Archive, V: Archive> {
     line: &'a Line,
 }
 
-impl<'a, K: Archive, V: Archive> MapLine<'a, K, V> {
+impl<'a, K: MapKey, V: Value> MapLine<'a, K, V> {
     /// The entries here that have the tag of a hash.
     #[inline]
-    pub(super) fn candidates(self, hash: u64) -> impl Iterator<Item = &'a Entry<K, V>> {
+    pub(super) fn candidates(self, hash: u64) -> impl Iterator<Item = Entry<'a, K, V>> {
         self.line.candidates(tag(hash)).map(move |slot| {
             let offset = self.line.offset(slot);
             // Such a key reaches into the next line as a rule, and would be waited for twice.
@@ -289,23 +352,17 @@ impl<'a, K: Archive, V: Archive> MapLine<'a, K, V> {
 
     /// The first of them, whose memory is asked for.
     #[inline]
-    pub(super) fn prefetch_entry(self, hash: u64) -> Option<&'a Entry<K, V>> {
+    pub(super) fn prefetch_entry(self, hash: u64) -> Option<Entry<'a, K, V>> {
         let offset = self.line.offset(self.line.candidates(tag(hash)).next()?);
         self.map.prefetch(offset, 2);
         // SAFETY: as in `candidates`.
         Some(unsafe { self.map.entry(offset) })
     }
 
-    /// Whether a search goes on behind this line.
-    #[inline]
-    pub(super) fn overflows(self) -> bool {
-        self.line.overflows()
-    }
-
     /// The line behind this one, or the first one behind the last, if a search goes on there.
     #[inline]
     pub(super) fn behind(self) -> Option<Self> {
-        let is_last = self.number + 1 == self.map.header.lines;
+        let is_last = self.number + 1 == self.map.lines.lines;
         let behind = if is_last { 0 } else { self.number + 1 };
         // SAFETY: `number` is below the number of lines, and so is the one behind it.
         self.overflows().then(|| unsafe { self.map.line(behind) })
@@ -334,7 +391,7 @@ pub(super) fn equal_bytes(line: &Line, byte: u8) -> u32 {
     const { assert!(size_of::<Line>() >= 16 && align_of::<Line>() >= 16) }
     // SAFETY: SSE2 is part of x86-64; a line has so many bytes, aligned so.
     unsafe {
-        let bytes = _mm_load_si128(ptr::from_ref(line).cast());
+        let bytes = _mm_load_si128(std::ptr::from_ref(line).cast());
         _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8))) as u32
     }
 }
@@ -347,21 +404,12 @@ pub(super) fn equal_bytes(line: &Line, byte: u8) -> u32 {
     (0..16).map(equal).sum()
 }
 
-/// The entries of a map that are not garbage, in the order in which they were inserted.
-pub(super) struct Walk<'a, K: Archive, V: Archive> {
-    map: &'a RawMap<K, V>,
-    /// Where the next entry starts, or the end of the archive.
-    offset: u64,
-    left: usize,
-    /// Lines of memory that are asked for at each step: as many as the mean entry has, since a
-    /// number that changed would be a branch that is not predicted.
-    ahead: u64,
-    garbage: GarbageList<'a>,
-}
-
-impl<'a, K: Archive, V: Archive> Walk<'a, K, V> {
+impl<'a, K: MapKey, V: Value> Walk<'a, K, V> {
     #[inline]
-    pub(super) fn next(&mut self) -> Option<&'a Entry<K, V>> {
+    pub(super) fn next(&mut self) -> Option<Entry<'a, K, V>> {
+        if Entry::<K, V>::IN_SLOTS {
+            return self.next_in_slots();
+        }
         while self.offset < self.map.archive_length {
             let offset = self.offset;
             // SAFETY: an entry starts there, valid or garbage: each one ends where the next starts.
@@ -389,8 +437,8 @@ pub(super) fn check_entries<K, V>(
     live: impl FnMut(u64, &K::Archived) -> Result<(), MapError>,
 ) -> Result<Counted, MapError>
 where
-    K: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
-    V: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
+    K: Value,
+    V: Value,
 {
     let mut check = EntryCheck::<K, V>::starting_at(start);
     if !(start as u64).is_multiple_of(check.alignment) || start > archive.len() {
@@ -404,11 +452,7 @@ where
     }
 }
 
-impl<K, V> EntryCheck<K, V>
-where
-    K: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
-    V: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
-{
+impl<K: Value, V: Value> EntryCheck<K, V> {
     /// Checks every entry from [`offset`](Self::offset) to the end of `archive`; `live` is shown
     /// those that are not garbage.
     ///
@@ -433,30 +477,16 @@ where
         while self.offset < archive.len() {
             let offset = self.offset;
             let at = |reason| MapError::Archive(format!("entry at offset {offset}: {reason}"));
-            let least = Entry::<K, V>::SIZE;
-            let framed = frame(&archive[offset..], least, self.alignment);
+            let framed = Entry::<K, V>::frame(&archive[offset..], self.alignment);
             let length = framed.map_err(at)?;
             self.validator.enter(offset..offset + length);
             if garbage.takes(offset as u64) {
                 self.counted.garbage += length as u64;
             } else {
-                let key_offset = offset + offset_of!(Entry<K, V>, key);
-                let value_offset = offset + offset_of!(Entry<K, V>, value);
-                let validator = &mut self.validator;
-                check_pos_with_context::<K::Archived, _, BoxedError>(
-                    archive, key_offset, validator,
-                )
-                .map_err(|error| at(format!("key: {error}")))?;
-                check_pos_with_context::<V::Archived, _, BoxedError>(
-                    archive,
-                    value_offset,
-                    validator,
-                )
-                .map_err(|error| at(format!("value: {error}")))?;
+                let key = check_entry::<K, V>(archive, offset, &mut self.validator).map_err(at)?;
                 let checked = collections.check(offset);
                 checked.map_err(|refusal| at(refusal.to_string()))?;
-                // SAFETY: it was just accepted.
-                live(offset as u64, unsafe { value_at(archive, key_offset) })?;
+                live(offset as u64, key)?;
                 self.counted.entries += 1;
             }
             self.offset += length;
@@ -474,26 +504,4 @@ where
     pub(super) unsafe fn skip_to(&mut self, end: u64) {
         self.offset = end as usize;
     }
-}
-
-/// The value at an archive offset from anywhere, if a valid one is there.
-fn check_value<T>(archive: &[u8], offset: usize) -> Option<&T>
-where
-    T: CheckBytes<CheckStrategy> + Schema,
-{
-    let validator = &mut Validator::new(archive);
-    check_pos_with_context::<T, _, BoxedError>(archive, offset, validator).ok()?;
-    let collections = Collections::new(&Description::of::<T>(), archive).check(offset);
-    collections.ok()?;
-    // SAFETY: it was just accepted.
-    Some(unsafe { value_at(archive, offset) })
-}
-
-/// The value at an archive offset.
-///
-/// # Safety
-/// There is a valid, aligned one.
-unsafe fn value_at<T>(archive: &[u8], offset: usize) -> &T {
-    // SAFETY: the caller's promise; the result borrows the archive.
-    unsafe { &*archive.as_ptr().add(offset).cast() }
 }

@@ -1,12 +1,12 @@
 //! Placing entries into the slots of an index.
 #![forbid(unsafe_code)]
 
-use rkyv::Archive;
-
+use super::MapKey;
 use super::index::{Line, home, most_steps, next, tag};
 use super::key::Key;
 use super::lines::Lines;
 use super::raw::EntryRef;
+use crate::archive::Value;
 use crate::error::{Error, Result};
 
 /// An entry that a builder has written.
@@ -24,7 +24,7 @@ impl Record {
     }
 }
 
-impl<K: Archive<Archived: Key>, V: Archive> From<EntryRef<'_, K, V>> for Record {
+impl<K: MapKey, V: Value> From<EntryRef<'_, K, V>> for Record {
     fn from(entry: EntryRef<'_, K, V>) -> Self {
         Self {
             hash: entry.key().key_hash(),
@@ -87,6 +87,10 @@ impl<L: Lines> Table<L> {
 
     pub(super) fn lines(&self) -> &L {
         &self.lines
+    }
+
+    pub(super) fn into_lines(self) -> L {
+        self.lines
     }
 
     /// The entries that later ones have replaced.

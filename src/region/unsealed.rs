@@ -161,6 +161,11 @@ impl Unsealed {
         Ok(unsealed)
     }
 
+    /// Bytes of the archive section so far.
+    pub(crate) fn archive_length(&self) -> u64 {
+        self.sections[0].length
+    }
+
     /// Starts sections at pages if the archive will have so many bytes, or more; once something is
     /// appended, it is too late.
     pub(crate) fn expect_archive(&mut self, length: u64) -> Result<()> {

@@ -9,6 +9,8 @@ use rkyv::collections::swiss_table::{
     ArchivedHashMap, ArchivedHashSet, ArchivedIndexMap, ArchivedIndexSet,
 };
 use rkyv::collections::util::Entry;
+use rkyv::ffi::ArchivedCString;
+use rkyv::string::ArchivedString;
 use rkyv::vec::ArchivedVec;
 
 use super::{Field, FieldStyle, Schema, Shape, TypeIndex, Types};
@@ -19,6 +21,14 @@ const fn refuse_zero_sized<T>() {
         size_of::<T>() > 0,
         "a sequence, set or map of zero-sized items has no `Schema`: store their number instead"
     );
+}
+
+pub(super) fn string(types: &mut Types) -> TypeIndex {
+    types.define::<ArchivedString>("String", |_| Shape::String)
+}
+
+pub(super) fn c_string(types: &mut Types) -> TypeIndex {
+    types.define::<ArchivedCString>("CString", |_| Shape::CString)
 }
 
 pub(super) fn text(types: &mut Types) -> TypeIndex {

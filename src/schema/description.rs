@@ -275,6 +275,8 @@ pub enum Shape {
         key_offset: usize,
         /// Where the value is in an entry.
         value_offset: usize,
+        /// How entries lie, and are found.
+        layout: MapLayout,
     },
     /// Several values of one region, each by its name. The bytes are the table of where each of
     /// them lies: a row of six `u64`, little-endian in every archive. They are, in this order, the
@@ -333,6 +335,19 @@ pub struct NamedRoot {
     /// The fingerprint of the description that the value would have alone: a reader that asks for
     /// this root compares it.
     pub fingerprint: Fingerprint,
+}
+
+/// How the entries of a [`Shape::Map`] lie in the archive section, and how they are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MapLayout {
+    /// One after the other, each with a header of four bytes that tells its length. The index
+    /// section has lines that lead to them.
+    Lines,
+    /// In slots as large as the type, which follow from the hash of the key and the pilots of the
+    /// index section: entries that are small and have all their bytes in themselves.
+    Slots,
 }
 
 /// How the fields of a struct or a variant are written in Rust.

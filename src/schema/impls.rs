@@ -140,7 +140,7 @@ use super::{NoneMark, Shape, TypeIndex, Types, collections, compounds, pointers}
 /// # Safety
 ///
 /// The description must be true of `Self`: size, alignment, and each field's or item's offset and
-/// type. Reading relies on it: hash tables and B-trees are found by it, and what rkyv's checks
+/// type; so must [`SELF_CONTAINED`](Self::SELF_CONTAINED). Reading relies on it: hash tables and B-trees are found by it, and what rkyv's checks
 /// leave open in them is checked there; entries of maps are aligned by it; and workers read as
 /// `Self` what their owner publishes under its fingerprint. No byte of `Self` or of what it points
 /// to may be changed through a shared reference (no `Cell`, no atomics).
@@ -153,6 +153,12 @@ use super::{NoneMark, Shape, TypeIndex, Types, collections, compounds, pointers}
     note = "if it comes from another crate, wrap the field with one of rkyv's `with` adapters"
 )]
 pub unsafe trait Schema: rkyv::Portable + 'static {
+    /// Whether a value has all its bytes in itself: no pointer leads out of it, so that its bytes
+    /// mean the same at any place.
+    ///
+    /// Small keys and values that are so stand in the table of a [`Map`](crate::Map) themselves.
+    const SELF_CONTAINED: bool = false;
+
     /// Adds `Self` and all types in it to `types`, if they are not there yet, and returns its
     /// position.
     fn describe(types: &mut Types) -> TypeIndex;
@@ -164,6 +170,8 @@ macro_rules! scalars {
         // names, and a test reads such bytes by the shape alone. rkyv changes these types only
         // behind its `Seal`.
         unsafe impl Schema for $type {
+            const SELF_CONTAINED: bool = true;
+
             fn describe(types: &mut Types) -> TypeIndex {
                 types.define::<Self>($name, |_| $shape)
             }
@@ -199,8 +207,6 @@ scalars! {
     ArchivedNonZeroI32, "NonZeroI32", Shape::Signed;
     ArchivedNonZeroI64, "NonZeroI64", Shape::Signed;
     ArchivedNonZeroI128, "NonZeroI128", Shape::Signed;
-    ArchivedString, "String", Shape::String;
-    ArchivedCString, "CString", Shape::CString;
     ArchivedDuration, "Duration", Shape::Duration;
     ArchivedIpv4Addr, "Ipv4Addr", Shape::IpAddr;
     ArchivedIpv6Addr, "Ipv6Addr", Shape::IpAddr;
@@ -213,6 +219,8 @@ macro_rules! optional_nonzeros {
         // SAFETY: rkyv makes this a transparent wrapper of the plain integer, in which 0 stands for
         // none; any other value is the non-zero integer itself.
         unsafe impl Schema for $option {
+            const SELF_CONTAINED: bool = true;
+
             fn describe(types: &mut Types) -> TypeIndex {
                 compounds::niched::<Self, $some>(types, NoneMark::Zero)
             }
@@ -238,6 +246,8 @@ macro_rules! niches {
         // SAFETY: rkyv makes this a transparent wrapper of the value, and documents which bytes of
         // it stand for none. The value keeps the contract for itself.
         unsafe impl<$($generics)*> Schema for NichedOption<$some, $niche> {
+            const SELF_CONTAINED: bool = <$some>::SELF_CONTAINED;
+
             fn describe(types: &mut Types) -> TypeIndex {
                 compounds::niched::<Self, $some>(types, NoneMark::$none)
             }
@@ -277,10 +287,12 @@ zero_niches!(
 );
 
 macro_rules! described {
-    ($([$($generics:tt)*] $type:ty, $describe:expr;)*) => {$(
+    ($([$($generics:tt)*] $type:ty, $describe:expr $(, $contained:expr)?;)*) => {$(
         // SAFETY: for the reason in the comment before the type. What a parameter stands for keeps
         // the contract for itself.
         unsafe impl<$($generics)*> Schema for $type {
+            $(const SELF_CONTAINED: bool = $contained;)?
+
             fn describe(types: &mut Types) -> TypeIndex {
                 $describe(types)
             }
@@ -290,13 +302,17 @@ macro_rules! described {
 
 described! {
     // There are no bytes.
-    [T: ?Sized + 'static] PhantomData<T>, compounds::phantom::<T>;
+    [T: ?Sized + 'static] PhantomData<T>, compounds::phantom::<T>, true;
+
+    // rkyv documents the format that the shape names, and a test reads such bytes by the shape alone.
+    [] ArchivedString, collections::string;
+    [] ArchivedCString, collections::c_string;
 
     // The language lays the items out one after the other. A `str` is UTF-8 text and has the
     // alignment 1.
     [] str, collections::text;
     [T: Schema] [T], collections::slice::<T>;
-    [T: Schema, const N: usize] [T; N], collections::array::<T, N>;
+    [T: Schema, const N: usize] [T; N], collections::array::<T, N>, T::SELF_CONTAINED;
 
     // rkyv makes it repr(C): a relative pointer to the items, then their number.
     [T: Schema] ArchivedVec<T>, collections::vector::<T>;
@@ -316,11 +332,12 @@ described! {
     [K: Schema, const E: usize] ArchivedBTreeSet<K, E>, collections::btree_set::<K, E>;
 
     // rkyv declares a public `#[repr(u8)]` enum of these variants, in this order.
-    [T: Schema] ArchivedOption<T>, compounds::option::<T>;
-    [T: Schema, E: Schema] ArchivedResult<T, E>, compounds::result::<T, E>;
-    [T: Schema] ArchivedBound<T>, compounds::bound::<T>;
-    [] ArchivedIpAddr, compounds::ip_address;
-    [] ArchivedSocketAddr, compounds::socket_address;
+    [T: Schema] ArchivedOption<T>, compounds::option::<T>, T::SELF_CONTAINED;
+    [T: Schema, E: Schema] ArchivedResult<T, E>, compounds::result::<T, E>,
+        T::SELF_CONTAINED && E::SELF_CONTAINED;
+    [T: Schema] ArchivedBound<T>, compounds::bound::<T>, T::SELF_CONTAINED;
+    [] ArchivedIpAddr, compounds::ip_address, true;
+    [] ArchivedSocketAddr, compounds::socket_address, true;
 
     // rkyv makes it a transparent wrapper of a relative pointer, which is repr(C) with the offset
     // first and, for a `str` or a slice, the length second. It writes a pointer to nowhere for none.
@@ -334,7 +351,7 @@ described! {
 #[cfg(feature = "uuid-1")]
 described! {
     // A UUID is a transparent wrapper of its 16 bytes, which is what rkyv archives.
-    [] uuid::Uuid, compounds::uuid;
+    [] uuid::Uuid, compounds::uuid, true;
 }
 
 macro_rules! ranges {
@@ -342,6 +359,8 @@ macro_rules! ranges {
         // SAFETY: the fields are public; their offsets are the compiler's. `T` keeps the contract
         // for the ends.
         unsafe impl<T: Schema> Schema for $type<T> {
+            const SELF_CONTAINED: bool = T::SELF_CONTAINED;
+
             fn describe(types: &mut Types) -> TypeIndex {
                 let ends = [$((stringify!($field), offset_of!(Self, $field))),*];
                 compounds::range::<Self, T>(types, $name, &ends)
@@ -363,6 +382,8 @@ macro_rules! tuples {
         // SAFETY: the fields are public; their offsets are the compiler's. Each part keeps the
         // contract for itself.
         unsafe impl<$($part: Schema),*> Schema for $type<$($part),*> {
+            const SELF_CONTAINED: bool = true $(&& $part::SELF_CONTAINED)*;
+
             fn describe(types: &mut Types) -> TypeIndex {
                 let parts = [$((offset_of!(Self, $position), $part::describe(types))),*];
                 compounds::tuple::<Self>(types, &parts)

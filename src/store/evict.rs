@@ -55,7 +55,7 @@ pub(super) fn evict<K: StoreKey, V: Value>(
     let builder = MapBuilder::next_generation(job.label.clone(), Backing::Memfd)?;
     let mut sets = Sets::default();
     let inputs = |moved: &Moved| {
-        sets = keep(&|offset| moved.of(offset));
+        sets = keep(&|offset| moved.earlier.of(offset));
         encode(&sets)
     };
     // Nothing but the victims is garbage where each entry can be copied for itself.

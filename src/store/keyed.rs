@@ -13,7 +13,8 @@ use crate::archive::Value;
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::map::{
-    EntryRef, Key, Map, MapBuilder, MapKey, Moved, entries_are_independent, offset_of_unit, unit,
+    EntryRef, Key, Map, MapBuilder, MapKey, Moved, Places, entries_are_independent, offset_of_unit,
+    unit,
 };
 use crate::region::Backing;
 use crate::region::format::SectionKind;
@@ -123,18 +124,18 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
         let Fresh {
             builder,
             entries,
-            mut sets,
+            sets,
         } = self.fill(job, &keys, SetsBuilder::default())?;
-        for (_, offset, set) in &entries {
-            sets.set_of(unit(&job.label.name, *offset)?, *set);
-        }
-        let whole = sets.add(list);
-        let sets = sets
-            .finish(whole, entries.len())
-            .with_keyed_by(job.policy.keyed_by);
-        let frozen = builder.with_inputs(encode(&sets)).finish()?;
-        let hashes = || entries.iter().map(|(hash, _, _)| *hash);
-        let built = || hashes().zip(frozen.entries());
+        let mut composed = Ok(Sets::default());
+        let frozen = builder.finish_with(|places| {
+            composed = compose(job, sets, list, &entries, places);
+            composed.as_ref().map(encode).unwrap_or_default()
+        })?;
+        let sets = composed?;
+        let built = || {
+            let entries = frozen.entries();
+            entries.map(|entry| (entry.key().key_hash(), entry))
+        };
         let same = |earlier: &&Frozen<Map<K, V>>| {
             earlier.len() == frozen.len() && all_stand_in(earlier, built())
         };
@@ -208,8 +209,10 @@ impl<K: StoreKey, V: Value + Send> Keyed<K, V> {
         let gone: HashSet<u64> = going.iter().map(|entry| entry.offset()).collect();
         let mut sets = Ok(Sets::default());
         let inputs = |moved: &Moved| {
-            let place = |at: u64| (!gone.contains(&at)).then(|| moved.of(at)).flatten();
-            let entries = entries.iter().map(|(_, at, set)| (at + moved.shift, *set));
+            let stays = |at: &u64| !gone.contains(at);
+            let place = |at: u64| Some(at).filter(stays).and_then(|at| moved.earlier.of(at));
+            let built = |(_, at, set): &(u64, u64, u32)| Some((moved.fresh.of(*at)?, *set));
+            let entries = entries.iter().filter_map(built);
             sets = plan.compose(job, known, place, entries, total);
             sets.as_ref().map(encode).unwrap_or_default()
         };
@@ -420,6 +423,24 @@ impl<K: StoreKey, V: Value> Fresh<K, V> {
             },
         })
     }
+}
+
+/// The sets of a generation of which every entry was built, and came to stand at `places`.
+fn compose<K: StoreKey, V: Value>(
+    job: &Job<'_, Map<K, V>>,
+    mut sets: SetsBuilder,
+    list: BTreeSet<Input>,
+    entries: &[(u64, u64, u32)],
+    places: &Places,
+) -> Result<Sets> {
+    for (_, offset, set) in entries {
+        if let Some(offset) = places.of(*offset) {
+            sets.set_of(unit(&job.label.name, offset)?, *set);
+        }
+    }
+    let whole = sets.add(list);
+    let sets = sets.finish(whole, entries.len());
+    Ok(sets.with_keyed_by(job.policy.keyed_by))
 }
 
 /// Whether each of some entries, given with the hashes of their keys, stands in an earlier

@@ -159,13 +159,14 @@ fn a_lying_tree_is_an_error() {
 
 #[test]
 fn a_lying_entry_is_an_error() {
-    let frozen = Map::<u32, u32>::freeze("entries", [(1, 2), (3, 4)]).unwrap();
+    let frozen =
+        Map::<u32, String>::freeze("entries", [1, 3].map(|it| (it, "a".to_owned()))).unwrap();
     for (header, expected) in [
         (
             0_u32,
-            "an entry has 0 bytes, but needs 12 and has room for 24",
+            "an entry has 0 bytes, but needs 16 and has room for 32",
         ),
-        (7, "an entry has 28 bytes, but needs 12 and has room for 24"),
+        (9, "an entry has 36 bytes, but needs 16 and has room for 32"),
     ] {
         let bytes = forged(&frozen, |kind, bytes| {
             if kind == ARCHIVE {

@@ -242,13 +242,13 @@ fn lists_of_one_list(levels: usize) -> Vec<u8> {
     put_u32(&mut archive, 8, 16);
     let schema = json!({"root": 0, "types": [
         {"name": "Map", "size": 16, "align": 4, "shape":
-            {"map": {"key": 1, "value": 3, "key_offset": 4, "value_offset": 12}}},
+            {"map": {"key": 1, "value": 3, "key_offset": 4, "value_offset": 12, "layout": "lines"}}},
         {"name": "Vec", "size": 8, "align": 4, "shape": {"vec": {"item": 2}}},
         {"name": "Interned", "size": 4, "align": 4, "shape": {"interned": {"target": 1}}},
         {"name": "u32", "size": 4, "align": 4, "shape": "unsigned"},
     ]});
     let schema = schema.to_string().into_bytes();
-    let numbers = Map::freeze("lists", [(1_u32, 10_u32)]).unwrap();
+    let numbers = Map::freeze("lists", [(1_u32, "a".to_owned())]).unwrap();
     forged(&numbers, |kind, bytes| match kind {
         ARCHIVE => bytes.clone_from(&archive),
         SCHEMA => bytes.clone_from(&schema),
@@ -276,13 +276,13 @@ fn keys_that_expand_too_far_are_refused() {
 fn keys_of_types_that_point_in_a_circle_are_not_found() {
     let schema = json!({"root": 0, "types": [
         {"name": "Map", "size": 12, "align": 4, "shape":
-            {"map": {"key": 1, "value": 3, "key_offset": 4, "value_offset": 8}}},
+            {"map": {"key": 1, "value": 3, "key_offset": 4, "value_offset": 8, "layout": "lines"}}},
         {"name": "Box", "size": 4, "align": 4, "shape": {"box": {"target": 2}}},
         {"name": "Box", "size": 4, "align": 4, "shape": {"box": {"target": 1}}},
         {"name": "u32", "size": 4, "align": 4, "shape": "unsigned"},
     ]});
     let schema = schema.to_string().into_bytes();
-    let numbers = Map::freeze("circle", [(1_u32, 10_u32)]).unwrap();
+    let numbers = Map::freeze("circle", [(1_u32, "a".to_owned())]).unwrap();
     let bytes = forged(&numbers, |kind, bytes| {
         if kind == SCHEMA {
             bytes.clone_from(&schema);

@@ -11,11 +11,11 @@ use crate::refusal::{assert_invalid_archive, assert_invalid_garbage, assert_inva
 
 #[test]
 fn garbage_that_is_none_and_none_that_is() {
-    let mut builder = MapBuilder::<u64, u64>::on_heap("garbage")
+    let mut builder = MapBuilder::<u64, String>::on_heap("garbage")
         .unwrap()
         .last_wins();
     for value in 0..8_u64 {
-        builder.insert(&(value / 2), &value).unwrap();
+        builder.insert(&(value / 2), &value.to_string()).unwrap();
     }
     let frozen = builder.finish().unwrap();
     assert_eq!(frozen.garbage(), 4 * ENTRY as u64);

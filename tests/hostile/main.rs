@@ -11,6 +11,7 @@ mod read;
 mod refusal;
 mod saved;
 mod shard;
+mod slots;
 mod types;
 mod values;
 

@@ -124,6 +124,7 @@ impl<'a> Tree<'a> {
                 value,
                 key_offset,
                 value_offset,
+                ..
             } => vec![
                 member(Some(*key_offset), "key", *key),
                 member(Some(*value_offset), "value", *value),

@@ -27,7 +27,8 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                 let members: Vec<Member> = variant.fields.members().collect();
                 let ident = &variant.ident;
                 let position = Literal::u64_suffixed(position as u64 + 1);
-                let joined = join(floe, quote!(#position), &names);
+                let start = quote!(#floe::map::mix(0, #position));
+                let joined = join(floe, start, &names);
                 quote!(Self::#ident { #(#members: #names),* } => #joined)
             });
             quote!(match self { #(#arms),* })

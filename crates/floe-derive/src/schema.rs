@@ -47,6 +47,10 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let ident = &input.ident;
     let name = name(ident, &input.generics);
     let bounds = bounds(floe, input);
+    let contained = fields(&input.data).map(|field| {
+        let ty = &field.ty;
+        quote_spanned!(ty.span()=> <#ty as #floe::schema::Schema>::SELF_CONTAINED)
+    });
     let (impl_generics, type_generics, _) = input.generics.split_for_impl();
     Ok(quote! {
         // SAFETY: size, alignment and the offsets of struct fields are the compiler's. The fields
@@ -54,6 +58,8 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         // the contract for it.
         #[automatically_derived]
         unsafe impl #impl_generics #floe::schema::Schema for #ident #type_generics #bounds {
+            const SELF_CONTAINED: bool = true #(&& #contained)*;
+
             fn describe(__types: &mut #floe::schema::Types) -> #floe::schema::TypeIndex {
                 __types.define::<Self>(#name, |__types| #shape)
             }

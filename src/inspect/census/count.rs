@@ -8,7 +8,8 @@ use super::table::{Row, Table};
 use super::walk::Walk;
 use super::{Census, Options};
 use crate::inspect::dynamic::{
-    Archive, Depth, Described, EntryFrames, EntryLayout, Fault, FaultKind, Frame, Read, Run,
+    Archive, Depth, Described, EntryFrames, EntryLayout, Fault, FaultKind, Frame, FrameKind, Read,
+    Run,
 };
 use crate::sys::threads;
 
@@ -31,7 +32,7 @@ pub(super) fn count(described: &Described, options: &Options) -> Read<Census> {
         progress(archive.length(), archive.length());
     }
     let length = archive.length() - described.start();
-    let rest = length.checked_sub(sums.bytes() + others.headers.bytes + others.garbage.bytes);
+    let rest = length.checked_sub(sums.bytes() + others.bytes());
     others.padding.bytes =
         rest.ok_or_else(|| Fault::new(0, FaultKind::Overlap { archive: length }))?;
     let (kinds, fields) = sums.rows(archive.types);
@@ -54,6 +55,10 @@ fn count_root(
 ) -> Read<()> {
     let (archive, root) = (described.archive(), described.root_type());
     if let Some(layout) = EntryLayout::new(archive.types, root) {
+        others.header_length = match layout.slot() {
+            None => ENTRY_HEADER_LENGTH,
+            Some(_) => 0,
+        };
         let frames = EntryFrames::new(archive, layout, described.start(), archive.length());
         return count_entries(frames, options, sums, others);
     }
@@ -69,26 +74,35 @@ fn count_root(
 /// Bytes that belong to no value.
 #[derive(Debug, Default)]
 struct Others {
+    /// Bytes of the header of an entry.
+    header_length: u64,
     headers: Row,
     garbage: Row,
+    free: Row,
     padding: Row,
 }
 
 impl Others {
     fn add(&mut self, frame: Frame) {
-        let (row, bytes) = match frame.garbage {
-            true => (&mut self.garbage, frame.length),
-            false => (&mut self.headers, ENTRY_HEADER_LENGTH),
+        let (row, bytes) = match frame.kind {
+            FrameKind::Garbage => (&mut self.garbage, frame.length),
+            FrameKind::Free => (&mut self.free, frame.length),
+            FrameKind::Entry => (&mut self.headers, self.header_length),
         };
         row.count += 1;
         row.bytes += bytes;
         row.largest = row.largest.max(bytes);
     }
 
+    fn bytes(&self) -> u64 {
+        self.headers.bytes + self.garbage.bytes + self.free.bytes
+    }
+
     fn table(&self, mut rows: Vec<Row>) -> Table {
         let named = [
             ("(entry headers)", &self.headers),
             ("(garbage)", &self.garbage),
+            ("(free slots)", &self.free),
             ("(padding)", &self.padding),
         ];
         let others = named.into_iter().filter(|(_, row)| row.bytes > 0);
@@ -193,7 +207,7 @@ fn take_batch(
         let frame = frame?;
         queue.others.add(frame);
         end = Some(frame.at);
-        if !frame.garbage {
+        if frame.kind == FrameKind::Entry {
             batch.push(frame);
         }
     }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::checked::{Checked, is_unsized};
+use super::collections::LiveSlots;
 use super::fault::{Fault, FaultKind, Read};
 use super::roots::NamedRoots;
 use super::source::Bytes;
@@ -26,6 +27,7 @@ pub(crate) struct Archive<'a> {
     pub(super) root_type: TypeIndex,
     pub(super) roots: &'a NamedRoots,
     pub(crate) garbage: GarbageList<'a>,
+    pub(crate) live: LiveSlots<'a>,
 }
 
 /// A run of bytes or of items.
@@ -47,12 +49,19 @@ impl<'a> Archive<'a> {
             root_type: types.description().root,
             roots: NamedRoots::none(),
             garbage: GarbageList::default(),
+            live: LiveSlots::default(),
         }
     }
 
     #[inline]
     pub(crate) fn length(self) -> u64 {
         self.bytes.length()
+    }
+
+    /// A place that leaves the section.
+    #[cold]
+    pub(crate) fn outside(self, at: u64, length: u64) -> Box<Fault> {
+        self.bytes.outside(at, length)
     }
 
     #[inline]

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::collections::{EntryFrames, EntryLayout};
-use super::described::Described;
+use super::archive::Run;
+use super::collections::{EntryFrames, EntryLayout, Frame, FrameKind};
+use super::described::{Described, IndexKind};
 use super::fault::{Fault, FaultKind, Read};
 use super::sequences::Items;
 use super::serialize::Budget;
@@ -11,7 +12,7 @@ use super::value::{Dynamic, View};
 use crate::archive::WORD;
 use crate::error::Result;
 use crate::map;
-use crate::map::{INDEX_HEADER_LENGTH, IndexHeader, Line, Search};
+use crate::map::{INDEX_HEADER_LENGTH, IndexHeader, Line, Search, SlotHeader};
 use crate::schema::{Shape, TypeIndex};
 
 /// Values for each byte of the archive, and beyond that, that a check visits.
@@ -52,15 +53,86 @@ impl Described {
     }
 
     fn check_index(&self, layout: EntryLayout, root: Dynamic<'_>) -> Result<()> {
-        let Some((header, index)) = self.index() else {
+        let Some((kind, index)) = self.index() else {
             return Ok(());
         };
-        let start = INDEX_HEADER_LENGTH as u64;
-        let lines = index.get(start, index.length() - start);
-        let lines = lines.map_err(|fault| self.archive().error(*fault))?;
-        Slots::new(self, lines.as_chunks().0, layout, root)
-            .and_then(|slots| slots.check(header))
-            .map_err(|problem| problem.in_cache(self.name().to_owned()))
+        let bytes = index.get(0, index.length());
+        let bytes = bytes.map_err(|fault| self.archive().error(*fault))?;
+        let keys = Keys::new(self, layout, root);
+        let checked = match kind {
+            IndexKind::Lines(header) => {
+                let lines = bytes[INDEX_HEADER_LENGTH..].as_chunks().0;
+                Slots::new(keys, lines).and_then(|slots| slots.check(header))
+            }
+            IndexKind::Slots(header) => keys.check_slots(header, &bytes),
+        };
+        checked.map_err(|problem| problem.in_cache(self.name().to_owned()))
+    }
+}
+
+/// Hashes the keys of a map, as far as their hashes are known.
+struct Keys<'a> {
+    described: &'a Described,
+    layout: EntryLayout,
+    root: Dynamic<'a>,
+    has_known_hash: bool,
+    most: u64,
+    budget: Budget,
+}
+
+impl<'a> Keys<'a> {
+    fn new(described: &'a Described, layout: EntryLayout, root: Dynamic<'a>) -> Self {
+        let most = VISITS_FACTOR
+            .saturating_mul(described.archive().length())
+            .saturating_add(KEYS);
+        Self {
+            described,
+            layout,
+            root,
+            has_known_hash: described.has_known_hash(layout.types().0),
+            most,
+            budget: Budget::new(most),
+        }
+    }
+
+    /// The hash of the key of an entry.
+    fn hash(&self, frame: Frame) -> Result<Option<u64>, map::MapError> {
+        if !self.has_known_hash {
+            return Ok(None);
+        }
+        let key = Dynamic {
+            type_index: self.layout.types().0,
+            at: self.layout.pair(frame).key,
+            ..self.root
+        };
+        // All keys were read before, so nothing but the budget can fail.
+        let used_up = |_| {
+            let most = self.most;
+            map::MapError::Archive(FaultKind::Expansion { most }.to_string())
+        };
+        self.described.hash_of(key, &self.budget).map_err(used_up)
+    }
+
+    /// Checks an index where entries stand in slots.
+    fn check_slots(&self, header: &SlotHeader, index: &[u8]) -> Result<(), map::MapError> {
+        let archive = self.described.archive();
+        if let Some(offset) = archive.garbage.first() {
+            return Err(map::MapError::lists_no_entry(offset));
+        }
+        let Some(layout) = self.layout.slot() else {
+            return Ok(());
+        };
+        let fault = |fault: Box<Fault>| map::MapError::Archive(fault.problem.to_string());
+        map::check_slots(
+            header,
+            index,
+            layout,
+            |slots| {
+                let (at, length) = (slots.start, slots.end - slots.start);
+                archive.bytes(Run { at, length }).map_err(fault)
+            },
+            |offset| self.hash(self.layout.frame(archive, offset).map_err(fault)?),
+        )
     }
 }
 
@@ -126,29 +198,20 @@ impl Values {
 
 /// The slots of an index, beside the entries that they should lead to.
 struct Slots<'a> {
-    described: &'a Described,
-    layout: EntryLayout,
-    root: Dynamic<'a>,
+    keys: Keys<'a>,
     search: Search<'a>,
     /// The offsets in all slots, ascending.
     offsets: Vec<u64>,
 }
 
 impl<'a> Slots<'a> {
-    fn new(
-        described: &'a Described,
-        lines: &'a [[u8; 64]],
-        layout: EntryLayout,
-        root: Dynamic<'a>,
-    ) -> Result<Self, map::MapError> {
+    fn new(keys: Keys<'a>, lines: &'a [[u8; 64]]) -> Result<Self, map::MapError> {
         map::check_lines(lines).map_err(|problem| map::MapError::Index(problem.to_owned()))?;
         let lines_offsets = |line| Line::from_bytes(line).offsets().collect::<Vec<u64>>();
         let mut offsets: Vec<u64> = lines.iter().flat_map(lines_offsets).collect();
         offsets.sort_unstable();
         Ok(Self {
-            described,
-            layout,
-            root,
+            keys,
             search: Search::new(lines),
             offsets,
         })
@@ -156,19 +219,13 @@ impl<'a> Slots<'a> {
 
     /// Goes through slots and entries side by side.
     fn check(mut self, header: &IndexHeader) -> Result<(), map::MapError> {
-        let archive = self.described.archive();
+        let archive = self.keys.described.archive();
         let (mut entries, mut garbage) = (0, 0);
-        let has_known_hash = self.described.has_known_hash(self.layout.types().0);
-        let most = VISITS_FACTOR
-            .saturating_mul(archive.length())
-            .saturating_add(KEYS);
-        let budget = Budget::new(most);
-        // All keys were read before, so nothing but the budget can fail.
-        let used_up = |_| map::MapError::Archive(FaultKind::Expansion { most }.to_string());
-        let mut frames = EntryFrames::new(archive, self.layout, self.root.at, archive.length());
+        let keys = &self.keys;
+        let mut frames = EntryFrames::new(archive, keys.layout, keys.root.at, archive.length());
         for frame in &mut frames {
             let frame = frame.map_err(|fault| map::MapError::Archive(fault.problem.to_string()))?;
-            if frame.garbage {
+            if frame.kind == FrameKind::Garbage {
                 garbage += frame.length;
                 continue;
             }
@@ -177,16 +234,8 @@ impl<'a> Slots<'a> {
                 Some(offset) if *offset < frame.at => return Err(leads_nowhere(*offset)),
                 _ => return Err(leads_not_to(frame.at)),
             }
-            let key = Dynamic {
-                type_index: self.layout.types().0,
-                at: self.layout.pair(frame).key,
-                ..self.root
-            };
-            if has_known_hash {
-                let hash = self.described.hash_of(key, &budget).map_err(used_up)?;
-                if let Some(hash) = hash {
-                    self.search.expect(hash, frame.at)?;
-                }
+            if let Some(hash) = self.keys.hash(frame)? {
+                self.search.expect(hash, frame.at)?;
             }
         }
         if let Some(offset) = frames.not_met() {

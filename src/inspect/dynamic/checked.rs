@@ -10,8 +10,8 @@ use std::collections::HashSet;
 use crate::archive::parts::{MOST_ROOTS, ROW_LENGTH};
 use crate::archive::{NodeLayout, WORD};
 use crate::schema::{
-    ALIGNMENT_LIMIT, Description, Field, FieldStyle, NamedRoot, NoneMark, Shape, Type, TypeIndex,
-    Variant,
+    ALIGNMENT_LIMIT, Description, Field, FieldStyle, MapLayout, NamedRoot, NoneMark, Shape, Type,
+    TypeIndex, Variant,
 };
 
 use fault::{SchemaError, SchemaFault};
@@ -184,10 +184,15 @@ impl Checked {
                 value,
                 key_offset,
                 value_offset,
+                layout,
             } => {
-                // The header of an entry stands before the key.
-                if *key_offset < 4 || *value_offset < 4 {
+                // The header of an entry stands before the key, if it has one.
+                let has_header = *layout == MapLayout::Lines;
+                if has_header && (*key_offset < 4 || *value_offset < 4) {
                     return Err(SchemaFault::Entry);
+                }
+                if size == 0 {
+                    return Err(SchemaFault::EmptyItems);
                 }
                 self.check_part(described, "key", *key, *key_offset)?;
                 self.check_part(described, "value", *value, *value_offset)

@@ -4,7 +4,7 @@ mod keyed;
 mod table;
 mod tree;
 
-pub(crate) use keyed::{EntryFrames, EntryLayout, Frame};
+pub(crate) use keyed::{EntryFrames, EntryLayout, Frame, FrameKind, LiveSlots};
 pub(crate) use table::Table;
 pub(crate) use tree::Tree;
 

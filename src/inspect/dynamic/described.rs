@@ -1,5 +1,6 @@
 //! A region that is read by its own schema.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -9,7 +10,7 @@ use std::time::SystemTime;
 
 use super::archive::Archive;
 use super::checked::Checked;
-use super::collections::EntryLayout;
+use super::collections::{EntryLayout, LiveSlots};
 use super::roots::NamedRoots;
 use super::sequences::Entries;
 use super::source::{BlockFile, Bytes};
@@ -18,7 +19,7 @@ use crate::archive::parts::{Extents, Row, check_disjoint};
 use crate::error::{Error, Fingerprint, HeaderError, Result};
 use crate::frozen::{Content, Frozen};
 use crate::inspect::pages::{Pages, page_files};
-use crate::map::{GarbageList, INDEX_HEADER_LENGTH, IndexHeader};
+use crate::map::{GarbageList, INDEX_HEADER_LENGTH, IndexHeader, SlotHeader};
 use crate::region::format::{Header, Section, SectionKind};
 use crate::region::{self, Region};
 use crate::schema::{self, Description, NamedRoot, Shape, TypeIndex};
@@ -64,9 +65,34 @@ pub struct Described {
     /// The archive section up to the end of the root, and where the root starts in it.
     archive: Section,
     start: u64,
-    index: Option<(IndexHeader, Section)>,
+    index: Option<(IndexKind, Section)>,
     garbage: Vec<u8>,
+    /// Which slots have entries, where they stand in slots.
+    live: Vec<u8>,
     roots: NamedRoots,
+}
+
+/// The header of an index.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum IndexKind {
+    Lines(IndexHeader),
+    Slots(SlotHeader),
+}
+
+impl IndexKind {
+    fn entries(&self) -> u64 {
+        match self {
+            Self::Lines(header) => header.entries,
+            Self::Slots(header) => header.entries,
+        }
+    }
+
+    fn garbage(&self) -> u64 {
+        match self {
+            Self::Lines(header) => header.garbage,
+            Self::Slots(_) => 0,
+        }
+    }
 }
 
 enum Source {
@@ -185,31 +211,44 @@ impl Described {
         root_type: TypeIndex,
         row: &Row,
     ) -> Result<Self> {
+        let layout = EntryLayout::new(&schema, root_type);
+        // Entries in slots lead nowhere else, and are counted from the first.
+        let start = match layout.is_some_and(|layout| layout.slot().is_some()) {
+            true => row.archive.start,
+            false => 0,
+        };
         let mut described = Self {
-            archive: within(&header, SectionKind::Archive, &(0..row.archive.end))?,
-            start: row.archive.start,
+            archive: within(&header, SectionKind::Archive, &(start..row.archive.end))?,
+            start: row.archive.start - start,
             source,
             header,
             schema,
             root_type,
             index: None,
             garbage: Vec::new(),
+            live: Vec::new(),
             roots: NamedRoots::default(),
         };
         let (source, header) = (&described.source, &described.header);
         let schema = Arc::clone(&described.schema);
-        match &schema.get(root_type).shape {
-            Shape::Map { .. } => {
-                let section = within(header, SectionKind::Index, &row.index)?;
-                let index_header = read_index_header(source, header, &section)?;
-                if !row.garbage.is_empty() {
-                    let section = within(header, SectionKind::Garbage, &row.garbage)?;
-                    described.garbage = read_garbage(source, header, &section)?;
-                }
-                described.index = Some((index_header, section));
+        if let Some(layout) = layout {
+            let section = within(header, SectionKind::Index, &row.index)?;
+            let reading = IndexReading {
+                name: &header.name,
+                section: &section,
+                bytes: source.section(&section),
+            };
+            let kind = reading.header(layout, &described.archive)?;
+            if let IndexKind::Slots(header) = kind {
+                described.live = reading.live(&header)?;
             }
-            Shape::Roots { roots } => described.roots = described.open_roots(roots, row)?,
-            _ => {}
+            if !row.garbage.is_empty() {
+                let section = within(header, SectionKind::Garbage, &row.garbage)?;
+                described.garbage = read_garbage(source, header, &section)?;
+            }
+            described.index = Some((kind, section));
+        } else if let Shape::Roots { roots } = &schema.get(root_type).shape {
+            described.roots = described.open_roots(roots, row)?;
         }
         Ok(described)
     }
@@ -312,13 +351,13 @@ impl Described {
     /// Number of entries, if the region holds a [`Map`](crate::Map).
     #[must_use]
     pub fn entry_count(&self) -> Option<u64> {
-        self.index.as_ref().map(|(header, _)| header.entries)
+        self.index.as_ref().map(|(header, _)| header.entries())
     }
 
     /// Bytes of entries that later ones replaced, if the region holds a [`Map`](crate::Map).
     #[must_use]
     pub fn garbage(&self) -> Option<u64> {
-        self.index.as_ref().map(|(header, _)| header.garbage)
+        self.index.as_ref().map(|(header, _)| header.garbage())
     }
 
     /// The whole value; for a [`Map`](crate::Map), all of its entries.
@@ -333,13 +372,14 @@ impl Described {
                 archive,
                 type_index: self.root_type,
                 at: self.start,
-                length: header.entries,
+                length: header.entries(),
                 depth: Depth::default(),
             }),
         }
     }
 
-    /// Keys and values in the order of insertion, if the region holds a [`Map`](crate::Map).
+    /// Keys and values in the [order of the map](crate::Map#order), if the region holds a
+    /// [`Map`](crate::Map).
     #[must_use]
     pub fn entries(&self) -> Option<Entries<'_>> {
         let root = self.root().ok()?;
@@ -349,7 +389,7 @@ impl Described {
 
     /// Which pages come from which page file, and which generation wrote those.
     pub fn pages(&self) -> Pages {
-        match &self.source {
+        match &*self.source {
             Source::Memory(region) => Pages::of_region(region),
             Source::File(_) => Pages::of_one_file(&self.header),
         }
@@ -360,16 +400,21 @@ impl Described {
     }
 
     pub(crate) fn archive(&self) -> Archive<'_> {
+        let live = match &self.index {
+            Some((IndexKind::Slots(header), _)) => LiveSlots::new(header, &self.live),
+            _ => LiveSlots::default(),
+        };
         Archive {
             bytes: self.bytes(&self.archive),
             types: &self.schema,
             root_type: self.root_type,
             roots: &self.roots,
             garbage: GarbageList::of(&self.garbage),
+            live,
         }
     }
 
-    pub(super) fn index(&self) -> Option<(&IndexHeader, Bytes<'_>)> {
+    pub(super) fn index(&self) -> Option<(&IndexKind, Bytes<'_>)> {
         let (header, section) = self.index.as_ref()?;
         Some((header, self.bytes(section)))
     }
@@ -457,17 +502,45 @@ fn read_garbage(source: &Source, header: &Header, section: &Section) -> Result<V
     Ok(bytes.into_owned())
 }
 
-fn read_index_header(source: &Source, header: &Header, section: &Section) -> Result<IndexHeader> {
-    let invalid = |reason| Error::Invalid {
-        name: header.name.clone(),
-        section: SectionKind::Index,
-        reason,
-    };
-    let bytes = source.section(section);
-    let header = bytes.get(0, bytes.length().min(INDEX_HEADER_LENGTH as u64));
-    let header = header.map_err(|fault| invalid(fault.problem.to_string()))?;
-    IndexHeader::decode_header(&header, section.length)
-        .map_err(|problem| invalid(problem.to_owned()))
+/// Where an index is read from.
+struct IndexReading<'a> {
+    name: &'a str,
+    section: &'a Section,
+    bytes: Bytes<'a>,
+}
+
+impl IndexReading<'_> {
+    fn invalid(&self, reason: impl ToString) -> Error {
+        Error::Invalid {
+            name: self.name.to_owned(),
+            section: SectionKind::Index,
+            reason: reason.to_string(),
+        }
+    }
+
+    fn get(&self, at: u64, length: u64) -> Result<Cow<'_, [u8]>> {
+        let bytes = self.bytes.get(at, length);
+        bytes.map_err(|fault| self.invalid(fault.problem))
+    }
+
+    fn header(&self, layout: EntryLayout, archive: &Section) -> Result<IndexKind> {
+        let length = self.section.length;
+        let start = self.get(0, length.min(INDEX_HEADER_LENGTH as u64))?;
+        let header = match layout.slot() {
+            None => IndexHeader::decode_header(&start, length).map(IndexKind::Lines),
+            Some(slot) => {
+                SlotHeader::decode(&start, length, archive.length, slot.size).map(IndexKind::Slots)
+            }
+        };
+        header.map_err(|problem| self.invalid(problem))
+    }
+
+    /// The live bits; the header has promised them within the section.
+    fn live(&self, header: &SlotHeader) -> Result<Vec<u8>> {
+        let start = header.live_at(0);
+        let bytes = self.get(start, header.index_length() - start)?;
+        Ok(bytes.into_owned())
+    }
 }
 
 impl fmt::Debug for Described {

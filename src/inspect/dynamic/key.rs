@@ -4,13 +4,17 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::described::Described;
+use super::described::{Described, IndexKind};
 use super::fault::Read;
 use super::sequences::Entries;
 use super::serialize::Budget;
+use super::source::Bytes;
 use super::value::{Dynamic, View};
 use crate::error::{Error, HeaderError, Result};
-use crate::map::{INDEX_HEADER_LENGTH, Key, Line, home, mix, next, tag};
+use crate::map::{
+    INDEX_HEADER_LENGTH, Key, Line, SlotHeader, bucket_of, first_slot, home, integer_hash, mix,
+    next, slot_in_part, tag, wide_hash,
+};
 use crate::region::format::SectionKind;
 use crate::schema::{Field, FieldStyle, Shape, TypeIndex};
 
@@ -84,8 +88,12 @@ impl Described {
         hash: u64,
         wanted: &Wanted,
     ) -> Read<Option<Dynamic<'a>>> {
-        let Some((header, index)) = self.index() else {
-            return Ok(None);
+        let (header, index) = match self.index() {
+            None => return Ok(None),
+            Some((IndexKind::Lines(header), index)) => (header, index),
+            Some((IndexKind::Slots(header), index)) => {
+                return probe_slots(entries, header, index, hash, wanted);
+            }
         };
         let mut number = home(hash, header.lines);
         for _ in 0..header.lines {
@@ -104,6 +112,37 @@ impl Described {
         }
         Ok(None)
     }
+}
+
+/// Looks where hash and pilot lead to.
+fn probe_slots<'a>(
+    entries: &Entries<'a>,
+    header: &SlotHeader,
+    index: Bytes<'a>,
+    hash: u64,
+    wanted: &Wanted,
+) -> Read<Option<Dynamic<'a>>> {
+    if header.buckets == 0 {
+        return Ok(None);
+    }
+    let bucket = bucket_of(hash, header.buckets);
+    let [pilot] = index.array(INDEX_HEADER_LENGTH as u64 + bucket)?;
+    let (first, slots) = (first_slot(bucket), header.slots());
+    let slot = first + slot_in_part(hash, pilot, header.part_slots - 1);
+    let (part, overflow) = match pilot {
+        0 => (
+            first..first + header.part_slots,
+            slots..slots + header.overflow,
+        ),
+        _ => (slot..slot + 1, slots..slots),
+    };
+    for slot in part.chain(overflow) {
+        let (key, value) = entries.in_slot(slot)?;
+        if wanted.is(&key) {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
 }
 
 /// A key to look for.
@@ -234,7 +273,7 @@ impl Hasher<'_> {
         let described = self.described;
         match &described.archive().types.get(index).shape {
             Shape::Unit => json.is_null().then_some(0),
-            Shape::Bool => Some(mix(u64::from(json.as_bool()?), 0)),
+            Shape::Bool => Some(json.as_bool()?.key_hash()),
             Shape::Char => Some(json.as_str()?.parse::<char>().ok()?.key_hash()),
             Shape::Unsigned | Shape::Signed => self.number(index, &json.to_string()),
             Shape::String | Shape::Str => Some(json.as_str()?.key_hash()),
@@ -252,7 +291,7 @@ impl Hasher<'_> {
                     other => other.as_object()?.iter().next()?,
                 };
                 let position = variants.iter().position(|it| it.name == *name)?;
-                let (start, variant) = (position as u64 + 1, &variants[position]);
+                let (start, variant) = (mix(0, position as u64 + 1), &variants[position]);
                 self.fields(start, variant.style, &variant.fields, content)
             }
             _ => None,
@@ -280,8 +319,10 @@ impl Hasher<'_> {
             }
             _ => return self.hash(index, &serde_json::from_str(text).ok()?),
         };
-        let is_wide = described.size == 16;
-        Some(mix(low, if is_wide { high } else { 0 }))
+        Some(match described.size {
+            16 => wide_hash(low, high),
+            _ => integer_hash(low),
+        })
     }
 
     fn items(&mut self, item: TypeIndex, items: &[Value]) -> Option<u64> {

@@ -3,7 +3,7 @@
 use std::iter::FusedIterator;
 
 use super::archive::Run;
-use super::collections::{EntryFrames, EntryLayout, Pair, Table, Tree};
+use super::collections::{EntryFrames, EntryLayout, Frame, FrameKind, Pair, Table, Tree};
 use super::fault::{Fault, FaultKind, Read};
 use super::value::{Depth, Dynamic};
 use crate::error::Result;
@@ -129,7 +129,7 @@ impl<'a> Iterator for Items<'a> {
 /// Keys and values of a map. After an error there are no more.
 ///
 /// B-trees yield them in the order of keys, hash tables in the order of slots, and the map of a
-/// region in the order of insertion.
+/// region in [its own](crate::Map#order).
 #[derive(Debug, Clone)]
 pub struct Entries<'a> {
     whole: Dynamic<'a>,
@@ -219,13 +219,23 @@ impl<'a> Entries<'a> {
         }
     }
 
+    /// The entry of a keyed map in a slot.
+    pub(super) fn in_slot(&self, slot: u64) -> Read<(Dynamic<'a>, Dynamic<'a>)> {
+        let size = match &self.pairs {
+            Pairs::Keyed(keyed) => keyed.layout().slot().map_or(0, |slot| slot.size as u64),
+            _ => 0,
+        };
+        self.at(slot.saturating_mul(size))
+    }
+
     pub(super) fn read_next(&mut self) -> Option<Read<(Dynamic<'a>, Dynamic<'a>)>> {
         let pair = match &mut self.pairs {
             Pairs::Tree(tree) => tree.next()?,
             Pairs::Table(table) => table.next()?,
             Pairs::Keyed(keyed) => {
                 let layout = keyed.layout();
-                let frame = keyed.find(|frame| !frame.as_ref().is_ok_and(|it| it.garbage))?;
+                let is_entry = |it: &Frame| it.kind == FrameKind::Entry;
+                let frame = keyed.find(|frame| frame.as_ref().map_or(true, is_entry))?;
                 frame.map(|frame| layout.pair(frame))
             }
         };

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{Assembly, Inserted, MOST_TAKEN};
+use super::{Assembly, Inserted};
 use crate::archive::Value;
 use crate::error::{Error, Result};
 use crate::map::MapKey;
@@ -13,6 +13,10 @@ use crate::map::key::Key;
 use crate::map::lines::ChangedLines;
 use crate::map::raw::EntryRef;
 use crate::map::table::{Record, Table};
+
+/// An index that takes new keys may have this many of the ten slots of a line taken, on average,
+/// before it is built anew, where a new one has seven.
+const MOST_TAKEN: u64 = 8;
 
 impl<K: MapKey, V: Value> Assembly<K, V> {
     /// An index over the entries of an earlier generation that stay, and the new ones behind them.

@@ -3,12 +3,13 @@
 
 use std::ops::Range;
 
-use super::{Assembly, line_bytes};
+use super::Assembly;
+use super::carrying::line_bytes;
 use crate::archive::{Scratch, Sink, Value};
 use crate::error::Result;
 use crate::map::MapKey;
 use crate::map::garbage;
-use crate::map::raw::EntryCheck;
+use crate::map::raw::{Entry, EntryCheck};
 use crate::region::{Label, Unsealed};
 
 /// A map that is complete, as one of several roots.
@@ -31,7 +32,7 @@ impl<K, V> Assembly<K, V> {
         self.records.len()
     }
 
-    /// Archive offset of the first entry.
+    /// Where the entries start in the region.
     pub(in crate::map) fn start(&self) -> u64 {
         self.start
     }
@@ -48,17 +49,21 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     }
 
     /// An empty assembly behind what a sink has, which shares interned values with that.
-    pub(in crate::map) fn behind(sink: Sink, scratch: Scratch) -> Self {
+    pub(in crate::map) fn behind(mut sink: Sink, scratch: Scratch) -> Self {
         let start = sink.offset();
+        if Entry::<K, V>::IN_SLOTS {
+            sink.keep();
+        }
+        let first = sink.offset();
         Self {
             sink,
             scratch,
             records: Vec::new(),
-            check: EntryCheck::starting_at(start as usize),
+            check: EntryCheck::starting_at(first as usize),
             compared: 0,
             refused: None,
             start,
-            complete: start,
+            complete: first,
             garbage: 0,
             garbage_offsets: Vec::new(),
         }
@@ -71,12 +76,11 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
 
     /// Checks the entries and builds the index, for a region that gets more roots.
     pub(in crate::map) fn into_root(mut self, last_wins: bool) -> Result<RootMap> {
-        let (header, table) = self.index(last_wins)?;
-        let mut index = header.encode().to_vec();
-        index.extend(line_bytes(table.lines()));
+        let index = self.index(last_wins, None)?;
+        self.sink.resume();
         Ok(RootMap {
-            archive: self.start..self.complete,
-            index,
+            archive: self.start..self.sink.offset(),
+            index: [index.start, line_bytes(&index.lines)].concat(),
             garbage: garbage::encode(self.garbage_offsets),
             sink: self.sink,
             scratch: self.scratch,

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::super::assembly::Inserted;
+use super::super::assembly::{Carried, Inserted};
 use super::super::index::OFFSET_UNIT;
 use super::super::raw::EntryRef;
 use super::super::{Map, MapKey};
@@ -14,24 +14,64 @@ use crate::error::{Error, Result};
 use crate::frozen::Frozen;
 use crate::region::{Backing, Label, Unsealed};
 
-/// Where the entries of an earlier generation, and those that are new, stand in the next.
-pub(crate) struct Moved {
-    /// Archive offset of the first new entry; they follow each other as in their own builder.
-    pub(crate) shift: u64,
-    /// Earlier and next offsets, ascending by the earlier ones, if the entries were written one by
-    /// one. Otherwise they stand where they stood.
-    compacted: Option<Vec<(u64, u64)>>,
+/// Where entries come to stand that stood elsewhere.
+pub(crate) struct Places {
+    /// Offsets before and after, ascending by the first.
+    listed: Vec<(u64, u64)>,
+    /// How far all others move, if they stay.
+    shift: Option<u64>,
 }
 
-impl Moved {
-    /// The next offset of an earlier entry that stays.
-    pub(crate) fn of(&self, earlier: u64) -> Option<u64> {
-        let Some(pairs) = &self.compacted else {
-            return Some(earlier);
-        };
-        let found = pairs.binary_search_by_key(&earlier, |(earlier, _)| *earlier);
-        found.ok().map(|at| pairs[at].1)
+impl Places {
+    /// All entries move as far.
+    pub(in crate::map) fn shifted(shift: u64) -> Self {
+        Self {
+            listed: Vec::new(),
+            shift: Some(shift),
+        }
     }
+
+    /// Only these entries stay.
+    pub(in crate::map) fn listed(mut listed: Vec<(u64, u64)>) -> Self {
+        listed.sort_unstable();
+        Self {
+            listed,
+            shift: None,
+        }
+    }
+
+    /// These entries move, and the others stay where they are.
+    pub(in crate::map) fn some_listed(listed: Vec<(u64, u64)>) -> Self {
+        Self {
+            shift: Some(0),
+            ..Self::listed(listed)
+        }
+    }
+
+    /// Where the entry stands that stood at an offset, if it stays.
+    pub(crate) fn of(&self, offset: u64) -> Option<u64> {
+        let found = self.listed.binary_search_by_key(&offset, |(from, _)| *from);
+        match found {
+            Ok(at) => Some(self.listed[at].1),
+            Err(_) => Some(offset + self.shift?),
+        }
+    }
+
+    /// The same for entries whose offsets are counted from `start` on.
+    fn from(&self, start: u64) -> Self {
+        let listed = self.listed.iter().filter(|(from, _)| *from >= start);
+        Self {
+            listed: listed.map(|(from, to)| (from - start, *to)).collect(),
+            shift: self.shift.map(|shift| shift + start),
+        }
+    }
+}
+
+/// Where the entries of an earlier generation, and those that are new, stand in the next.
+pub(crate) struct Moved {
+    pub(crate) earlier: Places,
+    /// By their offsets in their own builder.
+    pub(crate) fresh: Places,
 }
 
 impl<K: MapKey, V: Value> MapBuilder<K, V> {
@@ -53,10 +93,16 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         self.assembly.inserted()
     }
 
-    /// Puts an inputs section into the region.
-    pub(crate) fn with_inputs(mut self, inputs: Vec<u8>) -> Self {
-        self.inputs = Some(inputs);
-        self
+    /// [Finishes](Self::finish) the map, with an inputs section that `inputs` makes of the places
+    /// of the entries.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub(crate) fn finish_with(
+        self,
+        inputs: impl FnOnce(&Places) -> Vec<u8>,
+    ) -> Result<Frozen<Map<K, V>>> {
+        self.assembly.finish(self.last_wins, Some(Box::new(inputs)))
     }
 
     /// The entries of this builder and those of an earlier generation, without the ones in `going`.
@@ -73,10 +119,18 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         going: &HashSet<EntryRef<'_, K, V>>,
         inputs: impl FnOnce(&Moved) -> Vec<u8>,
     ) -> Result<Frozen<Map<K, V>>> {
-        self.assembly.carry(earlier, going, |shift| {
-            let compacted = None;
-            inputs(&Moved { shift, compacted })
-        })
+        let mut inputs = Some(inputs);
+        let mut once = |moved: &Moved| inputs.take().map_or_else(Vec::new, |it| it(moved));
+        match self.assembly.carry(earlier, going, &mut once)? {
+            Carried::Done(next) => Ok(next),
+            Carried::Afresh(assembly) => {
+                let builder = Self {
+                    assembly: *assembly,
+                    last_wins: self.last_wins,
+                };
+                builder.compact(earlier, going, once)
+            }
+        }
     }
 
     /// The same without garbage, by copying each entry for itself. Only for entries that
@@ -93,12 +147,18 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
             pairs.push((entry.offset(), next.end()));
             next.copy_entry(entry)?;
         }
-        let moved = Moved {
-            shift: next.end(),
-            compacted: Some(pairs),
-        };
+        let shift = next.end();
         next.merge(self.assembly)?;
-        next.finish(false, Some(&inputs(&moved)))
+        let inputs = |places: &Places| {
+            let kept = pairs
+                .iter()
+                .filter_map(|(from, to)| Some((*from, places.of(*to)?)));
+            inputs(&Moved {
+                earlier: Places::listed(kept.collect()),
+                fresh: places.from(shift),
+            })
+        };
+        next.finish(false, Some(Box::new(inputs)))
     }
 }
 

@@ -3,13 +3,11 @@
 
 use std::marker::PhantomData;
 
-use rkyv::Archive;
-
 use super::Entry;
-use crate::archive::{Seen, Validator};
+use crate::archive::{Seen, Validator, Value};
 use crate::map::check::entries_are_independent;
 use crate::map::entry::entry_alignment;
-use crate::schema::{Description, Schema};
+use crate::schema::Description;
 
 /// What [`check_entries`](super::check_entries) has counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,14 +34,10 @@ pub(in crate::map) struct EntryCheck<K, V> {
     pub(super) types: PhantomData<fn(K, V)>,
 }
 
-impl<K, V> EntryCheck<K, V>
-where
-    K: Archive<Archived: Schema> + 'static,
-    V: Archive<Archived: Schema> + 'static,
-{
+impl<K: Value, V: Value> EntryCheck<K, V> {
     /// A check that has seen nothing yet, of the entries from an archive offset on.
     pub(in crate::map) fn starting_at(offset: usize) -> Self {
-        let description = Description::of::<Entry<K, V>>();
+        let description = Description::by(Entry::<K, V>::describe);
         let mut validator = Validator::default();
         if !entries_are_independent(&description) {
             validator.share();

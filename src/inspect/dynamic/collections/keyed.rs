@@ -4,10 +4,10 @@ use super::Pair;
 use crate::inspect::dynamic::archive::Archive;
 use crate::inspect::dynamic::checked::Checked;
 use crate::inspect::dynamic::fault::{Fault, FaultKind, Read};
-use crate::map::{GarbageList, entry_alignment, entry_length};
-use crate::schema::{Shape, TypeIndex};
+use crate::map::{GarbageList, SlotHeader, SlotLayout, entry_alignment, entry_length};
+use crate::schema::{MapLayout, Shape, TypeIndex};
 
-/// The entries of a keyed map, garbage included, in the order of insertion.
+/// The entries of a keyed map, in the order of their offsets, with what stands between them.
 #[derive(Debug, Clone)]
 pub(crate) struct EntryFrames<'a> {
     archive: Archive<'a>,
@@ -27,14 +27,46 @@ pub(crate) struct EntryLayout {
     value: TypeIndex,
     key_offset: u64,
     value_offset: u64,
+    key_size: u64,
+    in_slots: bool,
 }
 
-/// An entry of a keyed map.
+/// An entry of a keyed map, or the place of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) at: u64,
     pub(crate) length: u64,
-    pub(crate) garbage: bool,
+    pub(crate) kind: FrameKind,
+}
+
+/// What a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FrameKind {
+    Entry,
+    Garbage,
+    /// A slot without an entry.
+    Free,
+}
+
+/// Which slots have entries, where entries stand in slots.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LiveSlots<'a> {
+    slots: u64,
+    /// Bits, the lowest first; those of several parts follow each other in whole words.
+    bits: &'a [u8],
+}
+
+impl<'a> LiveSlots<'a> {
+    pub(crate) fn new(header: &SlotHeader, bits: &'a [u8]) -> Self {
+        let slots = header.slots();
+        Self { slots, bits }
+    }
+
+    /// Whether a slot has an entry; in the overflow behind all slots each one has.
+    fn has(self, slot: u64) -> bool {
+        let byte = self.bits.get((slot / 8) as usize);
+        slot >= self.slots || byte.is_some_and(|byte| byte >> (slot % 8) & 1 != 0)
+    }
 }
 
 impl EntryLayout {
@@ -46,10 +78,12 @@ impl EntryLayout {
             value,
             key_offset,
             value_offset,
+            layout,
         } = described.shape
         else {
             return None;
         };
+        let key_size = types.get(key).size as u64;
         Some(Self {
             least: described.size as u64,
             alignment: entry_alignment(types.description(), map),
@@ -57,6 +91,17 @@ impl EntryLayout {
             value,
             key_offset: key_offset as u64,
             value_offset: value_offset as u64,
+            key_size,
+            in_slots: layout == MapLayout::Slots,
+        })
+    }
+
+    /// The layout of a slot, if entries stand in slots.
+    pub(crate) fn slot(&self) -> Option<SlotLayout> {
+        self.in_slots.then_some(SlotLayout {
+            size: self.least as usize,
+            key_offset: self.key_offset as usize,
+            key_size: self.key_size as usize,
         })
     }
 
@@ -70,6 +115,17 @@ impl EntryLayout {
         let unaligned = |at| Fault::new(at, FaultKind::Unaligned { align });
         if !at.is_multiple_of(self.alignment) {
             return Err(unaligned(at));
+        }
+        if self.in_slots {
+            let length = self.least;
+            if !at.is_multiple_of(length) || length > archive.length() - at.min(archive.length()) {
+                return Err(archive.outside(at, length));
+            }
+            let kind = match archive.live.has(at / length) {
+                true => FrameKind::Entry,
+                false => FrameKind::Free,
+            };
+            return Ok(Frame { at, length, kind });
         }
         let header = u32::from_le_bytes(archive.array(at)?);
         let (length, least, most) = (entry_length(header), self.least, archive.length() - at);
@@ -87,7 +143,7 @@ impl EntryLayout {
         Ok(Frame {
             at,
             length,
-            garbage: false,
+            kind: FrameKind::Entry,
         })
     }
 
@@ -133,9 +189,12 @@ impl Iterator for EntryFrames<'_> {
         if self.next >= self.end {
             return None;
         }
-        let garbage = self.garbage.takes(self.next);
-        let frame = self.layout.frame(self.archive, self.next);
-        let frame = frame.map(|frame| Frame { garbage, ..frame });
+        let mut frame = self.layout.frame(self.archive, self.next);
+        if self.garbage.takes(self.next)
+            && let Ok(frame) = &mut frame
+        {
+            frame.kind = FrameKind::Garbage;
+        }
         self.next = match &frame {
             Ok(frame) => frame.at + frame.length,
             Err(_) => self.end,
