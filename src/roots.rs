@@ -228,6 +228,9 @@ impl RootsBuilder {
 
     /// Checks that these are the roots that the type declares, seals the region and maps it.
     ///
+    /// All roots are checked here, like bytes from elsewhere; maps were checked while they were filled
+    /// as well.
+    ///
     /// # Errors
     /// [`Error::Root`] if a root is missing, is of another type, or is not declared;
     /// [`Error::Invalid`] if a serialisation wrote what does not read, or a value is nested deeper
