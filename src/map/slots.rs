@@ -222,7 +222,6 @@ impl SlotHeader {
             overflow: field(32),
             empty_parts: field(40),
         };
-        // So far below 2^64 that nothing overflows from here on.
         if header.buckets > index || header.part_slots > PART_SLOTS {
             return Err("it has too many buckets, or slots of a part");
         }
@@ -237,15 +236,23 @@ impl SlotHeader {
         if !is_regular {
             return Err("its numbers of buckets and of slots do not go together");
         }
-        if header.index_length() != index {
+        header.check_lengths(index, archive, size)?;
+        Ok(header)
+    }
+
+    /// Compares the lengths of the sections: once they fit, no product of these numbers overflows.
+    fn check_lengths(&self, index: u64, archive: u64, size: usize) -> Result<(), &'static str> {
+        let wide = u128::from;
+        let (parts, words) = (wide(self.parts()), wide(self.words()));
+        let table = wide(self.buckets).next_multiple_of(8) + parts * words * 8;
+        if INDEX_HEADER_LENGTH as u128 + table != wide(index) {
             return Err("its length does not fit its number of buckets");
         }
-        let slots = header.slots() * size as u64;
-        let overflow = header.overflow.checked_mul(size as u64);
-        if overflow.and_then(|it| it.checked_add(slots)) != Some(archive) {
+        let entries = parts * wide(self.part_slots) + wide(self.overflow);
+        if entries * size as u128 != wide(archive) {
             return Err("the length of the archive does not fit its numbers of slots and overflow");
         }
-        Ok(header)
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ mod fixture;
 mod keeping;
 mod keyed;
 mod paths;
+mod small;
 mod sources;
 mod timing;
 #[cfg(feature = "watch")]

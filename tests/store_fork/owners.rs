@@ -128,7 +128,7 @@ pub fn nothing_is_published_without_memory() {
     // SAFETY: ignoring a signal runs no code.
     let handler = unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     let limits = [
-        (Resource::RLIMIT_FSIZE, 100_000),
+        (Resource::RLIMIT_FSIZE, 50_000),
         (Resource::RLIMIT_NOFILE, before as u64),
     ];
     for (resource, most) in limits {

@@ -385,3 +385,36 @@ fn types_choose_the_layout() {
     );
     assert_eq!([slots::<String, u64>(), slots::<u64, Vec<u8>>()], [0; 2]);
 }
+
+/// Whatever a section may claim, a sparse file too.
+#[test]
+fn heads_overflow_nothing() {
+    let ends = [
+        0,
+        1,
+        64,
+        96,
+        1 << 31,
+        1 << 57,
+        1 << 62,
+        u64::MAX - 63,
+        u64::MAX,
+    ];
+    let mut head = SlotHeader::new(6).encode(16);
+    for index in ends {
+        for (buckets, overflow) in ends
+            .into_iter()
+            .flat_map(|it| ends.map(|other| (it, other)))
+        {
+            for part_slots in [0, 1, 256, u64::MAX] {
+                for (place, field) in [(16, buckets), (24, part_slots), (32, overflow)] {
+                    head[place..place + 8].copy_from_slice(&field.to_le_bytes());
+                }
+                for archive in [0, u64::MAX] {
+                    let header = SlotHeader::decode(&head, index, archive, 16);
+                    assert!(header.is_err() || archive == 0);
+                }
+            }
+        }
+    }
+}

@@ -197,7 +197,8 @@ fn an_archive_that_lies() {
 
 #[test]
 fn an_index_that_lies() {
-    let frozen = Map::freeze("ports", [(22_u16, 'a'), (80, 'b')]).unwrap();
+    let ports = [(22_u16, "ssh".to_owned()), (80, "http".to_owned())];
+    let frozen = Map::freeze("ports", ports).unwrap();
     let honest = Forgery::of(&frozen);
     for change in [
         // An entry that no slot leads to, and a slot that leads nowhere.
