@@ -74,7 +74,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::archive::checked::Checked;
-use crate::archive::parts::{MOST_ROOTS, ROOT_ALIGNMENT, Row};
+use crate::archive::parts::{INDEX_ALIGNMENT, MOST_ROOTS, ROOT_ALIGNMENT, Row};
 use crate::archive::roots::root_types;
 use crate::archive::{Freezer, Scratch, Sink, Value};
 use crate::error::{Error, Result, RootError, SectionKind};
@@ -312,6 +312,8 @@ impl RootsBuilder {
         index: &[u8],
         garbage: &[u8],
     ) -> Self {
+        let padded = self.index.len().next_multiple_of(INDEX_ALIGNMENT);
+        self.index.resize(padded, 0);
         let append = |section: &mut Vec<u8>, bytes: &[u8]| {
             let start = section.len() as u64;
             section.extend_from_slice(bytes);

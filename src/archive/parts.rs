@@ -31,7 +31,7 @@ pub(crate) const ROW_LENGTH: usize = 48;
 /// Roots start at multiples of this, to which all archived types are aligned.
 pub(crate) const ROOT_ALIGNMENT: u64 = 16;
 /// Their indexes start at multiples of this in the index section.
-const INDEX_ALIGNMENT: u64 = 64;
+pub(crate) const INDEX_ALIGNMENT: usize = 64;
 /// Most roots of a region: whoever opens one walks all of them.
 pub(crate) const MOST_ROOTS: usize = 64;
 /// Most bytes of a schema that is read to find roots in a region of others.
@@ -145,7 +145,7 @@ impl Row {
             return Err("the table of roots leads out of the archive, or to where none can start");
         }
         let index = range(word(2), word(3)).filter(|index| {
-            fits(index, extents.index) && index.start.is_multiple_of(INDEX_ALIGNMENT)
+            fits(index, extents.index) && index.start.is_multiple_of(INDEX_ALIGNMENT as u64)
         });
         let garbage = range(word(4), word(5)).filter(|garbage| fits(garbage, extents.garbage));
         Ok(Self {

@@ -28,11 +28,11 @@ use super::index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, tag};
 use super::key::Key;
 use super::slots::{SlotHeader, bucket_of, first_slot, slot_in_part};
 use crate::archive::{Collections, Value};
-use crate::schema::{MapLayout, Schema, Shape, TypeIndex, Types};
+use crate::schema::{MapLayout, Schema, TypeIndex, Types};
 
 pub(super) use progress::{Counted, EntryCheck};
 pub(crate) use reference::EntryRef;
-use reference::{AHEAD, check_value};
+use reference::{AHEAD, check_value, shape};
 pub(super) use reference::{Walk, check_entry};
 
 /// Bytes that memory is fetched by, of common processors.
@@ -75,16 +75,6 @@ unsafe impl<K: Value, V: Value> Schema for Slotted<K, V> {
         types.define::<Self>("Map", |types| {
             shape::<K, V>(types, offsets, MapLayout::Slots)
         })
-    }
-}
-
-fn shape<K: Value, V: Value>(types: &mut Types, offsets: [usize; 2], layout: MapLayout) -> Shape {
-    Shape::Map {
-        key: K::Archived::describe(types),
-        value: V::Archived::describe(types),
-        key_offset: offsets[0],
-        value_offset: offsets[1],
-        layout,
     }
 }
 

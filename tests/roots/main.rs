@@ -5,6 +5,8 @@ mod caches;
 mod dynamic;
 mod forged;
 mod reading;
+
+mod small;
 mod store;
 
 use floe_testkit::{announce, forge, sign, zoo};

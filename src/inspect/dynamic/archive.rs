@@ -23,11 +23,35 @@ const WORD_LENGTH: u64 = WORD as u64;
 pub(crate) struct Archive<'a> {
     pub(super) bytes: Bytes<'a>,
     pub(crate) types: &'a Checked,
-    /// The type of the value that ends it.
+    /// Behind a reference: an archive is part of each value that is being read.
+    pub(super) beside: &'a Beside,
+}
+
+/// What is known of a value beside its archive and its types.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    /// The type of the value that ends the archive.
     pub(super) root_type: TypeIndex,
-    pub(super) roots: &'a NamedRoots,
-    pub(crate) garbage: GarbageList<'a>,
-    pub(crate) live: LiveSlots<'a>,
+    /// The values that it names, if it does.
+    pub(super) roots: NamedRoots,
+    /// The list of garbage; empty where there is none.
+    pub(super) garbage: Vec<u8>,
+    /// Which slots have entries, and how many slots there are, where entries stand in slots.
+    pub(super) live: Vec<u8>,
+    pub(super) slots: u64,
+}
+
+impl Beside {
+    /// Nothing but a value of a type.
+    pub(super) fn of(root_type: TypeIndex) -> Self {
+        Self {
+            root_type,
+            roots: NamedRoots::default(),
+            garbage: Vec::new(),
+            live: Vec::new(),
+            slots: 0,
+        }
+    }
 }
 
 /// A run of bytes or of items.
@@ -46,11 +70,22 @@ impl<'a> Archive<'a> {
         Self {
             bytes,
             types,
-            root_type: types.description().root,
-            roots: NamedRoots::none(),
-            garbage: GarbageList::default(),
-            live: LiveSlots::default(),
+            beside: Box::leak(Box::new(Beside::of(types.description().root))),
         }
+    }
+
+    pub(super) fn roots(self) -> &'a NamedRoots {
+        &self.beside.roots
+    }
+
+    /// Where entries of a map start that are garbage.
+    pub(crate) fn garbage(self) -> GarbageList<'a> {
+        GarbageList::of(&self.beside.garbage)
+    }
+
+    /// Which slots of a map have entries.
+    pub(crate) fn live(self) -> LiveSlots<'a> {
+        LiveSlots::new(self.beside.slots, &self.beside.live)
     }
 
     #[inline]
@@ -222,7 +257,7 @@ impl<'a> Archive<'a> {
 
     /// Where the value that ends the archive starts.
     pub(crate) fn root(self) -> Read<u64> {
-        let type_index = self.root_type;
+        let type_index = self.beside.root_type;
         let &Type { size, align, .. } = self.types.get(type_index);
         let length = size as u64;
         let found = match self.length().checked_sub(length) {

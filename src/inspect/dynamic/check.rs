@@ -116,7 +116,7 @@ impl<'a> Keys<'a> {
     /// Checks an index where entries stand in slots.
     fn check_slots(&self, header: &SlotHeader, index: &[u8]) -> Result<(), map::MapError> {
         let archive = self.described.archive();
-        if let Some(offset) = archive.garbage.first() {
+        if let Some(offset) = archive.garbage().first() {
             return Err(map::MapError::lists_no_entry(offset));
         }
         let Some(layout) = self.layout.slot() else {

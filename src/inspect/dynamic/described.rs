@@ -1,16 +1,16 @@
 //! A region that is read by its own schema.
 
-use std::borrow::Cow;
+mod sections;
+
 use std::fmt;
-use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::archive::Archive;
+use super::archive::{Archive, Beside};
 use super::checked::Checked;
-use super::collections::{EntryLayout, LiveSlots};
+use super::collections::EntryLayout;
 use super::roots::NamedRoots;
 use super::sequences::Entries;
 use super::source::{BlockFile, Bytes};
@@ -19,13 +19,12 @@ use crate::archive::parts::{Extents, Row, check_disjoint};
 use crate::error::{Error, Fingerprint, HeaderError, Result};
 use crate::frozen::{Content, Frozen};
 use crate::inspect::pages::{Pages, page_files};
-use crate::map::{GarbageList, INDEX_HEADER_LENGTH, IndexHeader, SlotHeader};
 use crate::region::format::{Header, Section, SectionKind};
 use crate::region::{self, Region};
-use crate::schema::{self, Description, NamedRoot, Shape, TypeIndex};
+use crate::schema::{Description, NamedRoot, Shape, TypeIndex};
 
-/// Most bytes of a schema. One of 1,000 fields has about 100 KB.
-const SCHEMA_LIMIT: u64 = 4 << 20;
+pub(super) use sections::IndexKind;
+use sections::{IndexReading, Source, read_garbage, read_schema, within};
 
 /// A region opened without its Rust types: what its header says, and its values through the schema
 /// that it brings along.
@@ -61,43 +60,11 @@ pub struct Described {
     source: Arc<Source>,
     header: Header,
     schema: Arc<Checked>,
-    root_type: TypeIndex,
     /// The archive section up to the end of the root, and where the root starts in it.
     archive: Section,
     start: u64,
     index: Option<(IndexKind, Section)>,
-    garbage: Vec<u8>,
-    /// Which slots have entries, where they stand in slots.
-    live: Vec<u8>,
-    roots: NamedRoots,
-}
-
-/// The header of an index.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum IndexKind {
-    Lines(IndexHeader),
-    Slots(SlotHeader),
-}
-
-impl IndexKind {
-    fn entries(&self) -> u64 {
-        match self {
-            Self::Lines(header) => header.entries,
-            Self::Slots(header) => header.entries,
-        }
-    }
-
-    fn garbage(&self) -> u64 {
-        match self {
-            Self::Lines(header) => header.garbage,
-            Self::Slots(_) => 0,
-        }
-    }
-}
-
-enum Source {
-    Memory(Arc<Region>),
-    File(BlockFile),
+    beside: Beside,
 }
 
 impl Described {
@@ -223,11 +190,8 @@ impl Described {
             source,
             header,
             schema,
-            root_type,
             index: None,
-            garbage: Vec::new(),
-            live: Vec::new(),
-            roots: NamedRoots::default(),
+            beside: Beside::of(root_type),
         };
         let (source, header) = (&described.source, &described.header);
         let schema = Arc::clone(&described.schema);
@@ -240,15 +204,16 @@ impl Described {
             };
             let kind = reading.header(layout, &described.archive)?;
             if let IndexKind::Slots(header) = kind {
-                described.live = reading.live(&header)?;
+                (described.beside.live, described.beside.slots) =
+                    (reading.live(&header)?, header.slots());
             }
             if !row.garbage.is_empty() {
                 let section = within(header, SectionKind::Garbage, &row.garbage)?;
-                described.garbage = read_garbage(source, header, &section)?;
+                described.beside.garbage = read_garbage(source, header, &section)?;
             }
             described.index = Some((kind, section));
         } else if let Shape::Roots { roots } = &schema.get(root_type).shape {
-            described.roots = described.open_roots(roots, row)?;
+            described.beside.roots = described.open_roots(roots, row)?;
         }
         Ok(described)
     }
@@ -336,7 +301,7 @@ impl Described {
     /// The type of the value in [`description`](Self::description).
     #[must_use]
     pub fn root_type(&self) -> TypeIndex {
-        self.root_type
+        self.beside.root_type
     }
 
     /// Archive offset at which it starts, behind other roots of the region.
@@ -345,7 +310,7 @@ impl Described {
     }
 
     pub(super) fn named_roots(&self) -> &NamedRoots {
-        &self.roots
+        &self.beside.roots
     }
 
     /// Number of entries, if the region holds a [`Map`](crate::Map).
@@ -370,7 +335,7 @@ impl Described {
             None => Dynamic::root(archive),
             Some((header, _)) => Ok(Dynamic {
                 archive,
-                type_index: self.root_type,
+                type_index: self.beside.root_type,
                 at: self.start,
                 length: header.entries(),
                 depth: Depth::default(),
@@ -383,11 +348,12 @@ impl Described {
     #[must_use]
     pub fn entries(&self) -> Option<Entries<'_>> {
         let root = self.root().ok()?;
-        let layout = EntryLayout::new(&self.schema, self.root_type)?;
+        let layout = EntryLayout::new(&self.schema, self.beside.root_type)?;
         Entries::keyed(root, layout).ok()
     }
 
     /// Which pages come from which page file, and which generation wrote those.
+    #[must_use]
     pub fn pages(&self) -> Pages {
         match &*self.source {
             Source::Memory(region) => Pages::of_region(region),
@@ -400,17 +366,10 @@ impl Described {
     }
 
     pub(crate) fn archive(&self) -> Archive<'_> {
-        let live = match &self.index {
-            Some((IndexKind::Slots(header), _)) => LiveSlots::new(header, &self.live),
-            _ => LiveSlots::default(),
-        };
         Archive {
             bytes: self.bytes(&self.archive),
             types: &self.schema,
-            root_type: self.root_type,
-            roots: &self.roots,
-            garbage: GarbageList::of(&self.garbage),
-            live,
+            beside: &self.beside,
         }
     }
 
@@ -437,109 +396,6 @@ fn or_with_others(
             None => opened,
         },
         opened => opened,
-    }
-}
-
-impl Source {
-    fn section(&self, section: &Section) -> Bytes<'_> {
-        match self {
-            Self::Memory(region) => Bytes::Memory(&region.bytes()[section.range()]),
-            Self::File(file) => Bytes::File {
-                file,
-                start: section.offset,
-                length: section.length,
-            },
-        }
-    }
-}
-
-/// A part of a section.
-fn within(header: &Header, kind: SectionKind, range: &Range<u64>) -> Result<Section> {
-    let section = header.section(kind);
-    let section = section.ok_or(Error::Header(HeaderError::MissingSection { section: kind }))?;
-    Ok(Section {
-        kind,
-        offset: section.offset + range.start,
-        length: range.end - range.start,
-    })
-}
-
-fn read_schema(source: &Source, header: &Header, section: &Section) -> Result<Checked> {
-    let invalid = |reason| Error::Invalid {
-        name: header.name.clone(),
-        section: SectionKind::Schema,
-        reason,
-    };
-    if section.length > SCHEMA_LIMIT {
-        let length = section.length;
-        return Err(invalid(format!(
-            "it has {length} bytes, where {SCHEMA_LIMIT} are the most"
-        )));
-    }
-    let json = source.section(section).get(0, section.length);
-    let json = json.map_err(|fault| invalid(fault.problem.to_string()))?;
-    let (expected, got) = (header.fingerprint, Fingerprint::of_json(&json));
-    if expected != got {
-        return Err(invalid(format!(
-            "its fingerprint is {got}, where the header says {expected}"
-        )));
-    }
-    let description = schema::read(&json).map_err(|error| invalid(error.to_string()))?;
-    Checked::new(&header.name, description).map_err(|lie| invalid(lie.to_string()))
-}
-
-/// Where the entries of a map stand that are garbage.
-fn read_garbage(source: &Source, header: &Header, section: &Section) -> Result<Vec<u8>> {
-    let invalid = |reason| Error::Invalid {
-        name: header.name.clone(),
-        section: section.kind,
-        reason,
-    };
-    // A header that lies shall cost no memory that the file does not have.
-    let bytes = source.section(section).get(0, section.length);
-    let bytes = bytes.map_err(|fault| invalid(fault.problem.to_string()))?;
-    GarbageList::decode(&bytes).map_err(|problem| invalid(problem.to_owned()))?;
-    Ok(bytes.into_owned())
-}
-
-/// Where an index is read from.
-struct IndexReading<'a> {
-    name: &'a str,
-    section: &'a Section,
-    bytes: Bytes<'a>,
-}
-
-impl IndexReading<'_> {
-    fn invalid(&self, reason: impl ToString) -> Error {
-        Error::Invalid {
-            name: self.name.to_owned(),
-            section: SectionKind::Index,
-            reason: reason.to_string(),
-        }
-    }
-
-    fn get(&self, at: u64, length: u64) -> Result<Cow<'_, [u8]>> {
-        let bytes = self.bytes.get(at, length);
-        bytes.map_err(|fault| self.invalid(fault.problem))
-    }
-
-    fn header(&self, layout: EntryLayout, archive: &Section) -> Result<IndexKind> {
-        let length = self.section.length;
-        let start = self.get(0, length.min(INDEX_HEADER_LENGTH as u64))?;
-        let header = match layout.slot() {
-            None => IndexHeader::decode_header(&start, length).map(IndexKind::Lines),
-            Some(slot) => {
-                SlotHeader::decode(&start, length, archive.length, slot.size).map(IndexKind::Slots)
-            }
-        };
-        header.map_err(|problem| self.invalid(problem))
-    }
-
-    /// The live bits; the header has promised them within the section.
-    fn live(&self, header: &SlotHeader) -> Result<Vec<u8>> {
-        let start = header.live_at(0);
-        let bytes = self.get(start, header.index_length() - start)?;
-        Ok(bytes.into_owned())
     }
 }
 

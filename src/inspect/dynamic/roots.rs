@@ -10,13 +10,6 @@ use crate::error::{Error, Result, RootError};
 pub(crate) struct NamedRoots(pub(super) Vec<(String, Described)>);
 
 impl NamedRoots {
-    /// Those of a region that has one value.
-    #[cfg(test)]
-    pub(super) fn none() -> &'static Self {
-        static NONE: NamedRoots = NamedRoots(Vec::new());
-        &NONE
-    }
-
     pub(super) fn iter(&self) -> RootValues<'_> {
         RootValues(self.0.iter())
     }

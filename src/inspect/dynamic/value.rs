@@ -154,7 +154,7 @@ impl<'a> Dynamic<'a> {
         let at = archive.root().map_err(|fault| archive.error(*fault))?;
         Ok(Self {
             archive,
-            type_index: archive.root_type,
+            type_index: archive.beside.root_type,
             at,
             length: 0,
             depth: Depth::default(),

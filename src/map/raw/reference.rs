@@ -18,7 +18,7 @@ use crate::map::entry::{entry_length, frame};
 use crate::map::garbage::GarbageList;
 use crate::map::index::{Line, home};
 use crate::map::slots::{MOST_SIZE, SlotLayout};
-use crate::schema::{Description, Schema, TypeIndex, Types};
+use crate::schema::{Description, MapLayout, Schema, Shape, TypeIndex, Types};
 
 impl<K: Value, V: Value> Entry<'_, K, V> {
     /// Whether entries of these types stand in slots.
@@ -81,6 +81,21 @@ impl<K: Archive, V: Archive> Clone for Entry<'_, K, V> {
 }
 
 impl<K: Archive, V: Archive> Copy for Entry<'_, K, V> {}
+
+/// A map of entries, as its schema has it; the offsets are those of key and value.
+pub(super) fn shape<K: Value, V: Value>(
+    types: &mut Types,
+    offsets: [usize; 2],
+    layout: MapLayout,
+) -> Shape {
+    Shape::Map {
+        key: K::Archived::describe(types),
+        value: V::Archived::describe(types),
+        key_offset: offsets[0],
+        value_offset: offsets[1],
+        layout,
+    }
+}
 
 /// Checks key and value of the entry at an archive offset; returns the key.
 pub(in crate::map) fn check_entry<'a, K: Value, V: Value>(

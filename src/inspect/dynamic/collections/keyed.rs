@@ -4,7 +4,7 @@ use super::Pair;
 use crate::inspect::dynamic::archive::Archive;
 use crate::inspect::dynamic::checked::Checked;
 use crate::inspect::dynamic::fault::{Fault, FaultKind, Read};
-use crate::map::{GarbageList, SlotHeader, SlotLayout, entry_alignment, entry_length};
+use crate::map::{GarbageList, SlotLayout, entry_alignment, entry_length};
 use crate::schema::{MapLayout, Shape, TypeIndex};
 
 /// The entries of a keyed map, in the order of their offsets, with what stands between them.
@@ -57,8 +57,7 @@ pub(crate) struct LiveSlots<'a> {
 }
 
 impl<'a> LiveSlots<'a> {
-    pub(crate) fn new(header: &SlotHeader, bits: &'a [u8]) -> Self {
-        let slots = header.slots();
+    pub(crate) fn new(slots: u64, bits: &'a [u8]) -> Self {
         Self { slots, bits }
     }
 
@@ -121,7 +120,7 @@ impl EntryLayout {
             if !at.is_multiple_of(length) || length > archive.length() - at.min(archive.length()) {
                 return Err(archive.outside(at, length));
             }
-            let kind = match archive.live.has(at / length) {
+            let kind = match archive.live().has(at / length) {
                 true => FrameKind::Entry,
                 false => FrameKind::Free,
             };
@@ -164,7 +163,7 @@ impl<'a> EntryFrames<'a> {
             layout,
             next,
             end,
-            garbage: archive.garbage.from(next),
+            garbage: archive.garbage().from(next),
         }
     }
 
