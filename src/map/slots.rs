@@ -156,7 +156,7 @@ impl SlotHeader {
     }
 
     /// The part that a hash belongs to.
-    fn part_of(&self, hash: u64) -> u64 {
+    pub(super) fn part_of(&self, hash: u64) -> u64 {
         bucket_of(hash, self.buckets) / PART_BUCKETS
     }
 
