@@ -18,9 +18,9 @@ const GAP: u64 = 8;
 /// that half: an image of few runs is not copied again for each change, and one that is long is not
 /// copied for few runs.
 const JOINS: [(usize, u64); 4] = [
-    (128, 256),
-    (512, 2_048),
-    (2_048, 16_384),
+    (64, 256),
+    (256, 2_048),
+    (1_024, 16_384),
     (MOST_RUNS, u64::MAX),
 ];
 
