@@ -134,17 +134,18 @@ fn crowd_mappings(left: usize) {
 /// own, by who makes it into one file.
 pub(crate) fn want_of_mappings_takes_one() {
     let worker = prefork::spawn(1, |_| {
-        let change = |first| (first..1000).step_by(20);
+        let change = || (0..1000).step_by(40);
         let first = Frozen::freeze("runs", &numbers(&[])).unwrap();
         let publisher = Publisher::new(&first).unwrap();
-        let second = publisher.freeze(&numbers(&[change(0)])).unwrap();
+        let second = publisher.freeze(&numbers(&[change()])).unwrap();
         assert_eq!(files(&second), 2);
         publisher.publish(&second).unwrap();
+        let content = numbers(&[change(), change()]);
+        assert_eq!(files(&publisher.freeze(&content).unwrap()), 2);
         let again = second.region().try_clone_fds().unwrap();
         crowd_mappings(40);
         let again = Frozen::<Vec<u64>>::from_fds(again).unwrap();
         assert!(again.region().bytes() == second.region().bytes());
-        let content = numbers(&[change(0), change(10)]);
         let third = publisher.freeze(&content).unwrap();
         assert_eq!(files(&third), 1);
         assert!(third.iter().map(|number| number.to_native()).eq(content));
