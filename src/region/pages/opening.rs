@@ -179,14 +179,17 @@ impl Bytes {
     /// Maps stretches, of so large pages; where that cannot be, copies them.
     pub(super) fn of(stretches: &[Stretch<'_>], page: u64, system: u64) -> io::Result<Self> {
         match page.is_multiple_of(system) {
-            true => Self::map(stretches).or_else(|_| Self::copy(stretches)),
+            true => Self::map_or_copy(stretches),
             false => Self::copy(stretches),
         }
     }
 
-    /// The same for a whole file.
     fn of_file(file: &SealedFile) -> io::Result<Self> {
-        Self::of(&[Stretch::whole(file)], 1, 1)
+        Self::map_or_copy(&[Stretch::whole(file)])
+    }
+
+    fn map_or_copy(stretches: &[Stretch<'_>]) -> io::Result<Self> {
+        Self::map(stretches).or_else(|_| Self::copy(stretches))
     }
 
     fn map(stretches: &[Stretch<'_>]) -> io::Result<Self> {
