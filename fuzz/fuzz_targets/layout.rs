@@ -102,7 +102,10 @@ fuzz_target!(|input: &[u8]| {
         let numbers = floe::thaw::<Numbers>(&frozen);
         assert_eq!(numbers.expect("it was checked").len(), frozen.len());
         let mut file = Vec::new();
-        frozen.region().write_to(&mut file).expect("there is memory");
+        frozen
+            .region()
+            .write_to(&mut file)
+            .expect("there is memory");
         let again = Frozen::<Numbers>::from_bytes(&file).expect("it was checked");
         assert!(again.as_slice() == frozen.as_slice());
     }
