@@ -208,8 +208,8 @@ impl<T: Content> Frozen<T> {
     }
 
     /// The same value, in a region that has the pages of an earlier generation which are equal.
-    pub(crate) fn sharing(self, earlier: &Self) -> Result<Self> {
-        Ok(Self::from_checked(self.checked.sharing(earlier.region())?))
+    pub(crate) fn sharing(self, earlier: &Region) -> Result<Self> {
+        Ok(Self::from_checked(self.checked.sharing(earlier)?))
     }
 
     pub(crate) fn as_checked(&self) -> &Checked<T> {

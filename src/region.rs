@@ -4,6 +4,7 @@
 //! again. Readers never know whether a sealed memfd or a heap buffer holds it.
 #![forbid(unsafe_code)]
 
+mod digested;
 mod file;
 pub mod format;
 mod heap;
@@ -118,7 +119,7 @@ impl Region {
     }
 
     /// The same sections, byte for byte, in a region that has the pages of another one which are
-    /// equal. None if no page can be shared.
+    /// equal. None if none is shared.
     pub(crate) fn sharing(&self, earlier: &Self) -> Result<Option<Self>> {
         let label = Label {
             built: Some(self.header.created),
@@ -129,12 +130,7 @@ impl Region {
             next.begin(section.kind);
             next.keep_equal_pages(&self.bytes()[section.range()]);
         }
-        match next.shares() {
-            true => next
-                .seal_as(self.header.content, self.fingerprint())
-                .map(Some),
-            false => Ok(None),
-        }
+        next.seal_shared(self.header.content, self.fingerprint())
     }
 
     pub(crate) fn header(&self) -> &Header {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use floe::dynamic::Described;
 use floe::store::{Cache, Outcome};
-use floe::{Frozen, Inputs, Map, Policy, Store};
+use floe::{Frozen, Inputs, Map, Policy, Publisher, Region, Store};
 use proptest::prelude::*;
 
 type Texts = Map<String, String>;
@@ -251,12 +251,59 @@ fn one_changed_entry_writes_a_few_pages() {
     let second = cache.get().unwrap();
     check(&second, &content.lock().unwrap());
     assert_eq!(files(&second), 2);
-    let own = second
-        .region()
-        .as_fd()
-        .unwrap()
-        .try_clone_to_owned()
-        .unwrap();
-    let own = std::fs::File::from(own).metadata().unwrap().len();
+    let own = own_bytes(second.region());
     assert!(own <= 1 << 20, "{own} bytes were written");
+}
+
+/// Bytes that a generation has written itself.
+fn own_bytes(region: &Region) -> u64 {
+    let own = region.as_fd().unwrap().try_clone_to_owned();
+    std::fs::File::from(own.unwrap()).metadata().unwrap().len()
+}
+
+#[test]
+fn what_a_publisher_freezes_shares_pages_with_the_newest() {
+    let mut numbers: Vec<u64> = (0..100_000).collect();
+    let first = Frozen::freeze("numbers", &numbers).unwrap();
+    let publisher = Publisher::new(&first).unwrap();
+    let mut live = publisher.subscribe::<Vec<u64>>().unwrap();
+    for place in [7, 50_000] {
+        numbers[place] = 0;
+        let next = publisher.freeze(&numbers).unwrap();
+        assert!(own_bytes(next.region()) < 10 * 4096 && next.region().as_fds().unwrap().len() == 2);
+        publisher.publish(&next).unwrap();
+        assert!(
+            live.get()
+                .unwrap()
+                .iter()
+                .map(|it| it.to_native())
+                .eq(numbers.iter().copied())
+        );
+    }
+    // Where most of it is new, it is a file of its own.
+    numbers.iter_mut().for_each(|number| *number += 1);
+    let other = publisher.freeze(&numbers).unwrap();
+    assert_eq!(other.region().as_fds().unwrap().len(), 1);
+    assert_eq!(own_bytes(other.region()), other.region().size());
+    // A value of another type has no pages of the newest one.
+    let other = publisher.freeze(&"x".repeat(1 << 20)).unwrap();
+    assert_eq!(other.region().as_fds().unwrap().len(), 1);
+}
+
+#[test]
+fn maps_of_a_publisher_share_pages_with_the_newest() {
+    let entries = |changed: u32| {
+        (0..4000_u32).map(move |number| (key(number), text(number, u32::from(number == changed))))
+    };
+    let first = Texts::freeze("texts", entries(4000)).unwrap();
+    let publisher = Publisher::new(&first).unwrap();
+    let mut next = publisher.builder::<String, String>().unwrap();
+    for (key, text) in entries(3000) {
+        next.insert(&key, &text).unwrap();
+    }
+    let next = next.finish().unwrap();
+    assert!(own_bytes(next.region()) < 20 * 4096 && next.region().as_fds().unwrap().len() == 2);
+    publisher.publish(&next).unwrap();
+    let content = (0..4000).map(|number| (number, u32::from(number == 3000)));
+    check(&next, &content.collect());
 }

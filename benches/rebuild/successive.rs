@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::carry::copy_seconds;
-use crate::lookup::get_ratio;
+use crate::lookup::get_ratios;
 use crate::pages::{file_lengths, runs};
 use crate::random::Random;
 use crate::subject::{Subject, key, value};
@@ -19,7 +19,10 @@ pub(crate) struct Successive {
     pub(crate) memory_ratio: f64,
     /// At most.
     pub(crate) files: usize,
+    /// Of a get in a map frozen afresh.
     pub(crate) get_ratio: f64,
+    /// Of a get in the same image in one file.
+    pub(crate) get_ratio_of_image: f64,
     #[serde(skip)]
     pub(crate) copy_seconds: f64,
     #[serde(skip)]
@@ -55,12 +58,14 @@ pub(crate) fn measure(entries: u64, rebuilds: u64) -> Successive {
         let version = versions.get(&number).copied().unwrap_or(0);
         assert_eq!(map[key.as_str()].as_str(), value(&key, version));
     }
+    let get = get_ratios(&map);
     Successive {
         rebuilds,
         mean_seconds: total / rebuilds as f64,
         memory_ratio,
         files,
-        get_ratio: get_ratio(&map),
+        get_ratio: get.afresh,
+        get_ratio_of_image: get.one_file,
         copy_seconds: copy_seconds(map.region().bytes()),
         slowest_seconds: slowest,
         most_runs,

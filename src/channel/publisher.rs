@@ -16,7 +16,7 @@ use crate::channel::counters::Counters;
 use crate::channel::live::Live;
 use crate::error::{ChannelError, Error, Result};
 use crate::frozen::{Content, Frozen};
-use crate::map::{self, MapBuilder, MapKey};
+use crate::map::{self, Map, MapBuilder, MapKey};
 use crate::region::{Backing, Label, Region, Unsealed};
 use crate::sys::clock::{self, Clock};
 use crate::sys::limits;
@@ -311,21 +311,30 @@ impl Publisher {
         Ok(())
     }
 
-    /// Freezes a value as the generation after the newest one, without publishing it.
+    /// Freezes a value as the generation after the newest one, without publishing it. It shares the
+    /// pages that are equal, and at the same place, with the newest one.
     ///
     /// # Errors
     /// [`Error::NotOwner`], and those of [`Frozen::freeze`].
     pub fn freeze<T: Value>(&self, value: &T) -> Result<Frozen<T>> {
-        Frozen::freeze_in(Backing::Memfd, self.next_label()?, value, None)
+        let (label, newest) = self.next::<T>()?;
+        let next = Frozen::freeze_in(Backing::Memfd, label, value, None)?;
+        match newest {
+            Some(newest) => next.sharing(newest.region()),
+            None => Ok(next),
+        }
     }
 
-    /// A builder for the generation after the newest one.
+    /// A builder for the generation after the newest one, with which it shares pages as
+    /// [`freeze`](Self::freeze) does.
     ///
     /// # Errors
     /// [`Error::NotOwner`], and those of [`MapBuilder::new`].
     pub fn builder<K: MapKey, V: Value>(&self) -> Result<MapBuilder<K, V>> {
-        let unsealed = Unsealed::create(self.next_label()?, Backing::Memfd)?;
-        Ok(MapBuilder::from_unsealed(unsealed))
+        let (label, newest) = self.next::<Map<K, V>>()?;
+        let newest = newest.map(|newest| newest.shared_region());
+        let unsealed = Unsealed::create(label, Backing::Memfd)?;
+        Ok(MapBuilder::from_unsealed(unsealed).sharing(newest))
     }
 
     /// The name of the cache.
@@ -353,10 +362,12 @@ impl Publisher {
         Ok(Arc::clone(&newest.subscription))
     }
 
-    fn next_label(&self) -> Result<Label> {
+    /// What the next generation is called, and the newest one if it is of a `T`.
+    fn next<T: Content>(&self) -> Result<(Label, Option<Frozen<T>>)> {
         let newest = self.newest()?;
         let region = newest.content.region();
-        Ok(Label::after(region, region.generation() + 1))
+        let label = Label::after(region, region.generation() + 1);
+        Ok((label, newest.content().ok().cloned()))
     }
 
     fn newest(&self) -> Result<MutexGuard<'_, Newest>> {

@@ -4,6 +4,7 @@
 mod carry;
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::assembly::Assembly;
 use super::{Map, MapKey};
@@ -12,7 +13,7 @@ use crate::archive::Value;
 use crate::error::Error;
 use crate::error::Result;
 use crate::frozen::Frozen;
-use crate::region::{Backing, Label, Unsealed};
+use crate::region::{Backing, Label, Region, Unsealed};
 
 pub(crate) use carry::{Moved, Places, offset_of_unit, unit};
 
@@ -45,6 +46,8 @@ pub(crate) use carry::{Moved, Places, offset_of_unit, unit};
 pub struct MapBuilder<K, V> {
     assembly: Assembly<K, V>,
     last_wins: bool,
+    /// A generation with which the map shares pages.
+    earlier: Option<Arc<Region>>,
 }
 
 impl<K: MapKey, V: Value> MapBuilder<K, V> {
@@ -75,7 +78,13 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
         Self {
             assembly: Assembly::from_unsealed(unsealed),
             last_wins: false,
+            earlier: None,
         }
+    }
+
+    /// Lets the map share pages with an earlier generation.
+    pub(crate) fn sharing(self, earlier: Option<Arc<Region>>) -> Self {
+        Self { earlier, ..self }
     }
 
     /// Lets the entry inserted last under a key replace earlier ones, instead of failing. The
@@ -137,7 +146,11 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     /// [`Error::Crowded`] for keys with a bad hash; [`Error::Invalid`] if a serialisation wrote
     /// what does not read; [`Error::Write`], [`Error::Memfd`] and [`Error::NotOwner`].
     pub fn finish(self) -> Result<Frozen<Map<K, V>>> {
-        self.assembly.finish(self.last_wins, None)
+        let map = self.assembly.finish(self.last_wins, None)?;
+        match self.earlier {
+            Some(earlier) => map.sharing(&earlier),
+            None => Ok(map),
+        }
     }
 }
 

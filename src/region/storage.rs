@@ -4,13 +4,12 @@
 use std::io;
 use std::ops::Deref;
 
-use super::format::Digests;
+use rkyv::util::AlignedVec;
+
 use super::heap::HeapFile;
-use super::pages::Image;
-use super::{Bytes, failed};
 use crate::error::Result;
 use crate::sys::mapping;
-use crate::sys::memfd::UnsealedFile;
+use crate::sys::memfd::{SealedFile, UnsealedFile};
 
 /// What holds the bytes of a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,17 +74,19 @@ impl Storage {
         })
     }
 
-    /// Makes what was written immutable; the name of the cache is for messages.
-    pub(super) fn seal(self, name: &str, digests: Digests) -> Result<Bytes> {
-        match self {
-            Self::Memfd(file) => {
-                let sealed = file.seal().map_err(failed(name, "seal"))?;
-                let image = Image::whole(sealed, digests);
-                Ok(image.map_err(failed(name, "map"))?.into())
-            }
-            Self::Heap(heap) => Ok(Bytes::Heap(heap.bytes)),
-        }
+    /// Makes what was written immutable.
+    pub(super) fn seal(self) -> io::Result<Sealed> {
+        Ok(match self {
+            Self::Memfd(file) => Sealed::Memfd(file.seal()?),
+            Self::Heap(heap) => Sealed::Heap(heap.bytes),
+        })
     }
+}
+
+/// Bytes that nobody can change any more.
+pub(super) enum Sealed {
+    Memfd(SealedFile),
+    Heap(AlignedVec<64>),
 }
 
 /// Bytes of a storage, borrowed from its only writer.

@@ -1,15 +1,16 @@
 //! A region in the making: bytes are appended, then digested, sealed and mapped.
 
 use std::hash::{BuildHasher, RandomState};
-use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::{io, process};
 
-use super::storage::{Backing, Storage, StorageView};
-use super::{Region, failed};
+use super::digested::DigestedFile;
+use super::pages::Image;
+use super::storage::{Backing, Sealed, Storage, StorageView};
+use super::{Bytes, Region, failed};
 use crate::error::{Error, Fingerprint, Result};
 use crate::region::format::{
-    self, Digesting, Digests, HEADER_LENGTH, Header, Lineage, Section, SectionKind, Spacing,
+    self, Digests, HEADER_LENGTH, Header, Lineage, Section, SectionKind, Spacing,
 };
 use crate::sys::clock::Moment;
 use crate::sys::memfd::{UnclaimedFile, UnsealedFile};
@@ -106,22 +107,13 @@ fn new_lineage() -> Lineage {
 ///
 /// In a forked child of its maker it refuses to write.
 pub struct Unsealed {
-    storage: Storage,
-    label: Label,
-    end: u64,
-    /// Bytes that the storage has: the header's, from the start.
-    written: NonZeroUsize,
+    file: DigestedFile,
     spacing: Spacing,
     /// The last section is open.
     sections: Vec<Section>,
-    /// Of what stands behind the header.
-    digesting: Digesting,
     /// Of the sections before the inputs, once these or the schema have begun.
     content: Option<u128>,
 }
-
-/// Bytes that are digested and written together: they stay in the processor's caches in between.
-const PIECE: usize = 1 << 18;
 
 impl Unsealed {
     /// An empty region with its first section open.
@@ -133,7 +125,7 @@ impl Unsealed {
 
     /// An empty region with the same label, over the same backing.
     pub(crate) fn create_beside(&self) -> Result<Self> {
-        Self::create(self.label.clone(), self.storage.backing())
+        Self::create(self.label().clone(), self.file.backing())
     }
 
     /// The same in a memfd that was made before a fork, and that this process has claimed.
@@ -144,19 +136,13 @@ impl Unsealed {
         Self::from_storage(Storage::Memfd(file), label)
     }
 
-    /// The space of the header is written at once, so that there is always something to map.
     fn from_storage(storage: Storage, label: Label) -> Result<Self> {
         let mut unsealed = Self {
-            storage,
-            label,
-            end: HEADER_LENGTH as u64,
-            written: NonZeroUsize::MIN,
+            file: DigestedFile::create(storage, label, HEADER_LENGTH)?,
             spacing: Spacing::Packed,
             sections: Vec::new(),
-            digesting: Digesting::both(),
             content: None,
         };
-        unsealed.write_at(&[0; HEADER_LENGTH], 0)?;
         unsealed.begin(SectionKind::Archive)?;
         Ok(unsealed)
     }
@@ -169,15 +155,14 @@ impl Unsealed {
     /// Starts sections at pages if the archive will have so many bytes, or more; once something is
     /// appended, it is too late.
     pub(crate) fn expect_archive(&mut self, length: u64) -> Result<()> {
-        let is_empty = self.end == HEADER_LENGTH as u64 && self.sections.len() == 1;
+        let is_empty = self.file.end() == HEADER_LENGTH as u64 && self.sections.len() == 1;
         if length < PAGES_FROM || !is_empty {
             return Ok(());
         }
-        let page = rustix::param::page_size() as u64;
-        self.spacing = Spacing::Pages(page);
-        let zeros = vec![0; page as usize - HEADER_LENGTH];
-        self.write_at(&zeros, HEADER_LENGTH as u64)?;
-        (self.sections[0].offset, self.end) = (page, page);
+        let page = rustix::param::page_size();
+        self.spacing = Spacing::Pages(page as u64);
+        self.file.make_room(page)?;
+        self.sections[0].offset = self.file.end();
         Ok(())
     }
 
@@ -187,7 +172,7 @@ impl Unsealed {
     }
 
     pub fn label(&self) -> &Label {
-        &self.label
+        self.file.label()
     }
 
     /// Closes the open section and opens the next.
@@ -196,24 +181,14 @@ impl Unsealed {
     /// [`Error::Write`].
     pub fn begin(&mut self, kind: SectionKind) -> Result<()> {
         if let SectionKind::Inputs | SectionKind::Schema = kind {
-            self.content.get_or_insert(self.digesting.quick());
+            self.content.get_or_insert(self.file.quick_digest());
         }
-        let start = self.spacing.align(self.end);
-        self.pad(start)?;
+        self.file.pad(self.spacing.align(self.file.end()))?;
         self.sections.push(Section {
             kind,
-            offset: start,
+            offset: self.file.end(),
             length: 0,
         });
-        Ok(())
-    }
-
-    /// Writes zeros up to an offset: a region has no holes.
-    fn pad(&mut self, end: u64) -> Result<()> {
-        let zeros = vec![0; (end - self.end) as usize];
-        self.digesting.update(&zeros);
-        self.write_at(&zeros, self.end)?;
-        self.end = end;
         Ok(())
     }
 
@@ -221,33 +196,17 @@ impl Unsealed {
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.check_owner()?;
         self.expect_archive(bytes.len() as u64)?;
-        let (digesting, written) = (self.digesting.clone(), self.written);
-        for (piece, offset) in bytes.chunks(PIECE).zip((self.end..).step_by(PIECE)) {
-            self.digesting.update(piece);
-            if let Err(error) = self.write_at(piece, offset) {
-                self.digesting = digesting;
-                self.cut(written);
-                return Err(error);
-            }
-        }
-        self.end += bytes.len() as u64;
+        self.file.append(bytes)?;
         if let Some(section) = self.sections.last_mut() {
             section.length += bytes.len() as u64;
         }
         Ok(())
     }
 
-    /// Drops what stands behind the first bytes: a seal would find it.
-    fn cut(&mut self, written: NonZeroUsize) {
-        self.written = written;
-        // That a memfd cannot be cut before its seal does not happen.
-        let _ = self.storage.cut(written.get());
-    }
-
     /// The bytes written so far, for reading them back before the seal.
     pub fn view(&self) -> Result<View<'_>> {
-        let bytes = self.storage.view();
-        let bytes = bytes.map_err(failed(&self.label.name, "map"))?;
+        let bytes = self.file.storage().view();
+        let bytes = bytes.map_err(failed(&self.label().name, "map"))?;
         let archive = self.sections[0].range();
         Ok(View { bytes, archive })
     }
@@ -267,31 +226,28 @@ impl Unsealed {
     /// Writes the header, seals and maps.
     pub fn seal(mut self, fingerprint: Fingerprint) -> Result<Region> {
         self.check_owner()?;
-        self.pad(self.spacing.end(self.end))?;
+        self.file.pad(self.spacing.end(self.file.end()))?;
         let header = Header {
-            length: self.end,
+            length: self.file.end(),
             spacing: self.spacing,
-            sections: std::mem::take(&mut self.sections),
-            content: self.content.unwrap_or_else(|| self.digesting.quick()),
-            digests: self.digesting.finish(),
-            ..self.label.header(fingerprint)
+            sections: self.sections,
+            content: self.content.unwrap_or_else(|| self.file.quick_digest()),
+            digests: self.file.digests(),
+            ..self.file.label().header(fingerprint)
         };
-        self.write_at(&header.encode(), 0)?;
-        let bytes = self.storage.seal(&self.label.name, header.digests)?;
+        let bytes = match self.file.seal(&header)? {
+            Sealed::Memfd(file) => {
+                let image = Image::whole(file, header.digests);
+                image.map_err(failed(&header.name, "map"))?.into()
+            }
+            Sealed::Heap(bytes) => Bytes::Heap(bytes),
+        };
         Ok(Region::trusted(bytes, header))
-    }
-
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> Result<()> {
-        let written = self.storage.write_at(bytes, offset);
-        written.map_err(|source| self.label.not_written(source))?;
-        let end = NonZeroUsize::new((offset + bytes.len() as u64) as usize);
-        self.written = end.map_or(self.written, |end| end.max(self.written));
-        Ok(())
     }
 
     /// A forked child shares the memfd with its parent; writes of both would mix.
     pub fn check_owner(&self) -> Result<()> {
-        self.storage.check_owner()
+        self.file.storage().check_owner()
     }
 }
 

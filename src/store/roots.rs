@@ -76,7 +76,7 @@ where
         let earlier = job.earlier.map(|earlier| earlier.frozen);
         let frozen = match earlier {
             Some(earlier) if earlier.content_digest() == built.content_digest() => earlier.clone(),
-            Some(earlier) => built.sharing(earlier)?,
+            Some(earlier) => built.sharing(earlier.region())?,
             None => built,
         };
         Ok(Built {

@@ -22,7 +22,7 @@ where
         let earlier = job.earlier.map(|earlier| earlier.frozen);
         let frozen = match earlier {
             Some(earlier) if archive(earlier)? == archive(&built)? => earlier.clone(),
-            Some(earlier) => built.sharing(earlier)?,
+            Some(earlier) => built.sharing(earlier.region())?,
             None => built,
         };
         Ok(Built {

@@ -2,6 +2,7 @@
 //! word by word.
 #![allow(unsafe_code)]
 
+mod covers;
 mod page;
 
 use std::ffi::c_void;
@@ -18,6 +19,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
+use self::covers::{Cover, covers};
 use super::memfd::{self, FixedFile, SealedFile, UnsealedFile};
 use super::owner::Owner;
 use crate::error::Advice;
@@ -46,7 +48,7 @@ pub(crate) struct Stretch<'a> {
 }
 
 impl<'a> Stretch<'a> {
-    fn whole(file: &'a SealedFile) -> Self {
+    pub(crate) fn whole(file: &'a SealedFile) -> Self {
         let (offset, length) = (0, file.length());
         Self {
             file,
@@ -192,15 +194,14 @@ impl Reservation {
     /// Puts stretches into their place, which together have as many pages, and gives back the rest;
     /// returns where they are. After an error nothing stays mapped.
     fn fill(self, stretches: &[Stretch<'_>], flags: MapFlags) -> Result<NonNull<u8>, Errno> {
-        let mut at = self.place;
-        for stretch in stretches {
-            let length = stretch.length as usize;
-            debug_assert!(at + length <= self.place + self.pages);
-            let address = NonZeroUsize::new(self.start.as_ptr() as usize + at);
+        for Cover { at, stretch } in covers(stretches) {
+            let (at, length) = (at as usize, stretch.length as usize);
+            assert!(at + length <= self.pages);
+            let address = NonZeroUsize::new(self.start.as_ptr() as usize + self.place + at);
             let length = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
             let offset = i64::try_from(stretch.offset).map_err(|_| Errno::EINVAL)?;
-            // SAFETY: the fixed range lies in the reservation, which nobody else knows: `joined`
-            // has added up the lengths.
+            // SAFETY: the fixed range lies in the place of the pages in the reservation, which
+            // nobody else knows.
             unsafe {
                 mmap(
                     address,
@@ -211,7 +212,6 @@ impl Reservation {
                     offset,
                 )?
             };
-            at += length.get();
         }
         Ok(self.keep())
     }

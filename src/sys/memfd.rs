@@ -83,6 +83,11 @@ impl SealedFile {
         self.length
     }
 
+    /// Reads bytes from an offset on: needs no mapping.
+    pub(crate) fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(bytes, offset)
+    }
+
     pub(crate) fn id(&self) -> io::Result<MemfdId> {
         MemfdId::of(&self.file)
     }

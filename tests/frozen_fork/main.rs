@@ -46,6 +46,8 @@ fn main() -> ExitCode {
         limits::want_of_addresses_leaves_nothing,
         limits::a_file_size_limit_leaves_nothing,
         limits::a_builder_goes_on_after_a_block_that_was_refused,
+        limits::want_of_mappings_takes_one,
+        limits::want_of_descriptors_takes_few,
     ];
     trials.extend(trials_needing![Need::Root;
         handover::another_user_only_reads_what_it_inherited,

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 /// Names the folder in which the process is to work.
 const FOLDER: &str = "FLOE_FAULTS";
 /// A path that is asked for where the work begins, and where it ends.
-const MARK: &str = "/floe-begins-or-ends-here";
+pub(super) const MARK: &str = "/floe-begins-or-ends-here";
 /// What is said where the store itself could not be opened.
 const NOT_OPENED: u8 = 3;
 
@@ -97,7 +97,7 @@ fn saved(folder: &Path) -> Vec<(u64, Vec<u8>)> {
 }
 
 /// For each kind of call the numbers of those that belong to the work, counted from 1.
-fn calls(log: &str) -> BTreeMap<&str, Vec<usize>> {
+pub(super) fn calls(log: &str) -> BTreeMap<&str, Vec<usize>> {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut calls: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let mut works = false;

@@ -6,6 +6,7 @@ mod background;
 mod directories;
 mod faults;
 mod filesystems;
+mod killed;
 mod owners;
 mod sharing;
 
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 use forking::{Need, trials, trials_needing};
 
 fn main() -> ExitCode {
-    if let Some(code) = faults::work() {
+    if let Some(code) = faults::work().or_else(killed::work) {
         return code;
     }
     let mut trials = trials![
@@ -51,6 +52,8 @@ fn main() -> ExitCode {
         faults::a_start_overwrites_no_good_file,
         faults::a_file_that_cannot_be_read_is_left_as_it_is,
         faults::what_a_file_system_lacks_is_done_without,
+        killed::an_owner_killed_in_a_rebuild_harms_nobody,
+        killed::an_owner_killed_in_a_repack_harms_nobody,
     ]);
     forking::run(trials)
 }

@@ -55,7 +55,7 @@ fn other_page_files_are_checked() {
     let mut changed = numbers;
     changed[777] = 7;
     let second = Frozen::freeze("pages", &changed).unwrap();
-    let second = second.sharing(&first).unwrap();
+    let second = second.sharing(first.region()).unwrap();
     let (voucher, page) = Voucher::create::<Vec<u64>>("floe-control:pages").unwrap();
     voucher.prepare(second.as_checked()).unwrap().announce();
     let open = |files| {

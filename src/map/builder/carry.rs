@@ -127,6 +127,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
                 let builder = Self {
                     assembly: *assembly,
                     last_wins: self.last_wins,
+                    earlier: self.earlier,
                 };
                 builder.compact(earlier, going, once)
             }

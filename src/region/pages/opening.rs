@@ -53,8 +53,18 @@ impl Image {
         page: u64,
     ) -> io::Result<Self> {
         let system = rustix::param::page_size() as u64;
-        let bytes = Bytes::of(&files, &runs, page, system)?;
+        let bytes = Bytes::of(&stretches(&files, &runs, page), page, system)?;
         Ok(Self { bytes, files, runs })
+    }
+
+    /// The same; none if they cannot be mapped.
+    pub(super) fn of_mapped_runs(
+        files: Vec<Arc<PageFile>>,
+        runs: Vec<Run>,
+        page: u64,
+    ) -> Option<Self> {
+        let bytes = Bytes::map(&stretches(&files, &runs, page)).ok()?;
+        Some(Self { bytes, files, runs })
     }
 
     /// Maps page files of unknown origin, in their order. Seals, header, layout and lengths are
@@ -104,9 +114,9 @@ impl Image {
         }
         let mut files = self.files.iter().enumerate();
         files.try_for_each(|(number, file)| {
-            let map = Mapping::sealed(&file.sealed);
-            let map = map.map_err(|source| Error::Descriptor { reason: source })?;
-            file.digests.check(number, &map[start..])
+            let bytes = Bytes::of_file(&file.sealed);
+            let bytes = bytes.map_err(|source| Error::Descriptor { reason: source })?;
+            file.digests.check(number, &bytes.as_slice()[start..])
         })
     }
 
@@ -166,41 +176,54 @@ impl Bytes {
         matches!(self, Self::Copied(_))
     }
 
-    /// Maps the runs; where that cannot be, as with larger pages of the `system`, copies them.
-    pub(super) fn of(
-        files: &[Arc<PageFile>],
-        runs: &[Run],
-        page: u64,
-        system: u64,
-    ) -> io::Result<Self> {
-        let stretches: Vec<Stretch<'_>> = runs
-            .iter()
-            .map(|run| Stretch {
-                file: &files[run.file as usize].sealed,
-                offset: run.first * page,
-                length: u64::from(run.pages) * page,
-            })
-            .collect();
-        if page.is_multiple_of(system)
-            && let Ok(map) = Mapping::joined(&stretches)
-        {
-            return Ok(Self::Mapped(map));
+    /// Maps stretches, of so large pages; where that cannot be, copies them.
+    pub(super) fn of(stretches: &[Stretch<'_>], page: u64, system: u64) -> io::Result<Self> {
+        match page.is_multiple_of(system) {
+            true => Self::map_or_copy(stretches),
+            false => Self::copy(stretches),
         }
-        copy(&stretches).map(Self::Copied)
+    }
+
+    fn of_file(file: &SealedFile) -> io::Result<Self> {
+        Self::map_or_copy(&[Stretch::whole(file)])
+    }
+
+    fn map_or_copy(stretches: &[Stretch<'_>]) -> io::Result<Self> {
+        Self::map(stretches).or_else(|_| Self::copy(stretches))
+    }
+
+    fn map(stretches: &[Stretch<'_>]) -> io::Result<Self> {
+        Mapping::joined(stretches).map(Self::Mapped)
+    }
+
+    /// Reads stretches, which takes no mapping. There are as many bytes as the files have: no page
+    /// comes twice.
+    fn copy(stretches: &[Stretch<'_>]) -> io::Result<Self> {
+        let total: u64 = stretches.iter().map(|it| it.length).sum();
+        let mut bytes = AlignedVec::new();
+        bytes.resize(usize::try_from(total).map_err(io::Error::other)?, 0);
+        let mut rest = &mut bytes[..];
+        for stretch in stretches {
+            let (into, behind) = rest.split_at_mut(stretch.length as usize);
+            stretch.file.read_exact_at(into, stretch.offset)?;
+            rest = behind;
+        }
+        Ok(Self::Copied(bytes))
     }
 }
 
-/// The bytes of stretches, together.
-fn copy(stretches: &[Stretch<'_>]) -> io::Result<AlignedVec<64>> {
-    let total: u64 = stretches.iter().map(|it| it.length).sum();
-    let mut bytes = AlignedVec::with_capacity(usize::try_from(total).map_err(io::Error::other)?);
-    for stretch in stretches {
-        // `Bytes::of` was given runs that were compared with the lengths of their files.
-        let file = Mapping::sealed(stretch.file)?;
-        let start = stretch.offset as usize;
-        bytes.extend_from_slice(&file[start..start + stretch.length as usize]);
-    }
-    Ok(bytes)
+/// Where the bytes of an image lie in its files.
+pub(super) fn stretches<'a>(
+    files: &'a [Arc<PageFile>],
+    runs: &[Run],
+    page: u64,
+) -> Vec<Stretch<'a>> {
+    let stretch = |run: &Run| Stretch {
+        file: &files[run.file as usize].sealed,
+        offset: run.first * page,
+        length: u64::from(run.pages) * page,
+    };
+    runs.iter().map(stretch).collect()
 }
 
 pub(super) fn check_length(header: &Header, file: &SealedFile) -> Result<()> {

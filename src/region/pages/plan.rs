@@ -4,28 +4,42 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::layout::{self, MOST_RUNS, Run};
-use crate::region::format::MOST_FILES;
+use crate::error::Result;
+use crate::region::digested::DigestedFile;
 
 /// Pages between changed ones that are copied rather than shared: two more mappings cost about 5
 /// microseconds in each process, and a page less than one to copy.
 const GAP: u64 = 8;
 
+/// How many runs an image may have before some of them are joined, and how many pages between two
+/// are copied for that at most.
+///
+/// A join leaves about half of the runs, so that the next one comes after as many changes as made
+/// that half: an image of few runs is not copied again for each change, and one that is long is not
+/// copied for few runs.
+const JOINS: [(usize, u64); 4] = [
+    (64, 256),
+    (256, 2_048),
+    (1_024, 16_384),
+    (MOST_RUNS, u64::MAX),
+];
+
 /// Pages of the next image that follow each other.
-pub(super) struct Segment<'a> {
-    pub(super) pages: u64,
-    pub(super) source: Source<'a>,
+struct Segment<'a> {
+    pages: u64,
+    source: Source<'a>,
 }
 
-pub(super) enum Source<'a> {
+enum Source<'a> {
     /// Pages of the image before, from this one on; they lie in one of its files, from `first` on.
     Shared { page: u64, file: usize, first: u64 },
-    /// Bytes that are written, and zeros up to the next page.
-    Written(Vec<Cow<'a, [u8]>>),
+    /// Bytes that are written, so many together, and zeros up to the next page.
+    Written(Vec<Cow<'a, [u8]>>, u64),
 }
 
 impl Segment<'_> {
     fn is_written(&self) -> bool {
-        matches!(self.source, Source::Written(_))
+        matches!(self.source, Source::Written(..))
     }
 }
 
@@ -35,7 +49,7 @@ pub(super) struct Plan<'a> {
     page: u64,
     /// Lengths of the files of the image before, in pages.
     files: Vec<u64>,
-    pub(super) segments: Vec<Segment<'a>>,
+    segments: Vec<Segment<'a>>,
 }
 
 impl<'a> Plan<'a> {
@@ -48,9 +62,13 @@ impl<'a> Plan<'a> {
         }
     }
 
-    pub(super) fn write(&mut self, pages: u64, bytes: Vec<Cow<'a, [u8]>>) {
-        let source = Source::Written(bytes);
-        self.segments.push(Segment { pages, source });
+    /// Writes bytes, and zeros up to the next page.
+    pub(super) fn write(&mut self, bytes: Vec<Cow<'a, [u8]>>) {
+        let length: u64 = bytes.iter().map(|it| it.len() as u64).sum();
+        if length > 0 {
+            let (pages, source) = (length.div_ceil(self.page), Source::Written(bytes, length));
+            self.segments.push(Segment { pages, source });
+        }
     }
 
     /// Shares pages of the image before, which has these runs.
@@ -73,29 +91,54 @@ impl<'a> Plan<'a> {
     }
 
     /// Keeps the numbers of files, bytes and runs within their bounds, by copying pages.
-    pub(super) fn settle(&mut self) {
-        self.copy_gaps(GAP);
-        self.repack();
-        let mut gap = GAP;
-        // The header's and the layout's are two more.
-        while self.segments.len() + 2 > MOST_RUNS {
-            gap *= 2;
-            self.copy_gaps(gap);
+    pub(super) fn settle(&mut self, most_files: usize) {
+        self.copy_gaps();
+        for (runs, gap) in JOINS {
+            // The header's and the layout's are two more.
+            if self.segments.len() + 2 > runs {
+                self.join(runs / 4, gap);
+            }
         }
+        self.repack(most_files);
     }
 
-    /// Copies what is shared in stretches of so few pages between written ones.
-    fn copy_gaps(&mut self, most: u64) {
+    /// Copies what is shared in short stretches between written ones.
+    fn copy_gaps(&mut self) {
+        self.copy_between(|it| it.is_written(), |pages, _| pages <= GAP);
+    }
+
+    /// Copies what lies between the longest shared segments, of which so many stay, and those of
+    /// more than `gap` pages.
+    fn join(&mut self, longest: usize, gap: u64) {
+        let shared = self.segments.iter().enumerate();
+        let shared = shared.filter(|(_, segment)| !segment.is_written());
+        let mut by_length: Vec<(u64, usize)> = shared.map(|(at, it)| (it.pages, at)).collect();
+        by_length.sort_unstable();
+        let short = by_length.len().saturating_sub(longest);
+        let mut stays = vec![false; self.segments.len()];
+        for (number, (pages, at)) in by_length.into_iter().enumerate() {
+            stays[at] = number >= short || pages > gap;
+        }
+        let mut stays = stays.into_iter();
+        // One segment between two that stay is one run, written or not.
+        self.copy_between(|_| stays.next() == Some(true), |_, count| count > 1);
+    }
+
+    /// Copies the shared segments between those that `stays` tells of, if their pages and their
+    /// number are for `copies`.
+    fn copy_between(
+        &mut self,
+        mut stays: impl FnMut(&Segment<'_>) -> bool,
+        copies: impl Fn(u64, usize) -> bool,
+    ) {
+        let ends: Vec<usize> = (0..self.segments.len())
+            .filter(|at| stays(&self.segments[*at]))
+            .collect();
         let mut start = 0;
-        while start < self.segments.len() {
-            let shared = self.segments[start..]
-                .iter()
-                .take_while(|it| !it.is_written());
-            let (count, pages) =
-                shared.fold((0, 0), |(count, pages), it| (count + 1, pages + it.pages));
-            let end = start + count;
-            // The header's page stands before, and the layout's behind.
-            if count > 0 && pages <= most {
+        for end in ends.into_iter().chain([self.segments.len()]) {
+            let between = &self.segments[start..end];
+            let pages = between.iter().map(|it| it.pages).sum();
+            if copies(pages, between.len()) {
                 (start..end).for_each(|number| self.copy(number));
             }
             start = end + 1;
@@ -109,7 +152,7 @@ impl<'a> Plan<'a> {
     /// A file of no more pages in use than are written anyway is copied. So each page moves as
     /// often as the file that it lies in at least doubles: a logarithm of the number of
     /// generations.
-    fn repack(&mut self) {
+    fn repack(&mut self, most_files: usize) {
         let mut used = vec![0; self.files.len()];
         let mut image = 0;
         let mut written = 0;
@@ -117,7 +160,7 @@ impl<'a> Plan<'a> {
             image += segment.pages;
             match segment.source {
                 Source::Shared { file, .. } => used[file] += segment.pages,
-                Source::Written(_) => written += segment.pages,
+                Source::Written(..) => written += segment.pages,
             }
         }
         let mut kept: Vec<usize> = (0..used.len()).filter(|file| used[*file] > 0).collect();
@@ -126,7 +169,7 @@ impl<'a> Plan<'a> {
         while let Some(file) = kept.pop_if(|file| used[*file] <= written) {
             (copied[file], written) = (true, written + used[file]);
         }
-        while kept.len() + 1 > MOST_FILES
+        while kept.len() + 1 > most_files
             && let Some(file) = kept.pop()
         {
             (copied[file], written) = (true, written + used[file]);
@@ -154,29 +197,39 @@ impl<'a> Plan<'a> {
         if let Source::Shared { page, .. } = segment.source {
             let (start, length) = (page * self.page, segment.pages * self.page);
             let bytes = &self.earlier[start as usize..][..length as usize];
-            segment.source = Source::Written(vec![Cow::Borrowed(bytes)]);
+            segment.source = Source::Written(vec![Cow::Borrowed(bytes)], length);
         }
     }
 
-    /// Makes one of written segments that follow each other, if no zeros stand between.
+    /// Makes one of written segments that follow each other.
     fn join_written(&mut self) {
         let page = self.page;
         self.segments.dedup_by(|next, last| {
-            let (Source::Written(before), Source::Written(bytes)) =
+            let (Source::Written(before, length), Source::Written(bytes, more)) =
                 (&mut last.source, &mut next.source)
             else {
                 return false;
             };
-            let length: u64 = before.iter().map(|it| it.len() as u64).sum();
-            if length != last.pages * page {
-                // The zeros up to the page are written too.
-                let zeros = last.pages * page - length;
+            let zeros = last.pages * page - *length;
+            if zeros > 0 {
                 before.push(Cow::Owned(vec![0; zeros as usize]));
             }
             before.append(bytes);
+            *length += zeros + *more;
             last.pages += next.pages;
             true
         });
+    }
+
+    /// Appends the written pages to a file.
+    pub(super) fn write_to(&self, file: &mut DigestedFile) -> Result<()> {
+        for segment in &self.segments {
+            if let Source::Written(bytes, _) = &segment.source {
+                file.append_all(bytes.iter().map(|it| &**it))?;
+                file.pad(file.end().next_multiple_of(self.page))?;
+            }
+        }
+        Ok(())
     }
 
     /// The files of the image before that are still in use, in their order.
@@ -186,7 +239,7 @@ impl<'a> Plan<'a> {
             .iter()
             .filter_map(|it| match it.source {
                 Source::Shared { file, .. } => Some(file),
-                Source::Written(_) => None,
+                Source::Written(..) => None,
             })
             .collect();
         in_use.sort_unstable();
@@ -194,12 +247,8 @@ impl<'a> Plan<'a> {
         in_use
     }
 
-    /// The runs of the image, the header's and the layout's among them; none where no page is
-    /// shared, so that the file is the image.
+    /// The runs of the image, the header's and the layout's among them.
     pub(super) fn all_runs(&self, in_use: &[usize], page: u64) -> Vec<Run> {
-        if in_use.is_empty() {
-            return Vec::new();
-        }
         let count = self.runs(in_use, 2).len();
         self.runs(in_use, 1 + layout::pages_of(count, page))
     }
@@ -219,7 +268,7 @@ impl<'a> Plan<'a> {
                     let number = in_use.binary_search(&file).map_or(0, |number| number + 1);
                     (number as u32, first)
                 }
-                Source::Written(_) => {
+                Source::Written(..) => {
                     own += segment.pages;
                     (0, own - segment.pages)
                 }

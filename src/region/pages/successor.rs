@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3Default;
@@ -10,12 +11,17 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::layout::{self, MOST_RUNS};
 use super::opening::Image;
 use super::page_file::PageFile;
-use super::plan::{Plan, Source};
-use crate::error::{Error, Fingerprint, Result, SectionKind};
-use crate::region::format::{Digesting, Header, Section, Spacing};
+use super::plan::Plan;
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::{Fingerprint, Result, SectionKind};
+use crate::region::digested::DigestedFile;
+use crate::region::format::{Header, MOST_FILES, Section, Spacing};
+use crate::region::storage::{Sealed, Storage};
 use crate::region::unsealed::{Label, PAGES_FROM, Unsealed};
 use crate::region::{Backing, Region, failed};
-use crate::sys::memfd::{SealedFile, UnsealedFile};
+use crate::sys::limits;
+use crate::sys::memfd::UnsealedFile;
 
 /// A generation in the making that has pages of the one before.
 ///
@@ -138,7 +144,7 @@ impl<'a> Successor<'a> {
     }
 
     /// Whether pages are kept.
-    pub(crate) fn shares(&self) -> bool {
+    fn shares(&self) -> bool {
         let mut pieces = self.sections.iter().flat_map(|it| &it.pieces);
         pieces.any(|it| matches!(it, Piece::Kept(_)))
     }
@@ -158,19 +164,25 @@ impl<'a> Successor<'a> {
     /// # Errors
     /// [`Error::Memfd`] and [`Error::Write`].
     pub(crate) fn seal(self, fingerprint: Fingerprint) -> Result<Region> {
-        let content = self.content();
-        self.seal_as(content, fingerprint)
+        match self.seal_shared(self.content(), fingerprint)? {
+            Some(region) => Ok(region),
+            None => self.copy(fingerprint),
+        }
     }
 
-    /// The same with a known digest of the content.
-    pub(crate) fn seal_as(mut self, content: u128, fingerprint: Fingerprint) -> Result<Region> {
+    /// The same with a known digest of the content; none where no page is shared within the bounds,
+    /// or this process cannot map so many runs.
+    pub(crate) fn seal_shared(
+        &self,
+        content: u128,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<Region>> {
         let length: u64 = self.sections.iter().map(|it| it.length).sum();
-        match self.page {
-            Some(page) if self.shares() && length >= PAGES_FROM => {
-                let (plan, sections) = self.plan(page)?;
-                self.write_pages(&plan, sections, content, page, fingerprint)
+        match (self.page, self.earlier.image()) {
+            (Some(page), Some(image)) if self.shares() && length >= PAGES_FROM => {
+                self.write_pages(image, page, content, fingerprint)
             }
-            _ => self.copy(fingerprint),
+            _ => Ok(None),
         }
     }
 
@@ -217,154 +229,104 @@ impl<'a> Successor<'a> {
     }
 
     /// Where all pages come from, and where the sections lie in the image.
-    fn plan(&mut self, page: u64) -> Result<(Plan<'a>, Vec<Section>)> {
-        let earlier = self.earlier;
-        let image = earlier.image().ok_or_else(|| Error::NoDescriptor {
-            name: self.label.name.clone(),
-        })?;
+    fn plan(&self, image: &Image, page: u64, most_files: usize) -> (Plan<'_>, Vec<Section>) {
         let runs = image.runs(page);
         let lengths = image.files().iter().map(|it| it.sealed.length() / page);
-        let mut plan = Plan::new(earlier.bytes(), page, lengths.collect());
+        let mut plan = Plan::new(self.earlier.bytes(), page, lengths.collect());
         let mut sections = Vec::new();
         let mut offset = page;
-        for section in self.sections.drain(..) {
+        for section in &self.sections {
             sections.push(Section {
                 kind: section.kind,
                 offset,
                 length: section.length,
             });
             offset = (offset + section.length).next_multiple_of(page);
-            let mut bytes: Vec<Cow<'a, [u8]>> = Vec::new();
-            let write = |plan: &mut Plan<'a>, bytes: &mut Vec<Cow<'a, [u8]>>| {
-                let length: u64 = bytes.iter().map(|it| it.len() as u64).sum();
-                if length > 0 {
-                    plan.write(length.div_ceil(page), std::mem::take(bytes));
-                }
-            };
-            for piece in section.pieces {
+            let mut bytes: Vec<Cow<'_, [u8]>> = Vec::new();
+            for piece in &section.pieces {
                 match piece {
-                    Piece::Written(piece) => bytes.push(piece),
+                    Piece::Written(piece) => bytes.push(Cow::Borrowed(piece)),
                     Piece::Kept(range) => {
-                        write(&mut plan, &mut bytes);
+                        plan.write(std::mem::take(&mut bytes));
                         plan.share(&runs, range.start / page..range.end / page);
                     }
                 }
             }
-            write(&mut plan, &mut bytes);
+            plan.write(bytes);
         }
-        plan.settle();
-        Ok((plan, sections))
+        plan.settle(most_files);
+        (plan, sections)
     }
 
     fn write_pages(
         &self,
-        plan: &Plan<'a>,
-        mut sections: Vec<Section>,
-        content: u128,
+        earlier: &Image,
         page: u64,
+        content: u128,
         fingerprint: Fingerprint,
-    ) -> Result<Region> {
+    ) -> Result<Option<Region>> {
         let name = self.label.name.as_str();
+        let own = UnsealedFile::create(&self.label.memfd_name());
+        let own = own.map_err(failed(name, "create"))?;
+        let (plan, mut sections) = self.plan(earlier, page, most_files(&own));
         let in_use = plan.files_in_use();
+        if in_use.is_empty() {
+            return Ok(None);
+        }
         let runs = plan.all_runs(&in_use, page);
         debug_assert!(runs.len() <= MOST_RUNS);
-        let mut end = sections
-            .last()
-            .map_or(page, |it| it.end().next_multiple_of(page));
-        let mut file = PageWriter::create(&self.label, page)?;
-        if !runs.is_empty() {
-            sections.push(Section {
-                kind: SectionKind::Layout,
-                offset: end,
-                length: (runs.len() * layout::RUN_LENGTH) as u64,
-            });
-            end += layout::pages_of(runs.len(), page) * page;
-            file.write(&[Cow::Owned(layout::encode(&runs))])?;
-        }
-        for segment in &plan.segments {
-            if let Source::Written(bytes) = &segment.source {
-                file.write(bytes)?;
-            }
-        }
-        let earlier = self.earlier.image().map_or(&[][..], Image::files);
-        let others: Vec<Arc<PageFile>> =
-            in_use.iter().map(|it| Arc::clone(&earlier[*it])).collect();
+        let layout = Section {
+            kind: SectionKind::Layout,
+            offset: sections
+                .last()
+                .map_or(page, |it| it.end().next_multiple_of(page)),
+            length: (runs.len() * layout::RUN_LENGTH) as u64,
+        };
+        sections.push(layout);
+        let (storage, label) = (Storage::Memfd(own), self.label.clone());
+        let mut file = DigestedFile::create(storage, label, page as usize)?;
+        file.append(&layout::encode(&runs))?;
+        file.pad(file.end().next_multiple_of(page))?;
+        plan.write_to(&mut file)?;
+        let others: Vec<Arc<PageFile>> = in_use
+            .iter()
+            .map(|it| Arc::clone(&earlier.files()[*it]))
+            .collect();
         let rows = others.iter().map(|it| it.row(page));
         let rows = rows.collect::<io::Result<_>>();
         let header = Header {
-            length: end,
+            length: layout.end().next_multiple_of(page),
             spacing: Spacing::Pages(page),
             sections,
             content,
-            digests: file.digesting.finish(),
+            digests: file.digests(),
             others: rows.map_err(failed(name, "share"))?,
             ..self.label.header(fingerprint)
         };
-        let own = file.seal(&header)?;
-        let image = match runs.is_empty() {
-            true => Image::whole(own, header.digests),
-            false => {
-                let own = Arc::new(PageFile::new(own, header.digests));
-                let files = [own].into_iter().chain(others).collect();
-                Image::of_runs(files, runs, page)
-            }
+        let Sealed::Memfd(own) = file.seal(&header)? else {
+            return Ok(None);
         };
-        Ok(Region::trusted(
-            image.map_err(failed(name, "map"))?.into(),
-            header,
-        ))
+        let own = Arc::new(PageFile::new(own, header.digests));
+        let files = [own].into_iter().chain(others).collect();
+        let image = Image::of_mapped_runs(files, runs, page);
+        Ok(image.map(|image| Region::trusted(image.into(), header)))
     }
+}
+
+/// How many page files a generation may have if its own is the last that was opened.
+///
+/// Whoever takes a generation needs a descriptor for each, while it has those of the one before;
+/// and the children of this process have its descriptors and its limit. The number of a new
+/// descriptor, which is the lowest that is free, tells about how many there are.
+fn most_files(own: impl AsFd) -> usize {
+    let open = own.as_fd().as_raw_fd().unsigned_abs();
+    let left = limits::most_descriptors().saturating_sub(open.into());
+    usize::try_from(left / 4)
+        .unwrap_or(MOST_FILES)
+        .clamp(1, MOST_FILES)
 }
 
 /// Bytes of the image of a region.
 fn bytes_in<'a>(region: &'a Region, range: &Range<u64>) -> &'a [u8] {
     &region.bytes()[range.start as usize..range.end as usize]
-}
-
-/// A page file in the making.
-struct PageWriter<'a> {
-    label: &'a Label,
-    file: UnsealedFile,
-    page: u64,
-    digesting: Digesting,
-    end: u64,
-}
-
-impl<'a> PageWriter<'a> {
-    /// A file with room for the header.
-    fn create(label: &'a Label, page: u64) -> Result<Self> {
-        let file = UnsealedFile::create(&label.memfd_name());
-        Ok(Self {
-            label,
-            file: file.map_err(failed(&label.name, "create"))?,
-            page,
-            digesting: Digesting::both(),
-            end: page,
-        })
-    }
-
-    /// Appends bytes, and zeros up to the next page.
-    fn write(&mut self, pieces: &[Cow<'_, [u8]>]) -> Result<()> {
-        const PIECE: usize = 1 << 18;
-        for bytes in pieces.iter().flat_map(|it| it.chunks(PIECE)) {
-            self.digesting.update(bytes);
-            self.put(bytes)?;
-        }
-        let zeros = vec![0; (self.end.next_multiple_of(self.page) - self.end) as usize];
-        self.digesting.update(&zeros);
-        self.put(&zeros)
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = self.file.write_all_at(bytes, self.end);
-        written.map_err(|source| self.label.not_written(source))?;
-        self.end += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn seal(mut self, header: &Header) -> Result<SealedFile> {
-        let written = self.file.write_all_at(&header.encode(), 0);
-        written.map_err(|source| self.label.not_written(source))?;
-        self.file.seal().map_err(failed(&self.label.name, "seal"))
-    }
 }

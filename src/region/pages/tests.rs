@@ -125,7 +125,8 @@ fn a_system_with_larger_pages_copies_the_image() {
     let image = second.image().unwrap();
     let runs = image.runs(page() as u64);
     for system in [page() as u64, 2 * page() as u64, 1 << 16] {
-        let bytes = opening::Bytes::of(image.files(), &runs, page() as u64, system).unwrap();
+        let stretches = opening::stretches(image.files(), &runs, page() as u64);
+        let bytes = opening::Bytes::of(&stretches, page() as u64, system).unwrap();
         assert_eq!(bytes.is_a_copy(), system > page() as u64);
         assert_eq!(bytes.as_slice(), second.bytes());
     }
@@ -279,4 +280,57 @@ fn bounds_hold_over_many_generations() {
             newest.size()
         );
     }
+}
+
+/// Changes of one page each, all over an image: past some runs those between the shortest gaps are
+/// joined, and that costs a few pages for each change.
+#[test]
+fn runs_are_joined_past_some_dozens() {
+    const PAGES: usize = 2000;
+    const CHANGES: usize = 250;
+    let mut newest = region("runs", PAGES);
+    let (mut most, mut written) = (0, 0);
+    for change in 0..CHANGES {
+        newest = changed(&newest, &[change * 797 % PAGES], change as u8 | 1);
+        most = most.max(newest.image().unwrap().runs(page() as u64).len());
+        written += own_file(&newest).len() / page();
+    }
+    assert!((60..=64).contains(&most), "{most} runs");
+    assert!(written < 50 * CHANGES, "{written} pages");
+}
+
+/// Bytes of a page file without those that differ from time to time: when it was made, by which
+/// version, of which lineage and base, the other memfd, and the digest of all that.
+fn stable(file: &[u8]) -> Vec<u8> {
+    let mut bytes = file.to_vec();
+    for varying in [48..80, 96..128, 400..448, 512..528, 584..608] {
+        bytes[varying].fill(0);
+    }
+    bytes
+}
+
+/// The page file of a second generation in which two pages changed, with pages of 4,096 bytes.
+#[test]
+fn a_page_file_is_written_into_the_same_bytes_for_ever() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/pages-2.floe");
+    if page() != 4096 {
+        return;
+    }
+    let first = region("golden pages", 300);
+    let second = changed(&first, &[30, 200], 0xaa);
+    let file = own_file(&second);
+    let golden = std::fs::read(path).unwrap_or_default();
+    if golden.is_empty() || stable(&file) != stable(&golden) {
+        let candidate = std::env::temp_dir().join("pages-2.floe");
+        std::fs::write(&candidate, &file).unwrap();
+        panic!(
+            "{path} differs; the new bytes are in {}",
+            candidate.display()
+        );
+    }
+    let files = vec![sealed(&golden), first.try_clone_fd().unwrap()];
+    let read = Region::from_fds(files).unwrap();
+    assert_eq!(read.generation(), 2);
+    let archive = |region: &Region| region.section(SectionKind::Archive).unwrap().to_vec();
+    assert_eq!(archive(&read), archive(&second));
 }

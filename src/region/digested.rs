@@ -1,0 +1,124 @@
+//! What stands behind a header, digested while it is written.
+#![forbid(unsafe_code)]
+
+use super::failed;
+use super::storage::{Backing, Sealed, Storage};
+use super::unsealed::Label;
+use crate::error::Result;
+use crate::region::format::{Digesting, Digests, Header};
+
+/// Bytes that are digested and written together: they stay in the processor's caches in between.
+const PIECE: usize = 1 << 18;
+
+/// Bytes behind the room of a header: those of a region, or the pages of one file of it.
+pub(super) struct DigestedFile {
+    storage: Storage,
+    label: Label,
+    /// Behind the last byte. The room of the header is there from the start, so that there is
+    /// always something to map.
+    end: usize,
+    digesting: Digesting,
+}
+
+impl DigestedFile {
+    /// An empty one, with room for a header of so many bytes.
+    pub(super) fn create(storage: Storage, label: Label, header: usize) -> Result<Self> {
+        let mut file = Self {
+            storage,
+            label,
+            end: 0,
+            digesting: Digesting::both(),
+        };
+        file.make_room(header)?;
+        Ok(file)
+    }
+
+    /// Makes the room for the header larger, which is in vain once anything was appended.
+    pub(super) fn make_room(&mut self, header: usize) -> Result<()> {
+        let more = header.saturating_sub(self.end);
+        self.write_at(&vec![0; more], self.end())?;
+        self.end += more;
+        Ok(())
+    }
+
+    pub(super) fn label(&self) -> &Label {
+        &self.label
+    }
+
+    pub(super) fn backing(&self) -> Backing {
+        self.storage.backing()
+    }
+
+    pub(super) fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// Behind the last byte.
+    pub(super) fn end(&self) -> u64 {
+        self.end as u64
+    }
+
+    /// Digests of what was appended so far.
+    pub(super) fn digests(&self) -> Digests {
+        self.digesting.finish()
+    }
+
+    /// The one that is made fast.
+    pub(super) fn quick_digest(&self) -> u128 {
+        self.digesting.quick()
+    }
+
+    /// Writes all of the bytes or, after an error, none.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let digesting = self.digesting.clone();
+        for (piece, offset) in bytes.chunks(PIECE).zip((self.end()..).step_by(PIECE)) {
+            self.digesting.update(piece);
+            if let Err(error) = self.write_at(piece, offset) {
+                self.digesting = digesting;
+                // A seal would find what is behind. That a memfd cannot be cut before its seal does
+                // not happen.
+                let _ = self.storage.cut(self.end);
+                return Err(error);
+            }
+        }
+        self.end += bytes.len();
+        Ok(())
+    }
+
+    /// Appends many pieces, of which small ones are written together.
+    pub(super) fn append_all<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) -> Result<()> {
+        let mut waiting: Vec<u8> = Vec::new();
+        for piece in pieces {
+            if waiting.len() + piece.len() > PIECE {
+                self.append(&waiting)?;
+                waiting.clear();
+            }
+            match piece.len() < PIECE {
+                true => waiting.extend_from_slice(piece),
+                false => self.append(piece)?,
+            }
+        }
+        self.append(&waiting)
+    }
+
+    /// Appends zeros up to an offset: there are no holes.
+    pub(super) fn pad(&mut self, end: u64) -> Result<()> {
+        self.append(&vec![0; (end - self.end()) as usize])
+    }
+
+    /// Puts the header into its room and seals.
+    pub(super) fn seal(mut self, header: &Header) -> Result<Sealed> {
+        self.write_at(&header.encode(), 0)?;
+        self.storage
+            .seal()
+            .map_err(failed(&self.label.name, "seal"))
+    }
+
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> Result<()> {
+        let written = self.storage.write_at(bytes, offset);
+        written.map_err(|source| self.label.not_written(source))
+    }
+}
