@@ -13,6 +13,8 @@
 
 use std::alloc::Layout;
 use std::any::TypeId;
+use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, Range};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -38,6 +40,7 @@ use crate::error::{Error, Result};
 use crate::region::Region;
 use crate::region::format::SectionKind;
 use crate::schema::{Description, Schema, Shape, TypeIndex, Types};
+use crate::sys::threads;
 
 /// What a region can hold: every [`Value`], and [`Map`](crate::Map).
 ///
@@ -55,7 +58,12 @@ pub trait Content: Sized + sealed::Sealed + 'static {
 
     /// Checks the sections of a region, whoever wrote them.
     #[doc(hidden)]
-    fn check(region: &Region) -> Result<()>;
+    fn check(region: &Region) -> Result<Findings>;
+
+    /// The same for a region that follows one with a valid value: what differs, where that shows
+    /// that [`check`](Self::check) would accept all of it; otherwise by that.
+    #[doc(hidden)]
+    fn check_after(region: &Region, earlier: &Checked<Self>) -> Result<Findings>;
 
     /// The parts of the value in a region.
     ///
@@ -79,6 +87,77 @@ pub trait Content: Sized + sealed::Sealed + 'static {
     unsafe fn archived(view: &Self::View) -> &Self::Archived;
 }
 
+/// What a check has found that the check of the next generation builds on.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Findings {
+    /// How many steps from line to line the searches for all keys of a map take in all, at most.
+    /// None if nobody has counted them.
+    pub(crate) steps: Option<u64>,
+}
+
+/// Refuses a region of another type.
+pub(crate) fn check_type<T: Content>(region: &Region) -> Result<()> {
+    let (expected, header) = (T::describe().fingerprint(), region.header());
+    if header.fingerprint == expected {
+        return Ok(());
+    }
+    Err(Error::SchemaMismatch {
+        name: header.name.clone(),
+        expected_type: std::any::type_name::<T>(),
+        expected,
+        got: header.fingerprint,
+    })
+}
+
+/// The promise that the owner of a cache has checked what it publishes, so that another process
+/// need not check it again.
+///
+/// With it a generation is opened in the time that a few system calls take, whatever its size: by
+/// its seals, its header, its type and the names of its files alone.
+///
+/// | taken by | opens |
+/// |---|---|
+/// | [`Live::inherited_trusting`](crate::Live::inherited_trusting) | what the program passed that has started this one |
+/// | [`Client::follow_trusting`](crate::Client::follow_trusting) | what the owner behind a broker publishes |
+/// | [`Frozen::from_fds_trusting`](crate::Frozen::from_fds_trusting) | descriptors that came in another way |
+///
+/// ```no_run
+/// use floe::{Live, Map, Trust};
+///
+/// // SAFETY: our server starts us. It is built along with this program, so it has the same
+/// // `Map<String, u32>`, and passes nothing but caches that it has frozen itself.
+/// let trust = unsafe { Trust::in_owner() };
+/// let mut ages: Live<Map<String, u32>> = Live::inherited_trusting("ages", trust)?;
+/// println!("{}", ages.get()?["ada"]);
+/// # Ok::<(), floe::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Trust<T>(PhantomData<fn() -> T>);
+
+impl<T: Content> Trust<T> {
+    /// Promises it for one handle.
+    ///
+    /// # Safety
+    /// Each generation that is opened with the promise was frozen as a `T` by its owner, or opened
+    /// by it with all checks. That is so if
+    ///
+    /// - the owner is the program that is meant: the parent of a program that inherits a cache, the
+    ///   process behind the socket of a broker;
+    /// - it was built with the same `T`. Its structure is compared, but not what implementations of
+    ///   rkyv's traits ask beyond that;
+    /// - it is as sound itself as this program wants to be: what it has done to its memory by
+    ///   `unsafe` code, this program reads.
+    ///
+    /// Nobody else can break it: readers take a region only if it is the one that the owner
+    /// announces, and sealed. A handle that [connects
+    /// again](crate::Client::reconnect_every) to another owner checks what that one publishes.
+    #[must_use]
+    pub const unsafe fn in_owner() -> Self {
+        Self(PhantomData)
+    }
+}
+
 /// Keeps [`Content`] to the types of this crate that are made for it.
 pub(crate) mod sealed {
     pub trait Sealed {}
@@ -89,30 +168,50 @@ impl<T: Value> sealed::Sealed for T {}
 /// A region that holds a valid `T`, and where the parts of the value lie in it.
 ///
 /// Clones share the region.
-pub(crate) struct Checked<T: Content> {
+pub struct Checked<T: Content> {
     view: T::View,
     region: Arc<Region>,
+    findings: Findings,
 }
 
+/// Bytes from which on they are digested on another processor than the one that checks values.
+const MANY_BYTES: u64 = 4 << 20;
+
 impl<T: Content> Checked<T> {
-    /// Checks the sections of a region, whoever wrote them.
-    pub(crate) fn from_region(region: Region) -> Result<Self> {
-        T::check(&region)?;
-        // SAFETY: `check` has just accepted the region.
-        unsafe { Self::from_region_unchecked(region) }
+    /// Checks digests, padding and sections of a region, whoever wrote them; if it follows an
+    /// earlier one with a valid value, only what differs where that will do.
+    pub(crate) fn from_region(region: Region, earlier: Option<&Self>) -> Result<Self> {
+        let bytes = || region.check_bytes();
+        let value = || match earlier {
+            Some(earlier) => T::check_after(&region, earlier),
+            None => T::check(&region),
+        };
+        let findings = match region.bytes_to_check() {
+            MANY_BYTES.. => {
+                let (bytes, findings) = threads::both(bytes, value);
+                bytes.and(findings)?
+            }
+            _ => bytes().and_then(|()| value())?,
+        };
+        // SAFETY: `check` or `check_after` has just accepted the region.
+        let checked = unsafe { Self::from_region_unchecked(region)? };
+        Ok(Self {
+            findings,
+            ..checked
+        })
     }
 
-    /// Takes over what its owner vouches for: the seals are checked, and the header is read; its
-    /// digests and what the sections mean were checked when it was frozen.
+    /// Takes over what its owner vouches for: the seals are checked, header and layout are read, and
+    /// the type is compared; digests and what the sections mean were checked when it was frozen.
     pub(crate) fn from_vouched(vouched: Vouched<T>) -> Result<Self> {
         let (region, is_named) = Region::from_fds_by_header(vouched.into_files())?;
+        check_type::<T>(&region)?;
         if !is_named {
-            region.check_bytes()?;
-            return Self::from_region(region);
+            return Self::from_region(region, None);
         }
-        // SAFETY: the first file of a `Vouched` is that of a `Checked` of this type, and the others
-        // are those that its header names; their bytes are sealed, so they are those that
-        // `check` accepted.
+        // SAFETY: the first file of a `Vouched` is that of a `Checked` of this type, here or in the
+        // owner that a `Trust` was given for, and the others are those that its header names; their
+        // bytes are sealed, so they are those that `check` accepted.
         unsafe { Self::from_region_unchecked(region) }
     }
 
@@ -124,20 +223,29 @@ impl<T: Content> Checked<T> {
         Ok(Self {
             view,
             region: Arc::new(region),
+            findings: Findings::default(),
         })
     }
 
     /// The same value, in a region that shares pages with another one.
     pub(crate) fn sharing(self, earlier: &Region) -> Result<Self> {
         match self.region.sharing(earlier)? {
-            // SAFETY: its sections are, byte for byte, those of this one, which is valid.
-            Some(region) => unsafe { Self::from_region_unchecked(region) },
+            Some(region) => {
+                // SAFETY: its sections are, byte for byte, those of this one, which is valid.
+                let shared = unsafe { Self::from_region_unchecked(region)? };
+                let findings = self.findings;
+                Ok(Self { findings, ..shared })
+            }
             None => Ok(self),
         }
     }
 
     pub(crate) fn region(&self) -> &Arc<Region> {
         &self.region
+    }
+
+    pub(crate) fn findings(&self) -> Findings {
+        self.findings
     }
 }
 
@@ -151,6 +259,12 @@ impl<T: Content> Deref for Checked<T> {
     }
 }
 
+impl<T: Content> fmt::Debug for Checked<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.region, f)
+    }
+}
+
 impl<T: Content> Clone for Checked<T> {
     fn clone(&self) -> Self {
         // SAFETY: the new handle keeps the region as this one does.
@@ -158,6 +272,7 @@ impl<T: Content> Clone for Checked<T> {
         Self {
             view,
             region: Arc::clone(&self.region),
+            findings: self.findings,
         }
     }
 }
@@ -179,7 +294,7 @@ impl<T: Value> Content for T {
         Description::of::<<T as Archive>::Archived>()
     }
 
-    fn check(region: &Region) -> Result<()> {
+    fn check(region: &Region) -> Result<Findings> {
         let archive = region.section(SectionKind::Archive)?;
         let invalid = |reason| Error::Invalid {
             name: region.header().name.clone(),
@@ -195,7 +310,18 @@ impl<T: Value> Content for T {
         .map_err(|error| invalid(error.to_string()))?;
         Collections::new(&Self::describe(), archive)
             .check(position)
-            .map_err(|refusal| invalid(refusal.to_string()))
+            .map_err(|refusal| invalid(refusal.to_string()))?;
+        Ok(Findings::default())
+    }
+
+    fn check_after(region: &Region, earlier: &Checked<Self>) -> Result<Findings> {
+        let kind = SectionKind::Archive;
+        let (archive, before) = (region.section(kind)?, earlier.region().section(kind)?);
+        match archive.len() == before.len() && region.begins_as(kind, earlier.region()) {
+            // The same bytes, aligned alike: sections start at multiples of 64.
+            true => Ok(Findings::default()),
+            false => Self::check(region),
+        }
     }
 
     unsafe fn view(region: &Region) -> Result<Self::View> {

@@ -9,7 +9,7 @@ mod next_index;
 use std::collections::HashSet;
 
 use super::archived::ArchivedMap;
-use super::check::{MapError, check};
+use super::check::{Earlier, MapError, check, check_after};
 use super::entry::ENTRY_LIMIT;
 use super::garbage::{self, GarbageList};
 use super::index::{ARCHIVE_LIMIT, IndexHeader, Line};
@@ -17,7 +17,7 @@ use super::key::Key;
 use super::raw::{Entry, EntryCheck, EntryRef, RawMap, place};
 use super::table::{Record, Table};
 use super::{Map, MapKey};
-use crate::archive::checked::Checked;
+use crate::archive::checked::{Checked, Findings};
 use crate::archive::{Freezer, Scratch, Sink, Value};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
@@ -441,10 +441,21 @@ impl<K: MapKey, V: Value> Content for Map<K, V> {
         Description::of::<Entry<K, V>>()
     }
 
-    fn check(region: &Region) -> Result<()> {
-        let [archive, index, garbage] = sections(region)?;
-        let checked = check::<K, V>(archive, index, garbage);
+    fn check(region: &Region) -> Result<Findings> {
+        let checked = check::<K, V>(sections(region)?);
         checked.map_err(|problem| problem.in_cache(region.header().name.clone()))
+    }
+
+    fn check_after(region: &Region, earlier: &Checked<Self>) -> Result<Findings> {
+        let (sections, before) = (sections(region)?, earlier.region());
+        let earlier = Earlier {
+            map: earlier,
+            findings: earlier.findings(),
+            index_differs: region.differing(SectionKind::Index, before),
+        };
+        let begins = region.begins_as(SectionKind::Archive, before);
+        let shown = begins.then(|| check_after(sections, &earlier)).flatten();
+        shown.map_or_else(|| Self::check(region), Ok)
     }
 
     unsafe fn view(region: &Region) -> Result<Self::View> {

@@ -1,17 +1,23 @@
 //! Checking the sections of a map that comes from elsewhere.
 #![forbid(unsafe_code)]
 
+mod after;
+mod misled;
+mod parts;
+
 use rkyv::Archive;
 use rkyv::bytecheck::CheckBytes;
 
 use super::garbage::GarbageList;
 use super::index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, most_steps, next, tag};
 use super::key::Key;
-use super::raw::check_entries;
 use crate::archive::CheckStrategy;
+use crate::archive::checked::Findings;
 use crate::error::Error;
 use crate::region::format::SectionKind;
 use crate::schema::{Description, Schema, Shape};
+
+pub(super) use after::{Earlier, check_after};
 
 /// Why a map is not valid, and in which of its sections.
 pub(crate) enum MapError {
@@ -39,32 +45,53 @@ impl MapError {
     }
 }
 
+/// The sections of a map whose headers were read.
+#[derive(Clone, Copy)]
+pub(super) struct Sections<'a> {
+    archive: &'a [u8],
+    header: IndexHeader,
+    lines: &'a [[u8; 64]],
+    garbage: GarbageList<'a>,
+}
+
+impl<'a> Sections<'a> {
+    fn decode([archive, index, garbage]: [&'a [u8]; 3]) -> Result<Self, MapError> {
+        let header =
+            IndexHeader::decode(index).map_err(|problem| MapError::Index(problem.to_owned()))?;
+        let garbage = GarbageList::decode(garbage);
+        let garbage = garbage.map_err(|problem| MapError::Garbage(problem.to_owned()))?;
+        let (lines, _) = index[INDEX_HEADER_LENGTH..].as_chunks();
+        Ok(Self {
+            archive,
+            header,
+            lines,
+            garbage,
+        })
+    }
+}
+
 /// Checks every entry of the archive section, and that the index leads to each live entry and
-/// nowhere else.
-pub(super) fn check<K, V>(archive: &[u8], index: &[u8], garbage: &[u8]) -> Result<(), MapError>
+/// nowhere else: archive, index and garbage, in this order.
+pub(super) fn check<K, V>(sections: [&[u8]; 3]) -> Result<Findings, MapError>
 where
     K: Archive<Archived: CheckBytes<CheckStrategy> + Schema + Key> + 'static,
     V: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
 {
-    let header =
-        IndexHeader::decode(index).map_err(|problem| MapError::Index(problem.to_owned()))?;
-    let garbage = GarbageList::decode(garbage);
-    let garbage = garbage.map_err(|problem| MapError::Garbage(problem.to_owned()))?;
-    let (lines, _) = index[INDEX_HEADER_LENGTH..].as_chunks();
-    let taken = check_lines(lines).map_err(|problem| MapError::Index(problem.to_owned()))?;
-    let mut search = Search::new(lines);
-    let counted = check_entries::<K, V>(archive, garbage, |offset, key| {
-        search.expect(key.key_hash(), offset)
-    })?;
-    if (header.entries, header.garbage) != (counted.entries, counted.garbage)
-        || taken != header.entries
-    {
-        return Err(MapError::Index(format!(
-            "it counts {} entries, {taken} taken slots and {} bytes of garbage, where the archive has {} entries and {} bytes of garbage",
-            header.entries, header.garbage, counted.entries, counted.garbage
-        )));
+    let sections = Sections::decode(sections)?;
+    let taken = check_lines(sections.lines);
+    let taken = taken.map_err(|problem| MapError::Index(problem.to_owned()))?;
+    let totals = match parts::check_together::<K, V>(&sections) {
+        Some(totals) => totals,
+        // In their order, so that the first that is wrong is told.
+        None => parts::check_whole::<K, V>(&sections)
+            .map_err(|problem| misled::explained(&sections, problem))?,
+    };
+    let counted = (totals.entries, totals.garbage);
+    if (sections.header.entries, sections.header.garbage) != counted || taken != totals.entries {
+        return Err(misled::reason(&sections, &totals, taken));
     }
-    Ok(())
+    let steps = Some(totals.steps);
+    Ok(Findings { steps })
 }
 
 /// Whether entries point to nothing in other entries, by their description.
@@ -104,6 +131,11 @@ impl<'a> Search<'a> {
         Self { lines, steps_left }
     }
 
+    /// How many steps there were from one line to the next.
+    pub(crate) fn steps(&self) -> u64 {
+        most_steps(self.lines.len() as u64) - self.steps_left
+    }
+
     /// Finds the slot of the entry at `offset`, as a lookup of its key would.
     pub(crate) fn expect(&mut self, hash: u64, offset: u64) -> Result<(), MapError> {
         let lines = self.lines.len() as u64;
@@ -126,3 +158,6 @@ impl<'a> Search<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,6 +98,12 @@ impl Line {
         in_use.map(|slot| self.offset(slot))
     }
 
+    /// Tags and archive offsets in the slots in use.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (u8, u64)> + '_ {
+        let in_use = (0..LINE_SLOTS).filter(|slot| self.0[*slot] != 0);
+        in_use.map(|slot| (self.0[slot], self.offset(slot)))
+    }
+
     /// Slots in use.
     pub(crate) fn taken(&self) -> u64 {
         LINE_SLOTS as u64 - self.candidates(0).count() as u64

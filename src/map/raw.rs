@@ -31,7 +31,7 @@ use super::key::Key;
 use crate::archive::{CheckStrategy, Collections, Validator};
 use crate::schema::{Description, Schema, Shape, TypeIndex, Types};
 
-pub(super) use progress::{Counted, EntryCheck};
+pub(super) use progress::{Counted, EntryCheck, Part};
 use reference::AHEAD;
 pub(crate) use reference::EntryRef;
 
@@ -308,6 +308,12 @@ impl<'a, K: Archive, V: Archive> MapLine<'a, K, V> {
     }
 }
 
+/// Asks for the memory of a line of any index.
+#[inline]
+pub(super) fn ask_for(line: &[u8; 64]) {
+    prefetch(line.as_ptr());
+}
+
 /// Starts loading a cache line; a hint that has no effect on addresses that are not mapped.
 #[inline]
 fn prefetch(address: *const u8) {
@@ -377,9 +383,10 @@ impl<'a, K: Archive, V: Archive> Walk<'a, K, V> {
     }
 }
 
-/// Checks every entry of an archive section; `live` is shown those that are not garbage.
+/// Checks the entries of a part of an archive section, whatever stands before it; `live` is shown
+/// those that are not garbage.
 pub(super) fn check_entries<K, V>(
-    archive: &[u8],
+    part: &Part<'_>,
     mut garbage: GarbageList<'_>,
     live: impl FnMut(u64, &K::Archived) -> Result<(), MapError>,
 ) -> Result<Counted, MapError>
@@ -387,12 +394,12 @@ where
     K: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
     V: Archive<Archived: CheckBytes<CheckStrategy> + Schema> + 'static,
 {
-    let mut check = EntryCheck::<K, V>::new();
-    // SAFETY: nothing was checked before.
-    unsafe { check.go_on(archive, &mut garbage, live)? };
+    let mut check = EntryCheck::<K, V>::of_part(part);
+    // SAFETY: no value was found valid before, so none is taken to be.
+    unsafe { check.go_on(part.archive, &mut garbage, live)? };
     match garbage.first() {
         Some(offset) => Err(MapError::lists_no_entry(offset)),
-        None => Ok(check.counted),
+        None => Ok(check.counted()),
     }
 }
 

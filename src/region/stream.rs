@@ -1,11 +1,10 @@
 //! Regions out of streams: pipes, sockets, decompressors.
 #![forbid(unsafe_code)]
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use super::Region;
-use super::file::{read_start, sealed_copy, write_failed};
+use super::file::{Copying, read_start, sealed_copy, write_failed};
 use crate::error::{Error, HeaderError, Result};
 use crate::region::format::Header;
 
@@ -18,8 +17,7 @@ pub(crate) fn read(mut reader: impl Read) -> Result<Region> {
     let start = read_start(&mut reader).map_err(unreadable)?;
     let header = Header::decode(&start)?;
     header.check_one_file()?;
-    sealed_copy(&header, |memory| {
-        memory.write_all(&start).map_err(write_failed(&header))?;
+    sealed_copy(&header, &start, |memory| {
         copy_rest(reader, memory, &header, start.len() as u64)
     })
 }
@@ -28,7 +26,7 @@ pub(crate) fn read(mut reader: impl Read) -> Result<Region> {
 /// that have arrived, whatever the header announces.
 fn copy_rest(
     mut reader: impl Read,
-    memory: &mut File,
+    memory: &mut Copying,
     header: &Header,
     mut got: u64,
 ) -> Result<()> {
@@ -42,7 +40,7 @@ fn copy_rest(
             }
             Ok(count) => {
                 memory
-                    .write_all(&piece[..count])
+                    .append(&piece[..count])
                     .map_err(write_failed(header))?;
                 got += count as u64;
             }

@@ -17,6 +17,7 @@ mod reading;
 mod refusals;
 mod sockets;
 mod stores;
+mod trusting;
 
 use floe_testkit::forking;
 use std::env;
@@ -84,6 +85,10 @@ fn main() -> ExitCode {
         hostile_brokers::lies_of_a_broker_are_errors,
         hostile_brokers::lies_of_an_owner_are_errors,
         hostile_brokers::a_lying_owner_cannot_take_back,
+        trusting::a_program_follows_the_parent_that_it_trusts,
+        trusting::a_client_follows_the_owner_that_it_trusts,
+        trusting::who_trusts_reads_no_digest,
+        trusting::who_trusts_refuses_what_is_not_sealed_or_of_another_type,
     ];
     trials.extend(trials_needing![Need::Linux(6, 5);
         sockets::a_socket_of_a_dead_process_is_replaced,

@@ -304,7 +304,7 @@ impl<'a> Successor<'a> {
         let image = match runs.is_empty() {
             true => Image::whole(own, header.digests),
             false => {
-                let own = Arc::new(PageFile::new(own, header.digests));
+                let own = Arc::new(PageFile::written(own, header.digests));
                 let files = [own].into_iter().chain(others).collect();
                 Image::of_runs(files, runs, page)
             }
