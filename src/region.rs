@@ -124,15 +124,6 @@ impl Region {
         check_padding(&self.header, self.bytes())
     }
 
-    /// Takes over the digest of the only file behind its header, made while it was written.
-    fn check_digested(&self, quick: u128) -> Result<()> {
-        self.header.digests.check_quick(0, quick)?;
-        if let Some(image) = self.image() {
-            image.note_compared();
-        }
-        Ok(())
-    }
-
     /// Bytes that [`check_bytes`](Self::check_bytes) is going to read.
     pub(crate) fn bytes_to_check(&self) -> u64 {
         self.image().map_or(0, Image::bytes_to_compare)

@@ -1,14 +1,14 @@
 //! Regions in files: written atomically, read back through a sealed copy in memory.
 
 use std::fs::{File, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::unsealed::memfd_name;
 use super::{Region, check_length, failed};
 use crate::error::{Error, Result};
-use crate::region::format::{Digesting, HEADER_LENGTH, Header, Spacing};
+use crate::region::format::{HEADER_LENGTH, Header, Spacing};
 use crate::sys::memfd::{self, SealedFile};
 
 /// How the names of files begin that are being written.
@@ -110,8 +110,8 @@ pub(crate) fn where_known(done: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Copies a file into a sealed memfd and checks that; the file itself is never mapped, so
-/// whatever happens to it later cannot reach a reader.
+/// Copies a file into a sealed memfd, and opens that as [`Region::open`] does; the file itself is
+/// never mapped, so whatever happens to it later cannot reach a reader.
 pub(crate) fn load(path: &Path) -> Result<Region> {
     let (file, start, header) = open(path)?;
     copy_sealed(file, &start, &header)
@@ -179,45 +179,26 @@ fn read_header(mut file: File, path: &Path) -> Result<(File, Vec<u8>, Header)> {
 }
 
 fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> {
-    sealed_copy(header, start, |memory| {
-        copy_rest(&mut file, memory, header.length - start.len() as u64)
+    sealed_copy(header, |memory| {
+        memory
+            .write_all(start)
+            .and_then(|()| copy_rest(&mut file, memory, header.length, start.len() as u64))
             .map_err(write_failed(header))
     })
 }
 
-/// A memfd that is filled with what follows a header, and digested meanwhile.
-pub(super) struct Copying {
-    memory: File,
-    digesting: Digesting,
-}
-
-impl Copying {
-    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.digesting.update(bytes);
-        self.memory.write_all(bytes)
-    }
-}
-
-/// Makes a memfd that starts with the bytes of a header, lets `copy` fill it with the rest of the
-/// region that this announces, seals it and checks it.
+/// Makes a memfd, lets `copy` fill it with the region that a header announces, seals it and opens
+/// it as [`Region::open`] does.
 pub(super) fn sealed_copy(
     header: &Header,
-    start: &[u8],
-    copy: impl FnOnce(&mut Copying) -> Result<()>,
+    copy: impl FnOnce(&mut File) -> Result<()>,
 ) -> Result<Region> {
     let name = &header.name;
     let label = memfd_name(name, header.generation);
     let mut memory = memfd::create(&label).map_err(failed(name, "create"))?;
-    memory.write_all(start).map_err(write_failed(header))?;
-    let digesting = Digesting::quick_only();
-    let mut copied = Copying { memory, digesting };
-    copy(&mut copied)?;
-    let Copying { memory, digesting } = copied;
+    copy(&mut memory)?;
     let sealed = SealedFile::seal(memory).map_err(failed(name, "seal"))?;
-    let region = Region::open(vec![File::from(sealed).into()], None)?;
-    region.check_digested(digesting.quick())?;
-    region.check_bytes()?;
-    Ok(region)
+    Region::open(vec![File::from(sealed).into()], None)
 }
 
 /// Names the cache that could not be copied.
@@ -229,24 +210,17 @@ pub(super) fn write_failed(header: &Header) -> impl FnOnce(io::Error) -> Error {
     }
 }
 
-/// Bytes that are read, digested and written at a time, while they are in the processor's caches.
-const PIECE: usize = 256 << 10;
-
-/// Copies so many bytes of a file. It may grow meanwhile; what was not announced is not copied.
-fn copy_rest(file: &mut File, copy: &mut Copying, mut left: u64) -> io::Result<()> {
-    let mut piece = vec![0; left.min(PIECE as u64) as usize];
-    while left > 0 {
-        let most = left.min(PIECE as u64) as usize;
-        match file.read(&mut piece[..most]) {
-            // It became shorter: the copy has another length than its header says.
-            Ok(0) => break,
-            Ok(count) => {
-                copy.append(&piece[..count])?;
-                left -= count as u64;
+/// Copies a file behind its start, which is copied already, up to a length. It may grow meanwhile;
+/// what was not announced is not copied.
+fn copy_rest(file: &mut File, copy: &mut File, length: u64, start: u64) -> io::Result<()> {
+    let mut copied = start;
+    loop {
+        match io::copy(&mut (&mut *file).take(length.saturating_sub(copied)), copy) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                copied = copy.seek(SeekFrom::End(0))?;
+                file.seek(SeekFrom::Start(copied))?;
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            done => return done.map(drop),
         }
     }
-    Ok(())
 }

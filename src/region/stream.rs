@@ -1,23 +1,25 @@
 //! Regions out of streams: pipes, sockets, decompressors.
 #![forbid(unsafe_code)]
 
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Write};
 
 use super::Region;
-use super::file::{Copying, read_start, sealed_copy, write_failed};
+use super::file::{read_start, sealed_copy, write_failed};
 use crate::error::{Error, HeaderError, Result};
 use crate::region::format::Header;
 
 /// Bytes that are read at a time.
 const PIECE: usize = 64 << 10;
 
-/// Copies one region out of a stream into a sealed memfd and checks that. What follows the region
-/// stays in the stream.
+/// Copies one region out of a stream into a sealed memfd, and opens that as [`Region::open`] does.
+/// What follows the region stays in the stream.
 pub(crate) fn read(mut reader: impl Read) -> Result<Region> {
     let start = read_start(&mut reader).map_err(unreadable)?;
     let header = Header::decode(&start)?;
     header.check_one_file()?;
-    sealed_copy(&header, &start, |memory| {
+    sealed_copy(&header, |memory| {
+        memory.write_all(&start).map_err(write_failed(&header))?;
         copy_rest(reader, memory, &header, start.len() as u64)
     })
 }
@@ -26,7 +28,7 @@ pub(crate) fn read(mut reader: impl Read) -> Result<Region> {
 /// that have arrived, whatever the header announces.
 fn copy_rest(
     mut reader: impl Read,
-    memory: &mut Copying,
+    memory: &mut File,
     header: &Header,
     mut got: u64,
 ) -> Result<()> {
@@ -40,7 +42,7 @@ fn copy_rest(
             }
             Ok(count) => {
                 memory
-                    .append(&piece[..count])
+                    .write_all(&piece[..count])
                     .map_err(write_failed(header))?;
                 got += count as u64;
             }

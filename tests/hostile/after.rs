@@ -260,10 +260,6 @@ fn lies_to_a_follower_are_found() {
             Box::new(move |forged| forged.put_garbage(&[0, gone])),
         ),
         (
-            "does not lead to the entry",
-            Box::new(|forged| forged.put_garbage(&[])),
-        ),
-        (
             "in the middle of the entry",
             Box::new(|forged| {
                 let slot = slot_of_own_line(forged);

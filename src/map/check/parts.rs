@@ -19,7 +19,7 @@ use crate::schema::{Description, Schema, Shape};
 use crate::sys::threads;
 
 /// Bytes of a part: it takes so long that a thread pays, and so short that threads end together.
-const PART: usize = 2 << 20;
+pub(super) const PART: usize = if cfg!(test) { 4 << 10 } else { 2 << 20 };
 /// Parts in which values are met that entries of other parts share, and that each checks for
 /// itself.
 const MOST_SHARING: usize = 4;

@@ -68,12 +68,7 @@ impl Digests {
     pub(in crate::region) fn check(&self, number: usize, behind: &[u8]) -> Result<()> {
         let mut digesting = Digesting::quick_only();
         digesting.update(behind);
-        self.check_quick(number, digesting.quick())
-    }
-
-    /// The same for the digest of these bytes.
-    pub(in crate::region) fn check_quick(&self, number: usize, quick: u128) -> Result<()> {
-        match quick == self.quick {
+        match digesting.quick() == self.quick {
             true => Ok(()),
             false => Err(Error::Header(HeaderError::Damaged {
                 part: RegionPart::File(number),

@@ -131,11 +131,6 @@ impl Image {
         files.map(|file| file.sealed.length()).sum()
     }
 
-    /// Takes over that the only file was compared with its digests while it was written.
-    pub(in crate::region) fn note_compared(&self) {
-        self.files.iter().for_each(|file| file.note_compared());
-    }
-
     /// Whether the files beside the first are the very memfds that the header names.
     pub(in crate::region) fn has_the_files_of(&self, header: &Header) -> bool {
         let mut files = self.files[1..].iter().zip(&header.others);

@@ -3,7 +3,7 @@
 
 use std::env;
 use std::io::{self, Read};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use clap::{Args, ValueEnum};
 use floe::{Live, Map, Publisher, Trust};
@@ -97,13 +97,15 @@ pub fn measure(entries: usize, rounds: u32) -> Result<Vec<Row>, BenchError> {
             command.stdout(Stdio::piped());
             // To all of them, so that they are started alike.
             publisher.pass_to(&mut command)?;
-            let (answer, time) = timed(|| ask(&mut command));
+            let (asked, time) = timed(|| ask(&mut command));
+            let (mut program, answer) = asked?;
+            program.wait()?;
             let first = if way == Way::Empty {
                 touch_of(entries as u64 / 2)
             } else {
                 question.first
             };
-            check_answer(way.contender(), EXEC, entries, first, answer?)?;
+            check_answer(way.contender(), EXEC, entries, first, answer)?;
             taken.push(time.as_nanos() as f64);
         }
     }
@@ -115,13 +117,12 @@ pub fn measure(entries: usize, rounds: u32) -> Result<Vec<Row>, BenchError> {
     Ok(rows.collect())
 }
 
-/// Starts a program and reads its answer.
-fn ask(command: &mut Command) -> io::Result<u64> {
+/// Starts a program and reads its answer; it may still be about to end.
+fn ask(command: &mut Command) -> io::Result<(Child, u64)> {
     let mut program = command.spawn()?;
     let mut answer = [0; 8];
     if let Some(output) = &mut program.stdout {
         output.read_exact(&mut answer)?;
     }
-    program.wait()?;
-    Ok(u64::from_le_bytes(answer))
+    Ok((program, u64::from_le_bytes(answer)))
 }
