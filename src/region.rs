@@ -87,8 +87,8 @@ impl Region {
     }
 
     /// The same, but for what [`check_bytes`](Self::check_bytes) looks at, which is left to the
-    /// caller. Page files that were compared with their digests for an earlier region are taken
-    /// from that.
+    /// caller. Page files that an earlier region has are taken from that, and were compared with
+    /// their digests there if they were.
     pub(crate) fn open(fds: Vec<OwnedFd>, earlier: Option<&Self>) -> Result<Self> {
         let (header, image) = Image::open(fds, earlier.and_then(Self::image))?;
         Ok(Self::trusted(image.into(), header))

@@ -384,6 +384,25 @@ fn garbage_does_not_come_back() {
     assert!(full.is_ok() && cheap.is_none());
 }
 
+/// What new entries share with earlier ones was checked before, but in another check.
+#[test]
+fn pointers_into_the_earlier_archive_are_checked_with_everything() {
+    let value = |text: &str| Sharing {
+        text: text.repeat(9),
+        number: 7,
+    };
+    let earlier = freeze(60, |_| value("earlier"));
+    let next = carried(&earlier, [(100, value("later"))], &[]);
+    let mut bytes = Bytes::of(&next);
+    let start = next.archive().as_ptr().addr();
+    let pointer = std::ptr::from_ref(&next[&key(100)].text).addr() - start;
+    let target = std::ptr::from_ref(&*next[&key(0)].text).addr() - start;
+    let distance = (target as i32 - pointer as i32).to_le_bytes();
+    bytes.archive[pointer..pointer + 4].copy_from_slice(&distance);
+    let (full, cheap) = bytes.checked(&earlier);
+    assert!(full.is_ok() && cheap.is_none());
+}
+
 /// Each lie about the next generation has its own answer, from the check of everything.
 #[test]
 fn lies_are_told_apart() {

@@ -59,8 +59,8 @@ impl Image {
     }
 
     /// Maps page files of unknown origin, in their order. Seals, header, layout and lengths are
-    /// checked; digests are not, nor what the sections mean. Files that an earlier image has, and
-    /// that were compared with their digests there, are taken from it.
+    /// checked; digests are not, nor what the sections mean. Files that an earlier image has are
+    /// taken from it.
     pub(in crate::region) fn open(
         fds: Vec<OwnedFd>,
         earlier: Option<&Self>,
@@ -163,14 +163,13 @@ impl Image {
     }
 }
 
-/// The files of an earlier image that were compared with their digests.
+/// The files of an earlier image.
 struct KnownFiles<'a>(Vec<(MemfdId, &'a Arc<PageFile>)>);
 
 impl<'a> KnownFiles<'a> {
     fn of(earlier: Option<&'a Image>) -> Self {
         let files = earlier.map_or(&[][..], Image::files).iter();
-        let known = files.filter(|file| file.is_compared());
-        let with_id = known.filter_map(|file| Some((file.sealed.id().ok()?, file)));
+        let with_id = files.filter_map(|file| Some((file.sealed.id().ok()?, file)));
         Self(with_id.collect())
     }
 

@@ -313,7 +313,14 @@ fn pages_of_the_same_file_are_the_same() {
     assert_eq!(all, [0..300 * page]);
     assert!(copied.begins_as(SectionKind::Archive, &second));
 
-    // So is one that nobody has compared with its digests.
+    // A page of the same file, but another one, is not the same.
+    let shifted = with_layout(&second, |runs| runs[3].first += 1);
+    let shifted = Region::open(shifted, Some(&held)).unwrap();
+    shifted.check_bytes().unwrap();
+    let differing = shifted.differing(SectionKind::Archive, &held);
+    assert_eq!(differing, [30 * page..201 * page]);
+
+    // Nobody has compared this one with its digests.
     let unread = Region::open(first.try_clone_fds().unwrap(), None).unwrap();
     let next = Region::open(second.try_clone_fds().unwrap(), Some(&unread)).unwrap();
     assert_eq!(next.bytes_to_check(), own + first.size());
