@@ -149,7 +149,7 @@ impl Region {
                 let bytes = pages.into_iter().map(bytes);
                 bytes.map(|it| it.start as usize..it.end as usize).collect()
             }
-            _ => vec![0..length as usize],
+            _ => std::iter::once(0..length as usize).collect(),
         }
     }
 

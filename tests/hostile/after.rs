@@ -158,6 +158,9 @@ impl Forged {
     }
 }
 
+/// What is changed of the files of a generation.
+type Lie = Box<dyn Fn(&mut Forged)>;
+
 fn clones(fds: &[OwnedFd]) -> Vec<OwnedFd> {
     fds.iter().map(|fd| fd.try_clone().unwrap()).collect()
 }
@@ -227,7 +230,7 @@ fn lies_to_a_follower_are_found() {
     let list = honest().section(GARBAGE);
     assert_eq!(list.1, 8, "one entry is garbage");
     let gone = u64::from_le_bytes(honest().get(GARBAGE, 0));
-    let lies: Vec<(&str, Box<dyn Fn(&mut Forged)>)> = vec![
+    let lies: Vec<(&str, Lie)> = vec![
         (
             "not valid: entry at offset",
             Box::new(move |forged| {

@@ -167,7 +167,7 @@ impl Bytes {
         let earlier = Earlier {
             map: earlier,
             findings: earlier.as_checked().findings(),
-            index_differs: vec![0..length],
+            index_differs: std::iter::once(0..length).collect(),
         };
         let cheap = begins.then(|| check_after(sections(), &earlier)).flatten();
         if let Ok(sections) = Sections::decode(sections()) {

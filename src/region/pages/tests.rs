@@ -310,7 +310,7 @@ fn pages_of_the_same_file_are_the_same() {
     assert_eq!(copied.bytes_to_check(), own + first.size());
     copied.check_bytes().unwrap();
     let all = copied.differing(SectionKind::Archive, &held);
-    assert_eq!(all, [0..300 * page]);
+    assert_eq!((all.len(), &all[0]), (1, &(0..300 * page)));
     assert!(copied.begins_as(SectionKind::Archive, &second));
 
     // A page of the same file, but another one, is not the same.
@@ -318,7 +318,10 @@ fn pages_of_the_same_file_are_the_same() {
     let shifted = Region::open(shifted, Some(&held)).unwrap();
     shifted.check_bytes().unwrap();
     let differing = shifted.differing(SectionKind::Archive, &held);
-    assert_eq!(differing, [30 * page..201 * page]);
+    assert_eq!(
+        (differing.len(), &differing[0]),
+        (1, &(30 * page..201 * page))
+    );
 
     // Nobody has compared this one with its digests.
     let unread = Region::open(first.try_clone_fds().unwrap(), None).unwrap();
