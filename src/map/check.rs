@@ -9,7 +9,9 @@ use rkyv::Archive;
 use rkyv::bytecheck::CheckBytes;
 
 use super::garbage::GarbageList;
-use super::index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, most_steps, next, tag};
+use super::index::{
+    INDEX_HEADER_LENGTH, IndexHeader, Line, home, leads_on, leads_to, most_steps, next, tag,
+};
 use super::key::Key;
 use crate::archive::CheckStrategy;
 use crate::archive::checked::Findings;
@@ -141,11 +143,11 @@ impl<'a> Search<'a> {
         let lines = self.lines.len() as u64;
         let mut number = home(hash, lines);
         loop {
-            let line = Line::from_bytes(&self.lines[number as usize]);
-            if line.has(tag(hash), offset) {
+            let line = &self.lines[number as usize];
+            if leads_to(line, tag(hash), offset) {
                 return Ok(());
             }
-            if !line.overflows() {
+            if !leads_on(line) {
                 let reason = format!("it does not lead to the entry at offset {offset}");
                 return Err(MapError::Index(reason));
             }

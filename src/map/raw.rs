@@ -331,21 +331,19 @@ fn prefetch(address: *const u8) {
 /// One bit for each of the first sixteen bytes of a line: whether it is `byte`.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-pub(super) fn equal_bytes(line: &Line, byte: u8) -> u32 {
-    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_set1_epi8};
-    const { assert!(size_of::<Line>() >= 16 && align_of::<Line>() >= 16) }
-    // SAFETY: SSE2 is part of x86-64; a line has so many bytes, aligned so.
+pub(super) fn equal_bytes(line: &[u8; 64], byte: u8) -> u32 {
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8};
+    // SAFETY: SSE2 is part of x86-64; a line has so many bytes.
     unsafe {
-        let bytes = _mm_load_si128(ptr::from_ref(line).cast());
+        let bytes = _mm_loadu_si128(ptr::from_ref(line).cast());
         _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8))) as u32
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
-pub(super) fn equal_bytes(line: &Line, byte: u8) -> u32 {
-    let bytes = line.to_bytes();
-    let equal = |number: usize| u32::from(bytes[number] == byte) << number;
+pub(super) fn equal_bytes(line: &[u8; 64], byte: u8) -> u32 {
+    let equal = |number: usize| u32::from(line[number] == byte) << number;
     (0..16).map(equal).sum()
 }
 
