@@ -77,6 +77,7 @@ fn main() -> ExitCode {
         refusals::a_lowered_limit_is_survived,
         refusals::a_broker_that_may_not_accept_waits,
         refusals::a_broker_ends_without_a_byte,
+        refusals::a_large_region_is_checked_without_threads,
         stores::workers_follow_a_store,
         stores::followers_see_when_a_cache_expires,
         stores::programs_and_clients_follow_a_store,
