@@ -2,6 +2,8 @@
 
 pub(crate) mod checked;
 mod collections;
+pub(crate) mod content;
+pub(crate) mod findings;
 mod freezer;
 pub mod intern;
 mod layout;
@@ -10,6 +12,7 @@ pub(crate) mod roots;
 mod sink;
 mod sorted;
 mod thaw;
+pub(crate) mod trust;
 mod validator;
 pub(crate) mod vouching;
 

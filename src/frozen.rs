@@ -19,7 +19,8 @@ use crate::region::format::SectionKind;
 use crate::region::{self, Backing, Label, Region, Unsealed};
 use crate::schema::Description;
 
-pub use crate::archive::checked::Content;
+pub use crate::archive::content::Content;
+pub use crate::archive::trust::Trust;
 
 /// A typed handle on one frozen generation of a cache; derefs to the archived value.
 ///
@@ -98,7 +99,7 @@ impl<T: Value> Frozen<T> {
         let region = Self::seal(unsealed, &Description::of::<T::Archived>())?;
         // rkyv's traits are safe to implement, so what they wrote is no more trusted than bytes
         // from elsewhere.
-        Ok(Self::from_checked(Checked::from_region(region)?))
+        Ok(Self::from_checked(Checked::from_region(region, None)?))
     }
 }
 
@@ -129,7 +130,46 @@ impl<T: Content> Frozen<T> {
     /// # Errors
     /// As [`from_fd`](Self::from_fd).
     pub fn from_fds(fds: Vec<OwnedFd>) -> Result<Self> {
-        Self::checked(Region::from_fds(fds)?)
+        Self::checked(Region::open(fds, None)?, None)
+    }
+
+    /// The same for a generation that follows another one: takes from that what both have, and
+    /// checks what differs. An associated function: `Frozen::from_fds_after(&earlier, fds)`.
+    ///
+    /// Accepts what [`from_fds`](Self::from_fds) accepts, and refuses what that refuses. Memfds
+    /// that both have are opened and digested no more. What is checked beside the others:
+    ///
+    /// | type | what follows | is checked |
+    /// |---|---|---|
+    /// | [`Map`](crate::Map) | all entries where they were, and others behind them | the new entries, and the lines of the index that changed |
+    /// | any | the same bytes, in other memfds perhaps | nothing more |
+    /// | any | whatever else | everything |
+    ///
+    /// ```
+    /// use floe::{Frozen, Map};
+    ///
+    /// let ages = Map::freeze("ages", [("ada".to_owned(), 36_u32)])?;
+    /// let first = Frozen::<Map<String, u32>>::from_fds(ages.region().try_clone_fds()?)?;
+    /// let again = Frozen::from_fds_after(&first, ages.region().try_clone_fds()?)?;
+    /// assert_eq!(again["ada"], 36);
+    /// # Ok::<(), floe::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_fd`](Self::from_fd).
+    pub fn from_fds_after(earlier: &Self, fds: Vec<OwnedFd>) -> Result<Self> {
+        let region = Region::open(fds, Some(earlier.region()))?;
+        Self::checked(region, Some(earlier))
+    }
+
+    /// Opens page files that their owner has checked, by their seals, the header and the type alone:
+    /// in no time, whatever their size. Files beside the first that are not those which the header
+    /// names make it check everything, as [`from_fds`](Self::from_fds) does.
+    ///
+    /// # Errors
+    /// As [`from_fd`](Self::from_fd).
+    pub fn from_fds_trusting(fds: Vec<OwnedFd>, trust: Trust<T>) -> Result<Self> {
+        Self::from_vouched(Vouched::promised(fds, &trust))
     }
 
     /// Opens a copy of the bytes of a region on the heap, with the checks of
@@ -138,7 +178,7 @@ impl<T: Content> Frozen<T> {
     /// # Errors
     /// As [`from_fd`](Self::from_fd), but for the seals.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Self::checked(Region::from_bytes(bytes)?)
+        Self::checked(Region::from_bytes(bytes)?, None)
     }
 
     /// Reads one region from a stream, where [`Region::write_to`] has written it: copies it into a
@@ -165,7 +205,7 @@ impl<T: Content> Frozen<T> {
     /// no memory for the copy; otherwise as [`from_fd`](Self::from_fd), and
     /// [`HeaderError::Length`](crate::error::HeaderError::Length) if the stream ends early.
     pub fn from_reader(reader: impl Read) -> Result<Self> {
-        Self::checked(region::read(reader)?)
+        Self::checked(region::read(reader)?, None)
     }
 
     /// Loads a file that [`Region::save`] wrote: copies it into a sealed memfd and
@@ -186,13 +226,18 @@ impl<T: Content> Frozen<T> {
 
     fn loaded(region: Result<Region>, path: &Path) -> Result<Self> {
         region
-            .and_then(Self::checked)
+            .and_then(|region| Self::checked(region, None))
             .map_err(|error| error.of_file(path))
     }
 
-    fn checked(region: Region) -> Result<Self> {
-        T::Form::check_type(&region)?;
-        Ok(Self::from_checked(Checked::from_region(region)?))
+    /// Checks type, digests and values of a region, which may follow an earlier one.
+    fn checked(region: Region, earlier: Option<&Self>) -> Result<Self> {
+        if let Err(mismatch) = T::Form::check_type(&region) {
+            region.check_bytes()?;
+            return Err(mismatch);
+        }
+        let earlier = earlier.map(Self::as_checked);
+        Ok(Self::from_checked(Checked::from_region(region, earlier)?))
     }
 
     /// Takes over what its owner vouches for: the seals are checked, and the header is read.

@@ -63,6 +63,10 @@
 //! Nobody can change a sealed region, not even its owner. A process that hands over a *lying*
 //! region gets an error in the process that opens it: [`Frozen::from_fd`] and [`Frozen::load`]
 //! check every byte. What they cannot know is whether well-formed data is *true*.
+//!
+//! A process that follows a cache checks of each later generation what differs from the one that it
+//! has. One that was forked from the owner checks nothing, and one that [trusts](Trust) the owner
+//! need not either.
 
 #![deny(missing_debug_implementations)]
 #![warn(
@@ -106,7 +110,7 @@ pub use channel::{
 };
 pub use error::{Advice, Error, Result};
 pub use floe_derive::{Key, Roots, Schema};
-pub use frozen::{Content, Frozen};
+pub use frozen::{Content, Frozen, Trust};
 #[cfg(feature = "inspect")]
 pub use inspect::{census, dynamic, pages, usage};
 pub use map::{Key, Map, MapBuilder};

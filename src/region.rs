@@ -23,8 +23,8 @@ use std::time::SystemTime;
 use rkyv::util::AlignedVec;
 
 use crate::error::{Advice, Error, Fingerprint, HeaderError, RegionPart, Result, SectionKind};
-use format::{Digesting, Header};
-use pages::Image;
+use format::{Digesting, Header, Spacing};
+use pages::{Image, other_pages};
 
 pub(crate) use file::{TEMPORARY, generation_in_header, load, load_opened, open, where_known};
 pub(crate) use pages::{PageFileStart, Run, Successor};
@@ -82,10 +82,17 @@ impl Region {
     /// Maps page files of unknown origin: first the seals, then header, layout, lengths, every
     /// digest and padding. What the sections mean is for the reader of their type to check.
     pub(crate) fn from_fds(fds: Vec<OwnedFd>) -> Result<Self> {
-        let (header, image) = Image::open(fds)?;
-        let region = Self::trusted(image.into(), header);
+        let region = Self::open(fds, None)?;
         region.check_bytes()?;
         Ok(region)
+    }
+
+    /// The same, but for what [`check_bytes`](Self::check_bytes) looks at, which is left to the
+    /// caller. Page files that an earlier region has are taken from that, and were compared with
+    /// their digests there if they were.
+    pub(crate) fn open(fds: Vec<OwnedFd>, earlier: Option<&Self>) -> Result<Self> {
+        let (header, image) = Image::open(fds, earlier.and_then(Self::image))?;
+        Ok(Self::trusted(image.into(), header))
     }
 
     /// The same for a copy of bytes on the heap.
@@ -105,17 +112,55 @@ impl Region {
     /// are read; digests and what the sections mean were checked when it was frozen. Beside it,
     /// whether they are the ones that the header names: nothing else is vouched for.
     pub(crate) fn from_fds_by_header(fds: Vec<OwnedFd>) -> Result<(Self, bool)> {
-        let (header, image) = Image::open(fds)?;
+        let (header, image) = Image::open(fds, None)?;
         let is_named = image.has_the_files_of(&header);
         Ok((Self::trusted(image.into(), header), is_named))
     }
 
-    /// Compares digests, and looks at the padding.
+    /// Compares the files with their digests that were not before, and looks at the padding.
     pub(crate) fn check_bytes(&self) -> Result<()> {
         if let Some(image) = self.image() {
             image.check(&self.header)?;
         }
         check_padding(&self.header, self.bytes())
+    }
+
+    /// Bytes that [`check_bytes`](Self::check_bytes) is going to read.
+    pub(crate) fn bytes_to_check(&self) -> u64 {
+        self.image().map_or(0, Image::bytes_to_compare)
+    }
+
+    /// Where the bytes of a section may differ from those that an earlier region has there, as far
+    /// as both go: everywhere but in pages of the same file.
+    pub(crate) fn differing(&self, kind: SectionKind, earlier: &Self) -> Vec<Range<usize>> {
+        let sections = self.header.section(kind).zip(earlier.header.section(kind));
+        let Some((own, other)) = sections else {
+            return Vec::new();
+        };
+        let length = own.length.min(other.length);
+        let images = self.image().zip(earlier.image());
+        match (images, self.header.spacing) {
+            (Some((image, earlier_image)), Spacing::Pages(page))
+                if earlier.header.spacing == self.header.spacing =>
+            {
+                let (from, earlier_from) = (own.offset / page, other.offset / page);
+                let count = length.div_ceil(page);
+                let pages = other_pages((image, from), (earlier_image, earlier_from), count, page);
+                let bytes = |it: Range<u64>| it.start * page..(it.end * page).min(length);
+                let bytes = pages.into_iter().map(bytes);
+                bytes.map(|it| it.start as usize..it.end as usize).collect()
+            }
+            _ => std::iter::once(0..length as usize).collect(),
+        }
+    }
+
+    /// Whether a section begins with all bytes that an earlier region has in it.
+    pub(crate) fn begins_as(&self, kind: SectionKind, earlier: &Self) -> bool {
+        let sections = self.section(kind).ok().zip(earlier.section(kind).ok());
+        sections.is_some_and(|(own, other)| {
+            let mut differing = self.differing(kind, earlier).into_iter();
+            own.len() >= other.len() && differing.all(|range| own[range.clone()] == other[range])
+        })
     }
 
     /// The same sections, byte for byte, in a region that has the pages of another one which are

@@ -260,7 +260,7 @@ impl RootsBuilder {
             unsealed.append(inputs)?;
         }
         let region = Frozen::<R>::seal(unsealed, &R::describe())?;
-        Ok(Frozen::from_checked(Checked::from_region(region)?))
+        Ok(Frozen::from_checked(Checked::from_region(region, None)?))
     }
 
     /// The table of where each declared root lies.

@@ -7,6 +7,7 @@
 mod carry;
 mod changes;
 mod check;
+mod follower;
 mod growth;
 mod layer_files;
 mod lookup;
@@ -63,6 +64,7 @@ fn main() {
     changes.extend(changes::measure(entries, rounds));
     let successive = successive::measure(entries, if small { 50 } else { 1000 });
     let visible_micros = visible::measure(entries, if small { 5 } else { 50 });
+    let follower = follower::measure(entries, if small { 2 } else { 7 });
     if arguments.large {
         changes.extend(changes::measure(10 * entries, 1));
     }
@@ -91,8 +93,15 @@ fn main() {
         },
         successive,
         visible_micros,
+        follower_ratio: follower.ratio(),
     };
     results.print(&layer, &carried);
+    println!(
+        "taken over with checks: {:.3} ms, everything checked {:.1} ms: {:.4} (0.05 or less)",
+        1e3 * follower.next_seconds,
+        1e3 * follower.full_seconds,
+        follower.ratio()
+    );
     table::print(&changes);
     let folder = PathBuf::from("target/floe");
     let json = serde_json::to_vec_pretty(&results).expect("numbers have a JSON form");

@@ -26,6 +26,9 @@ pub(crate) struct Results {
     pub(crate) successive: Successive,
     /// From the start of a rebuild of one entry until a worker has read it.
     pub(crate) visible_micros: f64,
+    /// Of a generation with one changed entry: the check of a follower that has the one before / a
+    /// check of everything.
+    pub(crate) follower_ratio: f64,
 }
 
 /// One entry of a hundred changed, at random.

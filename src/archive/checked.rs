@@ -5,7 +5,7 @@
 //!
 //! - A [`Checked`] region holds a valid value of its type. Its safe makers check it, or take a
 //!   [`Vouched`], which is made of such a region alone.
-//! - A `T` in an archive has passed rkyv's checks in a [`Validator`], and those of [`Collections`];
+//! - A `T` in an archive has passed rkyv's checks in a [`Validator`], and those of `Collections`;
 //!   what the latter look at follows from the descriptions of types, which is why [`Schema`] is an
 //!   unsafe trait.
 //! - An archive is never written, and every reference into it borrows what keeps its region mapped.
@@ -17,11 +17,10 @@ use std::ops::{Deref, Range};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use rkyv::api::check_pos_with_context;
 use rkyv::bytecheck::CheckBytes;
 use rkyv::erased::{ErasedPtr, Metadata};
 use rkyv::munge::munge;
-use rkyv::rancor::{BoxedError, Fallible, Source, Strategy};
+use rkyv::rancor::{Fallible, Source};
 use rkyv::ser::Allocator;
 use rkyv::traits::{ArchivePointee, LayoutRaw};
 use rkyv::validation::shared::ValidationState;
@@ -29,34 +28,19 @@ use rkyv::validation::{ArchiveContext, ArchiveContextExt, SharedContext};
 use rkyv::{Archive, Portable, RelPtr};
 
 use super::Value;
-use super::collections::Collections;
+use super::content::{Content, sealed};
+use super::findings::{self, Findings};
 use super::freezer::Freezer;
 use super::intern::Cycle;
 use super::parts::{Part, ROW_LENGTH, RootType};
 use super::roots::{Root, Roots, Several, parts_of, root_types};
+use super::trust::Trust;
 use super::validator::Validator;
 use super::vouching::Vouched;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::region::Region;
 use crate::region::format::SectionKind;
-use crate::schema::{Description, Schema, Shape, TypeIndex, Types};
-
-/// What a region can hold: every [`Value`], [`Map`](crate::Map), and [`Roots`] of both.
-///
-/// Implemented for all of them, for roots by their derive; there is nothing to implement by hand.
-pub trait Content: Sized + 'static {
-    /// What a handle derefs to.
-    type Archived: ?Sized;
-    /// How it lies in a region.
-    #[doc(hidden)]
-    type Form: Form<Self>;
-
-    /// The archived types.
-    #[doc(hidden)]
-    fn describe() -> Description {
-        Description::by(Self::Form::describe)
-    }
-}
+use crate::schema::{Schema, Shape, TypeIndex, Types};
 
 /// How contents of a kind lie in a region. Sealed, so that [`Content`] says nothing else than which
 /// of the forms of this crate a type has.
@@ -69,20 +53,15 @@ pub trait Form<T: Content>: sealed::Sealed {
 
     /// Refuses the region of another type.
     fn check_type(region: &Region) -> Result<()> {
-        let expected = T::describe().fingerprint();
-        match region.fingerprint() {
-            got if got == expected => Ok(()),
-            got => Err(Error::SchemaMismatch {
-                name: region.name().to_owned(),
-                expected_type: std::any::type_name::<T>(),
-                expected,
-                got,
-            }),
-        }
+        findings::check_fingerprint::<T>(region)
     }
 
     /// Checks the sections of a region, whoever wrote them.
-    fn check(region: &Region) -> Result<()>;
+    fn check(region: &Region) -> Result<Findings>;
+
+    /// The same for a region that follows one with a valid value: what differs, where that shows
+    /// that [`check`](Self::check) would accept all of it; otherwise by that.
+    fn check_after(region: &Region, earlier: &Checked<T>) -> Result<Findings>;
 
     /// The parts of the value in a region.
     ///
@@ -106,7 +85,7 @@ pub trait Form<T: Content>: sealed::Sealed {
 /// The form of contents that can be one of several roots of a region.
 pub trait RootForm<T: Content>: Form<T> {
     /// Checks a part of a region, whoever wrote it.
-    fn check_part(part: &Part<'_>) -> Result<()>;
+    fn check_part(part: &Part<'_>) -> Result<Findings>;
 
     /// The parts of the value.
     ///
@@ -115,9 +94,15 @@ pub trait RootForm<T: Content>: Form<T> {
     unsafe fn view_part(part: &Part<'_>) -> Result<Self::View>;
 }
 
-/// Keeps [`Form`] to the types of this crate that are made for it.
-pub(crate) mod sealed {
-    pub trait Sealed {}
+impl<T: Content> Trust<T> {
+    /// Promises it for one handle.
+    ///
+    /// # Safety
+    /// [What is promised](Trust#what-is-promised) holds.
+    #[must_use]
+    pub const unsafe fn in_owner() -> Self {
+        Self::given()
+    }
 }
 
 type ViewOf<T> = <<T as Content>::Form as Form<T>>::View;
@@ -125,30 +110,36 @@ type ViewOf<T> = <<T as Content>::Form as Form<T>>::View;
 /// A region that holds a valid `T`, and where the parts of the value lie in it.
 ///
 /// Clones share the region.
-pub(crate) struct Checked<T: Content> {
+pub struct Checked<T: Content> {
     view: ViewOf<T>,
     region: Arc<Region>,
+    findings: Findings,
 }
 
 impl<T: Content> Checked<T> {
-    /// Checks the sections of a region, whoever wrote them.
-    pub(crate) fn from_region(region: Region) -> Result<Self> {
-        T::Form::check(&region)?;
-        // SAFETY: `check` has just accepted the region.
-        unsafe { Self::from_region_unchecked(region) }
+    /// Checks digests, padding and sections of a region, whoever wrote them; if it follows an
+    /// earlier one with a valid value, only what differs where that will do.
+    pub(crate) fn from_region(region: Region, earlier: Option<&Self>) -> Result<Self> {
+        let findings = findings::of_region(&region, earlier)?;
+        // SAFETY: `check` or `check_after` has just accepted the region.
+        let checked = unsafe { Self::from_region_unchecked(region)? };
+        Ok(Self {
+            findings,
+            ..checked
+        })
     }
 
-    /// Takes over what its owner vouches for: the seals are checked, and the header is read; its
-    /// digests and what the sections mean were checked when it was frozen.
+    /// Takes over what its owner vouches for: the seals are checked, header and layout are read, and
+    /// the type is compared; digests and what the sections mean were checked when it was frozen.
     pub(crate) fn from_vouched(vouched: Vouched<T>) -> Result<Self> {
         let (region, is_named) = Region::from_fds_by_header(vouched.into_files())?;
+        T::Form::check_type(&region)?;
         if !is_named {
-            region.check_bytes()?;
-            return Self::from_region(region);
+            return Self::from_region(region, None);
         }
-        // SAFETY: the first file of a `Vouched` is that of a `Checked` of this type, and the others
-        // are those that its header names; their bytes are sealed, so they are those that
-        // `check` accepted.
+        // SAFETY: the first file of a `Vouched` is that of a `Checked` of this type, here or in the
+        // owner that a `Trust` was given for, and the others are those that its header names; their
+        // bytes are sealed, so they are those that `check` accepted.
         unsafe { Self::from_region_unchecked(region) }
     }
 
@@ -158,20 +149,33 @@ impl<T: Content> Checked<T> {
         let region = Arc::new(region);
         // SAFETY: the caller's promise.
         let view = unsafe { T::Form::view(&region)? };
-        Ok(Self { view, region })
+        let findings = Findings::default();
+        Ok(Self {
+            view,
+            region,
+            findings,
+        })
     }
 
     /// The same value, in a region that shares pages with another one.
     pub(crate) fn sharing(self, earlier: &Region) -> Result<Self> {
         match self.region.sharing(earlier)? {
-            // SAFETY: its sections are, byte for byte, those of this one, which is valid.
-            Some(region) => unsafe { Self::from_region_unchecked(region) },
+            Some(region) => {
+                // SAFETY: its sections are, byte for byte, those of this one, which is valid.
+                let shared = unsafe { Self::from_region_unchecked(region)? };
+                let findings = self.findings;
+                Ok(Self { findings, ..shared })
+            }
             None => Ok(self),
         }
     }
 
     pub(crate) fn region(&self) -> &Arc<Region> {
         &self.region
+    }
+
+    pub(crate) fn findings(&self) -> Findings {
+        self.findings
     }
 }
 
@@ -192,6 +196,7 @@ impl<T: Content> Clone for Checked<T> {
         Self {
             view,
             region: Arc::clone(&self.region),
+            findings: self.findings,
         }
     }
 }
@@ -223,8 +228,18 @@ impl<T: Value> Form<T> for Whole {
         <T as Archive>::Archived::describe(types)
     }
 
-    fn check(region: &Region) -> Result<()> {
+    fn check(region: &Region) -> Result<Findings> {
         <Self as RootForm<T>>::check_part(&Part::whole(region)?)
+    }
+
+    fn check_after(region: &Region, earlier: &Checked<T>) -> Result<Findings> {
+        let kind = SectionKind::Archive;
+        let (archive, before) = (region.section(kind)?, earlier.region().section(kind)?);
+        match archive.len() == before.len() && region.begins_as(kind, earlier.region()) {
+            // The same bytes, aligned alike: sections start at multiples of 64.
+            true => Ok(Findings::default()),
+            false => <Self as Form<T>>::check(region),
+        }
     }
 
     unsafe fn view(region: &Arc<Region>) -> Result<Self::View> {
@@ -244,20 +259,9 @@ impl<T: Value> Form<T> for Whole {
 }
 
 impl<T: Value> RootForm<T> for Whole {
-    fn check_part(part: &Part<'_>) -> Result<()> {
-        let archive = part.archive;
-        let invalid = |reason| part.invalid(SectionKind::Archive, reason);
-        let position = root_position::<T>(archive).map_err(|reason| invalid(reason.to_owned()))?;
-        let mut validator = Validator::new(archive);
-        let context = Strategy::<_, BoxedError>::wrap(&mut validator);
-        check_pos_with_context::<<T as Archive>::Archived, _, BoxedError>(
-            archive, position, context,
-        )
-        .map_err(|error| invalid(error.to_string()))?;
-        let description = Description::of::<<T as Archive>::Archived>();
-        Collections::new(&description, archive)
-            .check(position)
-            .map_err(|refusal| invalid(refusal.to_string()))
+    fn check_part(part: &Part<'_>) -> Result<Findings> {
+        findings::check_whole::<T>(part)?;
+        Ok(Findings::default())
     }
 
     unsafe fn view_part(part: &Part<'_>) -> Result<Self::View> {
@@ -311,11 +315,7 @@ impl<T: Content<Form: RootForm<T>>, L: RootList> RootList for (Root<T>, L) {
     const LENGTH: usize = 1 + L::LENGTH;
 
     fn list_types(types: &mut Vec<RootType>) {
-        types.push(RootType {
-            id: TypeId::of::<T>(),
-            name: std::any::type_name::<T>(),
-            describe: T::Form::describe,
-        });
+        types.push(RootType::of::<T>());
         L::list_types(types);
     }
 
@@ -329,8 +329,12 @@ impl<T: Content<Form: RootForm<T>>, L: RootList> RootList for (Root<T>, L) {
         let view = unsafe { T::Form::view_part(&parts[0])? };
         // SAFETY: the caller's promise, for the others.
         let rest = unsafe { L::open(&parts[1..], region)? };
-        let region = Arc::clone(region);
-        Ok((Root(Checked { view, region }), rest))
+        let first = Checked {
+            view,
+            region: Arc::clone(region),
+            findings: Findings::default(),
+        };
+        Ok((Root(first), rest))
     }
 }
 
@@ -346,8 +350,13 @@ impl<R: Roots> Form<R> for Several {
         parts_of::<R>(region).map(drop)
     }
 
-    fn check(region: &Region) -> Result<()> {
-        R::List::check(&parts_of::<R>(region)?)
+    fn check(region: &Region) -> Result<Findings> {
+        R::List::check(&parts_of::<R>(region)?)?;
+        Ok(Findings::default())
+    }
+
+    fn check_after(region: &Region, _: &Checked<R>) -> Result<Findings> {
+        <Self as Form<R>>::check(region)
     }
 
     unsafe fn view(region: &Arc<Region>) -> Result<Self::View> {
@@ -365,16 +374,6 @@ impl<R: Roots> Form<R> for Several {
     unsafe fn archived(view: &Self::View) -> &R {
         view
     }
-}
-
-/// The root of a whole value is the end of its archive.
-fn root_position<T: Archive>(archive: &[u8]) -> Result<usize, &'static str> {
-    let position = archive.len().checked_sub(size_of::<T::Archived>());
-    let position = position.ok_or("it is shorter than the root of the type")?;
-    if !position.is_multiple_of(align_of::<T::Archived>()) {
-        return Err("the root of the type is not aligned");
-    }
-    Ok(position)
 }
 
 // SAFETY: `check_subtree_ptr` accepts a pointer only if all its bytes lie in the archive that

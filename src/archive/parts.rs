@@ -22,6 +22,8 @@
 use std::any::TypeId;
 use std::ops::Range;
 
+use super::checked::Form;
+use super::content::Content;
 use crate::error::{Error, HeaderError, Result, RootError, SectionKind};
 use crate::region::Region;
 use crate::schema::{self, Description, NamedRoot, TypeIndex, Types};
@@ -93,6 +95,16 @@ pub struct RootType {
     /// As Rust writes it.
     pub(crate) name: &'static str,
     pub(crate) describe: fn(&mut Types) -> TypeIndex,
+}
+
+impl RootType {
+    pub(super) fn of<T: Content>() -> Self {
+        Self {
+            id: TypeId::of::<T>(),
+            name: std::any::type_name::<T>(),
+            describe: T::Form::describe,
+        }
+    }
 }
 
 /// A row of the table.

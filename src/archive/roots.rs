@@ -5,7 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use super::checked::{Checked, Content, RootList, sealed};
+use super::checked::{Checked, RootList};
+use super::content::{Content, sealed};
 use super::parts::{self, Part, RootType};
 use super::thaw::Thaw;
 use crate::error::Result;

@@ -6,7 +6,7 @@ use rkyv::rancor::{BoxedError, Strategy};
 use rkyv::{Archive, Deserialize};
 
 use super::Value;
-use super::checked::Content;
+use super::content::Content;
 use crate::error::{Error, Result};
 
 /// The deserialiser that values are thawed with.

@@ -30,13 +30,17 @@ pub struct Validator {
     /// What the value or entry being checked may claim without a look at the others, as archive
     /// offsets.
     own: Range<usize>,
-    /// Values may lie in earlier entries too.
+    /// Values may lie in earlier entries too, but not before `lowest`.
     shares: bool,
+    lowest: usize,
+    /// The lowest offset that the value or entry being checked may claim.
+    floor: usize,
     depth: u32,
     /// The deepest level since the shared value that was started last.
     deepest: u32,
-    /// Bytes that may still be claimed.
+    /// Bytes that may still be claimed, and how many there were.
     budget: usize,
+    granted: usize,
     /// Values behind shared pointers, by archive offset and type.
     shared: HashMap<(usize, TypeId), Shared>,
 }
@@ -88,16 +92,37 @@ impl Validator {
         validator
     }
 
+    /// Checks pointers of an archive that lead behind its first bytes, as if those were none of it.
+    pub(crate) fn behind(start: usize) -> Self {
+        // A pointer to no bytes at all leads to the end of what stands before.
+        let lowest = if start == 0 { 0 } else { start + 1 };
+        Self {
+            archive: 0..start,
+            lowest,
+            ..Self::default()
+        }
+    }
+
     /// Goes on with an archive that has the bytes of the one before at its start, wherever it lies
     /// in memory now. What was found valid behind shared pointers stays so.
     pub(crate) fn grow(&mut self, archive: &[u8]) {
         let grown = archive.len() - self.length();
         let range = archive.as_ptr_range();
         self.archive = range.start as usize..range.end as usize;
-        self.own = 0..archive.len();
-        self.budget = self
-            .budget
-            .saturating_add(grown.saturating_mul(CLAIMS_PER_BYTE));
+        self.enter(0..archive.len());
+        let granted = grown.saturating_mul(CLAIMS_PER_BYTE);
+        self.budget = self.budget.saturating_add(granted);
+        self.granted = self.granted.saturating_add(granted);
+    }
+
+    /// How many bytes were claimed.
+    pub(crate) fn claimed(&self) -> usize {
+        self.granted - self.budget
+    }
+
+    /// How many bytes pointers may claim in an archive of a length.
+    pub(crate) fn most_claimed(length: usize) -> usize {
+        length.saturating_mul(CLAIMS_PER_BYTE)
     }
 
     /// What a shared value is known by.
@@ -107,7 +132,12 @@ impl Validator {
     }
 
     /// Goes on to the entry of a map at archive offsets.
+    #[inline]
     pub(crate) fn enter(&mut self, entry: Range<usize>) {
+        self.floor = match self.shares {
+            true => self.lowest,
+            false => self.lowest.max(entry.start),
+        };
         self.own = entry;
     }
 
@@ -116,9 +146,9 @@ impl Validator {
         self.shares = true;
     }
 
-    /// Whether the value or entry being checked may have a range.
-    fn may_have(&self, start: usize, end: usize) -> bool {
-        end <= self.own.end && (self.shares || self.own.start <= start)
+    /// Whether values may lie in earlier entries.
+    pub(crate) fn shares(&self) -> bool {
+        self.shares
     }
 
     fn length(&self) -> usize {
@@ -127,41 +157,50 @@ impl Validator {
 
     /// Accepts a pointer only if all its bytes lie in the archive that this validator was made for,
     /// and are aligned for the layout.
+    #[inline]
     pub(super) fn check(&mut self, address: usize, layout: &Layout) -> Result<(), PointerError> {
-        let offset = address.wrapping_sub(self.archive.start) as isize;
-        let end = address.checked_add(layout.size());
-        if address < self.archive.start || end.is_none_or(|end| end > self.archive.end) {
-            return Err(PointerError::Bounds {
-                offset,
-                length: layout.size(),
-                archive: self.length(),
-            });
+        // What an entry may claim ends in the archive, and begins there.
+        let start = address.wrapping_sub(self.archive.start);
+        let (size, end) = (layout.size(), self.own.end);
+        let fits = self.floor <= start && start <= end && size <= end - start;
+        let is_aligned = address & (layout.align() - 1) == 0;
+        match self.budget.checked_sub(size) {
+            Some(rest) if fits && is_aligned => {
+                self.budget = rest;
+                Ok(())
+            }
+            _ => Err(self.refusal(address, layout)),
         }
-        if !address.is_multiple_of(layout.align()) {
-            return Err(PointerError::Unaligned {
+    }
+
+    /// Why a pointer is refused.
+    #[cold]
+    fn refusal(&self, address: usize, layout: &Layout) -> PointerError {
+        let (length, align) = (layout.size(), layout.align());
+        let (offset, archive) = (
+            address.wrapping_sub(self.archive.start) as isize,
+            self.length(),
+        );
+        let end = address.checked_add(length);
+        if address < self.archive.start || end.is_none_or(|end| end > self.archive.end) {
+            return PointerError::Bounds {
                 offset,
-                align: layout.align(),
-            });
+                length,
+                archive,
+            };
+        }
+        if !address.is_multiple_of(align) {
+            return PointerError::Unaligned { offset, align };
         }
         let start = address - self.archive.start;
-        if !self.may_have(start, start + layout.size()) {
-            return Err(PointerError::OtherEntry {
-                offset,
-                length: layout.size(),
-            });
+        if start < self.floor || start + length > self.own.end {
+            return PointerError::OtherEntry { offset, length };
         }
-        match self.budget.checked_sub(layout.size()) {
-            Some(rest) => self.budget = rest,
-            None => {
-                return Err(PointerError::Overlap {
-                    archive: self.length(),
-                });
-            }
-        }
-        Ok(())
+        PointerError::Overlap { archive }
     }
 
     /// Follows a pointer.
+    #[inline]
     pub(super) fn descend(&mut self) -> Result<Range<usize>, PointerError> {
         if self.depth == DEPTH_LIMIT {
             return Err(PointerError::Depth);
@@ -172,6 +211,7 @@ impl Validator {
     }
 
     /// Comes back from where a pointer led to.
+    #[inline]
     pub(super) fn ascend(&mut self) {
         self.depth -= 1;
     }

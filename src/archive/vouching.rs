@@ -5,8 +5,11 @@
 //! the page as it came from there, which only this process and its children can, is given a
 //! [`Vouched`] for that file, and need not check it again.
 //!
+//! A process that was not forked from the owner is given one for what it has a [`Trust`] for.
+//!
 //! [`Checked`](super::checked::Checked) relies on this file: a `Vouched<T>` is made of nothing but
-//! a file in which a `Checked<T>` lies. Only [`Prepared::announce`] writes the words that tell it.
+//! a file in which a `Checked<T>` lies, or one for which there is a `Trust<T>`. Only
+//! [`Prepared::announce`] writes the words that tell it.
 #![forbid(unsafe_code)]
 
 use std::any::TypeId;
@@ -16,7 +19,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering::{self, Relaxed};
 use std::time::Duration;
 
-use super::checked::{Checked, Content};
+use super::checked::Checked;
+use super::content::Content;
+use super::trust::Trust;
 use crate::sys::mapping::{PAGE_WORDS, PageReader, PageWriter};
 use crate::sys::memfd::FixedFile;
 use crate::sys::memfd_id::MemfdId;
@@ -112,7 +117,8 @@ impl Prepared<'_> {
 #[derive(Debug)]
 pub(crate) struct VoucherPage {
     page: PageReader,
-    /// The type of what is vouched for; nothing is, if the page came from elsewhere.
+    /// The type of what is vouched for; nothing is, if the page came from elsewhere and is not
+    /// believed.
     content: Option<TypeId>,
 }
 
@@ -131,6 +137,11 @@ impl VoucherPage {
             page: PageReader::new(file)?,
             content: None,
         })
+    }
+
+    /// Takes what this page announces as checked, too.
+    pub(crate) fn believe<T: Content>(&mut self, _: &Trust<T>) {
+        self.content = Some(TypeId::of::<T>());
     }
 
     /// Another map of the same page.
@@ -189,11 +200,16 @@ impl AsFd for VoucherPage {
     }
 }
 
-/// Page files of which the first is that of a `T` which was frozen and checked by this process, or
-/// by one that it was forked from. It names the others.
+/// Page files of which the first is that of a `T` which was frozen and checked by this process, by
+/// one that it was forked from, or by one that it trusts. It names the others.
 pub(crate) struct Vouched<T>(Vec<OwnedFd>, PhantomData<fn() -> T>);
 
 impl<T> Vouched<T> {
+    /// Files that there is a promise for.
+    pub(crate) fn promised(files: Vec<OwnedFd>, _: &Trust<T>) -> Self {
+        Self(files, PhantomData)
+    }
+
     pub(super) fn into_files(self) -> Vec<OwnedFd> {
         self.0
     }

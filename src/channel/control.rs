@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::archive::vouching::{self, Vouched, Voucher, VoucherPage, Word};
 use crate::error::{ChannelError, Error};
-use crate::frozen::{Content, Frozen};
+use crate::frozen::{Content, Frozen, Trust};
 use crate::sys::memfd::FixedFile;
 use crate::sys::memfd_id::MemfdId;
 
@@ -136,13 +136,18 @@ impl ControlPage {
         }
     }
 
+    /// Takes what the owner announces here as checked, too.
+    pub(crate) fn believe<T: Content>(&mut self, trust: &Trust<T>) {
+        self.0.believe(trust);
+    }
+
     /// Another map of the same page.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
         self.0.try_clone().map(Self)
     }
 
-    /// The proof that a file holds a checked `T`, if this process or one that it was forked from
-    /// announces it; otherwise the file.
+    /// The proof that a file holds a checked `T`, if this process, one that it was forked from or
+    /// one that it believes announces it; otherwise the file.
     pub(crate) fn vouch<T: Content>(
         &self,
         files: Vec<OwnedFd>,

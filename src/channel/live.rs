@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::channel::broker::Client;
 use crate::channel::{Freshness, Inherited, RETRY, Subscription, is_passing};
 use crate::error::{ChannelError, Error, Result};
-use crate::frozen::{Content, Frozen};
+use crate::frozen::{Content, Frozen, Trust};
 use crate::sys::clock;
 
 use reconnection::Reconnection;
@@ -91,8 +91,8 @@ impl<T: Content> Live<T> {
     /// Follows a cache that the parent passed to this program with
     /// [`Publisher::pass_to`](crate::Publisher::pass_to). May be called again for the same cache.
     ///
-    /// Each generation is checked as by [`Frozen::from_fd`]: a program need not trust its parent.
-    /// The children of this program do not inherit the descriptors.
+    /// Each generation is checked as by [`Frozen::from_fd`]: a program need not trust its parent. One
+    /// that does takes [`inherited_trusting`](Self::inherited_trusting). The children of this program do not inherit the descriptors.
     ///
     /// # Errors
     /// [`ChannelError::NotInherited`], also in a program that has more rights than its parent
@@ -100,11 +100,24 @@ impl<T: Content> Live<T> {
     /// [`ChannelError::NotControlPage`] if the descriptors are something else by now. Those of
     /// [`Frozen::from_fd`].
     pub fn inherited(name: &str) -> Result<Self> {
+        Self::inherited_as(name, |subscription| subscription)
+    }
+
+    /// The same, of a parent that is trusted to have checked what it publishes. Takes no time,
+    /// whatever the size of the cache.
+    ///
+    /// # Errors
+    /// As [`inherited`](Self::inherited).
+    pub fn inherited_trusting(name: &str, trust: Trust<T>) -> Result<Self> {
+        Self::inherited_as(name, |subscription| subscription.trusting(&trust))
+    }
+
+    fn inherited_as(name: &str, prepare: impl Fn(Subscription) -> Subscription) -> Result<Self> {
         let Inherited {
             subscription,
             numbers,
         } = Inherited::find(name)?;
-        let live = Self::from_elsewhere(subscription)?;
+        let live = Self::from_elsewhere(prepare(subscription))?;
         Inherited::close_on_exec(numbers);
         Ok(live)
     }
@@ -130,7 +143,7 @@ impl<T: Content> Live<T> {
 
     /// Over a channel of another process, with the generation that is the newest.
     fn from_elsewhere(subscription: Subscription) -> Result<Self> {
-        let (announcement, current) = subscription.patiently(Subscription::open_newest)?;
+        let (announcement, current) = subscription.patiently(|it| it.open_newest(None))?;
         Ok(Self {
             reconnection: None,
             generation: announcement.generation,
@@ -156,8 +169,9 @@ impl<T: Content> Live<T> {
     /// The value in the newest generation, unless that has expired.
     ///
     /// Costs one load while nothing is new; if generations expire, also a reading of the clock
-    /// without a system call. A move to a new generation costs about six system calls; handles
-    /// from another process also check the whole region once.
+    /// without a system call. A move to a new generation costs about six system calls, and some for
+    /// each page file; handles from another process also check what differs from the generation
+    /// before, as [`Frozen::from_fds_after`] does.
     ///
     /// # Errors
     /// [`Error::Expired`].
@@ -324,7 +338,7 @@ impl<T: Content> Live<T> {
         if self.missed.as_ref().is_some_and(|it| it.stands(newest)) {
             return;
         }
-        match self.subscription.open_newest() {
+        match self.subscription.open_newest(Some(&self.current)) {
             Ok((announcement, next)) if announcement.generation > self.generation => {
                 self.generation = announcement.generation;
                 self.freshness = announcement.freshness;

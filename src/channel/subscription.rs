@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::control::{Announcement, ControlPage};
 use super::mailbox;
 use crate::error::{ChannelError, Error, Result};
-use crate::frozen::{Content, Frozen};
+use crate::frozen::{Content, Frozen, Trust};
 use crate::sys::memfd_id::MemfdId;
 use crate::sys::peer;
 
@@ -31,6 +31,12 @@ impl Subscription {
             control,
             mailbox,
         }
+    }
+
+    /// Believes the owner that it has checked what it publishes.
+    pub(crate) fn trusting<T: Content>(mut self, trust: &Trust<T>) -> Self {
+        self.control.believe(trust);
+        self
     }
 
     /// The page files of the newest generation, of which the owner announces the first, whoever has
@@ -57,16 +63,21 @@ impl Subscription {
         Ok((announcement, letter.files))
     }
 
-    /// The value in the generation that the owner announces. One that this process announced, or
-    /// the one that it was forked from, was checked there; any other is checked here.
+    /// The value in the generation that the owner announces. One that this process announced, one
+    /// that it was forked from, or an owner that it trusts, was checked there; any other is checked
+    /// here, where it differs from the one that the reader has.
     ///
     /// # Errors
     /// Those of [`fetch`](Self::fetch) and of [`Frozen::from_fd`].
-    pub(crate) fn open_newest<T: Content>(&self) -> Result<(Announcement, Frozen<T>)> {
+    pub(crate) fn open_newest<T: Content>(
+        &self,
+        earlier: Option<&Frozen<T>>,
+    ) -> Result<(Announcement, Frozen<T>)> {
         let (announcement, fds) = self.fetch()?;
-        let frozen: Frozen<T> = match self.control.vouch(fds) {
-            Ok(vouched) => Frozen::from_vouched(vouched)?,
-            Err(fds) => Frozen::from_fds(fds)?,
+        let frozen: Frozen<T> = match (self.control.vouch(fds), earlier) {
+            (Ok(vouched), _) => Frozen::from_vouched(vouched)?,
+            (Err(fds), Some(earlier)) => Frozen::from_fds_after(earlier, fds)?,
+            (Err(fds), None) => Frozen::from_fds(fds)?,
         };
         if frozen.region().generation() != announcement.generation
             || frozen.region().name() != self.name

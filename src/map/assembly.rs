@@ -16,7 +16,7 @@ use rkyv::Place;
 
 use super::archived::ArchivedMap;
 use super::builder::{Moved, Places};
-use super::check::{MapError, check};
+use super::check::{Earlier, MapError, check, check_after};
 use super::entry::header_of_length;
 use super::garbage::GarbageList;
 use super::index::{ARCHIVE_LIMIT, IndexHeader};
@@ -25,7 +25,9 @@ use super::raw::{Entry, EntryCheck, EntryRef, RawMap};
 use super::slots::Arrangement;
 use super::table::{Record, Table};
 use super::{Map, MapKey};
-use crate::archive::checked::{Checked, Form, RootForm, sealed};
+use crate::archive::checked::{Checked, Form, RootForm};
+use crate::archive::content::sealed;
+use crate::archive::findings::Findings;
 use crate::archive::parts::Part;
 use crate::archive::{Readable, Scratch, Sink, Value};
 use crate::error::{Error, Result};
@@ -417,8 +419,23 @@ impl<K: MapKey, V: Value> Form<Map<K, V>> for Keyed {
         Entry::<K, V>::describe(types)
     }
 
-    fn check(region: &Region) -> Result<()> {
+    fn check(region: &Region) -> Result<Findings> {
         <Self as RootForm<Map<K, V>>>::check_part(&Part::whole(region)?)
+    }
+
+    fn check_after(region: &Region, earlier: &Checked<Map<K, V>>) -> Result<Findings> {
+        let (part, before) = (Part::whole(region)?, earlier.region());
+        let earlier = Earlier {
+            map: earlier,
+            findings: earlier.findings(),
+            index_differs: region.differing(SectionKind::Index, before),
+        };
+        let begins = region.begins_as(SectionKind::Archive, before);
+        let shown = match (begins, part.index()) {
+            (true, Ok(index)) => check_after(part.archive, index, part.garbage, &earlier),
+            _ => None,
+        };
+        shown.map_or_else(|| <Self as RootForm<Map<K, V>>>::check_part(&part), Ok)
     }
 
     unsafe fn view(region: &Arc<Region>) -> Result<Self::View> {
@@ -437,7 +454,7 @@ impl<K: MapKey, V: Value> Form<Map<K, V>> for Keyed {
 }
 
 impl<K: MapKey, V: Value> RootForm<Map<K, V>> for Keyed {
-    fn check_part(part: &Part<'_>) -> Result<()> {
+    fn check_part(part: &Part<'_>) -> Result<Findings> {
         let checked = check::<K, V>(part.archive, part.start, part.index()?, part.garbage);
         checked.map_err(|problem| {
             let (section, reason) = problem.into_parts();

@@ -1,18 +1,27 @@
 //! Checking the sections of a map that comes from elsewhere.
 #![forbid(unsafe_code)]
 
+mod after;
+mod misled;
+mod parts;
+
 use std::borrow::Cow;
 
 use super::MapKey;
 use super::garbage::GarbageList;
-use super::index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, most_steps, next, tag};
+use super::index::{
+    INDEX_HEADER_LENGTH, IndexHeader, Line, home, leads_on, leads_to, most_steps, next, tag,
+};
 use super::key::Key;
-use super::raw::{Entry, EntryRef, check_entries, check_entry};
+use super::raw::{Entry, EntryRef, check_entry};
 use super::slots::{SlotHeader, check_slots};
+use crate::archive::findings::Findings;
 use crate::archive::{Validator, Value};
 use crate::error::Error;
 use crate::region::format::SectionKind;
 use crate::schema::{Description, Shape};
+
+pub(super) use after::{Earlier, check_after};
 
 /// Why a map is not valid, and in which of its sections.
 pub(crate) enum MapError {
@@ -44,44 +53,74 @@ impl MapError {
     }
 }
 
-/// Checks every entry of the archive section from an offset on, and that the index leads to each live entry and
-/// nowhere else.
+/// The sections of a map whose headers were read.
+#[derive(Clone, Copy)]
+pub(super) struct Sections<'a> {
+    archive: &'a [u8],
+    /// Where the first entry starts.
+    start: usize,
+    header: IndexHeader,
+    lines: &'a [[u8; 64]],
+    garbage: GarbageList<'a>,
+}
+
+impl<'a> Sections<'a> {
+    fn decode(
+        archive: &'a [u8],
+        start: usize,
+        index: &'a [u8],
+        garbage: &'a [u8],
+    ) -> Result<Self, MapError> {
+        let header =
+            IndexHeader::decode(index).map_err(|problem| MapError::Index(problem.to_owned()))?;
+        let garbage = GarbageList::decode(garbage);
+        let garbage = garbage.map_err(|problem| MapError::Garbage(problem.to_owned()))?;
+        let (lines, _) = index[INDEX_HEADER_LENGTH..].as_chunks();
+        Ok(Self {
+            archive,
+            start,
+            header,
+            lines,
+            garbage,
+        })
+    }
+}
+
+/// Checks every entry of the archive section from an offset on, and that the index leads to each
+/// live entry and nowhere else.
 pub(super) fn check<K: MapKey, V: Value>(
     archive: &[u8],
     start: usize,
     index: &[u8],
     garbage: &[u8],
-) -> Result<(), MapError> {
+) -> Result<Findings, MapError> {
     if Entry::<K, V>::IN_SLOTS {
-        let archive = from_start(archive, start).map_err(MapError::Archive)?;
-        return check_in_slots::<K, V>(archive, index, garbage);
+        let archive = from_start(archive, start)?;
+        check_in_slots::<K, V>(archive, index, garbage)?;
+        return Ok(Findings::default());
     }
-    let header =
-        IndexHeader::decode(index).map_err(|problem| MapError::Index(problem.to_owned()))?;
-    let garbage = GarbageList::decode(garbage);
-    let garbage = garbage.map_err(|problem| MapError::Garbage(problem.to_owned()))?;
-    let (lines, _) = index[INDEX_HEADER_LENGTH..].as_chunks();
-    let taken = check_lines(lines).map_err(|problem| MapError::Index(problem.to_owned()))?;
-    let mut search = Search::new(lines);
-    let counted = check_entries::<K, V>(archive, start, garbage, |offset, key| {
-        search.expect(key.key_hash(), offset)
-    })?;
-    if (header.entries, header.garbage) != (counted.entries, counted.garbage)
-        || taken != header.entries
-    {
-        return Err(MapError::Index(format!(
-            "it counts {} entries, {taken} taken slots and {} bytes of garbage, where the archive has {} entries and {} bytes of garbage",
-            header.entries, header.garbage, counted.entries, counted.garbage
-        )));
+    let sections = Sections::decode(archive, start, index, garbage)?;
+    from_start(archive, start)?;
+    let taken = check_lines(sections.lines);
+    let taken = taken.map_err(|problem| MapError::Index(problem.to_owned()))?;
+    let totals = match parts::check_together::<K, V>(&sections) {
+        Some(totals) => totals,
+        // In their order, so that the first that is wrong is told.
+        None => parts::check_whole::<K, V>(&sections)
+            .map_err(|problem| misled::explained(&sections, problem))?,
+    };
+    let counted = (totals.entries, totals.garbage);
+    if (sections.header.entries, sections.header.garbage) != counted || taken != totals.entries {
+        return Err(misled::reason(&sections, &totals, taken));
     }
-    Ok(())
+    let steps = Some(totals.steps);
+    Ok(Findings { steps })
 }
 
 /// The part of an archive from the offset of the first entry on.
-fn from_start(archive: &[u8], start: usize) -> Result<&[u8], String> {
-    archive
-        .get(start..)
-        .ok_or_else(|| format!("no entry can start at {start}"))
+fn from_start(archive: &[u8], start: usize) -> Result<&[u8], MapError> {
+    let entries = archive.get(start..);
+    entries.ok_or_else(|| MapError::Archive(format!("no entry can start at {start}")))
 }
 
 /// The same where entries stand in slots.
@@ -153,16 +192,21 @@ impl<'a> Search<'a> {
         Self { lines, steps_left }
     }
 
+    /// How many steps there were from one line to the next.
+    pub(crate) fn steps(&self) -> u64 {
+        most_steps(self.lines.len() as u64) - self.steps_left
+    }
+
     /// Finds the slot of the entry at `offset`, as a lookup of its key would.
     pub(crate) fn expect(&mut self, hash: u64, offset: u64) -> Result<(), MapError> {
         let lines = self.lines.len() as u64;
         let mut number = home(hash, lines);
         loop {
-            let line = Line::from_bytes(&self.lines[number as usize]);
-            if line.has(tag(hash), offset) {
+            let line = &self.lines[number as usize];
+            if leads_to(line, tag(hash), offset) {
                 return Ok(());
             }
-            if !line.overflows() {
+            if !leads_on(line) {
                 let reason = format!("it does not lead to the entry at offset {offset}");
                 return Err(MapError::Index(reason));
             }
@@ -175,3 +219,6 @@ impl<'a> Search<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

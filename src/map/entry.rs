@@ -39,22 +39,25 @@ pub(crate) fn entry_length(header: u32) -> u64 {
 ///
 /// Lengths are multiples of the map's alignment, those of garbage too, so that the next entry is
 /// aligned, and a block of entries behind this archive.
+#[inline]
 pub(super) fn frame(archive: &[u8], least: usize, alignment: u64) -> Result<usize, String> {
     let Some(header) = archive.first_chunk() else {
         return Err("it has no room for its header".to_owned());
     };
-    let header = u32::from_le_bytes(*header);
-    let length = entry_length(header) as usize;
-    if length < least || length > archive.len() {
-        return Err(format!(
-            "its length of {length} bytes is not between {least} and the {} that are left",
-            archive.len()
-        ));
+    let length = entry_length(u32::from_le_bytes(*header)) as usize;
+    let is_aligned = length as u64 & (alignment - 1) == 0;
+    match is_aligned && (least..=archive.len()).contains(&length) {
+        true => Ok(length),
+        false => Err(misframed(length, least, archive.len(), alignment)),
     }
-    if !(length as u64).is_multiple_of(alignment) {
-        return Err(format!(
-            "its length of {length} bytes is not a multiple of {alignment}"
-        ));
+}
+
+#[cold]
+fn misframed(length: usize, least: usize, left: usize, alignment: u64) -> String {
+    match (least..=left).contains(&length) {
+        false => format!(
+            "its length of {length} bytes is not between {least} and the {left} that are left"
+        ),
+        true => format!("its length of {length} bytes is not a multiple of {alignment}"),
     }
-    Ok(length)
 }

@@ -57,6 +57,14 @@ impl<'a> GarbageList<'a> {
         Self(&self.0[before..])
     }
 
+    /// The part of the list before an offset.
+    pub(crate) fn before(self, offset: u64) -> Self {
+        let before = self
+            .0
+            .partition_point(|it| u64::from_le_bytes(*it) < offset);
+        Self(&self.0[..before])
+    }
+
     /// The first offset that was not taken.
     pub(crate) fn first(self) -> Option<u64> {
         self.offsets().next()

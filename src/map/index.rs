@@ -51,7 +51,7 @@ impl Line {
     /// The slots whose tag is `tag`.
     #[inline]
     pub(crate) fn candidates(&self, tag: u8) -> Candidates {
-        Candidates(equal_bytes(self, tag) & ((1 << LINE_SLOTS) - 1))
+        candidates(&self.0, tag)
     }
 
     /// The archive offset in a slot.
@@ -60,26 +60,19 @@ impl Line {
     /// If there is no such slot.
     #[inline]
     pub(crate) fn offset(&self, slot: usize) -> u64 {
-        // The three bytes before the offset are loaded with it, so that every load has eight bytes
-        // and stays in the line.
-        const BEFORE: usize = size_of::<u64>() - OFFSET_LENGTH;
-        let start = OFFSETS - BEFORE + slot * OFFSET_LENGTH;
-        let bytes = self.0[start..].first_chunk();
-        let word = u64::from_le_bytes(*bytes.expect("there are ten slots"));
-        (word >> (8 * BEFORE)) * OFFSET_UNIT
+        offset(&self.0, slot)
     }
 
     /// Whether a search goes on behind this line.
     #[inline]
     pub(crate) fn overflows(&self) -> bool {
-        self.0[MARK] != 0
+        leads_on(&self.0)
     }
 
     /// Whether the entry at an archive offset stands here.
     #[inline]
     pub(crate) fn has(&self, tag: u8, offset: u64) -> bool {
-        let mut candidates = self.candidates(tag);
-        candidates.any(|slot| self.offset(slot) == offset)
+        leads_to(&self.0, tag, offset)
     }
 
     /// Whether bytes that no search looks at are not zero.
@@ -97,6 +90,12 @@ impl Line {
     pub(crate) fn offsets(&self) -> impl Iterator<Item = u64> + '_ {
         let in_use = (0..LINE_SLOTS).filter(|slot| self.0[*slot] != 0);
         in_use.map(|slot| self.offset(slot))
+    }
+
+    /// Tags and archive offsets in the slots in use.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (u8, u64)> + '_ {
+        let in_use = (0..LINE_SLOTS).filter(|slot| self.0[*slot] != 0);
+        in_use.map(|slot| (self.0[slot], self.offset(slot)))
     }
 
     /// Slots in use.
@@ -140,6 +139,36 @@ impl Line {
     pub(crate) fn from_bytes(bytes: &[u8; 64]) -> Self {
         Self(*bytes)
     }
+}
+
+// Lines where they lie, aligned or not: a copy of one would be waited for.
+
+/// Whether the entry at an archive offset stands in a line.
+#[inline]
+pub(crate) fn leads_to(line: &[u8; 64], tag: u8, target: u64) -> bool {
+    candidates(line, tag).any(|slot| offset(line, slot) == target)
+}
+
+/// Whether a search goes on behind a line.
+#[inline]
+pub(crate) fn leads_on(line: &[u8; 64]) -> bool {
+    line[MARK] != 0
+}
+
+#[inline]
+fn candidates(line: &[u8; 64], tag: u8) -> Candidates {
+    Candidates(equal_bytes(line, tag) & ((1 << LINE_SLOTS) - 1))
+}
+
+#[inline]
+fn offset(line: &[u8; 64], slot: usize) -> u64 {
+    // The three bytes before the offset are loaded with it, so that every load has eight bytes
+    // and stays in the line.
+    const BEFORE: usize = size_of::<u64>() - OFFSET_LENGTH;
+    let start = OFFSETS - BEFORE + slot * OFFSET_LENGTH;
+    let bytes = line[start..].first_chunk();
+    let word = u64::from_le_bytes(*bytes.expect("there are ten slots"));
+    (word >> (8 * BEFORE)) * OFFSET_UNIT
 }
 
 /// Numbers of slots, from the lowest.

@@ -30,10 +30,10 @@ use super::slots::{SlotHeader, bucket_of, first_slot, slot_in_part};
 use crate::archive::{Collections, Value};
 use crate::schema::{MapLayout, Schema, TypeIndex, Types};
 
-pub(super) use progress::{Counted, EntryCheck};
+pub(super) use progress::{Counted, EntryCheck, Part};
 pub(crate) use reference::EntryRef;
 use reference::{AHEAD, check_value, shape};
-pub(super) use reference::{Walk, check_entry};
+pub(super) use reference::{Walk, ask_for, check_entry};
 
 /// Bytes that memory is fetched by, of common processors.
 const CACHE_LINE: u64 = 64;
@@ -376,21 +376,19 @@ fn prefetch(address: *const u8) {
 /// One bit for each of the first sixteen bytes of a line: whether it is `byte`.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-pub(super) fn equal_bytes(line: &Line, byte: u8) -> u32 {
-    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_set1_epi8};
-    const { assert!(size_of::<Line>() >= 16 && align_of::<Line>() >= 16) }
-    // SAFETY: SSE2 is part of x86-64; a line has so many bytes, aligned so.
+pub(super) fn equal_bytes(line: &[u8; 64], byte: u8) -> u32 {
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8};
+    // SAFETY: SSE2 is part of x86-64; a line has so many bytes.
     unsafe {
-        let bytes = _mm_load_si128(std::ptr::from_ref(line).cast());
+        let bytes = _mm_loadu_si128(std::ptr::from_ref(line).cast());
         _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8))) as u32
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
-pub(super) fn equal_bytes(line: &Line, byte: u8) -> u32 {
-    let bytes = line.to_bytes();
-    let equal = |number: usize| u32::from(bytes[number] == byte) << number;
+pub(super) fn equal_bytes(line: &[u8; 64], byte: u8) -> u32 {
+    let equal = |number: usize| u32::from(line[number] == byte) << number;
     (0..16).map(equal).sum()
 }
 
@@ -419,10 +417,10 @@ impl<'a, K: MapKey, V: Value> Walk<'a, K, V> {
     }
 }
 
-/// Checks every entry of an archive section from an offset on; `live` is shown those that are not garbage.
+/// Checks the entries of a part of an archive section, whatever stands before it; `live` is shown
+/// those that are not garbage.
 pub(super) fn check_entries<K, V>(
-    archive: &[u8],
-    start: usize,
+    part: &Part<'_>,
     mut garbage: GarbageList<'_>,
     live: impl FnMut(u64, &K::Archived) -> Result<(), MapError>,
 ) -> Result<Counted, MapError>
@@ -430,15 +428,16 @@ where
     K: Value,
     V: Value,
 {
-    let mut check = EntryCheck::<K, V>::starting_at(start);
-    if !(start as u64).is_multiple_of(check.alignment) || start > archive.len() {
+    let mut check = EntryCheck::<K, V>::of_part(part);
+    if !(part.start as u64).is_multiple_of(check.alignment) || part.start > part.archive.len() {
+        let start = part.start;
         return Err(MapError::Archive(format!("no entry can start at {start}")));
     }
-    // SAFETY: nothing was checked before.
-    unsafe { check.go_on(archive, &mut garbage, live)? };
+    // SAFETY: no value was found valid before, so none is taken to be.
+    unsafe { check.go_on(part.archive, &mut garbage, live)? };
     match garbage.first() {
         Some(offset) => Err(MapError::lists_no_entry(offset)),
-        None => Ok(check.counted),
+        None => Ok(check.counted()),
     }
 }
 

@@ -110,8 +110,8 @@ pub(crate) fn where_known(done: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Copies a file into a sealed memfd and checks that; the file itself is never mapped, so
-/// whatever happens to it later cannot reach a reader.
+/// Copies a file into a sealed memfd, and opens that as [`Region::open`] does; the file itself is
+/// never mapped, so whatever happens to it later cannot reach a reader.
 pub(crate) fn load(path: &Path) -> Result<Region> {
     let (file, start, header) = open(path)?;
     copy_sealed(file, &start, &header)
@@ -187,8 +187,8 @@ fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> 
     })
 }
 
-/// Makes a memfd, lets `copy` fill it with the region that a header announces, seals it and checks
-/// it.
+/// Makes a memfd, lets `copy` fill it with the region that a header announces, seals it and opens
+/// it as [`Region::open`] does.
 pub(super) fn sealed_copy(
     header: &Header,
     copy: impl FnOnce(&mut File) -> Result<()>,
@@ -198,7 +198,7 @@ pub(super) fn sealed_copy(
     let mut memory = memfd::create(&label).map_err(failed(name, "create"))?;
     copy(&mut memory)?;
     let sealed = SealedFile::seal(memory).map_err(failed(name, "seal"))?;
-    Region::from_fds(vec![File::from(sealed).into()])
+    Region::open(vec![File::from(sealed).into()], None)
 }
 
 /// Names the cache that could not be copied.

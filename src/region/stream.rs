@@ -12,8 +12,8 @@ use crate::region::format::Header;
 /// Bytes that are read at a time.
 const PIECE: usize = 64 << 10;
 
-/// Copies one region out of a stream into a sealed memfd and checks that. What follows the region
-/// stays in the stream.
+/// Copies one region out of a stream into a sealed memfd, and opens that as [`Region::open`] does.
+/// What follows the region stays in the stream.
 pub(crate) fn read(mut reader: impl Read) -> Result<Region> {
     let start = read_start(&mut reader).map_err(unreadable)?;
     let header = Header::decode(&start)?;

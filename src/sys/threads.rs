@@ -250,6 +250,26 @@ pub(crate) fn on<R: Send>(threads: usize, work: impl Fn() -> R + Sync) -> Vec<R>
     })
 }
 
+/// Does one piece of work on another thread, if there can be one, while this one does the other; or
+/// both on this one, the first before the second.
+///
+/// The thread is joined before this returns, so that a process that had one thread can fork.
+pub(crate) fn both<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) -> (A, B) {
+    if processors().get() == 1 {
+        return (first(), second());
+    }
+    thread::scope(
+        |scope| match thread::Builder::new().spawn_scoped(scope, &first) {
+            Ok(other) => {
+                let second = second();
+                let first = other.join().unwrap_or_else(|panic| resume_unwind(panic));
+                (first, second)
+            }
+            Err(_) => (first(), second()),
+        },
+    )
+}
+
 /// How many processors there are for this process; found once, since that reads files.
 pub(crate) fn processors() -> NonZero<usize> {
     static PROCESSORS: OnceLock<NonZero<usize>> = OnceLock::new();

@@ -1,5 +1,6 @@
 //! Hostile and damaged bytes are refused: with an error, in bounded time, and without a trace.
 
+mod after;
 mod collections;
 mod damage;
 mod descriptors;

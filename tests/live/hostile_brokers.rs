@@ -15,10 +15,10 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, accept, recv
 use crate::fixture::{Numbers, Socket, numbers, send};
 use crate::forking::next_descriptor;
 
-const CHANNEL: &[u8] = b"\x89floebr1\x02";
+pub(crate) const CHANNEL: &[u8] = b"\x89floebr1\x02";
 const LIST: &[u8] = b"\x89floebr1\x01";
 
-fn memory(bytes: &[u8], seals: SealFlag) -> File {
+pub(crate) fn memory(bytes: &[u8], seals: SealFlag) -> File {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let file = File::from(memfd_create("lie", flags).unwrap());
     file.write_all_at(bytes, 0).unwrap();
@@ -26,7 +26,7 @@ fn memory(bytes: &[u8], seals: SealFlag) -> File {
     file
 }
 
-fn control_seals() -> SealFlag {
+pub(crate) fn control_seals() -> SealFlag {
     SealFlag::F_SEAL_FUTURE_WRITE
         | SealFlag::F_SEAL_SHRINK
         | SealFlag::F_SEAL_GROW
@@ -34,7 +34,7 @@ fn control_seals() -> SealFlag {
 }
 
 /// The bytes of a control page that announces a memfd.
-fn announcement(generation: u64, file: &File) -> Vec<u8> {
+pub(crate) fn announcement(generation: u64, file: &File) -> Vec<u8> {
     let metadata = file.metadata().unwrap();
     let changed = metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec();
     let words = [
@@ -50,7 +50,7 @@ fn announcement(generation: u64, file: &File) -> Vec<u8> {
 }
 
 /// A mailbox with one message, and both of its ends.
-fn mailbox(message: &[u8], fds: &[RawFd]) -> [OwnedFd; 2] {
+pub(crate) fn mailbox(message: &[u8], fds: &[RawFd]) -> [OwnedFd; 2] {
     let (family, kind) = (AddressFamily::Unix, SockType::SeqPacket);
     let (sender, reader) = socketpair(family, kind, None, SockFlag::SOCK_CLOEXEC).unwrap();
     send(&sender, message, fds).unwrap();
@@ -58,7 +58,11 @@ fn mailbox(message: &[u8], fds: &[RawFd]) -> [OwnedFd; 2] {
 }
 
 /// Answers one client with a message.
-fn answered<R: Send>(message: &[u8], fds: &[RawFd], ask: impl FnOnce(&Socket) -> R + Send) -> R {
+pub(crate) fn answered<R: Send>(
+    message: &[u8],
+    fds: &[RawFd],
+    ask: impl FnOnce(&Socket) -> R + Send,
+) -> R {
     let socket = Socket::new();
     let listener = socket.listen();
     thread::scope(|scope| {

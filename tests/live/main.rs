@@ -18,6 +18,7 @@ mod refusals;
 mod roots;
 mod sockets;
 mod stores;
+mod trusting;
 
 use floe_testkit::forking;
 use std::env;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         refusals::a_lowered_limit_is_survived,
         refusals::a_broker_that_may_not_accept_waits,
         refusals::a_broker_ends_without_a_byte,
+        refusals::a_large_region_is_checked_without_threads,
         roots::workers_follow_all_roots,
         roots::a_builder_of_roots_refuses_in_a_child,
         stores::workers_follow_a_store,
@@ -87,6 +89,10 @@ fn main() -> ExitCode {
         hostile_brokers::lies_of_a_broker_are_errors,
         hostile_brokers::lies_of_an_owner_are_errors,
         hostile_brokers::a_lying_owner_cannot_take_back,
+        trusting::a_program_follows_the_parent_that_it_trusts,
+        trusting::a_client_follows_the_owner_that_it_trusts,
+        trusting::who_trusts_reads_no_digest,
+        trusting::who_trusts_refuses_what_is_not_sealed_or_of_another_type,
     ];
     trials.extend(trials_needing![Need::Linux(6, 5);
         sockets::a_socket_of_a_dead_process_is_replaced,

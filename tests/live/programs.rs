@@ -7,13 +7,14 @@ use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
-use floe::Live;
+use floe::{Live, Trust};
 
 use crate::fixture::{Numbers, channel, publish_next, read};
 
 /// Arguments that make this program follow a cache instead of running tests.
 const INHERIT: &str = "follow-inherited";
 const CONNECT: &str = "follow-broker";
+const TRUST: &str = "follow-trusting";
 /// What it is given to wait for the end of its owner, and says then.
 const ORPHANED: &str = "orphaned";
 
@@ -22,6 +23,11 @@ const ORPHANED: &str = "orphaned";
 pub(crate) fn run(arguments: &[String]) -> Option<ExitCode> {
     let live = match arguments {
         [kind, name] if kind == INHERIT => Live::<Numbers>::inherited(name),
+        [kind, name] if kind == TRUST => {
+            // SAFETY: this program is its own parent, and has frozen a vector of numbers.
+            let trust = unsafe { Trust::in_owner() };
+            Live::<Numbers>::inherited_trusting(name, trust)
+        }
         [kind, path, name] if kind == CONNECT => Live::<Numbers>::connect(path, name),
         _ => return None,
     };
@@ -90,6 +96,12 @@ impl Follower {
 pub(crate) fn inheriting(name: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.args([INHERIT, name]);
+    command
+}
+
+pub(crate) fn trusting(name: &str) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.args([TRUST, name]);
     command
 }
 

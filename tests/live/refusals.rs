@@ -1,4 +1,4 @@
-//! A broker whose process may do less than it needs.
+//! Brokers and readers whose process may do less than they need.
 
 use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::thread;
 
-use floe::Broker;
+use floe::{Broker, Frozen, Map, MapBuilder, prefork};
 use floe_testkit::forking::Resource;
 use nix::errno::Errno;
 use nix::libc;
@@ -157,5 +157,29 @@ pub(crate) fn a_broker_ends_without_a_byte() {
         assert_eq!(floe::broker::list(&socket.path).unwrap().len(), 1);
         refuse(libc::SYS_write, Errno::EIO);
         drop(broker);
+    });
+}
+
+/// Large regions are checked by threads, which are gone then; where there are none, without.
+pub(crate) fn a_large_region_is_checked_without_threads() {
+    in_child(|| {
+        let mut builder = MapBuilder::<u64, String>::new("large").unwrap();
+        for key in 0..30_000 {
+            builder.insert(&key, &"x".repeat(200)).unwrap();
+        }
+        let map = builder.finish().unwrap();
+        assert!(map.region().size() > 6 << 20);
+        let checked = || {
+            let fds = map.region().try_clone_fds().unwrap();
+            let checked = Frozen::<Map<u64, String>>::from_fds(fds).unwrap();
+            assert!(checked.iter().eq(map.iter()));
+        };
+        checked();
+        let worker = prefork::spawn(1, |_| checked()).unwrap();
+        worker.join().unwrap();
+        refuse(libc::SYS_clone3, Errno::EPERM);
+        refuse(libc::SYS_clone, Errno::EPERM);
+        assert!(thread::Builder::new().spawn(|| ()).is_err());
+        checked();
     });
 }

@@ -38,6 +38,9 @@ enum Verb {
     Memory(memory::Options),
     /// How the cost of floe grows with entries and workers, and what building takes.
     Scale(scale::Options),
+    /// Answers a question about an inherited map, for `start`.
+    #[command(hide = true)]
+    Answer(start::Asked),
     /// Builds a map under a limit of memory, for `scale`.
     #[command(hide = true)]
     BuildLimited(scale::Limited),
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Verb::Follow(options) => follow::run(&options),
         Verb::Memory(options) => memory::run(&options),
         Verb::Scale(options) => scale::run(&options),
+        Verb::Answer(asked) => start::answer(&asked),
         Verb::BuildLimited(limited) => scale::build_limited(&limited),
     };
     match result {

@@ -1,6 +1,7 @@
 //! The verb `start`: from a file to the first answer, and to all of them.
 
 mod openers;
+mod programs;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,6 +18,7 @@ use crate::statistics::{Spread, timed};
 use crate::table::count;
 use counting_allocator as allocator;
 use openers::Opener;
+pub use programs::{Asked, answer};
 
 const FIRST: &str = "first answer";
 const ALL: &str = "all answers";
@@ -52,7 +54,11 @@ pub fn run(options: &Options) -> Result<(), BenchError> {
         let of_size = match machine::require_memory(MEMORY_PER_ENTRY.saturating_mul(entries as u64))
         {
             Err(reason) => vec![Row::skipped(entries, "floe", FIRST, reason)],
-            Ok(()) => measure(entries, options.rounds)?,
+            Ok(()) => {
+                let mut rows = measure(entries, options.rounds)?;
+                rows.extend(programs::measure(entries, options.rounds)?);
+                rows
+            }
         };
         if !options.json {
             report::print(&report::table(&of_size))?;

@@ -95,7 +95,10 @@ impl Described {
     /// As [`open`](Self::open).
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let loaded = region::load(path).and_then(Self::over_region);
+        let loaded = region::load(path).and_then(|region| {
+            region.check_bytes()?;
+            Self::over_region(region)
+        });
         let loaded = or_with_others(loaded, path, Self::from_fds);
         loaded.map_err(|error| error.of_file(path))
     }

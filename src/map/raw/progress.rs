@@ -16,6 +16,19 @@ pub(in crate::map) struct Counted {
     pub(in crate::map) entries: u64,
     /// Bytes of those that are.
     pub(in crate::map) garbage: u64,
+    /// Bytes that pointers have claimed.
+    pub(in crate::map) claimed: usize,
+}
+
+/// Entries of an archive section that are checked for themselves.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::map) struct Part<'a> {
+    /// The archive up to the end of the part.
+    pub(in crate::map) archive: &'a [u8],
+    /// Where its first entry starts.
+    pub(in crate::map) start: usize,
+    /// Values may lie before the part, in maps in which entries share them.
+    pub(in crate::map) reaches_back: bool,
 }
 
 /// Checks the entries of an archive section, which may grow meanwhile.
@@ -51,6 +64,27 @@ impl<K: Value, V: Value> EntryCheck<K, V> {
             seen: Seen::default(),
             broken: false,
             types: PhantomData,
+        }
+    }
+
+    /// A check of a part.
+    pub(super) fn of_part(part: &Part<'_>) -> Self {
+        let mut check = Self::starting_at(part.start);
+        if !part.reaches_back {
+            let shares = check.validator.shares();
+            check.validator = Validator::behind(part.start);
+            if shares {
+                check.validator.share();
+            }
+        }
+        check
+    }
+
+    /// What was counted so far.
+    pub(super) fn counted(&self) -> Counted {
+        Counted {
+            claimed: self.validator.claimed(),
+            ..self.counted
         }
     }
 

@@ -97,6 +97,12 @@ pub(super) fn shape<K: Value, V: Value>(
     }
 }
 
+/// Asks for the memory of a line of any index.
+#[inline]
+pub(in crate::map) fn ask_for(line: &[u8; 64]) {
+    prefetch(line.as_ptr());
+}
+
 /// Checks key and value of the entry at an archive offset; returns the key.
 pub(in crate::map) fn check_entry<'a, K: Value, V: Value>(
     archive: &'a [u8],

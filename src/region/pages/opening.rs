@@ -9,9 +9,10 @@ use rkyv::util::AlignedVec;
 use super::layout::{self, Run};
 use super::page_file::PageFile;
 use crate::error::{Error, HeaderError, Result, SectionKind};
-use crate::region::format::{Digests, HEADER_LENGTH, Header, Spacing};
+use crate::region::format::{Digests, FileRow, HEADER_LENGTH, Header, Spacing};
 use crate::sys::mapping::{Mapping, Stretch};
 use crate::sys::memfd::SealedFile;
+use crate::sys::memfd_id::MemfdId;
 
 /// The bytes of a region, and the page files that they come from.
 #[derive(Debug)]
@@ -35,13 +36,13 @@ impl Image {
     /// A file that is an image.
     pub(in crate::region) fn whole(sealed: SealedFile, digests: Digests) -> io::Result<Self> {
         let map = Mapping::sealed(&sealed)?;
-        Ok(Self::mapped(sealed, digests, map))
+        Ok(Self::mapped(PageFile::written(sealed, digests), map))
     }
 
-    fn mapped(sealed: SealedFile, digests: Digests, map: Mapping) -> Self {
+    fn mapped(file: PageFile, map: Mapping) -> Self {
         Self {
             bytes: Bytes::Mapped(map),
-            files: vec![Arc::new(PageFile::new(sealed, digests))],
+            files: vec![Arc::new(file)],
             runs: Vec::new(),
         }
     }
@@ -68,8 +69,12 @@ impl Image {
     }
 
     /// Maps page files of unknown origin, in their order. Seals, header, layout and lengths are
-    /// checked; digests are not, nor what the sections mean.
-    pub(in crate::region) fn open(fds: Vec<OwnedFd>) -> Result<(Header, Self)> {
+    /// checked; digests are not, nor what the sections mean. Files that an earlier image has are
+    /// taken from it.
+    pub(in crate::region) fn open(
+        fds: Vec<OwnedFd>,
+        earlier: Option<&Self>,
+    ) -> Result<(Header, Self)> {
         let got = fds.len();
         let mut fds = fds.into_iter();
         let refuse = |expected| Error::Header(HeaderError::Files { expected, got });
@@ -93,31 +98,47 @@ impl Image {
             Spacing::Pages(page) if !header.others.is_empty() => page,
             _ => {
                 check_length(&header, &own)?;
-                let image = Self::mapped(own, header.digests, map);
-                return Ok((header, image));
+                let own = PageFile::from_elsewhere(own, header.digests);
+                return Ok((header, Self::mapped(own, map)));
             }
         };
         let runs = read_layout(&header, &map, own.length(), page)?;
-        let mut files = vec![Arc::new(PageFile::new(own, header.digests))];
+        let own = PageFile::from_elsewhere(own, header.digests);
+        let mut files = vec![Arc::new(own)];
+        let known = KnownFiles::of(earlier);
         for (fd, row) in fds.zip(&header.others) {
-            files.push(Arc::new(PageFile::of_row(fd, row, page)?));
+            files.push(match known.find(&fd, row, page) {
+                Some(file) => file,
+                None => Arc::new(PageFile::of_row(fd, row, page)?),
+            });
         }
         let image = Self::of_runs(files, runs, page).map_err(unmappable)?;
         Ok((header, image))
     }
 
-    /// Compares every file with its digest.
+    /// Compares every file with its digest that was not before.
     pub(in crate::region) fn check(&self, header: &Header) -> Result<()> {
         let start = header.spacing.header_length() as usize;
-        if let [own] = &self.files[..] {
-            return own.digests.check(0, &self.bytes()[start..]);
+        for (number, file) in self.files.iter().enumerate() {
+            if file.is_compared() {
+                continue;
+            }
+            if self.files.len() == 1 {
+                file.digests.check(number, &self.bytes()[start..])?;
+            } else {
+                let bytes = Bytes::of_file(&file.sealed);
+                let bytes = bytes.map_err(|source| Error::Descriptor { reason: source })?;
+                file.digests.check(number, &bytes.as_slice()[start..])?;
+            }
+            file.note_compared();
         }
-        let mut files = self.files.iter().enumerate();
-        files.try_for_each(|(number, file)| {
-            let bytes = Bytes::of_file(&file.sealed);
-            let bytes = bytes.map_err(|source| Error::Descriptor { reason: source })?;
-            file.digests.check(number, &bytes.as_slice()[start..])
-        })
+        Ok(())
+    }
+
+    /// Bytes that [`check`](Self::check) is going to read.
+    pub(in crate::region) fn bytes_to_compare(&self) -> u64 {
+        let files = self.files.iter().filter(|file| !file.is_compared());
+        files.map(|file| file.sealed.length()).sum()
     }
 
     /// Whether the files beside the first are the very memfds that the header names.
@@ -149,6 +170,27 @@ impl Image {
         }
         let pages = self.bytes().len() as u64 / page;
         whole_runs(pages)
+    }
+}
+
+/// The files of an earlier image.
+struct KnownFiles<'a>(Vec<(MemfdId, &'a Arc<PageFile>)>);
+
+impl<'a> KnownFiles<'a> {
+    fn of(earlier: Option<&'a Image>) -> Self {
+        let files = earlier.map_or(&[][..], Image::files).iter();
+        let with_id = files.filter_map(|file| Some((file.sealed.id().ok()?, file)));
+        Self(with_id.collect())
+    }
+
+    /// The file of a descriptor, if it is known to be the one of a row. While one descriptor of a
+    /// memfd is open, no other memfd has its number.
+    fn find(&self, fd: &OwnedFd, row: &FileRow, page: u64) -> Option<Arc<PageFile>> {
+        let id = MemfdId::of(fd).ok()?;
+        let (_, file) = self.0.iter().find(|(known, _)| *known == id)?;
+        let is_of_row = file.digests == row.digests
+            && row.pages.checked_mul(page) == Some(file.sealed.length());
+        is_of_row.then(|| Arc::clone(file))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::error::{Error, HeaderError, Result};
 use crate::region::format::{Digests, FileRow};
@@ -12,11 +14,26 @@ use crate::sys::memfd::SealedFile;
 pub(crate) struct PageFile {
     pub(in crate::region) sealed: SealedFile,
     pub(super) digests: Digests,
+    /// Whether this process has made the digests, or compared the file with them.
+    is_compared: AtomicBool,
 }
 
 impl PageFile {
-    pub(in crate::region) fn new(sealed: SealedFile, digests: Digests) -> Self {
-        Self { sealed, digests }
+    /// A file that this process has written, and digested meanwhile.
+    pub(super) fn written(sealed: SealedFile, digests: Digests) -> Self {
+        Self {
+            is_compared: AtomicBool::new(true),
+            ..Self::from_elsewhere(sealed, digests)
+        }
+    }
+
+    /// A file that shall have these digests.
+    pub(super) fn from_elsewhere(sealed: SealedFile, digests: Digests) -> Self {
+        Self {
+            sealed,
+            digests,
+            is_compared: AtomicBool::new(false),
+        }
     }
 
     /// A file that shall be the one of a row: it has as many pages.
@@ -29,7 +46,16 @@ impl PageFile {
                 got: sealed.length(),
             }));
         }
-        Ok(Self::new(sealed, row.digests))
+        Ok(Self::from_elsewhere(sealed, row.digests))
+    }
+
+    /// Whether there is no need to compare it with its digests.
+    pub(super) fn is_compared(&self) -> bool {
+        self.is_compared.load(Relaxed)
+    }
+
+    pub(super) fn note_compared(&self) {
+        self.is_compared.store(true, Relaxed);
     }
 
     /// What a header says of it that lists it among the files of another generation.

@@ -306,7 +306,7 @@ impl<'a> Successor<'a> {
         let Sealed::Memfd(own) = file.seal(&header)? else {
             return Ok(None);
         };
-        let own = Arc::new(PageFile::new(own, header.digests));
+        let own = Arc::new(PageFile::written(own, header.digests));
         let files = [own].into_iter().chain(others).collect();
         let image = Image::of_mapped_runs(files, runs, page);
         Ok(image.map(|image| Region::trusted(image.into(), header)))

@@ -334,3 +334,99 @@ fn a_page_file_is_written_into_the_same_bytes_for_ever() {
     let archive = |region: &Region| region.section(SectionKind::Archive).unwrap().to_vec();
     assert_eq!(archive(&read), archive(&second));
 }
+
+/// What two regions of memfds have in common is known by the files, and taken from the earlier one.
+#[test]
+fn pages_of_the_same_file_are_the_same() {
+    let archive = |region: &Region| region.section(SectionKind::Archive).unwrap().to_vec();
+    let first = region("common", 300);
+    let second = changed(&first, &[30, 200], 0xaa);
+    let held = Region::from_fds(first.try_clone_fds().unwrap()).unwrap();
+    let next = Region::open(second.try_clone_fds().unwrap(), Some(&held)).unwrap();
+    let base = |region: &Region, number: usize| {
+        std::sync::Arc::clone(&region.image().unwrap().files()[number])
+    };
+    assert!(std::sync::Arc::ptr_eq(&base(&held, 0), &base(&next, 1)));
+    let own = own_file(&second).len() as u64;
+    assert_eq!(next.bytes_to_check(), own, "the other file was compared");
+    next.check_bytes().unwrap();
+    assert_eq!(next.bytes_to_check(), 0);
+    let page = page();
+    let pages = [30, 200].map(|number| number * page..(number + 1) * page);
+    assert_eq!(next.differing(SectionKind::Archive, &held), pages);
+    assert!(!next.begins_as(SectionKind::Archive, &held));
+    assert!(next.begins_as(SectionKind::Schema, &held));
+
+    // A copy of the file is another one, though it has the same bytes.
+    let copied = vec![
+        second.try_clone_fds().unwrap().remove(0),
+        sealed(&own_file(&first)),
+    ];
+    let copied = Region::open(copied, Some(&held)).unwrap();
+    assert_eq!(copied.bytes_to_check(), own + first.size());
+    copied.check_bytes().unwrap();
+    let all = copied.differing(SectionKind::Archive, &held);
+    assert_eq!((all.len(), &all[0]), (1, &(0..300 * page)));
+    assert!(copied.begins_as(SectionKind::Archive, &second));
+
+    // A page of the same file, but another one, is not the same.
+    let shifted = with_layout(&second, |runs| runs[3].first += 1);
+    let shifted = Region::open(shifted, Some(&held)).unwrap();
+    shifted.check_bytes().unwrap();
+    let differing = shifted.differing(SectionKind::Archive, &held);
+    assert_eq!(
+        (differing.len(), &differing[0]),
+        (1, &(30 * page..201 * page))
+    );
+
+    // Nobody has compared this one with its digests.
+    let unread = Region::open(first.try_clone_fds().unwrap(), None).unwrap();
+    let next = Region::open(second.try_clone_fds().unwrap(), Some(&unread)).unwrap();
+    assert_eq!(next.bytes_to_check(), own + first.size());
+
+    // Whatever follows whatever, what may not differ does not.
+    let mut generations = vec![first, second];
+    let mut seed = 7_usize;
+    for generation in 0..40 {
+        let count = if generation % 10 == 9 { 200 } else { 3 };
+        let pages: Vec<usize> = (0..count)
+            .map(|_| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (seed >> 33) % 300
+            })
+            .collect();
+        let newest = generations.last().unwrap();
+        generations.push(changed(newest, &pages, generation as u8));
+    }
+    for (number, earlier) in generations.iter().enumerate() {
+        let held = Region::from_fds(earlier.try_clone_fds().unwrap()).unwrap();
+        for later in &generations[number..] {
+            let later = Region::open(later.try_clone_fds().unwrap(), Some(&held)).unwrap();
+            let (mut one, mut other) = (archive(&held), archive(&later));
+            let differing = later.differing(SectionKind::Archive, &held);
+            for range in &differing {
+                one[range.clone()].fill(0);
+                other[range.clone()].fill(0);
+            }
+            assert!(one == other);
+        }
+    }
+}
+
+/// A shared file that is another one than the header says.
+#[test]
+fn a_file_that_is_not_the_one_that_is_held_is_compared() {
+    let first = region("swapped", 300);
+    let second = changed(&first, &[30, 200], 0xaa);
+    let held = Region::from_fds(first.try_clone_fds().unwrap()).unwrap();
+    let mut other = own_file(&first);
+    other[5 * page()] ^= 1;
+    let fds = vec![second.try_clone_fds().unwrap().remove(0), sealed(&other)];
+    let next = Region::open(fds, Some(&held)).unwrap();
+    assert!(matches!(
+        next.check_bytes(),
+        Err(Error::Header(HeaderError::Damaged {
+            part: RegionPart::File(1)
+        }))
+    ));
+}
