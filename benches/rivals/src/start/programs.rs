@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::env;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::process::{Child, Command, Stdio};
 
 use clap::{Args, ValueEnum};
@@ -77,8 +77,10 @@ fn touch_of(number: u64) -> u64 {
 }
 
 fn say(answer: u64) -> Result<(), BenchError> {
-    use io::Write;
-    Ok(io::stdout().write_all(&answer.to_le_bytes())?)
+    let mut output = io::stdout();
+    output.write_all(&answer.to_le_bytes())?;
+    // Not when the program ends.
+    Ok(output.flush()?)
 }
 
 /// Measures all ways, in turns.
