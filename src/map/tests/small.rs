@@ -279,7 +279,7 @@ fn maps_of_every_size() {
 /// Runs of keys that differ in few bits fill no part more than others.
 #[test]
 fn keys_with_a_pattern_spread() {
-    let entries = count(300_000);
+    let entries = if cfg!(miri) { 2000 } else { 300_000 };
     let header = SlotHeader::new(entries);
     for shift in [0, 1, 3, 8, 16, 24, 32, 40, 44] {
         for factor in [1_u64, 3, 1000, 4096] {
@@ -315,16 +315,17 @@ fn a_part_that_overflows() {
 #[test]
 fn too_many_keys_of_one_hash_are_refused() {
     let mut builder = MapBuilder::<Crowded, u64>::on_heap("crowded").unwrap();
-    (0..20_000).for_each(|it| builder.insert(&Crowded(it * 7), &it).unwrap());
+    (0..600).for_each(|it| builder.insert(&Crowded(it * 7), &it).unwrap());
     assert!(matches!(builder.finish(), Err(Error::Crowded { .. })));
     // Not those that replace each other.
     let mut builder = MapBuilder::<Crowded, u64>::on_heap("crowded")
         .unwrap()
         .last_wins();
-    (0..20_000).for_each(|it| builder.insert(&Crowded(it % 9), &it).unwrap());
+    let inserted = count(20_000);
+    (0..inserted).for_each(|it| builder.insert(&Crowded(it % 9), &it).unwrap());
     let map = builder.finish().unwrap();
     assert_eq!((map.len(), map.garbage()), (9, 0));
-    assert!((0..9).all(|it| map[&Crowded(it)] >= 19_991));
+    assert!((0..9).all(|it| map[&Crowded(it)] >= inserted - 9));
 }
 
 #[test]
