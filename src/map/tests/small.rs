@@ -252,10 +252,10 @@ where
 #[test]
 fn generations_hold_what_a_hash_map_holds() {
     for (seed, first) in [(1, 0), (2, 1), (3, 30), (4, 220), (5, 240), (6, 1000)] {
-        model::<u64>(seed, count(first), count(120));
+        model::<u64>(seed, count(first), count(60));
     }
-    model::<(u8, [u16; 3])>(7, count(500), count(60));
-    model::<[u8; 32]>(8, count(500), count(60));
+    model::<(u8, [u16; 3])>(7, count(500), count(20));
+    model::<[u8; 32]>(8, count(500), count(20));
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn maps_of_every_size() {
 fn keys_with_a_pattern_spread() {
     let entries = if cfg!(miri) { 2000 } else { 300_000 };
     let header = SlotHeader::new(entries);
-    for shift in [0, 1, 3, 8, 16, 24, 32, 40, 44] {
+    for shift in [0, 8, 24, 44] {
         for factor in [1_u64, 3, 1000, 4096] {
             if (entries * factor).leading_zeros() < shift {
                 continue;
