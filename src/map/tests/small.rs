@@ -252,10 +252,10 @@ where
 #[test]
 fn generations_hold_what_a_hash_map_holds() {
     for (seed, first) in [(1, 0), (2, 1), (3, 30), (4, 220), (5, 240), (6, 1000)] {
-        model::<u64>(seed, count(first), count(120));
+        model::<u64>(seed, count(first), count(60));
     }
-    model::<(u8, [u16; 3])>(7, count(500), count(60));
-    model::<[u8; 32]>(8, count(500), count(60));
+    model::<(u8, [u16; 3])>(7, count(500), count(20));
+    model::<[u8; 32]>(8, count(500), count(20));
 }
 
 #[test]
@@ -279,9 +279,9 @@ fn maps_of_every_size() {
 /// Runs of keys that differ in few bits fill no part more than others.
 #[test]
 fn keys_with_a_pattern_spread() {
-    let entries = count(300_000);
+    let entries = if cfg!(miri) { 2000 } else { 300_000 };
     let header = SlotHeader::new(entries);
-    for shift in [0, 1, 3, 8, 16, 24, 32, 40, 44] {
+    for shift in [0, 8, 24, 44] {
         for factor in [1_u64, 3, 1000, 4096] {
             if (entries * factor).leading_zeros() < shift {
                 continue;
@@ -315,16 +315,17 @@ fn a_part_that_overflows() {
 #[test]
 fn too_many_keys_of_one_hash_are_refused() {
     let mut builder = MapBuilder::<Crowded, u64>::on_heap("crowded").unwrap();
-    (0..20_000).for_each(|it| builder.insert(&Crowded(it * 7), &it).unwrap());
+    (0..600).for_each(|it| builder.insert(&Crowded(it * 7), &it).unwrap());
     assert!(matches!(builder.finish(), Err(Error::Crowded { .. })));
     // Not those that replace each other.
     let mut builder = MapBuilder::<Crowded, u64>::on_heap("crowded")
         .unwrap()
         .last_wins();
-    (0..20_000).for_each(|it| builder.insert(&Crowded(it % 9), &it).unwrap());
+    let inserted = count(20_000);
+    (0..inserted).for_each(|it| builder.insert(&Crowded(it % 9), &it).unwrap());
     let map = builder.finish().unwrap();
     assert_eq!((map.len(), map.garbage()), (9, 0));
-    assert!((0..9).all(|it| map[&Crowded(it)] >= 19_991));
+    assert!((0..9).all(|it| map[&Crowded(it)] >= inserted - 9));
 }
 
 #[test]
