@@ -18,6 +18,10 @@ use crate::data::{MapValue, Random, Recipe, scatter};
 pub enum KeyKind {
     /// Paths such as `meta-layer-3/recipe-name-000020`, to recipes.
     Text,
+    /// Longer paths, to a `u64`.
+    #[value(name = "text-u64")]
+    #[serde(rename = "text-u64")]
+    TextU64,
     /// Integers scattered over all 64 bits, to a `u64`.
     U64,
     /// 32 random bytes, like a digest, to a `u64`.
@@ -29,6 +33,7 @@ impl KeyKind {
     pub fn types(self) -> &'static str {
         match self {
             Self::Text => "String -> Recipe",
+            Self::TextU64 => "String -> u64",
             Self::U64 => "u64 -> u64",
             Self::Bytes32 => "[u8; 32] -> u64",
         }
@@ -93,6 +98,41 @@ impl Key for String {
     #[inline]
     fn bytes(query: &str) -> impl AsRef<[u8]> {
         query.as_bytes()
+    }
+}
+
+/// The path of a recipe, some 60 bytes long.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, floe::Key, Archive, rkyv::Serialize,
+)]
+#[rkyv(derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash, floe::Key, floe::Schema))]
+#[rkyv(compare(PartialEq))]
+pub struct RecipePath(String);
+
+impl Key for RecipePath {
+    type Value = u64;
+    type Query = Self;
+    type Arena = Vec<Self>;
+
+    fn numbered(number: u64) -> Self {
+        let scattered = scatter(number);
+        let revision = number % 97;
+        Self(format!(
+            "meta/recipes-core/package-{scattered:x}/package-{number}_1.{revision}.bb"
+        ))
+    }
+
+    fn store(self, arena: &mut Vec<Self>) {
+        arena.push(self);
+    }
+
+    fn queries(arena: &Vec<Self>) -> Vec<&Self> {
+        arena.iter().collect()
+    }
+
+    #[inline]
+    fn bytes(query: &Self) -> impl AsRef<[u8]> {
+        query.0.as_bytes()
     }
 }
 
@@ -169,6 +209,7 @@ mod tests {
     #[test]
     fn arenas_give_back_what_they_got() {
         arena_gives_back_what_it_got::<String>();
+        arena_gives_back_what_it_got::<RecipePath>();
         arena_gives_back_what_it_got::<u64>();
         arena_gives_back_what_it_got::<[u8; 32]>();
     }

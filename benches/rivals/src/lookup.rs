@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::contenders::{Heap, SipHash};
 use crate::error::BenchError;
-use crate::keys::{Key, KeyKind};
+use crate::keys::{Key, KeyKind, RecipePath};
 use crate::machine;
 use crate::report::{self, Row, print_json};
 use crate::table::count;
@@ -28,6 +28,7 @@ impl KeyKind {
     fn memory_per_entry(self) -> u64 {
         match self {
             Self::Text => 4400,
+            Self::TextU64 => 1000,
             Self::U64 => 400,
             Self::Bytes32 => 800,
         }
@@ -38,7 +39,7 @@ impl KeyKind {
     fn rounds(self) -> u32 {
         match self {
             Self::Text => 5,
-            Self::U64 | Self::Bytes32 => 21,
+            Self::TextU64 | Self::U64 | Self::Bytes32 => 21,
         }
     }
 
@@ -46,7 +47,7 @@ impl KeyKind {
     fn sizes(self) -> &'static [usize] {
         let sizes = &[10_000, 100_000, 1_000_000, 4_000_000, 16_000_000];
         match self {
-            Self::Text => &sizes[..4],
+            Self::Text | Self::TextU64 => &sizes[..4],
             Self::U64 | Self::Bytes32 => sizes,
         }
     }
@@ -60,7 +61,7 @@ pub struct Options {
     entries: Vec<usize>,
 
     /// Kinds of keys: text to recipes, the others to numbers.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [KeyKind::Text, KeyKind::U64, KeyKind::Bytes32])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [KeyKind::Text, KeyKind::TextU64, KeyKind::U64, KeyKind::Bytes32])]
     keys: Vec<KeyKind>,
 
     /// How often everything is measured; 5 without, and 21 where entries are small.
@@ -96,7 +97,8 @@ const MOST_FREEZES: u32 = 5;
 
 /// Who stands in the tables.
 const LEGEND: &str = "std: std::collections::HashMap with SipHash; \
-                      hashbrown: hashbrown::HashMap with foldhash\n";
+                      hashbrown: hashbrown::HashMap with foldhash; \
+                      floe huge: floe with Advice::HugePages\n";
 
 /// Measures all sizes of one kind of keys.
 fn run_kind(kind: KeyKind, options: &Options) -> Result<Vec<Row>, BenchError> {
@@ -136,6 +138,7 @@ fn measure_kind(kind: KeyKind, entries: usize, rounds: u32) -> Result<Vec<Row>, 
     }
     match kind {
         KeyKind::Text => measure::<String>(entries, rounds, entrants::of_text),
+        KeyKind::TextU64 => measure::<RecipePath>(entries, rounds, entrants::none),
         KeyKind::U64 => measure::<u64>(entries, rounds, entrants::of_fixed_size),
         KeyKind::Bytes32 => measure::<[u8; 32]>(entries, rounds, entrants::of_fixed_size),
     }

@@ -61,6 +61,14 @@ const TEXT_BARS: [LookupBars; 4] = [
     (1_000_000, [0.80, 0.42, 0.50, 0.12, NONE, NONE]),
     (4_000_000, [0.60, 0.33, 0.40, 0.10, NONE, NONE]),
 ];
+const TEXT_U64_BARS: [LookupBars; 4] = [
+    (10_000, [TOLD, TOLD, TOLD, NONE, NONE, NONE]),
+    (100_000, [0.80, TOLD, TOLD, NONE, NONE, NONE]),
+    (1_000_000, [0.80, TOLD, TOLD, NONE, NONE, NONE]),
+    (4_000_000, [0.85, TOLD, TOLD, NONE, NONE, NONE]),
+];
+/// Entries, and `get` with huge pages, in times of hashbrown.
+const HUGE_BARS: [(usize, f64); 3] = [(100_000, 0.75), (1_000_000, 0.65), (4_000_000, 0.65)];
 const U64_BARS: [LookupBars; 5] = [
     (10_000, [1.0, TOLD, 1.2, NONE, 1.2, TOLD]),
     (100_000, [1.0, TOLD, 1.0, NONE, 1.2, TOLD]),
@@ -126,6 +134,16 @@ const fn entry_bytes(asked: Asked) -> Bar {
     }
 }
 
+/// The bar of lookups in huge pages.
+const fn huge_get(bar: f64) -> Bar {
+    Bar {
+        ratio: "get / hashbrown, in huge pages",
+        above: Time("floe huge", "get"),
+        below: Time("hashbrown", "get"),
+        asked: AtMost(bar),
+    }
+}
+
 /// The bars of all sizes of one kind of keys, asked and measured.
 pub fn table(rows: &[Row], kind: KeyKind, sizes: &[usize]) -> Table {
     let mut table = Table::new(["entries", "ratio", "asked", "measured", "holds"]);
@@ -143,6 +161,7 @@ pub fn table(rows: &[Row], kind: KeyKind, sizes: &[usize]) -> Table {
 fn of_size(kind: KeyKind, entries: usize) -> Vec<Bar> {
     let bars: &[LookupBars] = match kind {
         KeyKind::Text => &TEXT_BARS,
+        KeyKind::TextU64 => &TEXT_U64_BARS,
         KeyKind::U64 => &U64_BARS,
         KeyKind::Bytes32 => &BYTES32_BARS,
     };
@@ -159,6 +178,10 @@ fn of_size(kind: KeyKind, entries: usize) -> Vec<Bar> {
             });
     match kind {
         KeyKind::Text => lookups.chain(RECIPE_BARS).collect(),
+        KeyKind::TextU64 => {
+            let bars = HUGE_BARS.iter().filter(|(of, _)| *of == entries);
+            lookups.chain(bars.map(|(_, bar)| huge_get(*bar))).collect()
+        }
         KeyKind::U64 => lookups.chain([entry_bytes(AtMost(24.0))]).collect(),
         KeyKind::Bytes32 => lookups.chain([entry_bytes(Nothing)]).collect(),
     }

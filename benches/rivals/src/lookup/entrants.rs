@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use floe::Advice;
+
 use super::samples::Samples;
 use crate::contenders::{
     Contender, ContenderError, Floe, FoldHash, Fst, Heap, Lmdb, MmapSync, Odht, OdhtKey, Redb,
@@ -84,6 +86,11 @@ pub fn of_any_key<K: Key>(map: &HashMap<K, K::Value>) -> Vec<Entrant<K>> {
     let hashbrown: Heap<FoldHash<K>> = Heap::fill(map.len());
     vec![
         Entrant::build("floe", || Ok(Floe(freeze(map)?))),
+        Entrant::build("floe huge", || {
+            let frozen = freeze(map)?;
+            frozen.region().advise(Advice::HugePages)?;
+            Ok(Floe(frozen))
+        }),
         Entrant::built("hashbrown", hashbrown),
         Entrant::build("rkyv", || Rkyv::build(map)),
     ]
@@ -113,6 +120,11 @@ pub fn of_text(
             MmapSync::create(map, &directory.join("mmap-sync"))
         }),
     ]
+}
+
+/// No contender beside those that take any key.
+pub fn none<K>(_: &HashMap<K, u64>, _: &Path, _: &mut Samples) -> Vec<Entrant<K>> {
+    Vec::new()
 }
 
 /// The contender that takes keys and values of a fixed size only.
