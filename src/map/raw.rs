@@ -331,10 +331,8 @@ impl<'a, K: MapKey, V: Value> MapLine<'a, K, V> {
     pub(super) fn candidates(self, hash: u64) -> impl Iterator<Item = Entry<'a, K, V>> {
         self.line.candidates(tag(hash)).map(move |slot| {
             let offset = self.line.offset(slot);
-            // Such a key reaches into the next line as a rule, and would be waited for twice.
-            if Entry::<K, V>::SIZE as u64 > CACHE_LINE / 2 {
-                self.map.prefetch(offset + CACHE_LINE, 1);
-            }
+            // Most keys reach into the next line, or lead there, and would be waited for twice.
+            self.map.prefetch(offset + CACHE_LINE, 1);
             // SAFETY: tags are not zero, so this slot of the index of `map` is taken.
             unsafe { self.map.entry(offset) }
         })
