@@ -123,7 +123,7 @@ const GROUP: usize = 32;
 const LINES_GROUP: usize = 16;
 
 /// How many keys ahead a fold over slots asks for entries.
-const AHEAD: usize = 16;
+const AHEAD: usize = 32;
 
 /// The values of many keys, in their order.
 #[must_use = "iterators do nothing unless they are advanced"]
