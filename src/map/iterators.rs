@@ -124,6 +124,9 @@ const LINES_GROUP: usize = 16;
 
 /// How many keys ahead a fold over slots asks for entries.
 const AHEAD: usize = 32;
+/// Most bytes of slots that this is good for: in larger maps, pilots are waited for, too, and groups
+/// let more of them come at once.
+const MOST_AHEAD: usize = 64 << 20;
 
 /// The values of many keys, in their order.
 #[must_use = "iterators do nothing unless they are advanced"]
@@ -187,7 +190,8 @@ where
         count
     }
 
-    #[inline]
+    /// Asks for all entries; apart, so that a loop over values is small.
+    #[inline(never)]
     fn fill_from_slots(&mut self) -> usize {
         let slots = self.map.raw().slot_view();
         let mut count = 0;
@@ -247,7 +251,8 @@ where
     #[inline]
     fn fold<B, F: FnMut(B, Self::Item) -> B>(mut self, start: B, mut f: F) -> B {
         let mut folded = start;
-        while self.next < self.end || !Entry::<K, V>::IN_SLOTS {
+        let is_ahead = Entry::<K, V>::IN_SLOTS && self.map.archive().len() <= MOST_AHEAD;
+        while self.next < self.end || !is_ahead {
             let Some(found) = self.next() else {
                 return folded;
             };
