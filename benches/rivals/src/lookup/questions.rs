@@ -138,7 +138,7 @@ mod tests {
         let directory = memory_directory().unwrap();
         let mut samples = Samples::default();
         entrants.extend(entrants::of_text(&map, directory.path(), &mut samples));
-        assert_eq!(entrants.len(), 8);
+        assert_eq!(entrants.len(), 9);
         all_answer_rightly(entrants);
 
         fixed_keys_are_answered_rightly::<u64>();
@@ -154,7 +154,7 @@ mod tests {
             nowhere,
             &mut Samples::default(),
         ));
-        assert_eq!(entrants.len(), 4);
+        assert_eq!(entrants.len(), 5);
         all_answer_rightly(entrants);
     }
 
