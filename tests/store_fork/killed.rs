@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Output};
+use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, io};
@@ -12,6 +12,7 @@ use std::{env, fs, io};
 use floe::map::ArchivedMap;
 use floe::usage::Usage;
 use floe::{Cache, Inputs, Live, Map, Policy, Store, prefork};
+use tempfile::TempDir;
 
 use crate::faults::{MARK, calls};
 use crate::forking::Gate;
@@ -23,6 +24,8 @@ const FOLDER: &str = "FLOE_KILLED";
 /// How many changes come before the one in which the process is killed.
 const BEFORE: &str = "FLOE_KILLED_AFTER";
 const NAME: &str = "texts";
+/// Owners that are killed at once.
+const AT_ONCE: usize = 4;
 /// Enough for a region in pages.
 const ENTRIES: u32 = 2600;
 
@@ -166,23 +169,47 @@ fn go_on(owner: &Owner) {
     println!("went on {generation}");
 }
 
-fn run(folder: &Path, before: Option<u32>, expression: &[&str]) -> (Output, String) {
-    let log = folder.join("log");
+fn start(folder: &Path, before: Option<u32>, expression: &[&str]) -> Child {
     let mut command = Command::new("strace");
-    command.args(["-qq", "-e", "signal=none", "-o"]).arg(&log);
+    command.args(["-qq", "-e", "signal=none", "-o"]);
+    command.arg(folder.join("log"));
     command.args(expression).arg(env::current_exe().unwrap());
     command.env(FOLDER, folder).env_remove(BEFORE);
     if let Some(before) = before {
         command.env(BEFORE, before.to_string());
     }
-    let output = command.output().unwrap();
-    (output, fs::read_to_string(log).unwrap_or_default())
+    command.stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// What processes say that run at once, each in a folder of its own.
+fn run<'a>(
+    folders: impl IntoIterator<Item = &'a TempDir>,
+    before: Option<u32>,
+    expression: impl Fn(usize) -> Vec<String>,
+) -> Vec<Output> {
+    let start = |(number, folder): (usize, &TempDir)| {
+        let expression = expression(number);
+        let expression: Vec<&str> = expression.iter().map(String::as_str).collect();
+        start(folder.path(), before, &expression)
+    };
+    let started: Vec<Child> = folders.into_iter().enumerate().map(start).collect();
+    let outputs = started.into_iter().map(Child::wait_with_output);
+    outputs.map(Result::unwrap).collect()
+}
+
+fn traced(what: &[&str]) -> Vec<String> {
+    what.iter()
+        .flat_map(|what| ["-e".to_owned(), (*what).to_owned()])
+        .collect()
 }
 
 /// Kills the owner in the change after some others, at each system call of that.
 fn killed_after(before: u32, files: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let (whole, log) = run(folder.path(), Some(before), &["-e", "trace=all"]);
+    let whole = run([&folder], Some(before), |_| traced(&["trace=all"])).remove(0);
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
     let generation = u64::from(before) + 1;
     let expected = format!("began\nfiles {files}\nread {}\n", generation + 1);
     assert_eq!(
@@ -191,15 +218,24 @@ fn killed_after(before: u32, files: &str) {
         "{whole:?}"
     );
     let (mut killed, mut newer) = (0, 0);
-    for (call, numbers) in calls(&log) {
-        for number in numbers {
-            let folder = tempfile::tempdir().unwrap();
-            let what = format!("inject={call}:signal=KILL:when={number}");
-            let trace = format!("trace={call}");
-            let (output, _) = run(folder.path(), Some(before), &["-e", &trace, "-e", &what]);
+    let calls = calls(&log);
+    let calls = calls
+        .iter()
+        .flat_map(|(call, numbers)| numbers.iter().map(move |it| (call, it)));
+    let calls: Vec<_> = calls.collect();
+    for calls in calls.chunks(AT_ONCE) {
+        let folders: Vec<TempDir> = calls.iter().map(|_| tempfile::tempdir().unwrap()).collect();
+        let what =
+            |job: usize| format!("inject={}:signal=KILL:when={}", calls[job].0, calls[job].1);
+        let outputs = run(&folders, Some(before), |job| {
+            traced(&[&format!("trace={}", calls[job].0), &what(job)])
+        });
+        let nexts = run(&folders, None, |_| traced(&["trace=none"]));
+        for (job, (output, next)) in outputs.iter().zip(&nexts).enumerate() {
+            let (what, folder) = (what(job), &folders[job]);
             let text = String::from_utf8_lossy(&output.stdout);
             // How often threads wait for each other is not the same each time.
-            if call == "futex" && text.is_empty() {
+            if *calls[job].0 == "futex" && text.is_empty() {
                 continue;
             }
             let read = |generation: u64| text.ends_with(&format!("read {generation}\n"));
@@ -210,7 +246,6 @@ fn killed_after(before: u32, files: &str) {
             killed += usize::from(!output.status.success());
             newer += usize::from(read(generation + 1));
 
-            let (next, _) = run(folder.path(), None, &["-e", "trace=none"]);
             let text = String::from_utf8_lossy(&next.stdout);
             let went_on = |saved: u64| text == format!("went on {saved}\n");
             let saved = went_on(generation) || went_on(generation + 1);
