@@ -105,7 +105,7 @@ pub(super) fn check<K: MapKey, V: Value>(
     let taken = taken.map_err(|problem| MapError::Index(problem.to_owned()))?;
     let totals = match parts::check_together::<K, V>(&sections) {
         Some(totals) => totals,
-        // In their order, so that the first that is wrong is told.
+        // In their order, so that the first that is wrong is reported.
         None => parts::check_whole::<K, V>(&sections)
             .map_err(|problem| misled::explained(&sections, problem))?,
     };

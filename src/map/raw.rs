@@ -30,7 +30,7 @@ use super::slots::{SlotHeader, bucket_of, first_slot, slot_in_part};
 use crate::archive::{Collections, Value};
 use crate::schema::{MapLayout, Schema, TypeIndex, Types};
 
-pub(super) use progress::{Counted, EntryCheck, Part};
+pub(super) use progress::{Counted, EntryCheck, EntryRange};
 pub(crate) use reference::EntryRef;
 use reference::{AHEAD, check_value, shape};
 pub(super) use reference::{Walk, ask_for, check_entry};
@@ -418,7 +418,7 @@ impl<'a, K: MapKey, V: Value> Walk<'a, K, V> {
 /// Checks the entries of a part of an archive section, whatever stands before it; `live` is shown
 /// those that are not garbage.
 pub(super) fn check_entries<K, V>(
-    part: &Part<'_>,
+    part: &EntryRange<'_>,
     mut garbage: GarbageList<'_>,
     live: impl FnMut(u64, &K::Archived) -> Result<(), MapError>,
 ) -> Result<Counted, MapError>
@@ -426,7 +426,7 @@ where
     K: Value,
     V: Value,
 {
-    let mut check = EntryCheck::<K, V>::of_part(part);
+    let mut check = EntryCheck::<K, V>::of_range(part);
     if !(part.start as u64).is_multiple_of(check.alignment) || part.start > part.archive.len() {
         let start = part.start;
         return Err(MapError::Archive(format!("no entry can start at {start}")));

@@ -188,12 +188,7 @@ fn a_page_file_alone_tells_what_is_missing() {
     assert_eq!(missing(&read), expected);
 
     // In a process that has but one of the others.
-    let own = third
-        .region()
-        .as_fd()
-        .unwrap()
-        .try_clone_to_owned()
-        .unwrap();
+    let own = third.region().try_clone_fds().unwrap().swap_remove(0);
     let base = cache
         .newest()
         .region()
@@ -214,12 +209,7 @@ fn generations_are_found_by_the_page_files_that_are_left() {
     let cache = Generations::new("history", PAGES);
     cache.change(apart(0, 20));
     let third = cache.change([200]);
-    let own = third
-        .region()
-        .as_fd()
-        .unwrap()
-        .try_clone_to_owned()
-        .unwrap();
+    let own = third.region().try_clone_fds().unwrap().swap_remove(0);
     drop(third);
     let newest = cache.change(apart(0, 20));
     let of_newest = Described::of(&newest).unwrap();

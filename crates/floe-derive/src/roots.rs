@@ -64,6 +64,7 @@ fn constant(floe: &Path, field: &Field) -> TokenStream {
     let constant = Ident::new(&name.to_uppercase(), ident.span());
     let documentation = format!("The name of the root `{name}`, for the builder.");
     let (visibility, ty) = (&field.vis, &field.ty);
+    // Who only reads the roots has no use for the constants.
     quote! {
         #[doc = #documentation]
         #[allow(dead_code)]

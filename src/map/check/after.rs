@@ -25,7 +25,7 @@ use crate::map::entry::entry_length;
 use crate::map::garbage::GarbageList;
 use crate::map::index::{INDEX_HEADER_LENGTH, LINE_SLOTS, Line, most_steps};
 use crate::map::key::Key;
-use crate::map::raw::{Entry, Part, check_entries};
+use crate::map::raw::{Entry, EntryRange, check_entries};
 
 /// What is known of the earlier map.
 pub(in crate::map) struct Earlier<'a, K: MapKey, V: Value> {
@@ -56,7 +56,7 @@ where
         return None;
     }
     let gone = new_garbage(earlier.map, next.garbage.before(end as u64))?;
-    let part = Part {
+    let part = EntryRange {
         archive: next.archive,
         start: end,
         reaches_back: false,

@@ -12,7 +12,7 @@ use crate::archive::{Validator, Value};
 use crate::map::MapKey;
 use crate::map::index::{Line, home, most_steps};
 use crate::map::key::Key;
-use crate::map::raw::{Entry, Part, ask_for, check_entries};
+use crate::map::raw::{Entry, EntryRange, ask_for, check_entries};
 use crate::schema::{Description, Shape};
 use crate::sys::threads;
 
@@ -42,7 +42,7 @@ where
     K: MapKey,
     V: Value,
 {
-    check_part::<K, V>(sections, sections.start..sections.archive.len(), true)
+    check_range::<K, V>(sections, sections.start..sections.archive.len(), true)
 }
 
 /// Checks all entries on all processors; `None` if there are few, or if that does not show that
@@ -68,7 +68,7 @@ where
         false => (sections.archive.len() - sections.start) / PART,
     };
     let parts = parts(sections, count);
-    let check = |part: &Range<usize>| check_part::<K, V>(sections, part.clone(), shares);
+    let check = |part: &Range<usize>| check_range::<K, V>(sections, part.clone(), shares);
     let totals = threads::map(&parts, check).ok()?.into_iter();
     let totals = totals.fold(Totals::default(), |sum, part| Totals {
         entries: sum.entries + part.entries,
@@ -81,7 +81,7 @@ where
     is_within.then_some(totals)
 }
 
-fn check_part<K, V>(
+fn check_range<K, V>(
     sections: &Sections<'_>,
     part: Range<usize>,
     reaches_back: bool,
@@ -97,7 +97,7 @@ where
         true => garbage,
         false => garbage.before(part.end as u64),
     };
-    let part = Part {
+    let part = EntryRange {
         archive: &sections.archive[..part.end],
         start: part.start,
         reaches_back,

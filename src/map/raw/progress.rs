@@ -22,7 +22,7 @@ pub(in crate::map) struct Counted {
 
 /// Entries of an archive section that are checked for themselves.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::map) struct Part<'a> {
+pub(in crate::map) struct EntryRange<'a> {
     /// The archive up to the end of the part.
     pub(in crate::map) archive: &'a [u8],
     /// Where its first entry starts.
@@ -68,7 +68,7 @@ impl<K: Value, V: Value> EntryCheck<K, V> {
     }
 
     /// A check of a part.
-    pub(super) fn of_part(part: &Part<'_>) -> Self {
+    pub(super) fn of_range(part: &EntryRange<'_>) -> Self {
         let mut check = Self::starting_at(part.start);
         if !part.reaches_back {
             let shares = check.validator.shares();

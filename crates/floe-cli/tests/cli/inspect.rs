@@ -204,12 +204,7 @@ fn the_picture_tells_pages_that_were_freed() {
     let apart = || (0..20).map(|number| 15 * number);
     cache.change(apart());
     let third = cache.change([200]);
-    let own = third
-        .region()
-        .as_fd()
-        .unwrap()
-        .try_clone_to_owned()
-        .unwrap();
+    let own = third.region().try_clone_fds().unwrap().swap_remove(0);
     let picture =
         |frozen: &Frozen<Vec<u64>>| floe(["inspect", &descriptor(frozen), "--svg", "-"]).good();
     assert!(!picture(&third).contains("class=\"gone\""));
