@@ -10,6 +10,7 @@ mod inheritance;
 mod name;
 mod page_files;
 mod policy;
+mod posix;
 mod proc;
 mod region_part;
 mod remedy;
@@ -31,6 +32,7 @@ pub use inheritance::InheritanceError;
 pub use name::NameError;
 pub use page_files::MissingFile;
 pub use policy::PolicyError;
+pub use posix::PosixError;
 pub use proc::ProcError;
 pub use region_part::{RegionPart, SectionKind};
 pub(crate) use remedy::remedy;
@@ -214,9 +216,9 @@ pub enum Error {
         /// What is wrong, and where.
         reason: String,
     },
-    /// The region lies on the heap, so it has no descriptor.
+    /// The region lies on the heap or in a file that is mapped in place, so it has no descriptor.
     #[error(
-        "cache {name:?} lies on the heap and has no descriptor; freeze it into a memfd to pass it on"
+        "cache {name:?} lies in no memfd and has no descriptor; freeze it, or open it as a copy, to pass it on"
     )]
     NoDescriptor {
         /// The cache.
@@ -408,6 +410,9 @@ pub enum Error {
     /// A generation cannot be published or followed.
     #[error(transparent)]
     Channel(#[from] ChannelError),
+    /// A POSIX shared memory object cannot be published, opened or removed.
+    #[error(transparent)]
+    Posix(#[from] PosixError),
     /// A broker cannot be started, or does not answer.
     #[error(transparent)]
     Broker(#[from] BrokerError),

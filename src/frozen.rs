@@ -1,5 +1,7 @@
 //! Typed handles on frozen generations.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+mod in_place;
 
 use std::fmt;
 use std::fs::File;
@@ -16,6 +18,8 @@ use crate::archive::{Freezer, Scratch, Sink, Thaw, VALUE_LIMIT, Value};
 use crate::error::Error;
 use crate::error::Result;
 use crate::region::format::SectionKind;
+#[cfg(feature = "posix-shm")]
+use crate::region::posix;
 use crate::region::{self, Backing, Label, Region, Unsealed};
 use crate::schema::Description;
 
@@ -217,6 +221,20 @@ impl<T: Content> Frozen<T> {
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::loaded(region::load(path), path)
+    }
+
+    /// Opens what an owner of this user has published under a POSIX name, by
+    /// [`Region::publish_posix`]: copies it into a sealed memfd and checks that like
+    /// [`from_fd`](Self::from_fd). What happens to the object afterwards cannot reach a reader.
+    ///
+    /// The object has to be a file of this user with mode 0600, one name and no holes. There is an
+    /// [example](mod@crate::posix).
+    ///
+    /// # Errors
+    /// [`PosixError`](crate::error::PosixError) for the object, [`Error::Load`] for its content.
+    #[cfg(feature = "posix-shm")]
+    pub fn open_posix(name: &str) -> Result<Self> {
+        Self::load_opened(posix::open(name)?, &posix::path(name))
     }
 
     /// The same for a file that was opened before.

@@ -37,6 +37,7 @@
 //!   built from changes, entry by entry.
 //! - [`Publisher`] and [`Live`]: the owner publishes a generation, workers that run see it.
 //! - [`Broker`] and [`Client`]: the same for processes that the owner has not started.
+//! - [`posix`]: regions by name in `/dev/shm`.
 //! - [`prefork`]: workers that hand back typed results.
 //! - [`dynamic`]: what is in a region whose Rust types are not at hand.
 //! - [`census`]: which kinds and fields take the bytes of a region.
@@ -114,6 +115,8 @@ pub use frozen::{Content, Frozen, Trust};
 #[cfg(feature = "inspect")]
 pub use inspect::{census, dynamic, pages, usage};
 pub use map::{Key, Map, MapBuilder};
+#[cfg(feature = "posix-shm")]
+pub use region::posix;
 pub use region::{Region, format};
 /// The serialisation framework that values are archived with, so that a crate which derives
 /// its traits needs no dependency on it: the derives are told by `crate` where it is.
