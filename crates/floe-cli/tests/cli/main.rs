@@ -6,6 +6,7 @@ mod census;
 mod dump;
 mod inspect;
 mod mem;
+mod names;
 mod roots;
 mod streams;
 mod verify;
