@@ -35,6 +35,8 @@ impl Name {
 
 impl Drop for Name {
     fn drop(&mut self) {
+        // Where it is a link, that leads to what was put there for it.
+        let _ = fs::read_link(self.path()).and_then(fs::remove_file);
         let _ = fs::remove_file(self.path());
         let _ = fs::remove_dir(self.path());
     }

@@ -105,9 +105,9 @@ pub(crate) fn headers_are_checked_in_place() {
     }
     fs::write(&path, &good).unwrap();
     // SAFETY: nothing is mapped of another type.
-    let refused = unsafe { Frozen::<Vec<u32>>::map_file(&path) }
-        .unwrap_err()
-        .to_string();
+    let refused = unsafe { Frozen::<Vec<u32>>::map_file(&path) };
+    // Not `unwrap_err`, which would show what it is not.
+    let refused = refused.err().unwrap().to_string();
     assert!(refused.contains("holds another type"), "{refused}");
 
     let absent = map_file(&folder.path().join("absent"));

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use floe::error::{HeaderError, NameError, PosixError};
 use floe::{Error, Frozen};
+use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
@@ -70,7 +71,10 @@ const SQUATTERS: [Squatter; 10] = [
     ("0640", |path| file(path, &region(), 0o640)),
     ("4600", |path| file(path, &region(), 0o4600)),
     ("a symbolic link", |path| {
-        symlink("/etc/passwd", path).unwrap()
+        // To what would be good in its place.
+        let saved = std::env::temp_dir().join(path.file_name().unwrap());
+        file(&saved, &region(), 0o600);
+        symlink(saved, path).unwrap();
     }),
     ("a folder", |path| fs::create_dir(path).unwrap()),
     ("a named pipe", |path| {
@@ -78,9 +82,11 @@ const SQUATTERS: [Squatter; 10] = [
     }),
     ("a socket", |path| drop(UnixListener::bind(path).unwrap())),
     ("holes", |path| {
-        file(path, &region(), 0o600);
+        // The header is good, and so is the length.
+        file(path, numbers(5000).region().bytes(), 0o600);
         let file = File::options().write(true).open(path).unwrap();
-        file.set_len(1 << 30).unwrap();
+        let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        fallocate(file, punch, 8192, 8192).unwrap();
     }),
 ];
 
