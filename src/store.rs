@@ -9,6 +9,7 @@ mod following;
 pub mod inputs;
 mod keyed;
 mod managed;
+mod merge;
 pub mod policy;
 mod refresh;
 mod report;
