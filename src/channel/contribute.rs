@@ -41,4 +41,5 @@ pub(crate) use lane::Lane;
 pub use limits::{Limits, Quota};
 pub(crate) use offer::Offer;
 pub use outcome::{Merged, Outcome};
+pub use peers::Contributor;
 pub(crate) use sent::{Sent, contribute};

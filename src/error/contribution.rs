@@ -29,6 +29,12 @@ pub enum NotTaken {
         /// What is wrong with it.
         reason: String,
     },
+    /// The owner lets this process write nothing under a key of the delta.
+    #[error("this process may write nothing under the key {key}")]
+    Forbidden {
+        /// The key, as `Debug` prints it.
+        key: String,
+    },
     /// The delta is larger than one may be.
     #[error(
         "it is too large: expected at most {most} {what}, got {got}; contribute less at a time, or raise the limits of the owner"

@@ -14,7 +14,7 @@ use rustix::net::{
 use super::limits::Limits;
 use super::offer::{self, Offer, Reply};
 use super::outcome::{Merged, Outcome};
-use super::peers::{PeerId, Peers};
+use super::peers::{Contributor, Peers};
 use super::protocol::{CONNECT, LONGEST_REQUEST, goodbye, request};
 use super::waker::Waker;
 use crate::error::NotTaken;
@@ -59,7 +59,7 @@ struct State {
 #[derive(Debug)]
 struct Lane {
     socket: OwnedFd,
-    peer: PeerId,
+    peer: Contributor,
     /// When something came on it, on the boot clock.
     heard: Duration,
 }
@@ -131,11 +131,16 @@ impl Acceptor {
         }
     }
 
-    /// Takes what has come, so many deltas at most, of all lanes in turn. Never waits.
-    pub(crate) fn receive(&self, most: usize) -> Vec<Offer> {
+    /// Takes what has come, so many deltas at most and none once they have so many bytes, of all
+    /// lanes in turn. Never waits. `woken` says that something should be there.
+    pub(crate) fn receive(&self, most: usize, most_bytes: u64, woken: bool) -> Vec<Offer> {
         let mut state = self.lock();
-        let (mut offers, mut looks) = (Vec::new(), 0);
-        while offers.len() < most && looks < most.saturating_mul(MOST_LOOKS) {
+        let (mut offers, mut bytes, mut looks) = (Vec::new(), 0, 0);
+        if most == 0 || most_bytes == 0 {
+            return offers;
+        }
+        let is_full = |offers: &[Offer], bytes| offers.len() == most || bytes >= most_bytes;
+        while !is_full(&offers, bytes) && looks < most.saturating_mul(MOST_LOOKS) {
             let Some(ready) = state.ready(&self.door) else {
                 break;
             };
@@ -144,7 +149,7 @@ impl Acceptor {
             }
             // Those that were connected just now come behind.
             for is_ready in ready.lanes {
-                if offers.len() == most {
+                if is_full(&offers, bytes) {
                     break;
                 }
                 let Some(lane) = state.lanes.pop_front() else {
@@ -155,12 +160,16 @@ impl Acceptor {
                     continue;
                 }
                 looks += 1;
-                offers.extend(state.take(lane));
+                if let Some(offer) = state.take(lane) {
+                    bytes += offer.length;
+                    offers.push(offer);
+                }
             }
             looks += 1;
         }
         let State { lanes, waker, .. } = &mut *state;
         match looks {
+            0 if !woken => {}
             0 => waker.found_nothing(&self.door, lanes.iter().map(|lane| lane.socket.as_fd())),
             _ => waker.found_something(),
         }
@@ -260,7 +269,7 @@ impl State {
         }
     }
 
-    fn connect(&mut self, socket: OwnedFd, peer: PeerId, limits: &Limits) {
+    fn connect(&mut self, socket: OwnedFd, peer: Contributor, limits: &Limits) {
         let now = clock::boot_now();
         let lane = Lane {
             socket,
@@ -315,10 +324,15 @@ impl State {
         let (reply, content) = offer::read(received, &bytes, peer);
         let counted = content.and_then(|(files, length)| {
             self.peers.offer(peer, length, now)?;
-            Ok(files)
+            Ok((files, length))
         });
         match (counted, reply) {
-            (Ok(files), Some(reply)) => Some(Offer { files, peer, reply }),
+            (Ok((files, length)), Some(reply)) => Some(Offer {
+                files,
+                length,
+                peer,
+                reply,
+            }),
             (Ok(_), None) => {
                 let reason = "it came without a socket for the answer".to_owned();
                 self.refuse(peer, None, NotTaken::Invalid { reason });
@@ -332,11 +346,14 @@ impl State {
     }
 
     /// Says why; cuts off who is to blame for too much.
-    fn refuse(&mut self, peer: PeerId, reply: Option<Reply>, why: NotTaken) {
+    fn refuse(&mut self, peer: Contributor, reply: Option<Reply>, why: NotTaken) {
         self.counts.refused += 1;
         let is_to_blame = matches!(
             why,
-            NotTaken::Invalid { .. } | NotTaken::TooLarge { .. } | NotTaken::OverQuota { .. }
+            NotTaken::Invalid { .. }
+                | NotTaken::Forbidden { .. }
+                | NotTaken::TooLarge { .. }
+                | NotTaken::OverQuota { .. }
         );
         if let Some(reply) = reply {
             reply.send(&Outcome::NotTaken(why));
@@ -348,7 +365,7 @@ impl State {
     }
 
     /// Closes all lanes of a process.
-    fn cut_off(&mut self, peer: PeerId, now: Duration) {
+    fn cut_off(&mut self, peer: Contributor, now: Duration) {
         let Some(why) = self.peers.barred(peer, now) else {
             return;
         };

@@ -30,6 +30,7 @@ pub struct Limits {
     pub(crate) strikes: u32,
     pub(crate) bar: Duration,
     pub(crate) batch: usize,
+    pub(crate) batch_bytes: u64,
     pub(crate) gather: Duration,
     pub(crate) other_users: bool,
 }
@@ -56,8 +57,8 @@ impl Quota {
 
 impl Limits {
     /// 64 MiB and 1,000,000 entries a delta; in each second 1,000 deltas, 256 MiB and 1,000,000
-    /// entries of one process, ten times that of all; 1,024 connections; batches of 256 deltas that
-    /// are gathered for 10 ms.
+    /// entries of one process, ten times that of all; 1,024 connections; batches of 256 deltas or
+    /// 64 MiB, which are gathered for 10 ms.
     pub fn new() -> Self {
         let peer = Quota {
             deltas: 1_000,
@@ -78,6 +79,7 @@ impl Limits {
             strikes: 64,
             bar: Duration::from_secs(10),
             batch: 256,
+            batch_bytes: 64 << 20,
             gather: Duration::from_millis(10),
             other_users: false,
         }
@@ -135,6 +137,13 @@ impl Limits {
     pub fn batches(mut self, deltas: usize, gather: Duration) -> Self {
         self.batch = deltas.max(1);
         self.gather = gather;
+        self
+    }
+
+    /// How many bytes of deltas become one generation: the delta that reaches it is the last of its
+    /// batch.
+    pub fn batch_bytes(mut self, bytes: u64) -> Self {
+        self.batch_bytes = bytes.max(1);
         self
     }
 

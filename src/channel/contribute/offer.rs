@@ -7,7 +7,7 @@ use rustix::net::sockopt::{socket_domain, socket_type};
 use rustix::net::{AddressFamily, Shutdown, SocketType, shutdown};
 
 use super::outcome::Outcome;
-use super::peers::PeerId;
+use super::peers::Contributor;
 use super::protocol::{LONGEST_REQUEST, OFFER, answer, request};
 use crate::error::NotTaken;
 use crate::sys::memfd::SealedFile;
@@ -19,8 +19,20 @@ use crate::sys::peer;
 #[derive(Debug)]
 pub(crate) struct Offer {
     pub(crate) files: Vec<OwnedFd>,
-    pub(super) peer: PeerId,
+    pub(super) length: u64,
+    pub(super) peer: Contributor,
     pub(super) reply: Reply,
+}
+
+impl Offer {
+    /// Bytes of the files.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    pub(crate) fn contributor(&self) -> Contributor {
+        self.peer
+    }
 }
 
 /// Where an answer goes.
@@ -30,7 +42,7 @@ pub(super) struct Reply(Option<OwnedFd>);
 impl Reply {
     /// Refuses anything but a socket that the contributor has made for this: what the owner sends,
     /// it sends in its own name, and so not to whomever somebody else likes.
-    pub(super) fn open(socket: OwnedFd, peer: PeerId) -> Option<Self> {
+    pub(super) fn open(socket: OwnedFd, peer: Contributor) -> Option<Self> {
         let is_own = is_local(&socket) && of(&socket) == Some(peer);
         is_own.then(|| Self(Some(socket)))
     }
@@ -53,9 +65,9 @@ impl Drop for Reply {
 }
 
 /// The process that has made a pair of sockets.
-pub(super) fn of(socket: impl AsFd) -> Option<PeerId> {
+pub(super) fn of(socket: impl AsFd) -> Option<Contributor> {
     let (process, user) = peer::number_and_user(socket).ok()?;
-    Some(PeerId {
+    Some(Contributor {
         user: user.as_raw(),
         process,
     })
@@ -70,7 +82,7 @@ pub(super) fn is_local(socket: impl AsFd) -> bool {
 pub(super) fn read(
     received: Received,
     bytes: &[u8; LONGEST_REQUEST],
-    peer: PeerId,
+    peer: Contributor,
 ) -> (Option<Reply>, Result<(Vec<OwnedFd>, u64), NotTaken>) {
     let invalid = |reason: String| NotTaken::Invalid { reason };
     let mut descriptors = received.descriptors.into_iter();

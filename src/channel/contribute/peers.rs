@@ -12,13 +12,15 @@ const MOST_LANES: usize = 64;
 /// have contributed in this window.
 const MOST_REMEMBERED: usize = 4096;
 
-/// A contributing process, as the kernel names the one that has made a connection. It is told apart
-/// for the limits alone.
+/// A contributing process, as the kernel names the one that has made a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct PeerId {
-    pub(crate) user: u32,
-    /// 0 for all of another pid namespace.
-    pub(crate) process: i32,
+#[non_exhaustive]
+pub struct Contributor {
+    /// The number of its user.
+    pub user: u32,
+    /// The number of the process, which another may have by now; 0 for all of another pid
+    /// namespace.
+    pub process: i32,
 }
 
 /// What was contributed in this window.
@@ -41,7 +43,7 @@ struct Peer {
 #[derive(Debug)]
 pub(super) struct Peers {
     limits: Limits,
-    known: HashMap<PeerId, Peer>,
+    known: HashMap<Contributor, Peer>,
     all: Used,
     began: Duration,
 }
@@ -57,7 +59,7 @@ impl Peers {
     }
 
     /// Counts a connection that a process has made.
-    pub(super) fn connect(&mut self, id: PeerId, now: Duration) -> Result<(), NotTaken> {
+    pub(super) fn connect(&mut self, id: Contributor, now: Duration) -> Result<(), NotTaken> {
         self.roll(now);
         if self.known.len() >= MOST_REMEMBERED && !self.known.contains_key(&id) {
             return Err(NotTaken::Busy {
@@ -79,14 +81,14 @@ impl Peers {
         Ok(())
     }
 
-    pub(super) fn disconnect(&mut self, id: PeerId) {
+    pub(super) fn disconnect(&mut self, id: Contributor) {
         if let Some(peer) = self.known.get_mut(&id) {
             peer.lanes = peer.lanes.saturating_sub(1);
         }
     }
 
     /// Counts a delta of so many bytes.
-    pub(super) fn offer(&mut self, id: PeerId, bytes: u64, now: Duration) -> Result<(), NotTaken> {
+    pub(super) fn offer(&mut self, id: Contributor, bytes: u64, now: Duration) -> Result<(), NotTaken> {
         check_size(Measure::Bytes, bytes, self.limits.delta_bytes)?;
         let used = Used {
             deltas: 1,
@@ -99,7 +101,7 @@ impl Peers {
     /// Counts the entries of a delta that was offered before.
     pub(super) fn entries(
         &mut self,
-        id: PeerId,
+        id: Contributor,
         count: u64,
         now: Duration,
     ) -> Result<(), NotTaken> {
@@ -111,7 +113,7 @@ impl Peers {
         self.count(id, used, now)
     }
 
-    fn count(&mut self, id: PeerId, more: Used, now: Duration) -> Result<(), NotTaken> {
+    fn count(&mut self, id: Contributor, more: Used, now: Duration) -> Result<(), NotTaken> {
         self.roll(now);
         let again_in = self.left(now);
         let peer = self.known.entry(id).or_default();
@@ -137,7 +139,7 @@ impl Peers {
     }
 
     /// Notes that a process was refused by its own fault; true if it is to be cut off.
-    pub(super) fn strike(&mut self, id: PeerId, now: Duration) -> bool {
+    pub(super) fn strike(&mut self, id: Contributor, now: Duration) -> bool {
         self.roll(now);
         let peer = self.known.entry(id).or_default();
         peer.strikes = peer.strikes.saturating_add(1);
@@ -149,7 +151,7 @@ impl Peers {
     }
 
     /// Why a process is cut off, if it is.
-    pub(super) fn barred(&self, id: PeerId, now: Duration) -> Option<NotTaken> {
+    pub(super) fn barred(&self, id: Contributor, now: Duration) -> Option<NotTaken> {
         check_barred(self.known.get(&id)?, now).err()
     }
 
@@ -215,11 +217,11 @@ fn check_barred(peer: &Peer, now: Duration) -> Result<(), NotTaken> {
 mod tests {
     use super::*;
 
-    const ONE: PeerId = PeerId {
+    const ONE: Contributor = Contributor {
         user: 0,
         process: 1,
     };
-    const OTHER: PeerId = PeerId {
+    const OTHER: Contributor = Contributor {
         user: 0,
         process: 2,
     };
@@ -327,7 +329,7 @@ mod tests {
     fn few_are_remembered() {
         let mut peers = Peers::new(Limits::new());
         for process in 0..2 * MOST_REMEMBERED as i32 {
-            let id = PeerId { user: 0, process };
+            let id = Contributor { user: 0, process };
             if peers.connect(id, SECOND).is_ok() {
                 peers.disconnect(id);
             }

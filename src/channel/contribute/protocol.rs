@@ -68,8 +68,11 @@ fn read<T: DeserializeOwned>(kind: u8, bytes: &[u8]) -> Option<T> {
 
 /// The same with a reason that fits into a message.
 fn shortened(mut outcome: Outcome) -> Outcome {
-    if let Outcome::NotTaken(NotTaken::Invalid { reason } | NotTaken::Failed { reason }) =
-        &mut outcome
+    if let Outcome::NotTaken(
+        NotTaken::Invalid { reason }
+        | NotTaken::Failed { reason }
+        | NotTaken::Forbidden { key: reason },
+    ) = &mut outcome
     {
         reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
     }
