@@ -36,6 +36,7 @@
 //! - [`Store`], [`Policy`], [`Inputs`]: caches by name that are built anew when what they were
 //!   built from changes, entry by entry.
 //! - [`Publisher`] and [`Live`]: the owner publishes a generation, workers that run see it.
+//! - [`Overlay`] and [`Delta`]: what a worker adds to a map, and how it comes back to the owner.
 //! - [`Broker`] and [`Client`]: the same for processes that the owner has not started.
 //! - [`prefork`]: workers that hand back typed results.
 //! - [`dynamic`]: what is in a region whose Rust types are not at hand.
@@ -87,6 +88,7 @@ extern crate self as floe;
 pub mod archive;
 pub mod error;
 pub mod map;
+pub mod overlay;
 #[cfg(feature = "prefork")]
 pub mod prefork;
 pub mod roots;
@@ -115,6 +117,7 @@ pub use frozen::{Content, Frozen, Trust};
 #[cfg(feature = "inspect")]
 pub use inspect::{census, dynamic, pages, usage};
 pub use map::{Key, Map, MapBuilder};
+pub use overlay::{Delta, Overlay};
 pub use region::{Region, format};
 /// The serialisation framework that values are archived with, so that a crate which derives
 /// its traits needs no dependency on it: the derives are told by `crate` where it is.

@@ -33,6 +33,8 @@ mod outcome;
 mod peers;
 mod protocol;
 mod sent;
+#[cfg(test)]
+mod tests;
 mod waker;
 
 pub use crate::error::{Measure, NotTaken};

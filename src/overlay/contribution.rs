@@ -125,7 +125,7 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     pub fn contribute(&mut self) -> Result<Contribution<K, V>> {
         let delta = self.to_delta()?;
         let name = delta.name().to_owned();
-        let Some(live) = self.live_mut() else {
+        let Some(live) = &mut self.live else {
             return Err(Error::Channel(ChannelError::NotAccepting { name }));
         };
         live.contribute_delta(delta).map_err(|(error, _)| error)

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use rkyv::Archive;
 
 use super::Store;
+use super::keyed::StoreKey;
+use super::managed::AnyCache;
 use crate::channel::contribute::{Acceptor, Counts, Limits, Merged, Offer};
 use crate::error::{ChannelError, Error, NotTaken, Result};
 use crate::overlay::{Delta, DeltaReport, MergeReport, OverlayKey, OverlayValue, Rule};
@@ -108,6 +110,19 @@ impl Accepting {
     }
 }
 
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        // Those of the owner, which in a child it still has.
+        let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let offers = std::mem::take(&mut batch.offers);
+        if self.acceptor.is_own() {
+            for offer in offers {
+                self.acceptor.refuse(offer, NotTaken::Closed);
+            }
+        }
+    }
+}
+
 /// Whether a contributor may write under a key.
 type Allows<K> = dyn Fn(Contributor, &<K as Archive>::Archived) -> bool + Send + Sync;
 
@@ -165,11 +180,11 @@ fn open<K: OverlayKey, V: OverlayValue>(
     })?;
     acceptor.count_entries(offer, delta.len() as u64)?;
     let contributor = offer.contributor();
-    let mut keys = delta.added().keys().chain(delta.removed());
-    match keys.find(|key| !allows(contributor, key)) {
-        Some(key) => Err(NotTaken::Forbidden {
-            key: format!("{key:?}"),
-        }),
+    let forbidden = delta.added().keys().chain(delta.removed());
+    let forbidden = forbidden.filter(|key| !allows(contributor, key));
+    let forbidden = forbidden.map(|key| format!("{key:?}")).next();
+    match forbidden {
+        Some(key) => Err(NotTaken::Forbidden { key }),
         None => Ok(delta),
     }
 }
@@ -189,5 +204,137 @@ fn answer(acceptor: &Acceptor, offer: Offer, generation: u64, delta: &DeltaRepor
                 equal: delta.equal,
             },
         ),
+    }
+}
+
+impl Store {
+    /// Lets workers hand deltas over for a cache that was declared by [`merged`](Self::merged),
+    /// whether they were forked, started by [`pass_to`](Self::pass_to), or came by a
+    /// [broker](Self::serve): all who follow the cache by a handle that is made from now on. Without
+    /// this, no cache takes anything from anybody.
+    ///
+    /// Workers call [`Live::contribute`](crate::Live::contribute) or
+    /// [`Overlay::contribute`](crate::Overlay::contribute), and go on. This process folds in what
+    /// has come with each [`refresh`](Self::refresh), and with [`fold`](Self::fold), which looks
+    /// for nothing else. A [background thread](Self::refresh_in_background) wakes when something
+    /// comes, and folds in [batches](Limits::batches). Each contributor is told what became of its
+    /// delta.
+    ///
+    /// Who contributes is believed: it may put any well-formed value under any key, where the rule
+    /// does not keep what is there. [`accept_where`](Self::accept_where) restricts the keys.
+    /// It can cause neither undefined behaviour nor, beyond the [limits](Limits), cost; nor can it
+    /// change another cache, or hold up whoever reads.
+    ///
+    /// A second call for the same cache replaces rule and limits, and closes the connections of the
+    /// first: handles that were made before cannot contribute any more.
+    ///
+    /// ```
+    /// use floe::contribute::{Limits, Outcome};
+    /// use floe::overlay::Rule;
+    /// use floe::{Overlay, Policy, Store};
+    ///
+    /// let store = Store::new();
+    /// let lengths = store.merged::<String, u64>("lengths", Policy::new())?;
+    /// store.accept::<String, u64>("lengths", Rule::FirstWins, Limits::new())?;
+    /// store.refresh()?;
+    ///
+    /// // In any worker.
+    /// let mut overlay = Overlay::<String, u64>::following(store.live("lengths")?);
+    /// overlay.insert(&"bash".to_owned(), &4)?;
+    /// let mut contribution = overlay.contribute()?;
+    /// assert!(contribution.try_outcome().is_none());
+    ///
+    /// // In the owner.
+    /// let reports = store.fold()?;
+    /// assert_eq!(reports[0].deltas[0].added, 1);
+    /// assert_eq!(lengths.get()?["bash"], 4);
+    ///
+    /// // In the worker.
+    /// assert!(matches!(contribution.try_outcome(), Some(Outcome::Merged(_))));
+    /// # Ok::<(), floe::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`merge`](Self::merge) for a cache that cannot be merged into, and
+    /// [`ChannelError::Step`] if the kernel gives no sockets.
+    pub fn accept<K: StoreKey, V: OverlayValue>(
+        &self,
+        name: &str,
+        rule: Rule<K, V>,
+        limits: Limits,
+    ) -> Result<()> {
+        self.accept_where(name, rule, limits, |_, _| true)
+    }
+
+    /// As [`accept`](Self::accept), of keys alone that a contributor may write under, also to remove
+    /// them. A delta with any other key is refused as a whole.
+    ///
+    /// The user of a [`Contributor`] is known for certain, its process where pid namespaces are not
+    /// mixed.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub fn accept_where<K: StoreKey, V: OverlayValue>(
+        &self,
+        name: &str,
+        rule: Rule<K, V>,
+        limits: Limits,
+        allows: impl Fn(Contributor, &K::Archived) -> bool + Send + Sync + 'static,
+    ) -> Result<()> {
+        let cache = self.mergeable::<K, V>(name)?;
+        let other_users = limits.other_users;
+        let acceptor = Acceptor::new(limits).map_err(|source| {
+            Error::Channel(ChannelError::Step {
+                name: name.to_owned(),
+                step: "accept contributions",
+                reason: source,
+            })
+        })?;
+        let door = Some(Arc::clone(acceptor.outside()));
+        cache.set_door(door, other_users)?;
+        let allows: Box<Allows<K>> = Box::new(allows);
+        self.arrivals.add(Accepting {
+            name: name.to_owned(),
+            acceptor,
+            fold: Box::new(move |acceptor, offers| {
+                fold(acceptor, offers, &*allows, |deltas| {
+                    cache.merge(deltas, &rule)
+                })
+            }),
+            batch: Mutex::default(),
+        });
+        Ok(())
+    }
+
+    /// Stops accepting contributions for a cache. What has come but was not folded in is refused;
+    /// all contributors are told, and keep what they have.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCache`] and [`Error::NotOwner`].
+    pub fn stop_accepting(&self, name: &str) -> Result<()> {
+        self.find(name)?.set_door(None, false)?;
+        drop(self.arrivals.remove(name));
+        Ok(())
+    }
+
+    /// Folds in what has been contributed to all caches, and looks for nothing else. Returns at once
+    /// if there is nothing, for the price of a system call for each cache.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`]. What could not be merged, its contributors are told.
+    pub fn fold(&self) -> Result<Vec<MergeReport>> {
+        self.check_owner()?;
+        Ok(self.arrivals.fold_all())
+    }
+
+    /// Descriptors of which one becomes readable when something may have been contributed, for an
+    /// event loop that then calls [`fold`](Self::fold): one for each cache that accepts
+    /// contributions. To be asked for again after each fold.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub fn arrivals(&self) -> Result<Vec<Arc<OwnedFd>>> {
+        self.check_owner()?;
+        Ok(self.arrivals.wakers())
     }
 }

@@ -194,9 +194,8 @@ impl Signal {
             let (mut wish, _) = waited.unwrap_or_else(PoisonError::into_inner);
             return wish.take();
         };
-        let readable = |fd: &OwnedFd| PollFd::new(fd, PollFlags::IN);
-        let mut polled = vec![readable(asked)];
-        polled.extend(wakers.iter().map(|waker| readable(waker)));
+        let all = std::iter::once(asked).chain(wakers.iter().map(|waker| &**waker));
+        let mut polled: Vec<PollFd> = all.map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
         let timeout = Timespec::try_from(time).ok();
         if poll(&mut polled, timeout.as_ref()).is_err_and(|errno| errno != Errno::INTR) {
             // It may poll no descriptor.

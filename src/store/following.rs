@@ -1,6 +1,7 @@
 //! Handing the generations of a cache to workers that run.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::channel::{ChannelStatus, Publisher};
@@ -11,7 +12,14 @@ use crate::frozen::{Content, Frozen};
 ///
 /// Only the owner of the store locks it, so no fork finds it locked.
 #[derive(Default)]
-pub(super) struct Following(Mutex<Option<Publisher>>);
+pub(super) struct Following(Mutex<Channel>);
+
+#[derive(Default)]
+struct Channel {
+    publisher: Option<Publisher>,
+    /// Through which those who follow may contribute, also those of other users.
+    door: Option<(Arc<OwnedFd>, bool)>,
+}
 
 /// What is known of the newest generation.
 pub(super) struct Standing {
@@ -29,11 +37,28 @@ impl Following {
     /// # Errors
     /// As [`Publisher::new`].
     pub(super) fn publisher<T: Content>(&self, newest: &Frozen<T>) -> Result<Publisher> {
-        let mut publisher = self.lock();
-        match &*publisher {
-            Some(open) => Ok(open.clone()),
-            None => Ok(publisher.insert(Publisher::new(newest)?).clone()),
+        let mut channel = self.lock();
+        if let Some(open) = &channel.publisher {
+            return Ok(open.clone());
         }
+        let opened = Publisher::new(newest)?;
+        if let Some((door, other_users)) = &channel.door {
+            opened.set_door(Some(Arc::clone(door)), *other_users)?;
+        }
+        Ok(channel.publisher.insert(opened).clone())
+    }
+
+    /// Gives those who follow from now on a door to contribute through, or none.
+    ///
+    /// # Errors
+    /// [`ChannelError::Step`](crate::error::ChannelError::Step); all stays as it was.
+    pub(super) fn set_door(&self, door: Option<Arc<OwnedFd>>, other_users: bool) -> Result<()> {
+        let mut channel = self.lock();
+        if let Some(open) = &channel.publisher {
+            open.set_door(door.clone(), other_users)?;
+        }
+        channel.door = door.map(|door| (door, other_users));
+        Ok(())
     }
 
     /// Brings those who follow the newest generation, if they do not have it, and what is known of
@@ -46,8 +71,8 @@ impl Following {
         &self,
         newest: impl FnOnce() -> Option<(Frozen<T>, Standing)>,
     ) -> Result<()> {
-        let publisher = self.lock();
-        let Some(publisher) = &*publisher else {
+        let channel = self.lock();
+        let Some(publisher) = &channel.publisher else {
             return Ok(());
         };
         let Some((newest, standing)) = newest() else {
@@ -70,10 +95,10 @@ impl Following {
 
     /// What the channel tells, if anybody follows the cache.
     pub(super) fn status(&self) -> Option<ChannelStatus> {
-        self.lock().as_ref()?.status().ok()
+        self.lock().publisher.as_ref()?.status().ok()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Publisher>> {
+    fn lock(&self) -> MutexGuard<'_, Channel> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

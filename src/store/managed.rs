@@ -15,6 +15,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
@@ -43,6 +44,8 @@ pub(super) trait AnyCache: Send + Sync {
     fn status(&self) -> Status;
     /// The channel by which live workers follow it.
     fn publisher(&self) -> Result<Publisher>;
+    /// Gives those who follow it from now on a door to contribute through, or none.
+    fn set_door(&self, door: Option<Arc<OwnedFd>>, other_users: bool) -> Result<()>;
     /// The paths among its inputs.
     #[cfg(feature = "watch")]
     fn paths(&self) -> Vec<std::path::PathBuf>;
@@ -120,6 +123,10 @@ impl<T: Content> AnyCache for ManagedCache<T> {
 
     fn publisher(&self) -> Result<Publisher> {
         self.open_channel()
+    }
+
+    fn set_door(&self, door: Option<Arc<OwnedFd>>, other_users: bool) -> Result<()> {
+        self.following.set_door(door, other_users)
     }
 
     fn invalidate(&self, what: Invalid) {

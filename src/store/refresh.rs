@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::directory::Patience;
 use super::accept::Arrivals;
+use super::directory::Patience;
 use super::managed::AnyCache;
 use super::report::Report;
 

@@ -113,6 +113,11 @@ impl Acceptor {
         &self.limits
     }
 
+    /// Whether this process has made it, rather than one that it was forked from.
+    pub(crate) fn is_own(&self) -> bool {
+        self.owner.check("an acceptor").is_ok()
+    }
+
     /// The end that contributors share.
     pub(crate) fn outside(&self) -> &Arc<OwnedFd> {
         &self.outside
@@ -204,10 +209,15 @@ impl Acceptor {
 impl Drop for Acceptor {
     fn drop(&mut self) {
         // In a child they are the same sockets, which the owner still needs.
-        if self.owner.check("an acceptor").is_err() {
+        if !self.is_own() {
             return;
         }
         let mut state = self.lock();
+        for _ in 0..MOST_HELD / MOST_CONNECTED {
+            if state.connect_all(&self.door, &self.limits) < MOST_CONNECTED {
+                break;
+            }
+        }
         let _ = shutdown(&self.door, Shutdown::Both);
         while let Some(lane) = state.lanes.pop_front() {
             state.close(lane, &NotTaken::Closed);
@@ -249,12 +259,12 @@ impl State {
         })
     }
 
-    /// Takes the lanes of all who knock.
-    fn connect_all(&mut self, door: &OwnedFd, limits: &Limits) {
-        for _ in 0..MOST_CONNECTED {
+    /// Takes the lanes of all who knock; tells how many there were.
+    fn connect_all(&mut self, door: &OwnedFd, limits: &Limits) -> usize {
+        for count in 0..MOST_CONNECTED {
             let mut bytes = [0; LONGEST_REQUEST];
             let Ok(received) = receive(door, &mut bytes, RecvFlags::empty()) else {
-                return;
+                return count;
             };
             let is_request = received.length == LONGEST_REQUEST && bytes == request(CONNECT);
             let socket = <[OwnedFd; 1]>::try_from(received.descriptors).ok();
@@ -267,6 +277,7 @@ impl State {
                 self.connect(socket, peer, limits);
             }
         }
+        MOST_CONNECTED
     }
 
     fn connect(&mut self, socket: OwnedFd, peer: Contributor, limits: &Limits) {

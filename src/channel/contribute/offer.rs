@@ -12,6 +12,7 @@ use super::protocol::{LONGEST_REQUEST, OFFER, answer, request};
 use crate::error::NotTaken;
 use crate::sys::memfd::SealedFile;
 use crate::sys::message::{Received, send};
+use crate::sys::owner::Owner;
 use crate::sys::peer;
 
 /// A contribution: files with all seals, of a length that the limits allow, of which not a byte was
@@ -37,29 +38,31 @@ impl Offer {
 
 /// Where an answer goes.
 #[derive(Debug)]
-pub(super) struct Reply(Option<OwnedFd>);
+pub(super) struct Reply {
+    socket: OwnedFd,
+    owner: Owner,
+}
 
 impl Reply {
     /// Refuses anything but a socket that the contributor has made for this: what the owner sends,
     /// it sends in its own name, and so not to whomever somebody else likes.
     pub(super) fn open(socket: OwnedFd, peer: Contributor) -> Option<Self> {
         let is_own = is_local(&socket) && of(&socket) == Some(peer);
-        is_own.then(|| Self(Some(socket)))
+        let owner = Owner::here();
+        is_own.then_some(Self { socket, owner })
     }
 
     /// Nobody may be there any more.
     pub(super) fn send(self, outcome: &Outcome) {
-        if let Some(socket) = &self.0 {
-            let _ = send(socket, &answer(outcome), &[]);
-        }
+        let _ = send(&self.socket, &answer(outcome), &[]);
     }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        // A child of the owner may have it open too.
-        if let Some(socket) = &self.0 {
-            let _ = shutdown(socket, Shutdown::Both);
+        // A child of the owner may have it open too, and leaves it to the owner.
+        if self.owner.check("a contribution").is_ok() {
+            let _ = shutdown(&self.socket, Shutdown::Both);
         }
     }
 }

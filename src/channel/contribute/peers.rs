@@ -88,7 +88,12 @@ impl Peers {
     }
 
     /// Counts a delta of so many bytes.
-    pub(super) fn offer(&mut self, id: Contributor, bytes: u64, now: Duration) -> Result<(), NotTaken> {
+    pub(super) fn offer(
+        &mut self,
+        id: Contributor,
+        bytes: u64,
+        now: Duration,
+    ) -> Result<(), NotTaken> {
         check_size(Measure::Bytes, bytes, self.limits.delta_bytes)?;
         let used = Used {
             deltas: 1,

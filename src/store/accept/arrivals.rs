@@ -74,7 +74,10 @@ impl Arrivals {
 
     fn wake(&self) {
         let woken = lock(&self.woken);
-        woken.iter().filter_map(Weak::upgrade).for_each(|it| it.listen());
+        woken
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|it| it.listen());
     }
 }
 
