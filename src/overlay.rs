@@ -53,8 +53,8 @@ use crate::region::{Label, Region};
 #[cfg(feature = "channel")]
 pub use contribution::Contribution;
 pub use delta::{Delta, DeltaShard};
-pub(crate) use merge::Equality;
 pub use merge::merge;
+pub(crate) use merge::{Ages, Equality, Fresh, Plan, Stands};
 use own::{Addition, Own, OwnChanges, OwnTable};
 pub use report::{DeltaReport, MergeReport};
 pub use rule::{Choice, Decide, Rule};
@@ -327,12 +327,23 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
                 self.insert(key, &build()?)?;
             }
         }
-        let name = || self.current.region().name().to_owned();
-        let lies = || Error::KeyHash {
-            name: name(),
+        Ok(self.found(key)?)
+    }
+
+    /// The value of a key that was inserted.
+    pub(crate) fn found(&self, key: &K) -> Result<&V::Archived>
+    where
+        K::Archived: PartialEq<K>,
+    {
+        let own = self.own.find(key.key_hash(), key).and_then(Own::added);
+        let found = own
+            .map(|entry| entry.value())
+            .or_else(|| self.current.get(key));
+        // Unless the type says that its own archive is another key.
+        found.ok_or_else(|| Error::KeyHash {
+            name: self.current.region().name().to_owned(),
             key: std::any::type_name::<K>().to_owned(),
-        };
-        Ok(self.get(key).ok_or_else(lies)?)
+        })
     }
 
     /// Removes an entry; true if there was one. What the map has is marked as removed.

@@ -10,6 +10,7 @@ mod following;
 pub mod inputs;
 mod keyed;
 mod managed;
+mod merge;
 pub mod policy;
 mod refresh;
 mod report;

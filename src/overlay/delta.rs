@@ -157,6 +157,12 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
         Some(entry.value().inputs())
     }
 
+    /// The recorded inputs of all entries that have some.
+    pub(crate) fn all_recorded(&self) -> impl Iterator<Item = (&K::Archived, &[u8])> {
+        let recorded = self.frozen.recorded.iter();
+        recorded.map(|(key, recorded)| (key, recorded.inputs()))
+    }
+
     /// Hashes of the keys that were read, where reads are noted.
     pub(crate) fn used(&self) -> impl Iterator<Item = u64> {
         self.frozen.used.iter().map(|hash| hash.to_native())
