@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod acceptor;
+mod door;
 mod lane;
 mod limits;
 mod offer;
@@ -38,7 +39,9 @@ mod tests;
 mod waker;
 
 pub use crate::error::{Measure, NotTaken};
-pub(crate) use acceptor::{Acceptor, Counts};
+pub(crate) use acceptor::Acceptor;
+pub use door::Counts;
+pub(crate) use door::Door;
 pub(crate) use lane::Lane;
 pub use limits::{Limits, Quota};
 pub(crate) use offer::Offer;

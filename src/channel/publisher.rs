@@ -2,7 +2,6 @@
 
 mod newest;
 
-use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use super::status::ChannelStatus;
 use super::subscription::Subscription;
 use super::{handover, mailbox};
 use crate::archive::Value;
+use crate::channel::contribute::Door;
 use crate::channel::counters::Counters;
 use crate::channel::live::Live;
 use crate::error::{ChannelError, Error, Result};
@@ -88,7 +88,7 @@ impl Publisher {
             refresh_at: None,
             last_error: None,
             counters: None,
-            accepts_other_users: false,
+            door: None,
         };
         let channel = Channel {
             name: name.clone(),
@@ -259,6 +259,7 @@ impl Publisher {
             last_error: newest.last_error.clone(),
             lookups: newest.counters.as_ref().map(Counters::lookups),
             misses: newest.counters.as_ref().map(Counters::misses),
+            contributions: newest.door.as_ref().map(Door::counts),
         })
     }
 
@@ -335,23 +336,24 @@ impl Publisher {
         Ok(Arc::clone(&newest.subscription))
     }
 
-    /// Gives handles that are made from now on a door to contribute through, and clients of other
-    /// users too if they may.
+    /// Gives handles that are made from now on a door to contribute through, or none.
     ///
     /// # Errors
     /// [`Error::NotOwner`] and [`ChannelError::Step`].
-    pub(crate) fn set_door(&self, door: Option<Arc<OwnedFd>>, other_users: bool) -> Result<()> {
+    pub(crate) fn set_door(&self, door: Option<Door>) -> Result<()> {
         let mut newest = self.newest()?;
-        newest.accepts_other_users = other_users;
         let failed = |source| channel_failed(self.name(), "accept contributions", source);
-        let subscription = newest.subscription.try_clone_with_door(door);
+        let outside = door.as_ref().map(|door| Arc::clone(&door.outside));
+        let subscription = newest.subscription.try_clone_with_door(outside);
         newest.subscription = Arc::new(subscription.map_err(failed)?);
+        newest.door = door;
         Ok(())
     }
 
     /// Whether a broker may hand the door to clients of other users.
     pub(crate) fn accepts_other_users(&self) -> bool {
-        self.newest().is_ok_and(|it| it.accepts_other_users)
+        let newest = self.newest();
+        newest.is_ok_and(|it| it.door.as_ref().is_some_and(|door| door.other_users))
     }
 
     /// What the next generation is called, and the newest one if it is of a `T`.

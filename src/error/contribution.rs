@@ -91,8 +91,11 @@ pub enum NotTaken {
         /// Why.
         reason: String,
     },
-    /// The owner has stopped taking contributions, or closed this connection for another.
-    #[error("the owner closed the connection; contribute again")]
+    /// The owner has closed the connection to make room for another one, or has stopped accepting
+    /// contributions, for good or through the handle that was used.
+    #[error(
+        "the owner has closed the connection; contribute again, through a handle that is made anew if this lasts"
+    )]
     Closed,
     /// The owner has ended, or another process has shut its channel down.
     #[error("the owner has ended")]

@@ -11,7 +11,7 @@ use rkyv::Archive;
 use super::Store;
 use super::keyed::StoreKey;
 use super::managed::AnyCache;
-use crate::channel::contribute::{Acceptor, Counts, Limits, Merged, Offer};
+use crate::channel::contribute::{Acceptor, Limits, Merged, Offer};
 use crate::error::{ChannelError, Error, NotTaken, Result};
 use crate::overlay::{Delta, DeltaReport, MergeReport, OverlayKey, OverlayValue, Rule};
 use crate::sys::panics::catch;
@@ -48,10 +48,6 @@ impl Accepting {
 
     pub(super) fn waker(&self) -> Arc<OwnedFd> {
         self.acceptor.waker()
-    }
-
-    pub(super) fn counts(&self) -> Counts {
-        self.acceptor.counts()
     }
 
     /// Folds in all that has come.
@@ -282,7 +278,6 @@ impl Store {
         allows: impl Fn(Contributor, &K::Archived) -> bool + Send + Sync + 'static,
     ) -> Result<()> {
         let cache = self.mergeable::<K, V>(name)?;
-        let other_users = limits.other_users;
         let acceptor = Acceptor::new(limits).map_err(|source| {
             Error::Channel(ChannelError::Step {
                 name: name.to_owned(),
@@ -290,8 +285,7 @@ impl Store {
                 reason: source,
             })
         })?;
-        let door = Some(Arc::clone(acceptor.outside()));
-        cache.set_door(door, other_users)?;
+        cache.set_door(Some(acceptor.door().clone()))?;
         let allows: Box<Allows<K>> = Box::new(allows);
         self.arrivals.add(Accepting {
             name: name.to_owned(),
@@ -312,7 +306,7 @@ impl Store {
     /// # Errors
     /// [`Error::UnknownCache`] and [`Error::NotOwner`].
     pub fn stop_accepting(&self, name: &str) -> Result<()> {
-        self.find(name)?.set_door(None, false)?;
+        self.find(name)?.set_door(None)?;
         drop(self.arrivals.remove(name));
         Ok(())
     }

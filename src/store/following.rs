@@ -1,9 +1,9 @@
 //! Handing the generations of a cache to workers that run.
 
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::channel::contribute::{Counts, Door};
 use crate::channel::{ChannelStatus, Publisher};
 use crate::error::Result;
 use crate::frozen::{Content, Frozen};
@@ -17,8 +17,8 @@ pub(super) struct Following(Mutex<Channel>);
 #[derive(Default)]
 struct Channel {
     publisher: Option<Publisher>,
-    /// Through which those who follow may contribute, also those of other users.
-    door: Option<(Arc<OwnedFd>, bool)>,
+    /// Through which those who follow may contribute.
+    door: Option<Door>,
 }
 
 /// What is known of the newest generation.
@@ -42,8 +42,8 @@ impl Following {
             return Ok(open.clone());
         }
         let opened = Publisher::new(newest)?;
-        if let Some((door, other_users)) = &channel.door {
-            opened.set_door(Some(Arc::clone(door)), *other_users)?;
+        if let Some(door) = &channel.door {
+            opened.set_door(Some(door.clone()))?;
         }
         Ok(channel.publisher.insert(opened).clone())
     }
@@ -52,12 +52,12 @@ impl Following {
     ///
     /// # Errors
     /// [`ChannelError::Step`](crate::error::ChannelError::Step); all stays as it was.
-    pub(super) fn set_door(&self, door: Option<Arc<OwnedFd>>, other_users: bool) -> Result<()> {
+    pub(super) fn set_door(&self, door: Option<Door>) -> Result<()> {
         let mut channel = self.lock();
         if let Some(open) = &channel.publisher {
-            open.set_door(door.clone(), other_users)?;
+            open.set_door(door.clone())?;
         }
-        channel.door = door.map(|door| (door, other_users));
+        channel.door = door;
         Ok(())
     }
 
@@ -91,6 +91,11 @@ impl Following {
         }
         publisher.renew_aged(age)?;
         publisher.note(due_in, last_error)
+    }
+
+    /// What was contributed, if the cache accepts that.
+    pub(super) fn contributions(&self) -> Option<Counts> {
+        self.lock().door.as_ref().map(Door::counts)
     }
 
     /// What the channel tells, if anybody follows the cache.

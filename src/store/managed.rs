@@ -17,7 +17,6 @@ mod state;
 mod tests;
 
 use std::any::Any;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
@@ -28,6 +27,7 @@ use super::following::Following;
 use super::report::{CacheReport, Status};
 use super::{Shared, Turns};
 use crate::channel::Publisher;
+use crate::channel::contribute::Door;
 use crate::error::{Fingerprint, Result};
 use crate::frozen::Content;
 use crate::store::inputs::Sets;
@@ -47,7 +47,7 @@ pub(super) trait AnyCache: Send + Sync {
     /// The channel by which live workers follow it.
     fn publisher(&self) -> Result<Publisher>;
     /// Gives those who follow it from now on a door to contribute through, or none.
-    fn set_door(&self, door: Option<Arc<OwnedFd>>, other_users: bool) -> Result<()>;
+    fn set_door(&self, door: Option<Door>) -> Result<()>;
     /// The paths among its inputs.
     #[cfg(feature = "watch")]
     fn paths(&self) -> Vec<std::path::PathBuf>;
@@ -136,8 +136,8 @@ impl<T: Content> AnyCache for ManagedCache<T> {
         self.open_channel()
     }
 
-    fn set_door(&self, door: Option<Arc<OwnedFd>>, other_users: bool) -> Result<()> {
-        self.following.set_door(door, other_users)
+    fn set_door(&self, door: Option<Door>) -> Result<()> {
+        self.following.set_door(door)
     }
 
     fn invalidate(&self, what: Invalid) {

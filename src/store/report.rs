@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::channel::contribute::Counts;
 use crate::error::bytes;
 use crate::overlay::MergeReport;
 
@@ -128,6 +129,8 @@ pub struct Status {
     pub lookups: Option<u64>,
     /// Lookups that found nothing.
     pub misses: Option<u64>,
+    /// What workers have [contributed](crate::Store::accept), if the cache accepts that.
+    pub contributions: Option<Counts>,
 }
 
 impl fmt::Display for Report {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, Shutdown, SocketFlags, SocketType, shutdown, socketpair,
 };
 
+use super::door::{Door, Tally, count};
 use super::limits::Limits;
 use super::offer::{self, Offer, Reply};
 use super::outcome::{Merged, Outcome};
@@ -41,7 +43,7 @@ pub(crate) struct Acceptor {
     owner: Owner,
     /// The owner's end of the door, and the one that contributors share.
     door: OwnedFd,
-    outside: Arc<OwnedFd>,
+    outside: Door,
     /// Only the owner locks it, so no fork finds it locked.
     state: Mutex<State>,
 }
@@ -52,7 +54,7 @@ struct State {
     lanes: VecDeque<Lane>,
     peers: Peers,
     waker: Waker,
-    counts: Counts,
+    tally: Arc<Tally>,
 }
 
 /// The owner's end of a connection.
@@ -62,19 +64,6 @@ struct Lane {
     peer: Contributor,
     /// When something came on it, on the boot clock.
     heard: Duration,
-}
-
-/// How many contributions there were.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    /// Connections at this time.
-    pub(crate) connected: u64,
-    /// Deltas that were merged.
-    pub(crate) merged: u64,
-    /// Deltas, and messages that were none, of which nothing was taken.
-    pub(crate) refused: u64,
-    /// Processes that were cut off.
-    pub(crate) cut_off: u64,
 }
 
 impl Acceptor {
@@ -89,6 +78,7 @@ impl Acceptor {
         let waker = Waker::new(&door)?;
         let most = limits::most_descriptors();
         let part = |of: u64| usize::try_from(most / of).unwrap_or(usize::MAX).max(1);
+        let other_users = limits.other_users;
         let limits = Limits {
             peers: limits.peers.min(part(LANES_PART)),
             batch: limits.batch.min(part(BATCH_PART)),
@@ -98,13 +88,17 @@ impl Acceptor {
             lanes: VecDeque::new(),
             peers: Peers::new(limits.clone()),
             waker,
-            counts: Counts::default(),
+            tally: Arc::default(),
         };
         Ok(Self {
             limits,
             owner: Owner::here(),
             door,
-            outside: Arc::new(outside),
+            outside: Door {
+                outside: Arc::new(outside),
+                other_users,
+                tally: Arc::clone(&state.tally),
+            },
             state: Mutex::new(state),
         })
     }
@@ -118,22 +112,14 @@ impl Acceptor {
         self.owner.check("an acceptor").is_ok()
     }
 
-    /// The end that contributors share.
-    pub(crate) fn outside(&self) -> &Arc<OwnedFd> {
+    /// What contributors are given.
+    pub(crate) fn door(&self) -> &Door {
         &self.outside
     }
 
     /// A descriptor that becomes readable when something may have come.
     pub(crate) fn waker(&self) -> Arc<OwnedFd> {
         self.lock().waker.descriptor()
-    }
-
-    pub(crate) fn counts(&self) -> Counts {
-        let state = self.lock();
-        Counts {
-            connected: state.lanes.len() as u64,
-            ..state.counts
-        }
     }
 
     /// Takes what has come, so many deltas at most and none once they have so many bytes, of all
@@ -178,6 +164,8 @@ impl Acceptor {
             0 => waker.found_nothing(&self.door, lanes.iter().map(|lane| lane.socket.as_fd())),
             _ => waker.found_something(),
         }
+        let connected = &self.outside.tally.connected;
+        connected.store(lanes.len() as u64, Relaxed);
         offers
     }
 
@@ -192,7 +180,7 @@ impl Acceptor {
 
     /// Lets a contributor know that its delta was merged.
     pub(crate) fn merged(&self, offer: Offer, merged: Merged) {
-        self.lock().counts.merged += 1;
+        count(&self.outside.tally.merged);
         offer.reply.send(&Outcome::Merged(merged));
     }
 
@@ -261,16 +249,16 @@ impl State {
 
     /// Takes the lanes of all who knock; tells how many there were.
     fn connect_all(&mut self, door: &OwnedFd, limits: &Limits) -> usize {
-        for count in 0..MOST_CONNECTED {
+        for number in 0..MOST_CONNECTED {
             let mut bytes = [0; LONGEST_REQUEST];
             let Ok(received) = receive(door, &mut bytes, RecvFlags::empty()) else {
-                return count;
+                return number;
             };
             let is_request = received.length == LONGEST_REQUEST && bytes == request(CONNECT);
             let socket = <[OwnedFd; 1]>::try_from(received.descriptors).ok();
             let socket = socket.filter(|[socket]| is_request && offer::is_local(socket));
             let Some([socket]) = socket else {
-                self.counts.refused += 1;
+                count(&self.tally.refused);
                 continue;
             };
             if let Some(peer) = offer::of(&socket) {
@@ -288,7 +276,7 @@ impl State {
             heard: now,
         };
         if let Err(why) = self.peers.connect(peer, now) {
-            self.counts.refused += 1;
+            count(&self.tally.refused);
             return self.close_unknown(lane, &why);
         }
         while self.lanes.len() >= limits.peers {
@@ -358,7 +346,7 @@ impl State {
 
     /// Says why; cuts off who is to blame for too much.
     fn refuse(&mut self, peer: Contributor, reply: Option<Reply>, why: NotTaken) {
-        self.counts.refused += 1;
+        count(&self.tally.refused);
         let is_to_blame = matches!(
             why,
             NotTaken::Invalid { .. }
@@ -380,7 +368,7 @@ impl State {
         let Some(why) = self.peers.barred(peer, now) else {
             return;
         };
-        self.counts.cut_off += 1;
+        count(&self.tally.cut_off);
         for lane in std::mem::take(&mut self.lanes) {
             match lane.peer == peer {
                 true => self.close(lane, &why),
@@ -408,7 +396,7 @@ impl State {
             if received.length == 0 {
                 return;
             }
-            self.counts.refused += 1;
+            count(&self.tally.refused);
             if let (Some(reply), _) = offer::read(received, &bytes, lane.peer) {
                 reply.send(&Outcome::NotTaken(why.clone()));
             }

@@ -71,7 +71,11 @@ pub(crate) fn contribute(
             Some(lane) => lane,
             None => {
                 is_new = true;
-                Arc::new(Lane::open(door).map_err(failed)?)
+                let opened = Lane::open(door).map_err(|error| match is_closed(&error) {
+                    true => not_taken(NotTaken::Closed),
+                    false => failed(error),
+                });
+                Arc::new(opened?)
             }
         };
         match lane.offer(files) {

@@ -27,8 +27,8 @@ impl Fixture {
     fn new(limits: Limits) -> Self {
         let publisher = Publisher::new(&Frozen::freeze("number", &1_u32).unwrap()).unwrap();
         let acceptor = Acceptor::new(limits).unwrap();
-        let door = Some(Arc::clone(acceptor.outside()));
-        publisher.set_door(door, false).unwrap();
+        let door = acceptor.door().clone();
+        publisher.set_door(Some(door)).unwrap();
         Self {
             publisher,
             acceptor,
@@ -60,7 +60,7 @@ impl Fixture {
     /// A connection as a hostile process makes it.
     fn lane(&self) -> OwnedFd {
         let (lane, of_owner) = socketpair_of(SocketType::SEQPACKET);
-        let door = self.acceptor.outside();
+        let door = &*self.acceptor.door().outside;
         send(door, &request(CONNECT), &[of_owner.as_fd()]).unwrap();
         lane
     }
@@ -113,14 +113,14 @@ fn contributions_come_in_turn_and_are_answered() {
         let answer = sent.wait(Duration::ZERO);
         assert_eq!(answer, Some(&Outcome::Merged(Merged::default())));
     }
-    let counts = fixture.acceptor.counts();
+    let counts = fixture.acceptor.door().counts();
     assert_eq!((counts.connected, counts.merged, counts.refused), (2, 4, 0));
     drop((one, all));
     assert!(fixture.merge().is_empty());
-    assert_eq!(fixture.acceptor.counts().connected, 1);
+    assert_eq!(fixture.acceptor.door().counts().connected, 1);
     drop(other);
     assert!(fixture.merge().is_empty());
-    assert_eq!(fixture.acceptor.counts().connected, 0);
+    assert_eq!(fixture.acceptor.door().counts().connected, 0);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn nonsense_is_refused_and_others_go_on() {
         assert!(fixture.receive(10).is_empty());
     }
     // At the door.
-    let door = fixture.acceptor.outside();
+    let door = &*fixture.acceptor.door().outside;
     for (bytes, files) in [
         (&request(CONNECT)[..], &[][..]),
         (&request(CONNECT), &[null.as_fd()]),
@@ -244,7 +244,7 @@ fn nonsense_is_refused_and_others_go_on() {
     let mut sent = contribute_byte(&mut other, 2).unwrap();
     assert_eq!(fixture.merge(), [2]);
     assert!(matches!(sent.outcome(), Some(Outcome::Merged(_))));
-    assert_eq!(fixture.acceptor.counts().refused, 22);
+    assert_eq!(fixture.acceptor.door().counts().refused, 22);
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn who_is_refused_too_often_is_cut_off() {
     let sent = contribute_byte(&mut live, 1).unwrap();
     assert!(fixture.receive(10).is_empty());
     assert!(matches!(refusal(sent), NotTaken::CutOff { .. }));
-    let counts = fixture.acceptor.counts();
+    let counts = fixture.acceptor.door().counts();
     assert_eq!((counts.cut_off, counts.connected), (1, 0));
 }
 
@@ -294,7 +294,7 @@ fn room_is_made_for_those_who_come() {
             assert_eq!(fixture.merge(), [byte as u8], "{round}");
             assert!(matches!(sent.outcome(), Some(Outcome::Merged(_))));
         }
-        assert_eq!(fixture.acceptor.counts().connected, 2);
+        assert_eq!(fixture.acceptor.door().counts().connected, 2);
     }
 }
 
@@ -330,7 +330,7 @@ fn who_never_looks_at_answers_costs_nothing() {
         drop(contribute_byte(&mut live, byte).unwrap());
         assert_eq!(fixture.merge(), [byte]);
     }
-    assert_eq!(fixture.acceptor.counts().merged, 100);
+    assert_eq!(fixture.acceptor.door().counts().merged, 100);
 }
 
 #[test]

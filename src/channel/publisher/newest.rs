@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::opening_failed;
+use crate::channel::contribute::Door;
 use crate::channel::counters::Counters;
 use crate::channel::mailbox;
 use crate::channel::subscription::Subscription;
@@ -26,8 +27,8 @@ pub(super) struct Newest {
     pub(super) refresh_at: Option<Duration>,
     pub(super) last_error: Option<String>,
     pub(super) counters: Option<Counters>,
-    /// Whether a broker may hand the door of the subscription to clients of other users.
-    pub(super) accepts_other_users: bool,
+    /// That of the subscription.
+    pub(super) door: Option<Door>,
 }
 
 /// A [`Frozen`] of any type.

@@ -35,11 +35,6 @@ impl Arrivals {
         Some(removed)
     }
 
-    pub(in crate::store) fn of(&self, name: &str) -> Option<Arc<Accepting>> {
-        let all = lock(&self.accepting);
-        all.iter().find(|it| it.name() == name).cloned()
-    }
-
     /// Lets a thread know when there is one more cache to listen for.
     pub(in crate::store) fn tell(&self, signal: &Arc<Signal>) {
         let mut woken = lock(&self.woken);
