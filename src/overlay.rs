@@ -28,6 +28,8 @@
 #![forbid(unsafe_code)]
 
 mod by_key;
+#[cfg(feature = "channel")]
+mod contribution;
 mod delta;
 mod merge;
 mod own;
@@ -48,6 +50,8 @@ use crate::frozen::Frozen;
 use crate::map::{Key, LoneWriter, Map, MapKey};
 use crate::region::{Label, Region};
 
+#[cfg(feature = "channel")]
+pub use contribution::Contribution;
 pub use delta::{Delta, DeltaShard};
 pub use merge::merge;
 pub(crate) use merge::{Ages, Equality, Fresh, Plan, Stands};

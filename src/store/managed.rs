@@ -27,6 +27,7 @@ use super::following::Following;
 use super::report::{CacheReport, Status};
 use super::{Shared, Turns};
 use crate::channel::Publisher;
+use crate::channel::contribute::Door;
 use crate::error::{Fingerprint, Result};
 use crate::frozen::Content;
 use crate::store::inputs::Sets;
@@ -45,6 +46,8 @@ pub(super) trait AnyCache: Send + Sync {
     fn status(&self) -> Status;
     /// The channel by which live workers follow it.
     fn publisher(&self) -> Result<Publisher>;
+    /// Gives those who follow it from now on a door to contribute through, or none.
+    fn set_door(&self, door: Option<Door>) -> Result<()>;
     /// The paths among its inputs.
     #[cfg(feature = "watch")]
     fn paths(&self) -> Vec<std::path::PathBuf>;
@@ -131,6 +134,10 @@ impl<T: Content> AnyCache for ManagedCache<T> {
 
     fn publisher(&self) -> Result<Publisher> {
         self.open_channel()
+    }
+
+    fn set_door(&self, door: Option<Door>) -> Result<()> {
+        self.following.set_door(door)
     }
 
     fn invalidate(&self, what: Invalid) {
