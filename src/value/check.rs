@@ -52,7 +52,7 @@ pub(crate) enum ValueError {
 type Checked<T> = Result<T, ValueError>;
 
 /// Checks the value whose word stands at an archive offset, a multiple of four.
-pub(super) fn check(archive: &[u8], at: usize, validator: &mut Validator) -> Checked<()> {
+pub(crate) fn check(archive: &[u8], at: usize, validator: &mut Validator) -> Checked<()> {
     let depth = validator.depth();
     let mut check = Check { archive, validator };
     let height = check.word(at, usize::MAX, depth)?;
