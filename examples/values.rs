@@ -68,21 +68,21 @@ fn measure(value: &Value, region: &Region, rounds: u32) -> Result<(), Box<dyn Er
         best(rounds, || Frozen::<Value>::from_fds(fds()?).map(drop))?,
         best(rounds, || {
             black_box(walk(&frozen));
-            floe::Result::Ok(())
+            Ok(())
         })?,
         texts.len(),
         best(rounds, || {
             for (dict, key) in &texts {
                 black_box(dict.get(key));
             }
-            floe::Result::Ok(())
+            Ok(())
         })? / texts.len().max(1) as u32,
     );
     Ok(())
 }
 
 /// The least time of several rounds.
-fn best<E>(rounds: u32, mut work: impl FnMut() -> Result<(), E>) -> Result<Duration, E> {
+fn best(rounds: u32, mut work: impl FnMut() -> floe::Result<()>) -> floe::Result<Duration> {
     let mut least = Duration::MAX;
     for _ in 0..rounds {
         let start = Instant::now();
