@@ -11,6 +11,7 @@ use super::control::{ControlWriter, Freshness};
 use super::status::ChannelStatus;
 use super::subscription::Subscription;
 use super::{handover, mailbox};
+use crate::archive::ArchivedAs;
 use crate::archive::Value;
 use crate::channel::contribute::Door;
 use crate::channel::counters::Counters;
@@ -291,8 +292,16 @@ impl Publisher {
     /// # Errors
     /// [`Error::NotOwner`], and those of [`Frozen::freeze`].
     pub fn freeze<T: Value>(&self, value: &T) -> Result<Frozen<T>> {
+        self.freeze_as(value)
+    }
+
+    /// The same for a value of another type that is archived as a `T` is.
+    ///
+    /// # Errors
+    /// As [`freeze`](Self::freeze).
+    pub fn freeze_as<T: Value>(&self, value: &impl ArchivedAs<T>) -> Result<Frozen<T>> {
         let (label, newest) = self.next::<T>()?;
-        let next = Frozen::freeze_in(Backing::Memfd, label, value, None)?;
+        let next = Frozen::<T>::freeze_in(Backing::Memfd, label, value, None)?;
         match newest {
             Some(newest) => next.sharing(newest.region()),
             None => Ok(next),

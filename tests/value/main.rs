@@ -1,0 +1,7 @@
+//! Self-describing values: what is frozen is read back, once in a region, in equal bytes.
+
+mod following;
+mod hostile;
+mod inspecting;
+mod read;
+mod reading;
