@@ -5,3 +5,4 @@ mod hostile;
 mod inspecting;
 mod read;
 mod reading;
+mod tables;
