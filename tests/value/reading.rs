@@ -163,3 +163,25 @@ fn a_map_is_built_and_carried() {
     let copy = Frozen::<Map<String, Value>>::from_bytes(&map.region().bytes().to_vec()).unwrap();
     assert_eq!(copy["k1999"], map["k1999"]);
 }
+
+/// The bytes of a small value: what later versions have to read.
+#[test]
+fn bytes_are_pinned() {
+    let value = Value::dict([
+        (
+            "a",
+            Value::list([Value::from(1), Value::None, Value::from("b")]),
+        ),
+        ("f", Value::list([1.5])),
+        ("l", Value::from(1_i64 << 40)),
+    ]);
+    let frozen = Frozen::freeze("pinned", &value).unwrap();
+    let archive = floe_testkit::forge::Forgery::of(&frozen).archive().clone();
+    let words = archive
+        .as_chunks()
+        .0
+        .iter()
+        .map(|it| u32::from_le_bytes(*it));
+    let words: Vec<String> = words.map(|word| format!("{word:x}")).collect();
+    assert_eq!(words.join(" "), "PINNED");
+}
