@@ -72,7 +72,7 @@ fn every_kind_comes_back() {
         "two"
     );
     assert_eq!(frozen["surrogate"].kind(), Kind::Text);
-    let copy = Frozen::<Value>::from_bytes(&frozen.region().bytes().to_vec()).unwrap();
+    let copy = Frozen::<Value>::from_bytes(frozen.region().bytes()).unwrap();
     assert_eq!(*copy, *frozen);
     assert_eq!(Frozen::thaw(&copy).unwrap(), *frozen);
 }
@@ -160,7 +160,7 @@ fn a_map_is_built_and_carried() {
     }
     let map = builder.finish().unwrap();
     assert_eq!(map["k1999"]["n"], 1999);
-    let copy = Frozen::<Map<String, Value>>::from_bytes(&map.region().bytes().to_vec()).unwrap();
+    let copy = Frozen::<Map<String, Value>>::from_bytes(map.region().bytes()).unwrap();
     assert_eq!(copy["k1999"], map["k1999"]);
 }
 
@@ -183,5 +183,17 @@ fn bytes_are_pinned() {
         .iter()
         .map(|it| u32::from_le_bytes(*it));
     let words: Vec<String> = words.map(|word| format!("{word:x}")).collect();
-    assert_eq!(words.join(" "), "PINNED");
+    let pinned = [
+        "1a 61",                                    // "a"
+        "1a 62",                                    // "b"
+        "1b 9 0 ffffffda",                          // [1, None, "b"]
+        "1a 66",                                    // "f"
+        "37 1 0 3ff80000",                          // [1.5], at a multiple of 8
+        "1a 6c",                                    // "l"
+        "18 0 ffffff72 ffffffaa ffffffd2 9c61eb 0", // the shape: three keys, their tags
+        "f 0 100",                                  // 2^40
+        "ffffffb5 ffffff4b ffffff77 ffffffd7",      // the dict: shape, three values
+        "ffffffe5",                                 // the word of the whole
+    ];
+    assert_eq!(words.join(" "), pinned.join(" "));
 }
