@@ -127,14 +127,14 @@ pub(crate) const fn header(tag: u32, number: usize) -> u32 {
 /// The word of an integer, if it has room for it.
 pub(crate) fn integer_word(number: i64) -> Option<u32> {
     let fits = (-REACH..REACH).contains(&number);
-    fits.then(|| (number as u32) << TAG_BITS | INTEGER)
+    fits.then_some((number as u32) << TAG_BITS | INTEGER)
 }
 
 /// The word at one place that leads to another one, if it reaches that.
 pub(crate) fn pointer_word(tag: u32, from: u64, to: u64) -> Option<u32> {
     let distance = to.cast_signed().wrapping_sub(from.cast_signed()) / WORD as i64;
     let fits = (-REACH..REACH).contains(&distance);
-    fits.then(|| (distance as u32) << TAG_BITS | tag)
+    fits.then_some((distance as u32) << TAG_BITS | tag)
 }
 
 /// Bytes with the zeros behind them.

@@ -1,7 +1,10 @@
 //! Maps of values that grow, are joined, and follow each other.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use floe::value::Value;
-use floe::{Frozen, Map, MapBuilder, Publisher};
+use floe::{Frozen, Map, MapBuilder, Policy, Publisher, Store};
 
 type Values = Map<String, Value>;
 
@@ -64,4 +67,70 @@ fn an_entry_that_is_refused_leaves_the_others() {
     let map = builder.finish().unwrap();
     assert_eq!(map["c"][0], "only in what was refused");
     assert_eq!(map.len(), 2);
+}
+
+#[test]
+fn values_that_dropped_entries_have_written_still_read() {
+    let store = Store::new();
+    let asked = Arc::new(AtomicU64::new(100));
+    let most = Arc::clone(&asked);
+    let shared = || Value::list(["a list that", "all entries share"]);
+    let cache = store.keyed(
+        "shares",
+        Policy::new().revalidate_inputs(),
+        move |inputs| {
+            let most = most.load(Ordering::Relaxed);
+            inputs.value("most", most.to_le_bytes());
+            // The first entry, which has the list, goes first.
+            Ok((100 - most..100).collect())
+        },
+        move |number: &u64, _| {
+            let number = Value::from(*number);
+            Ok(Value::dict([("shared", shared()), ("number", number)]))
+        },
+    );
+    let cache = cache.unwrap();
+    store.refresh().unwrap();
+    for most in [99, 98, 60, 20, 10] {
+        asked.store(most, Ordering::Relaxed);
+        store.set_value("most", most.to_le_bytes()).unwrap();
+        store.refresh().unwrap();
+        let map = cache.get().unwrap();
+        let opened: Frozen<Map<u64, Value>> = Frozen::from_bytes(map.region().bytes()).unwrap();
+        assert_eq!(opened.len() as u64, most);
+        for (key, value) in opened.iter() {
+            assert_eq!(value["number"].as_i64(), Some(key.to_native() as i64));
+            assert_eq!(value["shared"], shared());
+        }
+    }
+}
+
+#[test]
+fn a_bounded_cache_of_values_is_written_anew() {
+    let store = Store::new();
+    let policy = Policy::new().revalidate_inputs().max_entries(4);
+    let cache = store.keyed(
+        "bounded",
+        policy,
+        |inputs| {
+            inputs.value("none", "");
+            Ok((0..10).collect())
+        },
+        |number: &u64, _| {
+            let shared = Value::list(["a list that", "all entries share"]);
+            Ok(Value::dict([
+                ("shared", shared),
+                ("number", Value::from(*number)),
+            ]))
+        },
+    );
+    let cache = cache.unwrap();
+    store.refresh().unwrap();
+    let map = cache.get().unwrap();
+    let opened: Frozen<Map<u64, Value>> = Frozen::from_bytes(map.region().bytes()).unwrap();
+    assert_eq!(opened.len(), 4);
+    for (key, value) in opened.iter() {
+        assert_eq!(value["number"].as_i64(), Some(key.to_native() as i64));
+        assert_eq!(value["shared"][1], "all entries share");
+    }
 }

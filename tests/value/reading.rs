@@ -72,7 +72,7 @@ fn every_kind_comes_back() {
         "two"
     );
     assert_eq!(frozen["surrogate"].kind(), Kind::Text);
-    let copy = Frozen::<Value>::from_bytes(&frozen.region().bytes().to_vec()).unwrap();
+    let copy = Frozen::<Value>::from_bytes(frozen.region().bytes()).unwrap();
     assert_eq!(*copy, *frozen);
     assert_eq!(Frozen::thaw(&copy).unwrap(), *frozen);
 }
@@ -160,6 +160,66 @@ fn a_map_is_built_and_carried() {
     }
     let map = builder.finish().unwrap();
     assert_eq!(map["k1999"]["n"], 1999);
-    let copy = Frozen::<Map<String, Value>>::from_bytes(&map.region().bytes().to_vec()).unwrap();
+    let copy = Frozen::<Map<String, Value>>::from_bytes(map.region().bytes()).unwrap();
     assert_eq!(copy["k1999"], map["k1999"]);
+}
+
+/// The bytes of a small value: what later versions have to read.
+#[test]
+fn bytes_are_pinned() {
+    let value = Value::dict([
+        (
+            "a",
+            Value::list([Value::from(1), Value::None, Value::from("b")]),
+        ),
+        ("f", Value::list([1.5])),
+        ("l", Value::from(1_i64 << 40)),
+    ]);
+    let frozen = Frozen::freeze("pinned", &value).unwrap();
+    let archive = floe_testkit::forge::Forgery::of(&frozen).archive().clone();
+    let words = archive
+        .as_chunks()
+        .0
+        .iter()
+        .map(|it| u32::from_le_bytes(*it));
+    let words: Vec<String> = words.map(|word| format!("{word:x}")).collect();
+    let pinned = [
+        "1a 61",                                    // "a"
+        "1a 62",                                    // "b"
+        "1b 9 0 ffffffda",                          // [1, None, "b"]
+        "1a 66",                                    // "f"
+        "37 1 0 3ff80000",                          // [1.5], at a multiple of 8
+        "1a 6c",                                    // "l"
+        "18 0 ffffff72 ffffffaa ffffffd2 9c61eb 0", // the shape: three keys, their tags
+        "f 0 100",                                  // 2^40
+        "ffffffb5 ffffff4b ffffff77 ffffffd7",      // the dict: shape, three values
+        "ffffffe5",                                 // the word of the whole
+    ];
+    assert_eq!(words.join(" "), pinned.join(" "));
+}
+
+#[test]
+fn values_of_two_regions_compare_as_in_python() {
+    let freeze = |value: Value| Frozen::freeze("value", &value).unwrap();
+    let numbers = |one: Value, two: Value| {
+        freeze(Value::dict([
+            (
+                Value::tuple([one.clone(), two.clone()]),
+                Value::frozen_set([one, two]),
+            ),
+            (Value::from("key"), Value::list([1])),
+        ]))
+    };
+    let integers = numbers(Value::from(1), Value::from(2));
+    let floats = numbers(Value::from(1.0), Value::from(2.0));
+    assert!(*integers == *floats);
+    assert!(*integers != *numbers(Value::from(1), Value::from(3)));
+    assert!(*freeze(Value::list([1, 2])) != *freeze(Value::tuple([1, 2])));
+    assert!(*freeze(Value::set([1, 2])) == *freeze(Value::frozen_set([2, 1])));
+    assert!(*freeze(Value::list([1.0, 2.5])) == *freeze(Value::List(vec![1.into(), 2.5.into()])));
+    let large = i64::MAX as f64;
+    assert!(*freeze(Value::from(large)) == *freeze(Value::from(1_u64 << 63)));
+    assert!(*freeze(Value::from(large)) != *freeze(Value::from(i64::MAX)));
+    let nan = freeze(Value::list([f64::NAN]));
+    assert!(*nan != *freeze(Value::list([f64::NAN])));
 }

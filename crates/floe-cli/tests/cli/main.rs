@@ -9,6 +9,7 @@ mod mem;
 mod names;
 mod roots;
 mod streams;
+mod values;
 mod verify;
 mod watch;
 
