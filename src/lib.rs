@@ -37,6 +37,7 @@
 //!   built from changes, entry by entry.
 //! - [`Publisher`] and [`Live`]: the owner publishes a generation, workers that run see it.
 //! - [`Overlay`] and [`Delta`]: what a worker adds to a map, and how it comes back to the owner.
+//! - [`Store::accept`] and [`mod@contribute`]: workers hand deltas over while they run.
 //! - [`Broker`] and [`Client`]: the same for processes that the owner has not started.
 //! - [`prefork`]: workers that hand back typed results.
 //! - [`dynamic`]: what is in a region whose Rust types are not at hand.
