@@ -69,7 +69,7 @@ fn owner(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     // Accept first, then make the handle, then fork: the workers inherit it.
     let live = store.live("steps")?;
     let workers = prefork::spawn_try(arguments.workers, |worker| {
-        let first = 1 + worker.index() as u64;
+        let first = 1 + worker.index() as u64 * arguments.numbers;
         find_out(live.clone(), first, arguments.numbers)
     })?;
 

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         refusals::an_owner_without_descriptors_says_so,
     ];
     trials.extend(trials_needing![Need::Root;
+        refusals::a_worker_that_becomes_another_user_contributes,
         refusals::clients_of_another_user_contribute_if_they_may,
     ]);
     forking::run(trials)

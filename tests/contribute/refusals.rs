@@ -1,7 +1,7 @@
 //! What is not taken, and why.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::{fs, io};
 
 use floe::contribute::{Limits, Measure, NotTaken, Outcome};
 use floe::error::ChannelError;
@@ -207,8 +207,37 @@ pub(crate) fn an_owner_without_descriptors_says_so() {
     assert_eq!(entries(&store).len(), count);
 }
 
+const NOBODY: u32 = 65534;
+
+fn become_nobody() -> nix::Result<()> {
+    let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+    setgroups(&[])?;
+    setresgid(group, group, group)?;
+    setresuid(user, user, user)
+}
+
+pub(crate) fn a_worker_that_becomes_another_user_contributes() {
+    let store = owner(unlimited());
+    let live = live(&store);
+    let worker = prefork::spawn(1, |_| {
+        let mut live = live.clone();
+        let mut overlay = Overlay::over(&live.pin());
+        overlay.insert(&"before".to_owned(), &1).unwrap();
+        let before = live.contribute(&overlay).unwrap();
+        become_nobody().unwrap();
+        overlay.clear();
+        overlay.insert(&"after".to_owned(), &1).unwrap();
+        let after = live.contribute(&overlay).unwrap();
+        (merged(before).taken, merged(after).taken)
+    })
+    .unwrap();
+    while entries(&store).len() < 2 {
+        crate::fixture::fold(&store);
+    }
+    assert_eq!(worker.join().unwrap(), [(1, 1)]);
+}
+
 pub(crate) fn clients_of_another_user_contribute_if_they_may() {
-    const NOBODY: u32 = 65534;
     for may in [false, true] {
         let limits = if may {
             unlimited().other_users()
@@ -222,11 +251,7 @@ pub(crate) fn clients_of_another_user_contribute_if_they_may() {
         let path = directory.path().join("broker");
         let served = Gate::new();
         let client = prefork::spawn_try(1, |_| {
-            let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-            setgroups(&[])
-                .and_then(|()| setresgid(group, group, group))
-                .and_then(|()| setresuid(user, user, user))
-                .map_err(|errno| io::Error::from(errno).to_string())?;
+            become_nobody().map_err(|errno| errno.to_string())?;
             served.pass();
             let client = floe::Client::new(&path).trust_user(0);
             let handle = client
