@@ -330,7 +330,8 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     where
         K::Archived: PartialEq<K>,
     {
-        if !self.contains_key(key) && !(self.advance() && self.contains_key(key)) {
+        let is_there = self.contains_key(key) || (self.advance() && self.contains_key(key));
+        if !is_there {
             let mut inputs = Inputs::new();
             let value = build(&mut inputs).map_err(|reason| Error::Build {
                 name: self.map().region().name().to_owned(),

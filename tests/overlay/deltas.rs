@@ -77,6 +77,7 @@ mod forged {
     }
 
     #[derive(Roots)]
+    #[expect(dead_code, reason = "they are read as those of a delta")]
     pub struct Changes {
         pub added: Root<Map<String, String>>,
         pub removed: Root<Map<String, ()>>,
