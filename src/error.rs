@@ -4,6 +4,7 @@ mod advice;
 mod broker;
 mod bytes;
 mod channel;
+mod delta;
 mod fingerprint;
 mod header;
 mod inheritance;
@@ -26,6 +27,7 @@ pub use advice::Advice;
 pub use broker::BrokerError;
 pub use bytes::bytes;
 pub use channel::ChannelError;
+pub use delta::DeltaError;
 pub use fingerprint::Fingerprint;
 pub use header::HeaderError;
 pub use inheritance::InheritanceError;
@@ -354,6 +356,14 @@ pub enum Error {
         place: String,
         /// The names of the caches there.
         known: Vec<String>,
+    },
+    /// A delta cannot be merged.
+    #[error("cannot merge a delta into cache {name:?}: {reason}")]
+    Delta {
+        /// The cache.
+        name: String,
+        /// Why.
+        reason: DeltaError,
     },
     /// The newest generation is older than its policy allows.
     #[error(

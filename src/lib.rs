@@ -36,6 +36,7 @@
 //! - [`Store`], [`Policy`], [`Inputs`]: caches by name that are built anew when what they were
 //!   built from changes, entry by entry.
 //! - [`Publisher`] and [`Live`]: the owner publishes a generation, workers that run see it.
+//! - [`Overlay`] and [`Delta`]: what a worker adds to a map, and how it comes back to the owner.
 //! - [`Broker`] and [`Client`]: the same for processes that the owner has not started.
 //! - [`posix`]: regions by name in `/dev/shm`.
 //! - [`prefork`]: workers that hand back typed results.
@@ -88,6 +89,7 @@ extern crate self as floe;
 pub mod archive;
 pub mod error;
 pub mod map;
+pub mod overlay;
 #[cfg(feature = "prefork")]
 pub mod prefork;
 pub mod roots;
@@ -115,6 +117,7 @@ pub use frozen::{Content, Frozen, Trust};
 #[cfg(feature = "inspect")]
 pub use inspect::{census, dynamic, pages, usage};
 pub use map::{Key, Map, MapBuilder};
+pub use overlay::{Delta, Overlay};
 #[cfg(feature = "posix-shm")]
 pub use region::posix;
 pub use region::{Region, format};

@@ -133,13 +133,18 @@ impl RootsBuilder {
     }
 
     pub(crate) fn with_label(label: Label, backing: Backing) -> Result<Self> {
-        Ok(Self {
-            sink: Sink::new(Unsealed::create(label, backing)?),
+        Ok(Self::in_unsealed(Unsealed::create(label, backing)?))
+    }
+
+    /// No roots yet, in an empty region.
+    pub(crate) fn in_unsealed(unsealed: Unsealed) -> Self {
+        Self {
+            sink: Sink::new(unsealed),
             scratch: Scratch::default(),
             built: Vec::new(),
             index: Vec::new(),
             garbage: Vec::new(),
-        })
+        }
     }
 
     /// Adds a value, which may take 1 GiB.

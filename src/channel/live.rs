@@ -202,6 +202,11 @@ impl<T: Content> Live<T> {
         self.current.clone()
     }
 
+    /// The generation that the handle is on.
+    pub(crate) fn current(&self) -> &Frozen<T> {
+        &self.current
+    }
+
     /// Waits until the handle has moved to a newer generation, for `timeout` at most. Returns
     /// `false` if no newer generation could be taken by then.
     ///

@@ -6,20 +6,23 @@
 
 mod carrying;
 mod insertion;
+mod lone;
 mod next_index;
 mod shared;
 
 use std::collections::HashSet;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use rkyv::Place;
+use rkyv::util::AlignedVec;
 
 use super::archived::ArchivedMap;
 use super::builder::{Moved, Places};
 use super::check::{Earlier, MapError, check, check_after};
 use super::entry::header_of_length;
 use super::garbage::GarbageList;
-use super::index::{ARCHIVE_LIMIT, IndexHeader};
+use super::index::IndexHeader;
 use super::key::Key;
 use super::raw::{Entry, EntryCheck, EntryRef, RawMap};
 use super::slots::Arrangement;
@@ -36,6 +39,7 @@ use crate::region::format::SectionKind;
 use crate::region::{Region, Successor};
 use crate::schema::{TypeIndex, Types};
 
+pub(crate) use lone::LoneWriter;
 pub(crate) use shared::RootMap;
 
 pub(super) use carrying::Carried;
@@ -112,13 +116,6 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         Ok(())
     }
 
-    /// Notes garbage of an archive that was appended.
-    fn add_garbage(&mut self, bytes: u64, shift: u64, offsets: impl Iterator<Item = u64>) {
-        self.garbage += bytes;
-        self.garbage_offsets
-            .extend(offsets.map(|offset| offset + shift));
-    }
-
     /// Copies an archive to the end, behind checked entries; returns the offset at which it starts.
     ///
     /// # Safety
@@ -138,14 +135,6 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         // bytes here, and lengths of entries are multiples of their alignment.
         unsafe { self.check.skip_to(self.complete) };
         Ok(shift)
-    }
-
-    /// Copies whole entries to the end, without a check; returns the archive offset of the first.
-    fn append_bytes(&mut self, entries: &[u8]) -> Result<u64> {
-        let start = self.complete;
-        self.sink.append(entries)?;
-        self.complete = self.sink.offset();
-        Ok(start)
     }
 
     /// The entries inserted so far, checked.
@@ -303,11 +292,6 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         }
     }
 
-    fn crowded(&self) -> Error {
-        let name = self.label().name.clone();
-        Error::Crowded { name }
-    }
-
     /// The entries of this assembly beside those of an earlier generation, without the ones that
     /// are `going`. The archive of the earlier generation is shared, and its index as far as it
     /// serves. `inputs` is told where the entries come to stand.
@@ -350,16 +334,32 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         let checked = unsafe { Checked::from_region_unchecked(region)? };
         Ok(Carried::Done(Frozen::from_checked(checked)))
     }
+}
 
-    /// Slots have no more bits for offsets.
-    fn check_limit(&self, archive_length: u64) -> Result<()> {
-        if archive_length > ARCHIVE_LIMIT {
-            return Err(Error::TooLarge {
-                name: self.label().name.clone(),
-                most: ARCHIVE_LIMIT,
-            });
-        }
-        Ok(())
+/// An entry in private memory of its own, checked, with all that it points to.
+pub(crate) struct LoneEntry<K, V> {
+    bytes: AlignedVec<16>,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K: MapKey, V: Value> LoneEntry<K, V> {
+    /// Copies the entry that an assembly has, if it has one and no more.
+    fn copied(assembly: &mut Assembly<K, V>) -> Result<Self> {
+        assembly.check_all()?;
+        let bytes = assembly.sink.readable()?;
+        assert_eq!(assembly.records.len(), 1, "an entry is alone");
+        let mut copy = AlignedVec::with_capacity(bytes.archive().len());
+        copy.extend_from_slice(bytes.archive());
+        Ok(Self {
+            bytes: copy,
+            types: PhantomData,
+        })
+    }
+
+    pub(crate) fn entry(&self) -> EntryRef<'_, K, V> {
+        // SAFETY: `check_all` found a valid entry at the start of these bytes, which has all that it
+        // points to in them, since nothing stands before it. Nobody changes them.
+        unsafe { EntryRef::at(&self.bytes, 0) }
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::assembly::Assembly;
-use super::{Map, MapKey};
+use super::{EntryRef, Map, MapKey};
 use crate::archive::Value;
 #[cfg(doc)]
 use crate::error::Error;
@@ -116,6 +116,11 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     /// the serialisation of a key or value panics.
     pub fn insert(&mut self, key: &K, value: &V) -> Result<()> {
         self.assembly.insert(key, value)
+    }
+
+    /// Adds an entry that was serialised before, and has all that it points to.
+    pub(crate) fn copy(&mut self, entry: EntryRef<'_, K, V>) -> Result<()> {
+        self.assembly.copy_entry(entry)
     }
 
     /// Adds all entries of another builder, behind the own ones, by copying its bytes. `other` is

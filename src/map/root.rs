@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::assembly::{Assembly, RootMap};
-use super::{Map, MapKey};
+use super::{EntryRef, Map, MapKey};
 use crate::archive::{Scratch, Sink, Value};
 #[cfg(doc)]
 use crate::error::Error;
@@ -65,6 +65,11 @@ impl<K: MapKey, V: Value> RootMapBuilder<K, V> {
     /// As [`MapBuilder::insert`](super::MapBuilder::insert).
     pub fn insert(&mut self, key: &K, value: &V) -> Result<()> {
         self.assembly.insert(key, value)
+    }
+
+    /// Adds an entry that was serialised before, and has all that it points to.
+    pub(crate) fn copy(&mut self, entry: EntryRef<'_, K, V>) -> Result<()> {
+        self.assembly.copy_entry(entry)
     }
 
     /// Adds all entries of a frozen map, by copying its bytes: what it has interned is not shared

@@ -139,6 +139,10 @@ impl<'a, K: Archive, V: Archive> EntryRef<'a, K, V> {
     pub(crate) fn key(self) -> &'a K::Archived {
         self.entry.key
     }
+
+    pub(crate) fn value(self) -> &'a V::Archived {
+        self.entry.value
+    }
 }
 
 impl<'a, K: Value, V: Value> EntryRef<'a, K, V> {
