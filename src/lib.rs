@@ -109,7 +109,8 @@ pub use archive::intern::{self, Intern, Interned};
 pub use archive::{Sorted, Value, thaw};
 #[cfg(feature = "channel")]
 pub use channel::{
-    Broker, ChannelStatus, Client, Counter, Counters, Live, Publisher, Watch, broker, prometheus,
+    Broker, ChannelStatus, Client, Counter, Counters, Live, Publisher, Watch, broker, contribute,
+    prometheus,
 };
 pub use error::{Advice, Error, Result};
 pub use floe_derive::{Key, Roots, Schema};

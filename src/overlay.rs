@@ -28,6 +28,8 @@
 #![forbid(unsafe_code)]
 
 mod by_key;
+#[cfg(feature = "channel")]
+mod contribution;
 mod delta;
 mod merge;
 mod own;
@@ -48,9 +50,11 @@ use crate::frozen::Frozen;
 use crate::map::{Key, LoneWriter, Map, MapKey};
 use crate::region::{Label, Region};
 
+#[cfg(feature = "channel")]
+pub use contribution::Contribution;
 pub use delta::{Delta, DeltaShard};
 pub use merge::merge;
-pub(crate) use merge::Equality;
+pub(crate) use merge::{Ages, Equality, Fresh, Plan, Stands};
 use own::{Addition, Own, OwnChanges, OwnTable};
 pub use report::{DeltaReport, MergeReport};
 pub use rule::{Choice, Decide, Rule};
@@ -238,20 +242,26 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     pub fn iter(&self) -> impl Iterator<Item = (&K::Archived, &V::Archived)> {
         let changed = |key: &K::Archived| self.own.find(key.key_hash(), key).is_some();
         let all = self.own.is_empty();
-        let map = self.current.iter().filter(move |(key, _)| all || !changed(key));
+        let map = self
+            .current
+            .iter()
+            .filter(move |(key, _)| all || !changed(key));
         let own = self.own.in_order().into_iter().filter_map(Own::added);
         map.chain(own.map(|entry| (entry.key(), entry.value())))
     }
 
     /// What differs from the map, in the order in which it was changed.
     pub fn changes(&self) -> impl Iterator<Item = Change<'_, K, V>> {
-        self.own.in_order().into_iter().map(|own| match own.added() {
-            Some(entry) => Change::Added {
-                key: entry.key(),
-                value: entry.value(),
-            },
-            None => Change::Removed { key: own.key() },
-        })
+        self.own
+            .in_order()
+            .into_iter()
+            .map(|own| match own.added() {
+                Some(entry) => Change::Added {
+                    key: entry.key(),
+                    value: entry.value(),
+                },
+                None => Change::Removed { key: own.key() },
+            })
     }
 
     /// Adds an entry, or puts it in the place of another. One that the map has already, with an equal
@@ -292,11 +302,7 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
-    pub fn get_or_insert_with(
-        &mut self,
-        key: &K,
-        build: impl FnOnce() -> V,
-    ) -> Result<&V::Archived>
+    pub fn get_or_insert_with(&mut self, key: &K, build: impl FnOnce() -> V) -> Result<&V::Archived>
     where
         K::Archived: PartialEq<K>,
     {
@@ -321,12 +327,23 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
                 self.insert(key, &build()?)?;
             }
         }
-        let name = || self.current.region().name().to_owned();
-        let lies = || Error::KeyHash {
-            name: name(),
+        Ok(self.found(key)?)
+    }
+
+    /// The value of a key that was inserted.
+    pub(crate) fn found(&self, key: &K) -> Result<&V::Archived>
+    where
+        K::Archived: PartialEq<K>,
+    {
+        let own = self.own.find(key.key_hash(), key).and_then(Own::added);
+        let found = own
+            .map(|entry| entry.value())
+            .or_else(|| self.current.get(key));
+        // Unless the type says that its own archive is another key.
+        found.ok_or_else(|| Error::KeyHash {
+            name: self.current.region().name().to_owned(),
             key: std::any::type_name::<K>().to_owned(),
-        };
-        Ok(self.get(key).ok_or_else(lies)?)
+        })
     }
 
     /// Removes an entry; true if there was one. What the map has is marked as removed.

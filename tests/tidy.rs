@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers of the library, the lowest first. A layer imports lower ones and itself.
-const LAYERS: [&str; 12] = [
-    "error", "sys", "schema", "region", "archive", "frozen", "map", "roots", "channel", "store",
-    "prefork", "inspect",
+const LAYERS: [&str; 13] = [
+    "error", "sys", "schema", "region", "archive", "frozen", "map", "roots", "channel", "overlay",
+    "store", "prefork", "inspect",
 ];
 /// Where `unsafe` may stand: every other file of the library and of its satellites does without.
 const UNSAFE: [&str; 7] = [

@@ -5,7 +5,7 @@
 //! request = magic | 1                        list the caches
 //!         | magic | 2 | name                 follow a cache
 //! reply   = magic | 1 + memfd          list: JSON in a sealed memfd
-//!         | magic | 2 + control page, mailbox
+//!         | magic | 2 + control page, mailbox, and a door to contribute through, if there is one
 //!         | magic | 3 + memfd          there is no such cache, but these
 //!         | magic | 4                        refused: another user
 //!         | magic | 5                        busy: ask again later

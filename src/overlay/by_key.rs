@@ -81,7 +81,9 @@ impl Hasher for KnownHash {
     }
 
     fn write_u32(&mut self, number: u32) {
-        self.0 = self.0.wrapping_add(u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        self.0 = self
+            .0
+            .wrapping_add(u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     }
 
     fn finish(&self) -> u64 {

@@ -11,11 +11,11 @@ use super::own::OwnChanges;
 use super::{OverlayKey, OverlayValue};
 use crate::archive::thaw;
 use crate::error::{DeltaError, Error, Result};
+use crate::frozen::Content;
 use crate::frozen::Frozen;
 use crate::map::{ArchivedMap, Key, Map, entries_are_independent};
 use crate::region::{Backing, Label, Region, Unsealed};
 use crate::roots::RootsBuilder;
-use crate::frozen::Content;
 
 use changes::{Changes, Recorded};
 pub use shard::DeltaShard;
@@ -60,20 +60,25 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
         let independent_keys = entries_are_independent(&Map::<K, ()>::describe());
         let roots = RootsBuilder::in_unsealed(unsealed)
             .map_with(Changes::<K, V>::ADDED, |map| {
-                own.added.iter().try_for_each(|(entry, _)| match independent {
-                    true => map.copy(*entry),
-                    false => map.insert(&thaw::<K>(entry.key())?, &thaw::<V>(entry.value())?),
-                })
+                own.added
+                    .iter()
+                    .try_for_each(|(entry, _)| match independent {
+                        true => map.copy(*entry),
+                        false => map.insert(&thaw::<K>(entry.key())?, &thaw::<V>(entry.value())?),
+                    })
             })?
             .map_with(Changes::<K, V>::REMOVED, |map| {
-                own.removed.iter().try_for_each(|entry| match independent_keys {
-                    true => map.copy(*entry),
-                    false => map.insert(&thaw::<K>(entry.key())?, &()),
-                })
+                own.removed
+                    .iter()
+                    .try_for_each(|entry| match independent_keys {
+                        true => map.copy(*entry),
+                        false => map.insert(&thaw::<K>(entry.key())?, &()),
+                    })
             })?
             .map_with(Changes::<K, V>::RECORDED, |map| {
                 let recorded = own.added.iter();
-                let mut recorded = recorded.filter_map(|(entry, inputs)| Some((entry, *inputs.as_ref()?)));
+                let mut recorded =
+                    recorded.filter_map(|(entry, inputs)| Some((entry, *inputs.as_ref()?)));
                 recorded.try_for_each(|(entry, inputs)| {
                     let recorded = Recorded {
                         inputs: inputs.to_vec(),
@@ -150,6 +155,12 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
     pub(crate) fn recorded(&self, hash: u64, key: &K::Archived) -> Option<&[u8]> {
         let entry = self.frozen.recorded.find_entry(hash, key)?;
         Some(entry.value().inputs())
+    }
+
+    /// The recorded inputs of all entries that have some.
+    pub(crate) fn all_recorded(&self) -> impl Iterator<Item = (&K::Archived, &[u8])> {
+        let recorded = self.frozen.recorded.iter();
+        recorded.map(|(key, recorded)| (key, recorded.inputs()))
     }
 
     /// Hashes of the keys that were read, where reads are noted.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::{Delta, MergeReport, OverlayKey, OverlayValue, Rule};
 use crate::archive::thaw;
-use crate::error::Result;
+use crate::error::{DeltaError, Result};
 use crate::frozen::Frozen;
 use crate::map::{EntryRef, LoneEntry, LoneWriter, Map};
 use crate::region::Label;
@@ -68,7 +68,11 @@ impl<K: OverlayKey, V: OverlayValue> Ages<K, V> for NoAges {
         None
     }
 
-    fn of_offered(&self, _: usize, _: EntryRef<'_, K, V>) -> Option<i64> {
+    fn of_offered(&self, _: &Delta<K, V>, _: EntryRef<'_, K, V>) -> Option<i64> {
+        None
+    }
+
+    fn refuses(&self, _: usize) -> Option<DeltaError> {
         None
     }
 }

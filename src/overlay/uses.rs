@@ -39,7 +39,9 @@ impl Uses {
     /// What was noted so far, in order.
     pub(super) fn noted(&self) -> Vec<u64> {
         let found = self.found.try_lock();
-        let mut noted: Vec<u64> = found.map(|it| it.iter().copied().collect()).unwrap_or_default();
+        let mut noted: Vec<u64> = found
+            .map(|it| it.iter().copied().collect())
+            .unwrap_or_default();
         noted.sort_unstable();
         noted
     }

@@ -293,7 +293,7 @@ impl Disposition {
 }
 
 /// Leaves descriptors open in the program that a command starts, and in no other.
-pub(crate) fn keep_open_in(command: &mut Command, descriptors: [OwnedFd; 2]) {
+pub(crate) fn keep_open_in(command: &mut Command, descriptors: Vec<OwnedFd>) {
     let keep_open = move || {
         for fd in &descriptors {
             fcntl_setfd(fd, FdFlags::empty())?;

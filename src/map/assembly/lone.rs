@@ -56,8 +56,7 @@ impl<K: MapKey, V: Value> LoneWriter<K, V> {
 impl<K: MapKey, V: Value> Assembly<K, V> {
     /// An empty assembly whose entries stay in its buffer.
     fn kept(name: &str) -> Result<Self> {
-        let mut assembly =
-            Self::from_unsealed(Unsealed::create(Label::new(name), Backing::Heap)?);
+        let mut assembly = Self::from_unsealed(Unsealed::create(Label::new(name), Backing::Heap)?);
         assembly.sink.keep();
         assembly.complete = assembly.sink.offset();
         assembly.check = EntryCheck::starting_at(0);

@@ -89,7 +89,12 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     }
 
     /// Notes garbage of an archive that was appended.
-    pub(super) fn add_garbage(&mut self, bytes: u64, shift: u64, offsets: impl Iterator<Item = u64>) {
+    pub(super) fn add_garbage(
+        &mut self,
+        bytes: u64,
+        shift: u64,
+        offsets: impl Iterator<Item = u64>,
+    ) {
         self.garbage += bytes;
         self.garbage_offsets
             .extend(offsets.map(|offset| offset + shift));

@@ -15,7 +15,9 @@ pub(crate) trait Ages<K: OverlayKey, V: OverlayValue> {
     /// Of an entry of the map.
     fn of_kept(&self, entry: EntryRef<'_, K, V>) -> Option<i64>;
     /// Of an entry of a delta.
-    fn of_offered(&self, delta: usize, entry: EntryRef<'_, K, V>) -> Option<i64>;
+    fn of_offered(&self, delta: &Delta<K, V>, entry: EntryRef<'_, K, V>) -> Option<i64>;
+    /// Why a delta is refused, by its number.
+    fn refuses(&self, delta: usize) -> Option<DeltaError>;
 }
 
 /// What a merge does to a map.
@@ -71,6 +73,7 @@ struct Step<'a, K: OverlayKey, V: OverlayValue> {
 
 struct Planner<'a, 'r, K: OverlayKey, V: OverlayValue> {
     map: &'a Frozen<Map<K, V>>,
+    deltas: &'a [Delta<K, V>],
     rule: &'r Rule<K, V>,
     ages: &'r dyn Ages<K, V>,
     writer: LoneWriter<K, V>,
@@ -90,6 +93,7 @@ impl<'a, K: OverlayKey, V: OverlayValue> Plan<'a, K, V> {
         let most = deltas.iter().map(Delta::len).sum();
         let mut planner = Planner {
             map,
+            deltas,
             rule,
             ages,
             writer: LoneWriter::new(map.region().name()),
@@ -112,6 +116,15 @@ impl<'a, K: OverlayKey, V: OverlayValue> Plan<'a, K, V> {
         plan
     }
 
+    /// Entries go, and none come.
+    pub(crate) fn dropping(going: HashSet<EntryRef<'a, K, V>>) -> Self {
+        Self {
+            going,
+            fresh: Vec::new(),
+            reports: Vec::new(),
+        }
+    }
+
     pub(crate) fn changes_nothing(&self) -> bool {
         self.going.is_empty() && self.fresh.is_empty()
     }
@@ -124,6 +137,9 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
             return DeltaReport::refused(DeltaError::OtherCache {
                 got: delta.name().to_owned(),
             });
+        }
+        if let Some(reason) = self.ages.refuses(number) {
+            return DeltaReport::refused(reason);
         }
         // Keys that users compare, and rules, may panic.
         let decided = catch(|| self.decide_all(number, delta));
@@ -194,7 +210,8 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
         report: &mut DeltaReport,
     ) -> Result<Option<Step<'a, K, V>>, DeltaError> {
         let (key, hash) = (offered.key(), offered.key().key_hash());
-        let mut writer = std::mem::replace(&mut self.writer, LoneWriter::new(self.map.region().name()));
+        let mut writer =
+            std::mem::replace(&mut self.writer, LoneWriter::new(self.map.region().name()));
         let decided = self.decide(number, hash, offered, &mut writer, report);
         self.writer = writer;
         let Some((place, replaced, now)) = decided? else {
@@ -217,7 +234,8 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
         offered: EntryRef<'a, K, V>,
         writer: &mut LoneWriter<K, V>,
         report: &mut DeltaReport,
-    ) -> Result<Option<(Option<usize>, Option<EntryRef<'a, K, V>>, Fresh<'a, K, V>)>, DeltaError> {
+    ) -> Result<Option<(Option<usize>, Option<EntryRef<'a, K, V>>, Fresh<'a, K, V>)>, DeltaError>
+    {
         let (place, there) = self.find(hash, offered.key());
         let (kept, replaced) = match &there {
             There::Nothing => {
@@ -256,12 +274,12 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
             Rule::Newest => {
                 let age = match there {
                     There::Brought(Fresh::Offered(delta, entry)) => {
-                        self.ages.of_offered(*delta, *entry)
+                        self.ages.of_offered(&self.deltas[*delta], *entry)
                     }
                     There::Kept(entry) => self.ages.of_kept(*entry),
                     There::Brought(Fresh::Made(_)) | There::Nothing => None,
                 };
-                self.ages.of_offered(number, offered) > age
+                self.ages.of_offered(&self.deltas[number], offered) > age
             }
             Rule::By(decide) => {
                 return decide(offered.key(), kept.value(), Some(offered.value()));
@@ -301,7 +319,11 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
             }
             Choice::Value(value) => {
                 report.replaced += 1;
-                Some(made(key, &value, &mut LoneWriter::new(self.map.region().name()))?)
+                Some(made(
+                    key,
+                    &value,
+                    &mut LoneWriter::new(self.map.region().name()),
+                )?)
             }
         };
         let changed = Changed {

@@ -16,6 +16,14 @@ pub(crate) struct Stands<'p> {
 }
 
 impl Stands<'_> {
+    /// All stay where they are, and none came.
+    pub(crate) fn as_they_are() -> Self {
+        Self {
+            earlier: &Some,
+            fresh: Vec::new(),
+        }
+    }
+
     /// Where an entry stands that stood at an offset of the map, if it stays.
     pub(crate) fn of(&self, offset: u64) -> Option<u64> {
         (self.earlier)(offset)
