@@ -12,6 +12,7 @@ mod generate;
 mod interning;
 mod layer;
 mod objects;
+mod parsers;
 mod patterns;
 mod recipes;
 mod report;
@@ -38,6 +39,7 @@ use report::{CacheSize, Report};
 use source::Source;
 
 pub use generate::generate;
+pub use parsers::ParserCosts;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -83,6 +85,15 @@ impl LayerCaches {
 /// If a folder cannot be listed.
 pub fn layer_files(root: &Path) -> floe::Result<Vec<String>> {
     layer::discovery::files(root, &mut Inputs::new())
+}
+
+/// Reads a layer tree, its code by so many processes; what it cost to bring together what they found.
+///
+/// # Errors
+/// If the tree cannot be read, or this process has other threads.
+pub fn parser_costs(root: &Path, parsers: usize) -> Result<Option<ParserCosts>> {
+    let layer = layer::Layer::read(root, layer::Parsers::Processes(parsers))?;
+    Ok(layer.parser_costs)
 }
 
 /// Does what the command line says.
@@ -162,6 +173,7 @@ fn compare(arguments: &Arguments, source: Source) -> Result<()> {
         files,
         parse_seconds,
         freeze_seconds,
+        parsers: source.parser_costs,
         caches: sizes,
         workers,
         inherited,
