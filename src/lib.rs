@@ -37,6 +37,7 @@
 //!   built from changes, entry by entry.
 //! - [`Publisher`] and [`Live`]: the owner publishes a generation, workers that run see it.
 //! - [`Overlay`] and [`Delta`]: what a worker adds to a map, and how it comes back to the owner.
+//! - [`Store::accept`] and [`mod@contribute`]: workers hand deltas over while they run.
 //! - [`Broker`] and [`Client`]: the same for processes that the owner has not started.
 //! - [`posix`]: regions by name in `/dev/shm`.
 //! - [`prefork`]: workers that hand back typed results.

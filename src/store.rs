@@ -296,7 +296,7 @@ impl Store {
             waits,
             pause: &pause,
         };
-        Ok(refresh(&self.caches, &self.arrivals, &turns))
+        Ok(refresh(&self.caches, Some(&self.arrivals), &turns))
     }
 
     /// Starts a thread that refreshes now and after each interval, until the returned

@@ -34,6 +34,8 @@ pub(crate) struct Visible {
     pub(crate) merge_micros_median: f64,
     /// Until the first worker has read it.
     pub(crate) first_micros_median: f64,
+    /// Until the last one has, for each contribution: the runs of pages become more.
+    pub(crate) micros: Vec<f64>,
 }
 
 /// What readers and the contributor tell each other.
@@ -87,16 +89,17 @@ pub(crate) fn measure(entries: u64, workers: usize, rounds: u64) -> Visible {
             let seen = seen.reduce(pick).expect("a worker");
             (seen - from) as f64 / 1e3
         };
-        median(from.iter().enumerate().map(of).collect())
+        from.iter().enumerate().map(of).collect::<Vec<f64>>()
     };
     Visible {
         entries,
         workers,
         contributions: rounds,
-        micros_median: micros(&began, u64::max),
-        contributed_micros_median: micros(&contributed, u64::max),
+        micros_median: median(micros(&began, u64::max)),
+        contributed_micros_median: median(micros(&contributed, u64::max)),
         merge_micros_median: median(merges),
-        first_micros_median: micros(&began, u64::min),
+        first_micros_median: median(micros(&began, u64::min)),
+        micros: micros(&began, u64::max),
     }
 }
 

@@ -120,8 +120,9 @@ impl Broker {
     /// that have it as their own or a supplementary group. The socket has mode 0660 and belongs
     /// to the group. This process must be a member of it, or root's.
     ///
-    /// Members can read every offered cache and write to none. Like workers they can keep others
-    /// from getting a newer generation. Members that are other users must
+    /// Members can read every offered cache and write to none, unless a cache
+    /// [accepts](crate::contribute::Limits::other_users) what they contribute. Like workers they can
+    /// keep others from getting a newer generation. Members that are other users must
     /// [trust](Client::trust_user) the user of this process explicitly.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! that leads to them.
 #![allow(unsafe_code)]
 
+mod block;
 mod carrying;
 mod insertion;
 mod lone;
@@ -36,12 +37,13 @@ use crate::archive::{Readable, Scratch, Sink, Value};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::region::format::SectionKind;
-use crate::region::{Region, Successor};
+use crate::region::{Label, Region, Successor};
 use crate::schema::{TypeIndex, Types};
 
 pub(crate) use lone::LoneWriter;
 pub(crate) use shared::RootMap;
 
+use block::{Block, check_limit, duplicate};
 pub(super) use carrying::Carried;
 use carrying::Index;
 
@@ -205,7 +207,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     /// Checks the entries and builds the index over them; those that stand in slots are put there.
     fn index(&mut self, last_wins: bool, inputs: Option<MakeInputs<'_>>) -> Result<Index> {
         self.check_all()?;
-        self.check_limit(self.complete)?;
+        check_limit(self.complete, &self.label().name)?;
         match Entry::<K, V>::IN_SLOTS {
             // SAFETY: `check_all` found a valid entry at the offset of every record.
             true => unsafe { self.arrange(last_wins, inputs) },
@@ -287,53 +289,47 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
             match is_same() {
                 false => Ok(None),
                 true if last_wins => Ok(Some(earlier.length())),
-                true => Err(self.duplicate(later.key())),
+                true => Err(duplicate::<K>(&self.label().name, later.key())),
             }
         }
     }
+}
 
-    /// The entries of this assembly beside those of an earlier generation, without the ones that
-    /// are `going`. The archive of the earlier generation is shared, and its index as far as it
-    /// serves. `inputs` is told where the entries come to stand.
-    ///
-    /// The assembly comes back where small entries have to be arranged afresh.
-    pub(super) fn carry(
-        mut self,
-        earlier: &Frozen<Map<K, V>>,
-        going: &HashSet<EntryRef<'_, K, V>>,
-        inputs: impl FnOnce(&Moved) -> Vec<u8>,
-    ) -> Result<Carried<K, V>> {
-        let own = going.iter().filter(|entry| entry.is_in(earlier.archive()));
-        let gone: Vec<EntryRef<'_, K, V>> = own.copied().collect();
-        let label = self.label().clone();
-        let description = self.check.description().clone();
-        let fresh = self.inserted()?;
-        let mut next = Successor::new(label, earlier.region());
-        let moved = match Entry::<K, V>::IN_SLOTS {
-            true => fresh.put_into_slots(earlier, &gone, &mut next)?,
-            false => Some(fresh.put_behind(earlier, &gone, &mut next)?),
-        };
-        let Some(moved) = moved else {
-            drop(next);
-            drop(fresh);
-            return Ok(Carried::Afresh(Box::new(self)));
-        };
-        next.begin(SectionKind::Inputs);
-        next.write(inputs(&moved));
-        next.begin(SectionKind::Schema);
-        next.keep_or_write(description.to_json());
-        let region = next.seal(description.fingerprint())?;
-        // SAFETY: with lines, the archive is two blocks of whole entries. The first is that of a
-        // valid map, so its entries and every pointer in them were checked; pointers are relative
-        // and lead nowhere out of their block, so they lead to the same bytes here. The second
-        // block was accepted by `check_all`. The table is the earlier index in which no entry that
-        // went has kept its slot, or one of the records of all that stay; what it was given beside
-        // that are the records of the second block. What went is in the list of garbage, beside
-        // what was. In slots, each has an entry of the valid map, or one that `check_all` accepted;
-        // there are as many as there were.
-        let checked = unsafe { Checked::from_region_unchecked(region)? };
-        Ok(Carried::Done(Frozen::from_checked(checked)))
-    }
+/// A block of entries beside those of an earlier generation.
+fn put_beside<K: MapKey, V: Value>(
+    label: Label,
+    earlier: &Frozen<Map<K, V>>,
+    going: &HashSet<EntryRef<'_, K, V>>,
+    block: &Block<'_, K, V>,
+    inputs: impl FnOnce(&Moved) -> Vec<u8>,
+) -> Result<Option<Frozen<Map<K, V>>>> {
+    let own = going.iter().filter(|entry| entry.is_in(earlier.archive()));
+    let gone: Vec<EntryRef<'_, K, V>> = own.copied().collect();
+    let (name, description) = (label.name.clone(), Map::<K, V>::describe());
+    let mut next = Successor::new(label, earlier.region());
+    let moved = match Entry::<K, V>::IN_SLOTS {
+        true => block.put_into_slots(&name, earlier, &gone, &mut next)?,
+        false => Some(block.put_behind(&name, earlier, &gone, &mut next)?),
+    };
+    let Some(moved) = moved else {
+        return Ok(None);
+    };
+    next.begin(SectionKind::Inputs);
+    next.write(inputs(&moved));
+    next.begin(SectionKind::Schema);
+    next.keep_or_write(description.to_json());
+    let region = next.seal(description.fingerprint())?;
+    // SAFETY: with lines, the archive is two blocks of whole entries. The first is that of a valid
+    // map, so its entries and every pointer in them were checked; pointers are relative and lead
+    // nowhere out of their block, so they lead to the same bytes here. So it is with the second: a
+    // `Block` has valid entries only, all that they point to, and its records are theirs. Lengths of
+    // entries are multiples of their alignment. The table is the earlier index in which no entry
+    // that went has kept its slot, or one of the records of all that stay; what it was given beside
+    // that are the records of the second block. What went is in the list of garbage, beside what was.
+    // In slots, each has an entry of the valid map, or one of the block; there are as many as there
+    // were.
+    let checked = unsafe { Checked::from_region_unchecked(region)? };
+    Ok(Some(Frozen::from_checked(checked)))
 }
 
 /// An entry in private memory of its own, checked, with all that it points to.

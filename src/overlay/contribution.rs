@@ -92,26 +92,17 @@ impl<K: OverlayKey, V: OverlayValue> Live<Map<K, V>> {
     /// cut this process off, or has not looked at what came before, for which there is no more
     /// room; [`ChannelError::Step`]; those of [`Overlay::to_delta`].
     pub fn contribute(&mut self, overlay: &Overlay<K, V>) -> Result<Contribution<K, V>> {
-        self.contribute_delta(overlay.to_delta()?)
-            .map_err(|(error, _)| error)
+        self.contribute_delta(&overlay.to_delta()?)
     }
 
-    /// The same with a delta that is there already, which comes back with an error.
+    /// The same with a delta that is there already.
     ///
     /// # Errors
     /// As [`contribute`](Self::contribute).
-    pub fn contribute_delta(
-        &mut self,
-        delta: Delta<K, V>,
-    ) -> Result<Contribution<K, V>, (Error, Delta<K, V>)> {
-        let sent = match delta.region().as_fds() {
-            Ok(files) => self.send_files(&files),
-            Err(error) => Err(error),
-        };
-        match sent {
-            Ok(sent) => Ok(Contribution { delta, sent }),
-            Err(error) => Err((error, delta)),
-        }
+    pub fn contribute_delta(&mut self, delta: &Delta<K, V>) -> Result<Contribution<K, V>> {
+        let sent = self.send_files(&delta.region().as_fds()?)?;
+        let delta = delta.clone();
+        Ok(Contribution { delta, sent })
     }
 }
 
@@ -128,7 +119,7 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
         let Some(live) = &mut self.live else {
             return Err(Error::Channel(ChannelError::NotAccepting { name }));
         };
-        live.contribute_delta(delta).map_err(|(error, _)| error)
+        live.contribute_delta(&delta)
     }
 }
 

@@ -221,6 +221,8 @@ impl Store {
     /// It can cause neither undefined behaviour nor, beyond the [limits](Limits), cost; nor can it
     /// change another cache, or hold up whoever reads.
     ///
+    /// The rule runs while caches are folded in: it must not call its own store.
+    ///
     /// A second call for the same cache replaces rule and limits, and closes the connections of the
     /// first: handles that were made before cannot contribute any more.
     ///

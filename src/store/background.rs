@@ -84,7 +84,8 @@ impl Background {
                     // Refreshing goes on whatever the listener does.
                     let _ = catch(|| on_report(report));
                 };
-                tell(&refresh(&caches, &arrivals, &turns));
+                // What was contributed comes in batches.
+                tell(&refresh(&caches, None, &turns));
                 #[cfg(feature = "watch")]
                 watch.follow(&caches);
                 if seen.wait(interval, &arrivals, &mut tell) {

@@ -29,10 +29,10 @@ impl Turns<'_> {
     }
 }
 
-/// Judges caches and builds what is due.
+/// Judges caches and builds what is due; then folds in all that was contributed, if it is to.
 pub(super) fn refresh(
     caches: &Mutex<Vec<Arc<dyn AnyCache>>>,
-    arrivals: &Arrivals,
+    arrivals: Option<&Arrivals>,
     turns: &Turns<'_>,
 ) -> Report {
     let start = Instant::now();
@@ -47,10 +47,7 @@ pub(super) fn refresh(
     Report {
         caches,
         // Behind that, since a cache may have its first generation by now.
-        merges: match turns.end() {
-            true => Vec::new(),
-            false => arrivals.fold_all(),
-        },
+        merges: arrivals.map(Arrivals::fold_all).unwrap_or_default(),
         seconds: start.elapsed().as_secs_f64(),
     }
 }

@@ -40,16 +40,13 @@ pub(crate) fn a_killed_owner_is_told_to_those_who_wait() {
             // What is not taken goes to the next owner, or to a file.
             let delta = contribution.into_delta();
             assert_eq!(delta.added()["word"], 4);
-            let again = live.contribute_delta(delta);
+            let again = live.contribute_delta(&delta);
             assert!(matches!(
                 again,
-                Err((
-                    Error::Channel(ChannelError::NotContributed {
-                        reason: NotTaken::OwnerEnded,
-                        ..
-                    }),
-                    _
-                ))
+                Err(Error::Channel(ChannelError::NotContributed {
+                    reason: NotTaken::OwnerEnded,
+                    ..
+                }))
             ));
             told.open();
             told.open();

@@ -145,11 +145,9 @@ pub(crate) fn a_child_of_a_worker_contributes() {
             overlay.into_delta().unwrap()
         };
         let (own, of_child) = (delta("worker"), delta("child"));
-        let own = live.contribute_delta(own).unwrap();
-        let mut of_child = Some(of_child);
+        let own = live.contribute_delta(&own).unwrap();
         let child = prefork::spawn(1, |_| {
-            let delta = of_child.take().unwrap();
-            merged(live.contribute_delta(delta).unwrap()).taken
+            merged(live.contribute_delta(&of_child).unwrap()).taken
         });
         (merged(own).taken, child.unwrap().join().unwrap())
     })

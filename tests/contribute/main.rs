@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         kinds::a_thread_wakes_for_what_comes,
         kinds::a_thread_gathers_batches,
         kinds::a_child_of_a_worker_contributes,
-        model::ten_thousand_contributions_count_once,
+        model::all_contributions_count_once,
         endings::a_killed_owner_is_told_to_those_who_wait,
         endings::a_killed_contributor_leaves_what_it_sent,
         endings::children_of_the_owner_leave_its_queue_alone,
@@ -37,8 +37,10 @@ fn main() -> ExitCode {
         refusals::keys_are_for_those_who_may_write_them,
         refusals::a_rule_that_panics_costs_one_delta,
         refusals::an_owner_without_memory_says_so,
+        refusals::an_owner_without_descriptors_says_so,
     ];
     trials.extend(trials_needing![Need::Root;
+        refusals::a_worker_that_becomes_another_user_contributes,
         refusals::clients_of_another_user_contribute_if_they_may,
     ]);
     forking::run(trials)

@@ -1,16 +1,19 @@
 //! What is not taken, and why.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::{fs, io};
 
 use floe::contribute::{Limits, Measure, NotTaken, Outcome};
 use floe::error::ChannelError;
 use floe::overlay::{Choice, Rule};
 use floe::{Error, Live, Map, Overlay, Policy, Store, prefork};
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
-use crate::fixture::{LONG, Lengths, contribute, entries, live, merged, owner, refused, unlimited};
-use crate::forking::{Gate, Resource, set_limit};
+use crate::fixture::{
+    LONG, Lengths, contribute, entries, live, merged, owner, refused, told, unlimited,
+};
+use crate::forking::{Gate, Resource, next_descriptor, set_limit};
 
 fn is_not_accepted(error: &Error) -> bool {
     matches!(error, Error::Channel(ChannelError::NotAccepting { .. }))
@@ -156,18 +159,13 @@ pub(crate) fn an_owner_without_memory_says_so() {
     let store = owner(unlimited());
     let handle = live(&store);
     let sent = contribute(&handle, "word");
-    // Writing beyond is an error rather than the end of this process.
-    let ignored = unsafe {
-        nix::sys::signal::signal(
-            nix::sys::signal::Signal::SIGXFSZ,
-            nix::sys::signal::SigHandler::SigIgn,
-        )
-    };
+    // SAFETY: ignoring a signal runs no code.
+    let handler = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.unwrap();
     let limit = set_limit(Resource::RLIMIT_FSIZE, 0);
     let reports = store.fold();
     set_limit(Resource::RLIMIT_FSIZE, limit);
-    unsafe { nix::sys::signal::signal(nix::sys::signal::Signal::SIGXFSZ, ignored.unwrap()) }
-        .unwrap();
+    // SAFETY: the handler is the one that was there before.
+    unsafe { signal(Signal::SIGXFSZ, handler) }.unwrap();
     assert!(reports.unwrap().is_empty());
     let why = refused(sent);
     assert!(matches!(&why, NotTaken::Failed { .. }), "{why}");
@@ -176,8 +174,70 @@ pub(crate) fn an_owner_without_memory_says_so() {
     assert_eq!(merged(again).taken, 1);
 }
 
+/// However few it may open, the contributor is told, and not blamed.
+pub(crate) fn an_owner_without_descriptors_says_so() {
+    let store = owner(unlimited().cut_off(1, LONG));
+    let mut handle = live(&store);
+    let worker = contribute(&handle, "word");
+    let mut outcomes = vec![];
+    let mut waiting = vec![worker];
+    for free in 0..8 {
+        let limit = set_limit(Resource::RLIMIT_NOFILE, next_descriptor() as u64 + free);
+        store.fold().unwrap();
+        set_limit(Resource::RLIMIT_NOFILE, limit);
+        for sent in waiting.drain(..) {
+            outcomes.push(told(sent));
+        }
+        let mut overlay = Overlay::over(&handle.pin());
+        overlay.insert(&format!("{free}"), &free).unwrap();
+        waiting.push(handle.contribute(&overlay).unwrap());
+    }
+    store.fold().unwrap();
+    outcomes.extend(waiting.into_iter().map(told));
+    let is_told = |it: &Outcome| {
+        matches!(
+            it,
+            Outcome::Merged(_) | Outcome::NotTaken(NotTaken::Lost | NotTaken::Failed { .. })
+        )
+    };
+    assert!(outcomes.iter().all(is_told), "{outcomes:?}");
+    let merged = |it: &Outcome| matches!(it, Outcome::Merged(_));
+    assert!(!merged(&outcomes[0]) && merged(outcomes.last().unwrap()));
+    let count = outcomes.iter().filter(|it| merged(it)).count();
+    assert_eq!(entries(&store).len(), count);
+}
+
+const NOBODY: u32 = 65534;
+
+fn become_nobody() -> nix::Result<()> {
+    let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+    setgroups(&[])?;
+    setresgid(group, group, group)?;
+    setresuid(user, user, user)
+}
+
+pub(crate) fn a_worker_that_becomes_another_user_contributes() {
+    let store = owner(unlimited());
+    let live = live(&store);
+    let worker = prefork::spawn(1, |_| {
+        let mut live = live.clone();
+        let mut overlay = Overlay::over(&live.pin());
+        overlay.insert(&"before".to_owned(), &1).unwrap();
+        let before = live.contribute(&overlay).unwrap();
+        become_nobody().unwrap();
+        overlay.clear();
+        overlay.insert(&"after".to_owned(), &1).unwrap();
+        let after = live.contribute(&overlay).unwrap();
+        (merged(before).taken, merged(after).taken)
+    })
+    .unwrap();
+    while entries(&store).len() < 2 {
+        crate::fixture::fold(&store);
+    }
+    assert_eq!(worker.join().unwrap(), [(1, 1)]);
+}
+
 pub(crate) fn clients_of_another_user_contribute_if_they_may() {
-    const NOBODY: u32 = 65534;
     for may in [false, true] {
         let limits = if may {
             unlimited().other_users()
@@ -191,11 +251,7 @@ pub(crate) fn clients_of_another_user_contribute_if_they_may() {
         let path = directory.path().join("broker");
         let served = Gate::new();
         let client = prefork::spawn_try(1, |_| {
-            let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-            setgroups(&[])
-                .and_then(|()| setresgid(group, group, group))
-                .and_then(|()| setresuid(user, user, user))
-                .map_err(|errno| io::Error::from(errno).to_string())?;
+            become_nobody().map_err(|errno| errno.to_string())?;
             served.pass();
             let client = floe::Client::new(&path).trust_user(0);
             let handle = client

@@ -55,9 +55,15 @@ impl LayerCaches {
     /// # Errors
     /// Those of [`Store::keyed`].
     pub fn add(store: &Store, root: &Path) -> floe::Result<Self> {
+        let caches = Self::without_code(store, root)?;
+        cached::code(store, &caches.statements)?;
+        Ok(caches)
+    }
+
+    /// The same without the caches of code.
+    fn without_code(store: &Store, root: &Path) -> floe::Result<Self> {
         let statements = cached::statements(store, root)?;
         cached::recipes(store, root, &statements)?;
-        cached::code(store, &statements)?;
         Ok(Self { statements })
     }
 
@@ -100,7 +106,7 @@ pub fn parser_costs(root: &Path, parsers: usize) -> Result<Option<ParserCosts>> 
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match (&arguments.layer, arguments.watch) {
-        (Some(layer), true) => watch::watch(layer),
+        (Some(layer), true) => watch::watch(layer, &arguments),
         _ => match Source::read(&arguments) {
             Ok(source) => compare(&arguments, source),
             Err(error) => {

@@ -28,9 +28,9 @@ use crate::sys::owner::Owner;
 /// Of the limit on open files, the parts that lanes take, and deltas that wait for each other.
 const LANES_PART: u64 = 4;
 const BATCH_PART: u64 = 8;
-/// Messages that are looked at in one go for each delta of a batch: who sends what is refused does
-/// not keep the owner from its other work.
-const MOST_LOOKS: usize = 4;
+/// Messages that are looked at in one go, for all that is refused: who floods does not keep the
+/// owner from its other work.
+const MOST_LOOKS: usize = 4096;
 /// Connections that are made in one go.
 const MOST_CONNECTED: usize = 256;
 /// Messages that a lane may hold: more than fit into the buffer of a socket.
@@ -131,12 +131,12 @@ impl Acceptor {
             return offers;
         }
         let is_full = |offers: &[Offer], bytes| offers.len() == most || bytes >= most_bytes;
-        while !is_full(&offers, bytes) && looks < most.saturating_mul(MOST_LOOKS) {
+        while !is_full(&offers, bytes) && looks < MOST_LOOKS {
             let Some(ready) = state.ready(&self.door) else {
                 break;
             };
             if ready.door {
-                state.connect_all(&self.door, &self.limits);
+                looks += state.connect_all(&self.door, &self.limits);
             }
             // Those that were connected just now come behind.
             for is_ready in ready.lanes {
@@ -276,8 +276,8 @@ impl State {
             heard: now,
         };
         if let Err(why) = self.peers.connect(peer, now) {
-            count(&self.tally.refused);
-            return self.close_unknown(lane, &why);
+            self.close_unknown(lane, &why);
+            return self.refuse(peer, None, why);
         }
         while self.lanes.len() >= limits.peers {
             let silent = self.lanes.iter().enumerate();

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::sockopt::set_socket_passcred;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Uid, geteuid};
 
 use super::protocol::{CONNECT, LONGEST_REPLY, OFFER, read_goodbye, request};
 use crate::error::NotTaken;
@@ -16,6 +17,7 @@ use crate::sys::owner::Owner;
 pub(crate) struct Lane {
     socket: OwnedFd,
     maker: Owner,
+    user: Uid,
 }
 
 impl Lane {
@@ -29,12 +31,14 @@ impl Lane {
         Ok(Self {
             socket,
             maker: Owner::here(),
+            user: geteuid(),
         })
     }
 
-    /// Whether this process has made it, rather than one that it was forked from.
+    /// Whether this process has made it, rather than one that it was forked from, and as the same
+    /// user: answers go to nobody else.
     pub(super) fn is_own(&self) -> bool {
-        self.maker.check("a connection").is_ok()
+        self.maker.check("a connection").is_ok() && self.user == geteuid()
     }
 
     /// Sends the files of a delta; returns where the answer comes.

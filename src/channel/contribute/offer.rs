@@ -11,7 +11,7 @@ use super::peers::Contributor;
 use super::protocol::{LONGEST_REQUEST, OFFER, answer, request};
 use crate::error::NotTaken;
 use crate::sys::memfd::SealedFile;
-use crate::sys::message::{Received, send};
+use crate::sys::message::{MOST_DESCRIPTORS, Received, send};
 use crate::sys::owner::Owner;
 use crate::sys::peer;
 
@@ -81,13 +81,17 @@ pub(super) fn is_local(socket: impl AsFd) -> bool {
         && socket_type(&socket) == Ok(SocketType::SEQPACKET)
 }
 
-/// What a message on a lane was: where its answer goes, and the files, with their length in bytes.
+/// The files of a delta, with their length in bytes.
+type Files = (Vec<OwnedFd>, u64);
+
+/// What a message on a lane was: where its answer goes, and the files.
 pub(super) fn read(
     received: Received,
     bytes: &[u8; LONGEST_REQUEST],
     peer: Contributor,
-) -> (Option<Reply>, Result<(Vec<OwnedFd>, u64), NotTaken>) {
+) -> (Option<Reply>, Result<Files, NotTaken>) {
     let invalid = |reason: String| NotTaken::Invalid { reason };
+    let is_full = received.descriptors.len() == MOST_DESCRIPTORS;
     let mut descriptors = received.descriptors.into_iter();
     let reply = descriptors.next();
     let reply = reply.and_then(|socket| Reply::open(socket, peer));
@@ -96,6 +100,10 @@ pub(super) fn read(
             reply,
             Err(invalid("this message is no contribution".to_owned())),
         );
+    }
+    if is_full {
+        let reason = "more descriptors came than a delta has files".to_owned();
+        return (reply, Err(invalid(reason)));
     }
     if received.truncated {
         let reason = "more descriptors came than the owner may open".to_owned();

@@ -9,7 +9,6 @@ use crate::archive::{Scratch, Sink, Value};
 use crate::error::{Error, Result};
 use crate::map::MapKey;
 use crate::map::garbage;
-use crate::map::index::ARCHIVE_LIMIT;
 use crate::map::raw::{Entry, EntryCheck};
 use crate::region::{Label, Unsealed};
 
@@ -111,16 +110,5 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     pub(super) fn crowded(&self) -> Error {
         let name = self.label().name.clone();
         Error::Crowded { name }
-    }
-
-    /// Slots have no more bits for offsets.
-    pub(super) fn check_limit(&self, archive_length: u64) -> Result<()> {
-        if archive_length > ARCHIVE_LIMIT {
-            return Err(Error::TooLarge {
-                name: self.label().name.clone(),
-                most: ARCHIVE_LIMIT,
-            });
-        }
-        Ok(())
     }
 }

@@ -173,6 +173,16 @@ impl<'a, K: Value, V: Value> EntryRef<'a, K, V> {
         &self.archive[self.offset() as usize..][..self.length() as usize]
     }
 
+    /// Whether another entry begins where this one ends.
+    pub(in crate::map) fn is_before(self, next: Self) -> bool {
+        self.is_in(next.archive) && next.offset() == self.offset() + self.length()
+    }
+
+    /// The bytes from the start of this entry to the end of one behind it, in the same archive.
+    pub(in crate::map) fn bytes_to_end_of(self, last: Self) -> &'a [u8] {
+        &self.archive[self.offset() as usize..(last.offset() + last.length()) as usize]
+    }
+
     /// Whether another entry that stands in a slot has the same key, byte for byte.
     pub(in crate::map) fn has_key_bytes(self, other: EntryRef<'_, K, V>) -> bool {
         let key = |entry: &[u8]| Self::SLOT.key(entry).to_vec();

@@ -76,7 +76,6 @@ struct Planner<'a, 'r, K: OverlayKey, V: OverlayValue> {
     deltas: &'a [Delta<K, V>],
     rule: &'r Rule<K, V>,
     ages: &'r dyn Ages<K, V>,
-    writer: LoneWriter<K, V>,
     changed: Vec<Changed<'a, K, V>>,
     /// Places of those.
     places: ByKey<usize>,
@@ -96,13 +95,14 @@ impl<'a, K: OverlayKey, V: OverlayValue> Plan<'a, K, V> {
             deltas,
             rule,
             ages,
-            writer: LoneWriter::new(map.region().name()),
             changed: Vec::with_capacity(most),
             places: ByKey::with_capacity(if deltas.len() > 1 { most } else { 0 }),
         };
+        let mut writer = LoneWriter::new(map.region().name());
         let is_last = |number: usize| number + 1 == deltas.len();
         let deltas = deltas.iter().enumerate();
-        let reports = deltas.map(|(number, delta)| planner.fold(number, delta, is_last(number)));
+        let reports =
+            deltas.map(|(number, delta)| planner.fold(number, delta, is_last(number), &mut writer));
         let reports = reports.collect();
         let mut plan = Self {
             going: HashSet::new(),
@@ -132,7 +132,13 @@ impl<'a, K: OverlayKey, V: OverlayValue> Plan<'a, K, V> {
 
 impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
     /// Takes a delta, or nothing of it. Behind the last one, nobody looks for what was changed.
-    fn fold(&mut self, number: usize, delta: &'a Delta<K, V>, is_last: bool) -> DeltaReport {
+    fn fold(
+        &mut self,
+        number: usize,
+        delta: &'a Delta<K, V>,
+        is_last: bool,
+        writer: &mut LoneWriter<K, V>,
+    ) -> DeltaReport {
         if delta.name() != self.map.region().name() {
             return DeltaReport::refused(DeltaError::OtherCache {
                 got: delta.name().to_owned(),
@@ -142,7 +148,7 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
             return DeltaReport::refused(reason);
         }
         // Keys that users compare, and rules, may panic.
-        let decided = catch(|| self.decide_all(number, delta));
+        let decided = catch(|| self.decide_all(number, delta, writer));
         let decided = decided.unwrap_or_else(|message| Err(DeltaError::Panicked { message }));
         match decided {
             Ok((report, steps)) => {
@@ -168,20 +174,21 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
     }
 
     fn decide_all(
-        &mut self,
+        &self,
         number: usize,
         delta: &'a Delta<K, V>,
+        writer: &mut LoneWriter<K, V>,
     ) -> Result<(DeltaReport, Vec<Step<'a, K, V>>), DeltaError> {
         let mut report = DeltaReport::default();
         let mut steps = Vec::with_capacity(delta.len());
         for entry in delta.added().entries() {
-            steps.extend(self.decide_added(number, entry, &mut report)?);
+            steps.extend(self.decide_added(number, entry, writer, &mut report)?);
         }
         let same_lineage = delta.is_of_lineage(self.map.region());
         for key in delta.removed() {
             // What another owner had says nothing of what this one has.
             match same_lineage {
-                true => steps.extend(self.decide_removed(key, &mut report)?),
+                true => steps.extend(self.decide_removed(key, writer, &mut report)?),
                 false => report.kept += 1,
             }
         }
@@ -204,43 +211,27 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
     }
 
     fn decide_added(
-        &mut self,
-        number: usize,
-        offered: EntryRef<'a, K, V>,
-        report: &mut DeltaReport,
-    ) -> Result<Option<Step<'a, K, V>>, DeltaError> {
-        let (key, hash) = (offered.key(), offered.key().key_hash());
-        let mut writer =
-            std::mem::replace(&mut self.writer, LoneWriter::new(self.map.region().name()));
-        let decided = self.decide(number, hash, offered, &mut writer, report);
-        self.writer = writer;
-        let Some((place, replaced, now)) = decided? else {
-            return Ok(None);
-        };
-        let changed = Changed {
-            hash,
-            key,
-            replaced,
-            now: Some(now),
-        };
-        Ok(Some(Step { place, changed }))
-    }
-
-    #[allow(clippy::type_complexity)]
-    fn decide(
         &self,
         number: usize,
-        hash: u64,
         offered: EntryRef<'a, K, V>,
         writer: &mut LoneWriter<K, V>,
         report: &mut DeltaReport,
-    ) -> Result<Option<(Option<usize>, Option<EntryRef<'a, K, V>>, Fresh<'a, K, V>)>, DeltaError>
-    {
-        let (place, there) = self.find(hash, offered.key());
+    ) -> Result<Option<Step<'a, K, V>>, DeltaError> {
+        let (key, hash) = (offered.key(), offered.key().key_hash());
+        let (place, there) = self.find(hash, key);
+        let step = |replaced, now| Step {
+            place,
+            changed: Changed {
+                hash,
+                key,
+                replaced,
+                now: Some(now),
+            },
+        };
         let (kept, replaced) = match &there {
             There::Nothing => {
                 report.added += 1;
-                return Ok(Some((place, None, Fresh::Offered(number, offered))));
+                return Ok(Some(step(None, Fresh::Offered(number, offered))));
             }
             There::Kept(kept) => (*kept, Some(*kept)),
             There::Brought(brought) => (brought.entry(), None),
@@ -255,10 +246,10 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
                 return Ok(None);
             }
             Choice::Take => Fresh::Offered(number, offered),
-            Choice::Value(value) => made(offered.key(), &value, writer)?,
+            Choice::Value(value) => made(key, &value, writer)?,
         };
         report.replaced += 1;
-        Ok(Some((place, replaced, now)))
+        Ok(Some(step(replaced, now)))
     }
 
     fn choose(
@@ -289,8 +280,9 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
     }
 
     fn decide_removed(
-        &mut self,
+        &self,
         key: &'a K::Archived,
+        writer: &mut LoneWriter<K, V>,
         report: &mut DeltaReport,
     ) -> Result<Option<Step<'a, K, V>>, DeltaError> {
         let hash = key.key_hash();
@@ -319,11 +311,7 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
             }
             Choice::Value(value) => {
                 report.replaced += 1;
-                Some(made(
-                    key,
-                    &value,
-                    &mut LoneWriter::new(self.map.region().name()),
-                )?)
+                Some(made(key, &value, writer)?)
             }
         };
         let changed = Changed {

@@ -1,10 +1,12 @@
 //! Writing the next generation of a map.
 
+use std::collections::HashSet;
+
 use super::{Fresh, Plan};
 use crate::archive::thaw;
 use crate::error::Result;
 use crate::frozen::{Content, Frozen};
-use crate::map::{Map, MapBuilder, Moved, Places, entries_are_independent};
+use crate::map::{EntryRef, Map, MapBuilder, Moved, Places, entries_are_independent};
 use crate::overlay::{OverlayKey, OverlayValue};
 use crate::region::{Backing, Label};
 
@@ -42,40 +44,52 @@ impl<K: OverlayKey, V: OverlayValue> Plan<'_, K, V> {
             Some(_) => Backing::Memfd,
             None => Backing::Heap,
         };
-        let builder = MapBuilder::next_generation(label, backing)?;
+        let builder = |label| MapBuilder::next_generation(label, backing);
         match entries_are_independent(&Map::<K, V>::describe()) {
-            true => self.copy_into(builder, map, inputs),
-            false => self.write_all(builder, map, inputs),
+            true => self.copy(map, label, builder, inputs),
+            false => self.write_all(builder(label)?, map, inputs),
         }
     }
 
     /// Copies entries as they are.
-    fn copy_into(
+    fn copy(
         &self,
-        mut builder: MapBuilder<K, V>,
         map: &Frozen<Map<K, V>>,
+        label: Label,
+        builder: impl FnOnce(Label) -> Result<MapBuilder<K, V>>,
         inputs: impl FnOnce(&Stands<'_>) -> Vec<u8>,
     ) -> Result<Frozen<Map<K, V>>> {
-        let mut offsets = Vec::with_capacity(self.fresh.len());
-        for fresh in &self.fresh {
-            offsets.push(builder.next_offset());
-            builder.copy(fresh.entry())?;
-        }
-        let going = self.going.iter().map(|entry| entry.length());
-        let garbage = map.garbage() + going.sum::<u64>();
-        let gone: std::collections::HashSet<u64> =
-            self.going.iter().map(|entry| entry.offset()).collect();
-        let inputs = |moved: &Moved| {
+        let entries: Vec<_> = self.fresh.iter().map(Fresh::entry).collect();
+        let offset = |end: &mut u64, entry: &EntryRef<'_, K, V>| {
+            let start = *end;
+            *end += entry.length();
+            Some(start)
+        };
+        let offsets: Vec<u64> = entries.iter().scan(0, offset).collect();
+        let gone: HashSet<u64> = self.going.iter().map(|entry| entry.offset()).collect();
+        let mut inputs = Some(inputs);
+        let mut once = |moved: &Moved| {
             let stays = |offset: u64| Some(offset).filter(|offset| !gone.contains(offset));
-            inputs(&Stands {
+            let stands = Stands {
                 earlier: &|offset| stays(offset).and_then(|offset| moved.earlier.of(offset)),
                 fresh: offsets.iter().map(|at| moved.fresh.of(*at)).collect(),
-            })
+            };
+            inputs.take().map_or_else(Vec::new, |it| it(&stands))
         };
-        match garbage * 4 > map.archive().len() as u64 {
-            true => builder.compact(map, &self.going, inputs),
-            false => builder.carry(map, &self.going, inputs),
+        let going = self.going.iter().map(|entry| entry.length());
+        let garbage = map.garbage() + going.sum::<u64>();
+        if garbage * 4 <= map.archive().len() as u64 {
+            let (label, entries) = (label.clone(), entries.clone());
+            let next = Map::carry_entries(label, map, &self.going, entries, &mut once)?;
+            if let Some(next) = next {
+                return Ok(next);
+            }
         }
+        let mut builder = builder(label)?;
+        entries
+            .into_iter()
+            .try_for_each(|entry| builder.copy(entry))?;
+        builder.compact(map, &self.going, once)
     }
 
     /// Writes all entries anew, so that each value that they intern is written once.

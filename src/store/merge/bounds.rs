@@ -10,8 +10,12 @@ use crate::store::build::{Earlier, Job};
 /// When the entries of a map were last used.
 pub(super) struct Uses<'a, K: StoreKey, V: OverlayValue> {
     /// In the order of the map; `None` for those that are used now.
-    last: Vec<(EntryRef<'a, K, V>, Option<u64>)>,
+    last: Vec<(EntryRef<'a, K, V>, Option<LastUse>)>,
 }
+
+/// In which generation, and whether nothing was used since: a merge that makes no generation tells
+/// only those apart that it uses.
+type LastUse = (u64, bool);
 
 impl<'a, K: StoreKey, V: OverlayValue> Uses<'a, K, V> {
     /// As the earlier generation has it, but for what deltas bring or have noted.
@@ -30,8 +34,9 @@ impl<'a, K: StoreKey, V: OverlayValue> Uses<'a, K, V> {
         let last = |entry: EntryRef<'a, K, V>| match now.contains(&entry.key().key_hash()) {
             true => (entry, None),
             false => {
-                let last = idle.get(&entry.offset()).copied();
-                (entry, Some(last.unwrap_or(newest)))
+                let listed = idle.get(&entry.offset());
+                let last = listed.map_or((newest, true), |generation| (*generation, false));
+                (entry, Some(last))
             }
         };
         Self {
@@ -42,7 +47,7 @@ impl<'a, K: StoreKey, V: OverlayValue> Uses<'a, K, V> {
     /// The entries that are not used now, by their offsets, and when they last were.
     pub(super) fn idle(&self) -> impl Iterator<Item = (u64, u64)> {
         let idle = self.last.iter();
-        idle.filter_map(|(entry, last)| Some((entry.offset(), (*last)?)))
+        idle.filter_map(|(entry, last)| Some((entry.offset(), (*last)?.0)))
     }
 
     /// Lets entries go until the next generation keeps within the bounds of its policy; returns how
@@ -50,12 +55,12 @@ impl<'a, K: StoreKey, V: OverlayValue> Uses<'a, K, V> {
     pub(super) fn bound(&mut self, job: &Job<'_, Map<K, V>>, plan: &mut Plan<'a, K, V>) -> u64 {
         let policy = job.policy;
         let next = job.label.generation;
-        let mut stay: Vec<(EntryRef<'a, K, V>, Option<u64>)> = self.last.clone();
+        let mut stay = self.last.clone();
         stay.retain(|(entry, _)| !plan.going.contains(entry));
         let mut evicted = 0;
         if let Some(most) = policy.max_idle_generations {
             stay.retain(|(entry, last)| {
-                let stays = last.is_none_or(|last| next.saturating_sub(last) <= most);
+                let stays = last.is_none_or(|(last, _)| next.saturating_sub(last) <= most);
                 if !stays {
                     plan.going.insert(*entry);
                     evicted += 1;
@@ -74,7 +79,7 @@ impl<'a, K: StoreKey, V: OverlayValue> Uses<'a, K, V> {
         let is_over = |entries: u64, bytes: u64| entries > most_entries || bytes > most_bytes;
         if is_over(entries, bytes) {
             // Stable, so that of those last used in one generation the first go first.
-            stay.sort_by_key(|(_, last)| last.unwrap_or(u64::MAX));
+            stay.sort_by_key(|(_, last)| last.unwrap_or((u64::MAX, true)));
         }
         let mut oldest = stay.into_iter();
         while is_over(entries, bytes)

@@ -10,7 +10,7 @@ use crate::code::{PythonCode, ShellCode};
 /// A [`ShellCode`].
 #[derive(Debug, Archive, Serialize, Deserialize)]
 #[rkyv(derive(floe::Schema))]
-pub(super) struct FoundShell {
+pub(crate) struct FoundShell {
     variables: Vec<String>,
     commands: Vec<String>,
 }
@@ -36,7 +36,7 @@ impl From<FoundShell> for ShellCode {
 /// A [`PythonCode`].
 #[derive(Debug, Archive, Serialize, Deserialize)]
 #[rkyv(derive(floe::Schema))]
-pub(super) struct FoundPython {
+pub(crate) struct FoundPython {
     variables: Vec<String>,
     functions: Vec<String>,
     contains: Vec<(String, Vec<String>)>,
