@@ -76,6 +76,7 @@ fn main() {
         bulk_copy_ratio: bulk.as_ref().map(bulk::Bulk::copy_ratio),
         visible_micros_median: visible.as_ref().map(|it| it.micros_median),
         pipe_ratio: pipes.as_ref().map(pipes::Pipes::ratio),
+        pipe_owner_ratio: pipes.as_ref().map(pipes::Pipes::owner_ratio),
         in_place: wants(Part::InPlace).then(in_place),
         reads,
         bulk,

@@ -11,14 +11,20 @@ pub(crate) struct Pipes {
     pub(crate) layer: String,
     /// Of the round in the middle.
     pub(crate) costs: ParserCosts,
-    /// Medians.
+    /// Medians, from when all had parsed.
     pub(crate) merge_millis: f64,
+    /// Of these, from when all had sealed: deltas opened with every check, and merged.
+    pub(crate) owner_millis: f64,
     pub(crate) pipe_millis: f64,
 }
 
 impl Pipes {
     pub(crate) fn ratio(&self) -> f64 {
         self.merge_millis / self.pipe_millis
+    }
+
+    pub(crate) fn owner_ratio(&self) -> f64 {
+        self.owner_millis / self.pipe_millis
     }
 }
 
@@ -39,11 +45,13 @@ pub(crate) fn measure(layer: Option<&Path>, recipes: usize, rounds: usize) -> Pi
     let mut costs: Vec<ParserCosts> = (0..rounds).map(|_| round()).collect();
     let millis = |of: fn(&ParserCosts) -> f64| 1e3 * median(costs.iter().map(of).collect());
     let (merge_millis, pipe_millis) = (millis(|it| it.merge_seconds), millis(|it| it.pipe_seconds));
+    let owner_millis = millis(|it| it.merge_seconds - it.seal_seconds);
     costs.sort_by(|one, other| one.merge_seconds.total_cmp(&other.merge_seconds));
     Pipes {
         layer: name,
         costs: costs.swap_remove(rounds / 2),
         merge_millis,
+        owner_millis,
         pipe_millis,
     }
 }

@@ -19,8 +19,10 @@ pub(crate) struct Results {
     pub(crate) bulk_copy_ratio: Option<f64>,
     /// From when the owner takes a contribution until all workers have read it.
     pub(crate) visible_micros_median: Option<f64>,
-    /// What parsers found merged / serialised and sent through pipes.
+    /// What parsers found sealed and merged / serialised and sent through pipes.
     pub(crate) pipe_ratio: Option<f64>,
+    /// The owner's part of the merge / the same.
+    pub(crate) pipe_owner_ratio: Option<f64>,
     /// Of a small region and of a large one.
     pub(crate) in_place: Option<[InPlace; 2]>,
     pub(crate) reads: Option<Reads>,
@@ -60,6 +62,11 @@ fn print_pipes(pipes: &Pipes) {
         pipes.merge_millis,
         pipes.pipe_millis,
         beside(pipes.ratio(), 0.2)
+    );
+    println!(
+        "  from when all have sealed {:.2} ms{}",
+        pipes.owner_millis,
+        beside(pipes.owner_ratio(), 0.2)
     );
 }
 
