@@ -17,7 +17,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Watches a layer until the output is closed.
 pub(crate) fn watch(root: &Path, arguments: &Arguments) -> Result<()> {
     let store = Store::new();
-    let parsers = match arguments.parsers {
+    // They end with this.
+    let _parsers = match arguments.parsers {
         ParserKind::Threads => {
             LayerCaches::add(&store, root)?;
             None
@@ -32,16 +33,11 @@ pub(crate) fn watch(root: &Path, arguments: &Arguments) -> Result<()> {
     loop {
         tell(&store.refresh()?)?;
         std::thread::sleep(INTERVAL);
-        if let Some(pool) = &parsers
-            && pool.pids().is_empty()
-        {
-            return Err("all parsers have ended".into());
-        }
     }
 }
 
-/// What parsers have contributed, and a line for each cache of which there is a new generation, or that failed. If an edit changed
-/// nothing in the end, one that says so.
+/// What parsers have contributed, and a line for each cache of which there is a new generation, or
+/// that failed. If an edit changed nothing in the end, one that says so.
 fn tell(report: &Report) -> io::Result<()> {
     for merge in report.merges.iter().filter(|merge| merge.changed) {
         writeln!(stdout(), "{merge}")?;
