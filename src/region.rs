@@ -29,9 +29,9 @@ use crate::error::{Advice, Error, Fingerprint, HeaderError, RegionPart, Result, 
 use format::{Digesting, Header, Spacing};
 use pages::{Image, other_pages};
 
-pub(crate) use file::{
-    TEMPORARY, generation_in_header, load, load_opened, open, read_opened, where_known,
-};
+#[cfg(feature = "posix-shm")]
+pub(crate) use file::read_opened;
+pub(crate) use file::{TEMPORARY, generation_in_header, load, load_opened, open, where_known};
 pub(crate) use pages::{PageFileStart, Run, Successor};
 pub(crate) use storage::Backing;
 pub(crate) use stream::read;

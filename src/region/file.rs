@@ -124,6 +124,7 @@ pub(crate) fn load_opened(file: File, path: &Path) -> Result<Region> {
 }
 
 /// Reads the header of a file that was opened before; `path` is for messages.
+#[cfg(feature = "posix-shm")]
 pub(crate) fn read_opened(file: File, path: &Path) -> Result<(File, Header)> {
     let (file, _, header) = read_header(file, path)?;
     Ok((file, header))

@@ -399,6 +399,7 @@ pub(crate) fn word_erased_on_fork() -> &'static AtomicU64 {
 
 /// Writes down a descriptor that the children which libc forks are to close. Whoever closes it
 /// stores -1 in the place that it got before. None if all places are taken.
+#[cfg(feature = "posix-shm")]
 pub(crate) fn closed_on_fork(fd: RawFd) -> Option<&'static AtomicI32> {
     static PLACES: [AtomicI32; 64] = [const { AtomicI32::new(-1) }; 64];
     static REGISTERED: AtomicBool = AtomicBool::new(false);

@@ -5,6 +5,7 @@
 mod fixture;
 mod full;
 mod in_place;
+mod killed;
 mod leftovers;
 mod owners;
 mod publishing;
@@ -17,6 +18,9 @@ use floe_testkit::forking;
 use forking::{Need, trials, trials_needing};
 
 fn main() -> ExitCode {
+    if let Some(published) = killed::publish_if_told() {
+        return published;
+    }
     let mut trials = trials![
         publishing::what_is_published_is_opened_and_mapped,
         publishing::of_many_owners_one_gets_the_name,
@@ -44,6 +48,9 @@ fn main() -> ExitCode {
         refusals::other_users_are_refused,
         full::a_full_folder_is_told,
         full::a_missing_folder_is_told,
+    ]);
+    trials.extend(trials_needing![Need::Program("strace");
+        killed::an_owner_killed_at_any_call_leaves_all_or_nothing,
     ]);
     forking::run(trials)
 }
