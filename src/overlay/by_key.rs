@@ -49,7 +49,7 @@ impl<T> ByKey<T> {
 
     /// Takes out the thing that `is_it` accepts.
     pub(super) fn take(&mut self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<T> {
-        let number = self.with_hash(hash).position(|thing| is_it(thing))? as u32;
+        let number = self.with_hash(hash).position(is_it)? as u32;
         let last = self.with_hash(hash).count() as u32 - 1;
         let last = self.things.remove(&(hash, last));
         match self.things.get_mut(&(hash, number)) {

@@ -35,10 +35,13 @@ impl<K: OverlayKey, V: OverlayValue> Own<K, V> {
     }
 }
 
+/// What was said, and when, by a number.
+type Told<K, V> = (u64, Own<K, V>);
+
 /// All that a worker has added and removed, over a map.
 pub(super) struct OwnTable<K, V> {
     /// In the order of their numbers, which is that in which they were told.
-    table: ByKey<(u64, Own<K, V>)>,
+    table: ByKey<Told<K, V>>,
     next: u64,
     /// Additions under keys that the map does not have.
     fresh: usize,
@@ -107,7 +110,7 @@ impl<K: OverlayKey, V: OverlayValue> OwnTable<K, V> {
 
     /// Goes over to another map: what that has already is dropped.
     pub(super) fn move_over(&mut self, map: &ArchivedMap<K, V>, mut equality: Equality<'_, K, V>) {
-        let mut earlier: Vec<(u64, (u64, Own<K, V>))> = self.table.drain().collect();
+        let mut earlier: Vec<(u64, Told<K, V>)> = self.table.drain().collect();
         earlier.sort_unstable_by_key(|(_, (number, _))| *number);
         (self.fresh, self.marks) = (0, 0);
         for (hash, (_, own)) in earlier {
@@ -124,15 +127,18 @@ impl<K: OverlayKey, V: OverlayValue> OwnTable<K, V> {
 
     /// All of it, in the order in which it was told.
     pub(super) fn in_order(&self) -> Vec<&Own<K, V>> {
-        let mut all: Vec<&(u64, Own<K, V>)> = self.table.iter().collect();
+        let mut all: Vec<&Told<K, V>> = self.table.iter().collect();
         all.sort_unstable_by_key(|(number, _)| *number);
         all.into_iter().map(|(_, own)| own).collect()
     }
 }
 
+/// An entry, and its inputs if they were recorded.
+type WithInputs<'a, K, V> = (EntryRef<'a, K, V>, Option<&'a [u8]>);
+
 /// What is to be sealed.
 pub(super) struct OwnChanges<'a, K: OverlayKey, V: OverlayValue> {
-    pub(super) added: Vec<(EntryRef<'a, K, V>, Option<&'a [u8]>)>,
+    pub(super) added: Vec<WithInputs<'a, K, V>>,
     pub(super) removed: Vec<EntryRef<'a, K, ()>>,
     pub(super) used: Vec<u64>,
 }

@@ -3,6 +3,7 @@
 mod arrivals;
 
 use std::os::fd::OwnedFd;
+use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ pub(super) struct Accepting {
     batch: Mutex<Batch>,
 }
 
-type Fold = dyn Fn(&Acceptor, Vec<Offer>) -> Option<MergeReport> + Send + Sync;
+type Fold = dyn Fn(&Acceptor, Vec<Offer>) -> Vec<MergeReport> + Send + Sync;
 
 /// Deltas that wait for others.
 #[derive(Default)]
@@ -67,15 +68,15 @@ impl Accepting {
 
     /// Folds in a batch that is full, or has waited for long enough; also tells how long the next
     /// one waits.
-    fn fold_due(&self) -> (Option<MergeReport>, Option<Duration>) {
+    fn fold_due(&self) -> (Vec<MergeReport>, Option<Duration>) {
         let limits = self.acceptor.limits();
         let mut batch = self.lock();
         let is_full = self.fill(&mut batch, true);
         let Some(since) = batch.since else {
-            return (None, None);
+            return (Vec::new(), None);
         };
         match limits.gather.saturating_sub(since.elapsed()) {
-            left if !left.is_zero() && !is_full => (None, Some(left)),
+            left if !left.is_zero() && !is_full => (Vec::new(), Some(left)),
             // More may have come that nothing tells of any more.
             _ => (self.fold(&mut batch), Some(Duration::ZERO)),
         }
@@ -95,10 +96,10 @@ impl Accepting {
         batch.offers.len() >= limits.batch || batch.bytes >= limits.batch_bytes
     }
 
-    fn fold(&self, batch: &mut Batch) -> Option<MergeReport> {
+    fn fold(&self, batch: &mut Batch) -> Vec<MergeReport> {
         let Batch { offers, .. } = std::mem::take(batch);
         // Who is left without an answer learns that nobody has it any more.
-        catch(|| (self.fold)(&self.acceptor, offers)).ok().flatten()
+        catch(|| (self.fold)(&self.acceptor, offers)).unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, Batch> {
@@ -122,13 +123,14 @@ impl Drop for Accepting {
 /// Whether a contributor may write under a key.
 type Allows<K> = dyn Fn(Contributor, &<K as Archive>::Archived) -> bool + Send + Sync;
 
-/// Opens offers, merges them by `merge`, and answers.
+/// Opens offers, merges them by `merge`, and answers. If they cannot be merged together, each is
+/// merged alone: who offers what cannot be merged does not keep others from it.
 fn fold<K: OverlayKey, V: OverlayValue>(
     acceptor: &Acceptor,
     offers: Vec<Offer>,
     allows: &Allows<K>,
-    merge: impl FnOnce(&[Delta<K, V>]) -> Result<MergeReport>,
-) -> Option<MergeReport> {
+    merge: impl Fn(&[Delta<K, V>]) -> Result<MergeReport>,
+) -> Vec<MergeReport> {
     let (mut from, mut deltas) = (Vec::new(), Vec::new());
     for mut offer in offers {
         match open(acceptor, &mut offer, allows) {
@@ -139,25 +141,30 @@ fn fold<K: OverlayKey, V: OverlayValue>(
             Err(why) => acceptor.refuse(offer, why),
         }
     }
-    if deltas.is_empty() {
-        return None;
+    let merged = |offers: &mut dyn Iterator<Item = Offer>, report: &MergeReport| {
+        for (offer, delta) in offers.zip(&report.deltas) {
+            answer(acceptor, offer, report.generation, delta);
+        }
+    };
+    if deltas.len() > 1
+        && let Ok(report) = merge(&deltas)
+    {
+        merged(&mut from.into_iter(), &report);
+        return vec![report];
     }
-    match merge(&deltas) {
+    let alone = from.into_iter().zip(&deltas);
+    let alone = alone.filter_map(|(offer, delta)| match merge(slice::from_ref(delta)) {
         Ok(report) => {
-            for (offer, delta) in from.into_iter().zip(&report.deltas) {
-                answer(acceptor, offer, report.generation, delta);
-            }
+            merged(&mut std::iter::once(offer), &report);
             Some(report)
         }
         Err(error) => {
             let reason = error.to_string();
-            for offer in from {
-                let reason = reason.clone();
-                acceptor.refuse(offer, NotTaken::Failed { reason });
-            }
+            acceptor.refuse(offer, NotTaken::Failed { reason });
             None
         }
-    }
+    });
+    alone.collect()
 }
 
 /// A delta of which every byte was checked, and that its contributor may hand over.

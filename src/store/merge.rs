@@ -298,12 +298,13 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     /// [checks inputs](Policy::revalidate_inputs), and [`Rule::Newest`] compares them.
     ///
     /// ```
-    /// use floe::{Inputs, Map, Overlay};
+    /// use floe::{Inputs, MapBuilder, Overlay};
     ///
     /// # let directory = tempfile::tempdir().unwrap();
     /// # let path = directory.path().join("zlib.bb");
     /// std::fs::write(&path, "1.3.1").unwrap();
-    /// let mut overlay = Overlay::over(&Map::<String, String>::freeze("versions", [])?);
+    /// let versions = MapBuilder::<String, String>::new("versions")?.finish()?;
+    /// let mut overlay = Overlay::over(&versions);
     /// let mut inputs = Inputs::new();
     /// let version = inputs.read_to_string(&path)?.unwrap_or_default();
     /// overlay.insert_with_inputs(&"zlib".to_owned(), &version, inputs)?;
@@ -330,7 +331,8 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     where
         K::Archived: PartialEq<K>,
     {
-        if !self.contains_key(key) && !(self.advance() && self.contains_key(key)) {
+        let is_there = self.contains_key(key) || (self.advance() && self.contains_key(key));
+        if !is_there {
             let mut inputs = Inputs::new();
             let value = build(&mut inputs).map_err(|reason| Error::Build {
                 name: self.map().region().name().to_owned(),

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         refusals::keys_are_for_those_who_may_write_them,
         refusals::a_rule_that_panics_costs_one_delta,
         refusals::an_owner_without_memory_says_so,
+        refusals::what_cannot_be_merged_is_refused_alone,
         refusals::an_owner_without_descriptors_says_so,
     ];
     trials.extend(trials_needing![Need::Root;

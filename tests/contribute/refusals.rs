@@ -174,6 +174,27 @@ pub(crate) fn an_owner_without_memory_says_so() {
     assert_eq!(merged(again).taken, 1);
 }
 
+pub(crate) fn what_cannot_be_merged_is_refused_alone() {
+    let store = owner(unlimited());
+    let handle = live(&store);
+    let first = contribute(&handle, "first");
+    let mut overlay = Overlay::over(&handle.clone().pin());
+    overlay.insert(&"x".repeat(1 << 20), &1).unwrap();
+    let large = handle.clone().contribute(&overlay).unwrap();
+    let last = contribute(&handle, "last");
+    // SAFETY: ignoring a signal runs no code.
+    let handler = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.unwrap();
+    let limit = set_limit(Resource::RLIMIT_FSIZE, 1 << 19);
+    let reports = store.fold();
+    set_limit(Resource::RLIMIT_FSIZE, limit);
+    // SAFETY: the handler is the one that was there before.
+    unsafe { signal(Signal::SIGXFSZ, handler) }.unwrap();
+    assert_eq!(reports.unwrap().len(), 2);
+    assert!(matches!(refused(large), NotTaken::Failed { .. }));
+    assert_eq!((merged(first).taken, merged(last).taken), (1, 1));
+    assert_eq!(entries(&store).len(), 2);
+}
+
 /// However few it may open, the contributor is told, and not blamed.
 pub(crate) fn an_owner_without_descriptors_says_so() {
     let store = owner(unlimited().cut_off(1, LONG));

@@ -54,7 +54,7 @@ fn merge_and_read(delta: Delta<String, Recipe>) {
 fn the_delta_without_edits_is_merged() {
     let delta = open(&DELTA).unwrap();
     assert_eq!(delta.len(), 25);
-    let (next, report) = merge(&MAP, &[delta.clone()], &Rule::LastWins).unwrap();
+    let (next, report) = merge(&MAP, std::slice::from_ref(&delta), &Rule::LastWins).unwrap();
     assert_eq!(report.deltas[0].removed, 5);
     read_everything(&next);
     merge_and_read(delta);

@@ -77,6 +77,7 @@ mod forged {
     }
 
     #[derive(Roots)]
+    #[expect(dead_code, reason = "they are read as those of a delta")]
     pub struct Changes {
         pub added: Root<Map<String, String>>,
         pub removed: Root<Map<String, ()>>,
@@ -153,6 +154,17 @@ fn a_shard_is_sealed_once_and_whatever_its_size() {
         assert_eq!(delta.len(), entries);
         assert_eq!(delta.added()["0"].as_str(), "0");
     }
+    // Pages begin at a size that only all roots together reach.
+    let keys = || (0..9_000).map(|number| format!("key number {number}"));
+    let map = Map::freeze("texts", keys().map(|key| (key, String::new()))).unwrap();
+    let mut overlay = Overlay::over(&map);
+    for key in keys() {
+        overlay.insert(&format!("new {key}"), &key).unwrap();
+        overlay.remove(&key).unwrap();
+    }
+    let shard = DeltaShard::new("texts").unwrap();
+    shard.seal(overlay).unwrap();
+    assert_eq!(shard.open::<String, String>().unwrap().len(), 18_000);
     let unfilled = DeltaShard::new("texts").unwrap().open::<String, String>();
     assert!(matches!(unfilled, Err(Error::Unsealed { .. })));
 }

@@ -101,6 +101,9 @@ type Model = BTreeMap<u8, u8>;
 /// A value that was added, or a mark.
 type Changes = BTreeMap<u8, Option<u8>>;
 
+/// A delta, and what is in it.
+type Waiting<K> = (Delta<<K as Kind>::Key, <K as Kind>::Value>, Changes);
+
 struct Worker<K: Kind> {
     overlay: Overlay<K::Key, K::Value>,
     map: Model,
@@ -189,7 +192,7 @@ fn agree<K: Kind>(steps: &[Step]) {
     let mut workers: Vec<Worker<K>> = (0..WORKERS)
         .map(|_| Worker::of(&publisher, &model))
         .collect();
-    let mut waiting: Vec<(Delta<K::Key, K::Value>, Changes)> = Vec::new();
+    let mut waiting: Vec<Waiting<K>> = Vec::new();
     for step in steps {
         match *step {
             Step::Insert(worker, key, value) => {

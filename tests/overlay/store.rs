@@ -146,6 +146,24 @@ fn a_start_takes_over_what_was_merged() {
 }
 
 #[test]
+fn what_was_merged_under_another_configuration_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("store");
+    for (configuration, expected) in [("one", "a=1"), ("two", "b=1"), ("two", "b=1 c=1")] {
+        let store = Store::open(&directory).unwrap();
+        let policy = Policy::new().keyed_by(configuration);
+        let cache: Cache<Texts> = store.merged("texts", policy).unwrap();
+        let changes = expected.split(' ').next_back().unwrap();
+        // Before the first refresh, too.
+        let report = store
+            .merge("texts", &[delta(&texts(""), changes)], &FIRST)
+            .unwrap();
+        assert_eq!(report.deltas[0].added, 1);
+        assert_eq!(told(&cache.get().unwrap()), expected);
+    }
+}
+
+#[test]
 fn what_two_owners_merge_is_in_both() {
     let folder = tempfile::tempdir().unwrap();
     let stores: Vec<_> = (0..2)

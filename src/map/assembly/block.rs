@@ -21,6 +21,9 @@ pub(super) struct Block<'a, K: MapKey, V: Value> {
     /// The bytes of the block.
     pub(super) pieces: Vec<&'a [u8]>,
     pub(super) length: u64,
+    /// Whether all of its keys were looked for in the earlier generation: what has one of them there
+    /// goes.
+    pub(super) is_vetted: bool,
 }
 
 impl<'a, K: MapKey, V: Value> Block<'a, K, V> {
@@ -32,10 +35,11 @@ impl<'a, K: MapKey, V: Value> Block<'a, K, V> {
             entries: inserted.entries().collect(),
             pieces: vec![bytes],
             length: bytes.len() as u64,
+            is_vetted: false,
         }
     }
 
-    /// The same of entries wherever they are, which must be independent.
+    /// The same of entries wherever they are, which must be independent, and vetted.
     pub(super) fn of_entries(entries: Vec<EntryRef<'a, K, V>>) -> Self {
         assert!(
             entries_are_independent(&Map::<K, V>::describe()),
@@ -57,6 +61,7 @@ impl<'a, K: MapKey, V: Value> Block<'a, K, V> {
             records,
             entries,
             length,
+            is_vetted: true,
         }
     }
 

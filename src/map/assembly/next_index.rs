@@ -45,11 +45,19 @@ impl<K: MapKey, V: Value> Block<'_, K, V> {
         gone: &[EntryRef<'_, K, V>],
         records: &[Record],
     ) -> Result<Option<Table<ChangedLines<'a>>>> {
+        let mut fits = entries <= MOST_TAKEN * earlier.lines().len() as u64;
+        if !fits && self.is_vetted {
+            return Ok(None);
+        }
         let mut table = Table::from_lines(ChangedLines::new(earlier.lines()));
         let mut vanished: HashSet<_> = gone.iter().copied().collect();
-        let mut fits = entries <= MOST_TAKEN * earlier.lines().len() as u64;
+        // Where nothing goes, no vetted key is there.
+        let all_are_new = self.is_vetted && gone.is_empty();
         for (record, entry) in records.iter().zip(&self.entries) {
-            let replaced = earlier.find_entry(record.hash, entry.key());
+            let replaced = match all_are_new {
+                true => None,
+                false => earlier.find_entry(record.hash, entry.key()),
+            };
             fits &= match replaced {
                 Some(replaced) if !vanished.remove(&replaced) => {
                     return Err(duplicate::<K>(name, entry.key()));

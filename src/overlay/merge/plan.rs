@@ -78,7 +78,7 @@ struct Planner<'a, 'r, K: OverlayKey, V: OverlayValue> {
     ages: &'r dyn Ages<K, V>,
     changed: Vec<Changed<'a, K, V>>,
     /// Places of those.
-    places: ByKey<usize>,
+    places: ByKey<u32>,
 }
 
 impl<'a, K: OverlayKey, V: OverlayValue> Plan<'a, K, V> {
@@ -166,7 +166,8 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
             None => {
                 if !is_last {
                     // A key stands in a delta once, and was looked for before.
-                    self.places.put(changed.hash, |_| false, self.changed.len());
+                    let place = self.changed.len() as u32;
+                    self.places.put(changed.hash, |_| false, place);
                 }
                 self.changed.push(changed);
             }
@@ -200,11 +201,14 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
         let changed = &self.changed;
         let place = match self.places.is_empty() {
             true => None,
-            false => self.places.find(hash, |place| changed[*place].key == key),
+            false => self
+                .places
+                .find(hash, |place| changed[*place as usize].key == key),
         };
         if let Some(place) = place {
-            let there = changed[*place].now.as_ref();
-            return (Some(*place), there.map_or(There::Nothing, There::Brought));
+            let place = *place as usize;
+            let there = changed[place].now.as_ref();
+            return (Some(place), there.map_or(There::Nothing, There::Brought));
         }
         let found = self.map.find_entry(hash, key);
         (None, found.map_or(There::Nothing, There::Kept))

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use super::super::Turns;
 use super::super::build::{Built, Counts, Earlier, Job};
-use super::super::directory::TurnTaken;
+use super::super::directory::{Turn, TurnTaken};
 use super::super::report::Outcome;
 use super::building::give_back;
 use super::state::{Generation, Work};
 use super::{ManagedCache, joined, lock};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
+
+/// How often what another process saves under another value of `keyed_by` is built again.
+const ATTEMPTS: u32 = 3;
 
 /// What came of it.
 pub(in crate::store) struct Extended<T: Content> {
@@ -62,20 +65,8 @@ impl<T: Content> ManagedCache<T> {
             waits: true,
             pause: &pause,
         };
-        if work.newest.is_none() {
-            let first = self.refresh_now(work, &turns);
-            notes.extend(first.error);
-        }
-        let turn = match self.take_turn(work, &turns) {
-            Some(TurnTaken::Taken(turn)) => Some(turn),
-            Some(TurnTaken::Unshared(error)) => {
-                work.keeping.failed(&error, self.shared.clock.now());
-                None
-            }
-            Some(TurnTaken::Busy) | None => None,
-        };
-        self.adopt(work, notes);
-        let Some(newest) = &work.newest else {
+        let turn = self.turn_to_extend(work, notes, &turns);
+        let Some(newest) = work.newest.as_ref().filter(|it| self.has_same_key(it)) else {
             let name = self.name.clone();
             return Err(Error::NotBuilt { name });
         };
@@ -104,5 +95,42 @@ impl<T: Content> ManagedCache<T> {
             counts,
             trouble: None,
         })
+    }
+
+    /// Takes the turn, where a directory is shared, and what others have saved; before that, what was
+    /// built under another value of `keyed_by` is built again.
+    fn turn_to_extend(
+        &self,
+        work: &mut Work<T>,
+        notes: &mut Vec<String>,
+        turns: &Turns<'_>,
+    ) -> Option<Turn> {
+        let mut turn = None;
+        for _ in 0..ATTEMPTS {
+            drop(turn.take());
+            let is_ready = |work: &Work<T>| {
+                let newest = work.newest.as_ref();
+                newest.is_some_and(|it| self.has_same_key(it))
+            };
+            if !is_ready(work) {
+                notes.extend(self.refresh_now(work, turns).error);
+            }
+            match self.take_turn(work, turns) {
+                Some(TurnTaken::Taken(taken)) => turn = Some(taken),
+                Some(TurnTaken::Unshared(error)) => {
+                    work.keeping.failed(&error, self.shared.clock.now());
+                }
+                Some(TurnTaken::Busy) | None => {}
+            }
+            self.adopt(work, notes);
+            if is_ready(work) {
+                break;
+            }
+        }
+        turn
+    }
+
+    fn has_same_key(&self, generation: &Generation<T>) -> bool {
+        generation.known().sets.keyed_by() == self.policy.keyed_by
     }
 }
