@@ -12,5 +12,8 @@ fn layer(parsers: Parsers) -> Layer {
 fn owners_with_other_threads_are_told() {
     let layer = layer(Parsers::Threads);
     let refused = parse(&layer.statements, 2).expect_err("it has other threads");
-    assert!(refused.to_string().contains("expected 1 thread"), "{refused}");
+    assert!(
+        refused.to_string().contains("expected 1 thread"),
+        "{refused}"
+    );
 }
