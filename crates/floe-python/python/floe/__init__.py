@@ -1,1 +1,100 @@
-from ._floe import *
+"""Frozen dicts, lists and sets that forked, exec'd and unrelated processes read in place.
+
+`freeze` copies a value into a sealed region of shared memory; `Frozen` is the handle on it, and
+``.value`` reads like the dict, list or set that it was made from. No process copies it, and none
+can change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, KeysView, Mapping, Sequence, Set, ValuesView
+from typing import TYPE_CHECKING
+
+from ._errors import (
+    Error,
+    InvalidError,
+    MissingFileError,
+    NotPermittedError,
+    OtherTypeError,
+    SystemCallError,
+    UnknownNameError,
+)
+from ._floe import (
+    Frozen,
+    FrozenDict,
+    FrozenItems,
+    FrozenKeys,
+    FrozenList,
+    FrozenMap,
+    FrozenSet,
+    FrozenValues,
+    TypedMap,
+    __version__,
+    connect,
+    freeze,
+    load,
+    thaw,
+)
+from ._handle import passing
+from ._record import Record
+
+if TYPE_CHECKING:
+    from ._memory import MemoryTable, memory
+    from ._overlay import Changes, MergeConflict, Overlay
+
+Mapping.register(FrozenDict)
+Mapping.register(FrozenMap)
+Mapping.register(TypedMap)
+Sequence.register(FrozenList)
+Set.register(FrozenSet)
+KeysView.register(FrozenKeys)
+ValuesView.register(FrozenValues)
+ItemsView.register(FrozenItems)
+
+__all__ = [
+    "Changes",
+    "Error",
+    "Frozen",
+    "FrozenDict",
+    "FrozenList",
+    "FrozenMap",
+    "FrozenSet",
+    "InvalidError",
+    "MemoryTable",
+    "MergeConflict",
+    "MissingFileError",
+    "NotPermittedError",
+    "OtherTypeError",
+    "Overlay",
+    "Record",
+    "SystemCallError",
+    "TypedMap",
+    "UnknownNameError",
+    "__version__",
+    "connect",
+    "freeze",
+    "load",
+    "memory",
+    "passing",
+    "thaw",
+]
+
+_LAZY = {
+    "Changes": "_overlay",
+    "MemoryTable": "_memory",
+    "MergeConflict": "_overlay",
+    "Overlay": "_overlay",
+    "memory": "_memory",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what few programs need when it is first asked for."""
+    if name in _LAZY:
+        from importlib import import_module  # noqa: PLC0415 - few programs come here
+
+        value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    told = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(told)

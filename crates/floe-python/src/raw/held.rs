@@ -1,0 +1,110 @@
+//! Values of regions for the rest of the module, which is safe code.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+
+use floe::Trust;
+use floe::value::{ArchivedValue, Value, View};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use super::{DICT, LIST, Proxy, SET, Texts, object, type_of, view_object};
+use crate::frozen::Frozen;
+
+/// A value of a region, with the handle that keeps it.
+#[derive(Clone, Copy)]
+pub(crate) struct Held<'a, 'py> {
+    py: Python<'py>,
+    owner: *mut ffi::PyObject,
+    texts: *const Texts,
+    value: &'a ArchivedValue,
+}
+
+impl<'a, 'py> Held<'a, 'py> {
+    /// What a proxy stands for; none for other objects.
+    pub(crate) fn of(object: &'a Bound<'py, PyAny>) -> Option<Self> {
+        let class = object.get_type_ptr();
+        if ![DICT, LIST, SET].map(type_of).contains(&class) {
+            return None;
+        }
+        // SAFETY: of a type that has this layout, and alive as long as it is borrowed.
+        let proxy = unsafe { &*object.as_ptr().cast::<Proxy>() };
+        // SAFETY: the value lives as long as the proxy.
+        let value = unsafe { &*proxy.value };
+        let (owner, texts) = (proxy.owner, proxy.texts);
+        Some(Self { py: object.py(), owner, texts, value })
+    }
+
+    /// A value that is looked up in what a handle holds.
+    pub(crate) fn in_handle(
+        handle: &'a Bound<'py, Frozen>,
+        find: impl for<'f> FnOnce(&'f Frozen) -> Option<&'f ArchivedValue>,
+    ) -> Option<Self> {
+        let frozen = handle.get();
+        let value = find(frozen)?;
+        // The closure finds what lies in the handle's region, or is never freed: it knows no other
+        // lifetime.
+        let (owner, texts) = (handle.as_ptr(), &raw const *frozen.texts());
+        Some(Self { py: handle.py(), owner, texts, value })
+    }
+
+    /// The object: a real one, or a proxy.
+    pub(crate) fn object(&self) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: the owner is alive as long as this is, and has texts and value.
+        unsafe {
+            let object = object(self.owner, self.texts, self.value);
+            Bound::from_owned_ptr_or_err(self.py, object)
+        }
+    }
+
+    /// The object of a number or a text, which is no part of a value that could be shared.
+    pub(crate) fn object_of(&self, view: View<'_>) -> PyResult<Bound<'py, PyAny>> {
+        debug_assert!(!matches!(view, View::Dict(_) | View::List(_) | View::Set(_)));
+        // SAFETY: as above; what has parts is made of its value instead.
+        unsafe {
+            let object = view_object(self.owner, self.texts, view, self.value);
+            Bound::from_owned_ptr_or_err(self.py, object)
+        }
+    }
+
+    /// Parts of the value: items of a list or tuple, or keys or values.
+    pub(crate) fn parts(
+        self,
+        select: impl for<'f> Fn(&'f ArchivedValue) -> &'f [ArchivedValue],
+    ) -> impl ExactSizeIterator<Item = Self> {
+        let parts = select(self.value).iter();
+        parts.map(move |value| Self { value, ..self })
+    }
+
+    pub(crate) fn py(&self) -> Python<'py> {
+        self.py
+    }
+
+    pub(crate) fn value(&self) -> &'a ArchivedValue {
+        self.value
+    }
+
+    pub(crate) fn to_value(self) -> Value {
+        self.value.to_value()
+    }
+}
+
+/// A descriptor of its own for a number from Python, which may be no descriptor at all.
+pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(io::Error::from_raw_os_error(9));
+    }
+    // SAFETY: it is only duplicated, by a call that refuses what is none; and no number is -1.
+    unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()
+}
+
+/// The promise that whoever sent descriptors has checked them.
+///
+/// It is asked for by a program of Python, for what its own parent passed or what it unpickled: both
+/// could have it run any code, so reading memory is no more than what they may do already. Of the
+/// structure, the fingerprint is still compared.
+pub(crate) fn trust<T>() -> Trust<T> {
+    // SAFETY: as above; `Value` and maps of it ask nothing beyond their structure.
+    unsafe { Trust::in_owner() }
+}
