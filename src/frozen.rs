@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::archive::checked::{Checked, Form};
 use crate::archive::vouching::Vouched;
-use crate::archive::{Freezer, Scratch, Sink, Thaw, VALUE_LIMIT, Value};
+use crate::archive::{ArchivedAs, Freezer, Scratch, Sink, Thaw, VALUE_LIMIT, Value};
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
@@ -60,6 +60,15 @@ impl<T: Value> Frozen<T> {
         Self::freeze_in(Backing::Memfd, Label::first(name)?, value, None)
     }
 
+    /// The same for a value of another type that is archived as a `T` is: a `&str` for a `String`, or
+    /// an [`AsValue`](crate::value::AsValue) for a [`value::Value`](crate::value::Value).
+    ///
+    /// # Errors
+    /// As [`freeze`](Self::freeze).
+    pub fn freeze_as(name: &str, value: &impl ArchivedAs<T>) -> Result<Self> {
+        Self::freeze_in(Backing::Memfd, Label::first(name)?, value, None)
+    }
+
     /// The same in a private heap buffer, for tests and for systems without memfds: it
     /// cannot be handed to other processes, and a fork copies it like any heap.
     ///
@@ -77,7 +86,7 @@ impl<T: Value> Frozen<T> {
     pub(crate) fn freeze_in(
         backing: Backing,
         label: Label,
-        value: &T,
+        value: &impl ArchivedAs<T>,
         inputs: Option<&[u8]>,
     ) -> Result<Self> {
         const {

@@ -93,6 +93,7 @@ pub mod roots;
 pub mod schema;
 #[cfg(feature = "store")]
 pub mod store;
+pub mod value;
 
 #[cfg(feature = "channel")]
 mod channel;
@@ -103,7 +104,7 @@ mod region;
 mod sys;
 
 pub use archive::intern::{self, Intern, Interned};
-pub use archive::{Sorted, Value, thaw};
+pub use archive::{ArchivedAs, Sorted, Value, thaw};
 #[cfg(feature = "channel")]
 pub use channel::{
     Broker, ChannelStatus, Client, Counter, Counters, Live, Publisher, Watch, broker, prometheus,

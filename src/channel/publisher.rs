@@ -11,7 +11,7 @@ use super::control::{ControlWriter, Freshness};
 use super::status::ChannelStatus;
 use super::subscription::Subscription;
 use super::{handover, mailbox};
-use crate::archive::Value;
+use crate::archive::{ArchivedAs, Value};
 use crate::channel::counters::Counters;
 use crate::channel::live::Live;
 use crate::error::{ChannelError, Error, Result};
@@ -317,8 +317,16 @@ impl Publisher {
     /// # Errors
     /// [`Error::NotOwner`], and those of [`Frozen::freeze`].
     pub fn freeze<T: Value>(&self, value: &T) -> Result<Frozen<T>> {
+        self.freeze_as(value)
+    }
+
+    /// The same for a value of another type that is archived as a `T` is.
+    ///
+    /// # Errors
+    /// As [`freeze`](Self::freeze).
+    pub fn freeze_as<T: Value>(&self, value: &impl ArchivedAs<T>) -> Result<Frozen<T>> {
         let (label, newest) = self.next::<T>()?;
-        let next = Frozen::freeze_in(Backing::Memfd, label, value, None)?;
+        let next = Frozen::<T>::freeze_in(Backing::Memfd, label, value, None)?;
         match newest {
             Some(newest) => next.sharing(newest.region()),
             None => Ok(next),

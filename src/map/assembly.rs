@@ -29,7 +29,7 @@ use crate::archive::checked::{Checked, Form, RootForm};
 use crate::archive::content::sealed;
 use crate::archive::findings::Findings;
 use crate::archive::parts::Part;
-use crate::archive::{Readable, Scratch, Sink, Value};
+use crate::archive::{ArchivedAs, Readable, Scratch, Sink, Value};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::region::format::SectionKind;
@@ -368,11 +368,11 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
 ///
 /// # Panics
 /// If `bytes` are too few, or not aligned for the entry.
-fn place<K: Value, V: Value>(
+fn place<K: Value, V: Value, S: ArchivedAs<V>>(
     bytes: &mut [u8],
     position: usize,
     (key, key_resolver): (&K, K::Resolver),
-    (value, value_resolver): (&V, V::Resolver),
+    (value, value_resolver): (&S, S::Resolver),
 ) {
     let (key_offset, value_offset) = (Entry::<K, V>::KEY, Entry::<K, V>::VALUE);
     let is_aligned = bytes.as_ptr().addr().is_multiple_of(Entry::<K, V>::ALIGN);

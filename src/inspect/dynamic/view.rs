@@ -95,6 +95,7 @@ pub(super) fn view<'a>(value: &Dynamic<'a>) -> Read<View<'a>> {
             let layout = layout.ok_or_else(|| Fault::new(at, FaultKind::Unkeyed))?;
             View::Map(Entries::keyed(*value, layout)?)
         }
+        Shape::SelfDescribing { .. } => return Err(Fault::new(at, FaultKind::Unkeyed)),
         Shape::Roots { .. } => View::Roots(archive.roots().iter()),
     })
 }

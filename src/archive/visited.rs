@@ -1,0 +1,74 @@
+//! What a check has seen of an archive of self-describing values.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// Places of an archive that values were found at, each with one value that is valid.
+///
+/// A bit for each place: an archive has millions of values, most of them texts.
+#[derive(Debug, Default)]
+pub(crate) struct Visited {
+    places: Vec<u64>,
+    /// Levels below values that have more than one.
+    heights: HashMap<usize, u8, BuildHasherDefault<PlaceHasher>>,
+    /// Hashes of keys that have parts.
+    hashes: HashMap<usize, u64, BuildHasherDefault<PlaceHasher>>,
+}
+
+impl Visited {
+    /// Whether nobody was here before; the place is a number below the length of the archive.
+    #[inline]
+    pub(crate) fn is_first(&mut self, place: usize) -> bool {
+        let (word, bit) = (place / 64, 1_u64 << (place % 64));
+        if word >= self.places.len() {
+            self.places.resize((word + 1).next_power_of_two(), 0);
+        }
+        let first = self.places[word] & bit == 0;
+        self.places[word] |= bit;
+        first
+    }
+
+    /// Remembers how many levels lie below the value at a place.
+    pub(crate) fn set_height(&mut self, place: usize, height: u32) {
+        if height > 1 {
+            self.heights.insert(place, height as u8);
+        }
+    }
+
+    /// How many levels lie below a value with parts.
+    pub(crate) fn height(&self, place: usize) -> u32 {
+        self.heights
+            .get(&place)
+            .map_or(1, |height| u32::from(*height))
+    }
+
+    pub(crate) fn set_hash(&mut self, place: usize, hash: u64) {
+        self.hashes.insert(place, hash);
+    }
+
+    pub(crate) fn hash(&self, place: usize) -> Option<u64> {
+        self.hashes.get(&place).copied()
+    }
+}
+
+/// Places are few of very many, and nobody gains from two that meet: one multiplication serves.
+#[derive(Default)]
+struct PlaceHasher(u64);
+
+impl Hasher for PlaceHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte));
+        }
+    }
+
+    fn write_usize(&mut self, place: usize) {
+        self.0 = (self.0 ^ place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 ^= self.0 >> 32;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

@@ -1,0 +1,131 @@
+//! What comes back of a frozen value.
+
+use floe::value::{self, BigInt, Kind, KeyRef, Value};
+use floe::{Frozen, Map, MapBuilder, Root, Roots, RootsBuilder, Schema};
+
+fn zoo() -> Value {
+    let big = BigInt::from_bytes(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]).unwrap();
+    Value::dict([
+        ("none", Value::None),
+        ("bools", Value::list([true, false])),
+        ("ints", Value::list([0_i64, -1, 1 << 27, -(1 << 28), (1 << 28) - 1])),
+        ("long", Value::list([0_i64, i64::MIN, i64::MAX])),
+        ("big", Value::BigInt(big)),
+        ("floats", Value::list([0.5, -0.0, f64::INFINITY])),
+        ("mixed", Value::list([Value::from(1.5), Value::from(1), Value::from(1_i64 << 40)])),
+        ("text", Value::from("zlib")),
+        ("umlaut", Value::from("Größe")),
+        ("empty", Value::from("")),
+        ("surrogate", Value::TextWithSurrogates(vec![b'a', 0xed, 0xa0, 0x80, b'b'])),
+        ("bytes", Value::Bytes(vec![0, 255, 3])),
+        ("tuple", Value::tuple([Value::from("a"), Value::tuple([1, 2])])),
+        ("set", Value::set(["c", "a", "b"])),
+        ("frozen", Value::frozen_set([3, 1, 2])),
+        ("list", Value::List(vec![])),
+        ("dict", Value::dict([(Value::from(1), "one"), (Value::tuple(["a", "b"]), "two")])),
+        ("many", Value::dict((0..1000).map(|it| (format!("key {it}"), it)))),
+    ])
+}
+
+#[test]
+fn every_kind_comes_back() {
+    let frozen = Frozen::freeze("zoo", &zoo()).unwrap();
+    assert_eq!(*frozen, zoo());
+    assert_eq!(frozen["text"].as_str(), Some("zlib"));
+    assert_eq!(frozen["umlaut"].as_str_and_ascii(), Some(("Größe", false)));
+    assert_eq!(frozen["long"].as_list().unwrap().len(), 3);
+    assert_eq!(frozen["ints"][3].as_i64(), Some(-(1 << 28)));
+    assert_eq!(frozen["mixed"][0].as_f64(), Some(1.5));
+    assert_eq!(frozen["set"].as_set().unwrap().items()[0], "a");
+    assert!(frozen["frozen"].as_set().unwrap().contains_value(2));
+    assert_eq!(frozen["many"]["key 777"], 777);
+    assert!(frozen["many"].get("key 1000").is_none());
+    assert_eq!(frozen["dict"].as_dict().unwrap().get_value(true).unwrap(), "one");
+    let key = [KeyRef::from("a"), KeyRef::from("b")];
+    assert_eq!(frozen["dict"].as_dict().unwrap().get_value(&key[..]).unwrap(), "two");
+    assert_eq!(frozen["surrogate"].kind(), Kind::Text);
+    let copy = Frozen::<Value>::from_bytes(&frozen.region().bytes().to_vec()).unwrap();
+    assert_eq!(*copy, *frozen);
+    assert_eq!(Frozen::thaw(&copy).unwrap(), *frozen);
+}
+
+#[test]
+fn maps_roots_and_structs_hold_values() {
+    #[derive(rkyv::Archive, rkyv::Serialize)]
+    #[rkyv(derive(Schema))]
+    struct Recipe {
+        name: String,
+        fields: Value,
+        more: Vec<Option<Value>>,
+    }
+
+    #[derive(Roots)]
+    struct Caches {
+        recipes: Root<Map<String, Value>>,
+        whole: Root<Value>,
+        typed: Root<Vec<Recipe>>,
+    }
+
+    let recipe = |name: &str| Recipe {
+        name: name.to_owned(),
+        fields: zoo(),
+        more: vec![None, Some(zoo())],
+    };
+    let caches: Frozen<Caches> = RootsBuilder::new("caches")
+        .unwrap()
+        .map(
+            Caches::RECIPES,
+            ["a", "b", "c"].map(|name| (name.to_owned(), zoo())),
+        )
+        .unwrap()
+        .value(Caches::WHOLE, &zoo())
+        .unwrap()
+        .value(Caches::TYPED, &vec![recipe("x"), recipe("y")])
+        .unwrap()
+        .finish()
+        .unwrap();
+    assert_eq!(caches.recipes["b"], zoo());
+    assert_eq!(*caches.whole, zoo());
+    assert_eq!(caches.typed[1].fields, zoo());
+    assert_eq!(caches.typed[1].more[1].as_ref().unwrap(), &zoo());
+    assert_eq!(caches.typed[1].name, "y");
+    // All of them are one value.
+    assert_eq!(caches.typed[0].fields.address(), caches.recipes["c"].address());
+    let one = Frozen::freeze("zoo", &zoo()).unwrap();
+    assert!(caches.region().size() < one.region().size() + 4096);
+}
+
+#[test]
+fn data_that_serialise_are_frozen_in_one_call() {
+    let json = serde_json::json!({
+        "zlib": {"depends": ["a", "b"], "size": 1.5, "n": null, "t": true, "u": u64::MAX},
+    });
+    let frozen = value::freeze_serde("json", &json).unwrap();
+    assert_eq!(frozen["zlib"]["depends"][0].as_str(), Some("a"));
+    assert_eq!(serde_json::to_value(&*frozen).unwrap(), json);
+    let owned: Value = serde_json::from_value(json).unwrap();
+    assert_eq!(*frozen, owned);
+}
+
+#[test]
+fn equal_values_give_equal_bytes() {
+    let archive = |value: &Value| {
+        let frozen = Frozen::freeze("zoo", value).unwrap();
+        floe_testkit::forge::Forgery::of(&frozen).archive().clone()
+    };
+    let set = |items: [&'static str; 3]| Value::list([Value::set(items), Value::from("end")]);
+    assert_eq!(archive(&set(["a", "b", "c"])), archive(&set(["c", "a", "b"])));
+}
+
+#[test]
+fn a_map_is_built_and_carried() {
+    let mut builder = MapBuilder::<String, Value>::new("m").unwrap();
+    for number in 0..2000 {
+        let value = Value::dict([("n", Value::from(number)), ("z", zoo())]);
+        builder.insert(&format!("k{number}"), &value).unwrap();
+    }
+    let map = builder.finish().unwrap();
+    assert_eq!(map["k1999"]["n"], 1999);
+    let copy = Frozen::<Map<String, Value>>::from_bytes(&map.region().bytes().to_vec()).unwrap();
+    assert_eq!(copy["k1999"], map["k1999"]);
+}
