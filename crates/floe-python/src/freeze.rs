@@ -12,7 +12,7 @@ use pyo3::types::{
     PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
 };
 
-use crate::raw::Held;
+use crate::raw::{Held, references};
 use crate::map::FrozenMap;
 
 /// Deeper values than any region takes are refused.
@@ -276,7 +276,7 @@ impl Freezer<'_, '_> {
             Data::Float(number) => return Ok(self.writer.float(number.value())),
             _ => {}
         }
-        if value.get_refcnt() == ONLY_REFERENCES {
+        if references(value) == ONLY_REFERENCES {
             return self.write(value, &data);
         }
         let address = value.as_ptr() as usize;

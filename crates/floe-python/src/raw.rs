@@ -26,7 +26,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi::*;
 use pyo3::prelude::*;
 
-pub(crate) use held::{Held, duplicate, trust};
+pub(crate) use held::{Held, Which, duplicate, references, trust};
 pub(crate) use types::add_types;
 
 use crate::methods;

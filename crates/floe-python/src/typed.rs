@@ -23,6 +23,10 @@ impl Typed {
         Self { described, classes }
     }
 
+    pub(crate) fn described(&self) -> &Described {
+        &self.described
+    }
+
     /// The region, or one of its roots.
     fn of(&self, root: Option<&str>) -> Result<&Described, floe::Error> {
         root.map_or(Ok(&self.described), |root| self.described.named(root))

@@ -4,12 +4,14 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
-use floe::Trust;
+use floe::{Content, Trust};
 use floe::value::{ArchivedValue, Value, View};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::{DICT, LIST, Proxy, SET, Texts, object, type_of, view_object};
+use super::{
+    DICT, ITEMS, KEYS, LIST, Proxy, SET, Texts, VALUES, object, type_of, view_object,
+};
 use crate::frozen::Frozen;
 
 /// A value of a region, with the handle that keeps it.
@@ -21,19 +23,47 @@ pub(crate) struct Held<'a, 'py> {
     value: &'a ArchivedValue,
 }
 
+/// What a proxy stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    Dict,
+    List,
+    Set,
+    /// A view of a dict.
+    Keys,
+    Values,
+    Items,
+}
+
 impl<'a, 'py> Held<'a, 'py> {
-    /// What a proxy stands for; none for other objects.
+    /// The dict, list or set that a proxy stands for; none for other objects.
     pub(crate) fn of(object: &'a Bound<'py, PyAny>) -> Option<Self> {
+        let (which, held) = Self::which(object)?;
+        matches!(which, Which::Dict | Which::List | Which::Set).then_some(held)
+    }
+
+    /// What any proxy but an iterator stands for, or shows.
+    pub(crate) fn which(object: &'a Bound<'py, PyAny>) -> Option<(Which, Self)> {
         let class = object.get_type_ptr();
-        if ![DICT, LIST, SET].map(type_of).contains(&class) {
-            return None;
-        }
+        let types = [
+            (DICT, Which::Dict),
+            (LIST, Which::List),
+            (SET, Which::Set),
+            (KEYS, Which::Keys),
+            (VALUES, Which::Values),
+            (ITEMS, Which::Items),
+        ];
+        let (_, which) = types.into_iter().find(|(place, _)| type_of(*place) == class)?;
         // SAFETY: of a type that has this layout, and alive as long as it is borrowed.
         let proxy = unsafe { &*object.as_ptr().cast::<Proxy>() };
+        Some((which, Self::of_proxy(object.py(), proxy)))
+    }
+
+    pub(super) fn of_proxy(py: Python<'py>, proxy: &'a Proxy) -> Self {
         // SAFETY: the value lives as long as the proxy.
         let value = unsafe { &*proxy.value };
         let (owner, texts) = (proxy.owner, proxy.texts);
-        Some(Self { py: object.py(), owner, texts, value })
+        Self { py, owner, texts, value }
     }
 
     /// A value that is looked up in what a handle holds.
@@ -77,6 +107,14 @@ impl<'a, 'py> Held<'a, 'py> {
         parts.map(move |value| Self { value, ..self })
     }
 
+    /// One part of the value, if it is there.
+    pub(crate) fn find(
+        self,
+        find: impl for<'f> FnOnce(&'f ArchivedValue) -> Option<&'f ArchivedValue>,
+    ) -> Option<Self> {
+        find(self.value).map(|value| Self { value, ..self })
+    }
+
     pub(crate) fn py(&self) -> Python<'py> {
         self.py
     }
@@ -88,6 +126,12 @@ impl<'a, 'py> Held<'a, 'py> {
     pub(crate) fn to_value(self) -> Value {
         self.value.to_value()
     }
+}
+
+/// How many references there are to an object.
+pub(crate) fn references(object: &Bound<'_, PyAny>) -> isize {
+    // SAFETY: a live object.
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) }
 }
 
 /// A descriptor of its own for a number from Python, which may be no descriptor at all.
@@ -104,7 +148,7 @@ pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
 /// It is asked for by a program of Python, for what its own parent passed or what it unpickled: both
 /// could have it run any code, so reading memory is no more than what they may do already. Of the
 /// structure, the fingerprint is still compared.
-pub(crate) fn trust<T>() -> Trust<T> {
+pub(crate) fn trust<T: Content>() -> Trust<T> {
     // SAFETY: as above; `Value` and maps of it ask nothing beyond their structure.
     unsafe { Trust::in_owner() }
 }

@@ -10,7 +10,8 @@ use pyo3::prelude::*;
 
 use super::types::slice;
 use super::{
-    DICT, ITEMS, ITERATOR, KEYS, LIST, Proxy, SET, VALUES, guarded, make, object, proxy, view_object,
+    Held, ITEMS, ITERATOR, KEYS, LIST, Proxy, SET, VALUES, guarded, make, object, proxy,
+    view_object,
 };
 use crate::keys;
 
@@ -61,30 +62,33 @@ unsafe fn find_text<'a>(key: *mut PyObject) -> Option<&'a str> {
 /// The value under a key; `Err` with an error set.
 #[inline]
 unsafe fn dict_find<'a>(
-    value: &'a ArchivedValue,
+    slf: *mut PyObject,
     key: *mut PyObject,
 ) -> Result<Option<&'a ArchivedValue>, ()> {
     // SAFETY: as slots.
     unsafe {
-        let dict = dict_of(value);
+        let (proxy, value) = proxy(slf);
         if let Some(text) = find_text(key) {
-            return Ok(dict.get(text));
+            return Ok(dict_of(value).get(text));
         }
         let mut found = None;
-        let run = guarded(|py| {
-            let key = Bound::ref_from_ptr(py, &key);
-            found = keys::find(&dict, key)?;
+        let run: c_int = guarded(|py| {
+            let position = keys::position(Held::of_proxy(py, proxy), Bound::ref_from_ptr(py, &key));
+            found = position?;
             Ok(0)
         });
-        if run == 0 { Ok(found) } else { Err(()) }
+        if run != 0 {
+            return Err(());
+        }
+        Ok(found.and_then(|position| dict_of(value).values().get(position)))
     }
 }
 
 pub(super) unsafe extern "C" fn dict_subscript(slf: *mut PyObject, key: *mut PyObject) -> *mut PyObject {
     // SAFETY: as slots.
     unsafe {
-        let (proxy, value) = proxy(slf);
-        match dict_find(value, key) {
+        let (proxy, _) = proxy(slf);
+        match dict_find(slf, key) {
             Ok(Some(found)) => object(proxy.owner, proxy.texts, found),
             Ok(None) => {
                 // A tuple would be taken for the arguments of the exception.
@@ -113,8 +117,8 @@ pub(super) unsafe extern "C" fn dict_get(
             PyErr_SetString(PyExc_TypeError, told.as_ptr());
             return null_mut();
         }
-        let (proxy, value) = proxy(slf);
-        match dict_find(value, *arguments) {
+        let (proxy, _) = proxy(slf);
+        match dict_find(slf, *arguments) {
             Ok(Some(found)) => object(proxy.owner, proxy.texts, found),
             Ok(None) if number == 2 => Py_NewRef(*arguments.add(1)),
             Ok(None) => Py_NewRef(Py_None()),
@@ -125,7 +129,7 @@ pub(super) unsafe extern "C" fn dict_get(
 
 pub(super) unsafe extern "C" fn dict_contains(slf: *mut PyObject, key: *mut PyObject) -> c_int {
     // SAFETY: as slots.
-    unsafe { dict_find(proxy(slf).1, key).map_or(-1, |found| found.is_some().into()) }
+    unsafe { dict_find(slf, key).map_or(-1, |found| found.is_some().into()) }
 }
 
 pub(super) unsafe extern "C" fn dict_length(slf: *mut PyObject) -> isize {
@@ -146,11 +150,12 @@ pub(super) unsafe extern "C" fn list_length(slf: *mut PyObject) -> isize {
 pub(super) unsafe extern "C" fn set_contains(slf: *mut PyObject, key: *mut PyObject) -> c_int {
     // SAFETY: as slots.
     unsafe {
-        let set = set_of(proxy(slf).1);
+        let (proxy, value) = proxy(slf);
         match find_text(key) {
-            Some(text) => set.contains(text).into(),
+            Some(text) => set_of(value).contains(text).into(),
             None => guarded(|py| {
-                keys::is_in(&set, Bound::ref_from_ptr(py, &key)).map(c_int::from)
+                let position = keys::position(Held::of_proxy(py, proxy), Bound::ref_from_ptr(py, &key));
+                Ok(position?.is_some().into())
             }),
         }
     }
@@ -242,7 +247,6 @@ iterators! {
     view_keys(*mut PyObject): KEYS KEYS false;
     view_values(*mut PyObject): VALUES VALUES false;
     view_items(*mut PyObject): ITEMS ITEMS false;
-    view_mapping(*mut PyObject): DICT DICT false;
 }
 
 pub(super) unsafe extern "C" fn iter_self(slf: *mut PyObject) -> *mut PyObject {

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_int, c_uint, c_ulong, c_void};
-use std::ptr::{self, null_mut};
+use std::ptr::null_mut;
 use std::sync::atomic::Ordering;
 
 use pyo3::basic::CompareOp;
@@ -272,7 +272,15 @@ const MAPPING: c_ulong = 1 << 6;
 
 /// Makes all types; a second time it does nothing but name them.
 pub(crate) fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    debug_assert!(type_of(DICT).is_null());
+    let py = module.py();
+    if !type_of(DICT).is_null() {
+        for class in [DICT, LIST, SET, KEYS, VALUES, ITEMS, ITERATOR].map(type_of) {
+            // SAFETY: made before, and kept for ever.
+            let class = unsafe { PyType::from_borrowed_type_ptr(py, class) };
+            module.add(class.name()?, class)?;
+        }
+        return Ok(());
+    }
     let shown = || {
         vec![
             slot(Py_tp_repr, repr as *mut c_void),
