@@ -21,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use floe::value::{ArchivedValue, View};
+use floe::value::{ArchivedDict, ArchivedValue, View};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi::*;
 use pyo3::prelude::*;
@@ -55,6 +55,8 @@ struct Proxy {
     owner: *mut PyObject,
     texts: *const Texts,
     value: *const ArchivedValue,
+    /// Of a dict, once it was read: where its keys and values are.
+    dict: Option<ArchivedDict<'static>>,
     /// How many items an iterator has given.
     next: usize,
     /// Of an iterator: what it gives, and whether from the end.
@@ -130,6 +132,7 @@ unsafe fn make(
         (*proxy).owner = owner;
         (*proxy).texts = texts;
         (*proxy).value = value;
+        ptr::write(&raw mut (*proxy).dict, None);
         (*proxy).next = 0;
         (*proxy).gives = gives;
         (*proxy).reversed = reversed;

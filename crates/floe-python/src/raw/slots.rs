@@ -45,7 +45,7 @@ unsafe fn list_of<'a>(value: &'a ArchivedValue) -> ArchivedList<'a> {
 unsafe fn find_text<'a>(key: *mut PyObject) -> Option<&'a str> {
     // SAFETY: a live object; the text lives as long as it.
     unsafe {
-        if PyUnicode_Check(key) == 0 {
+        if PyUnicode_CheckExact(key) == 0 && PyUnicode_Check(key) == 0 {
             return None;
         }
         let mut length = 0;
@@ -69,7 +69,8 @@ unsafe fn dict_find<'a>(
     unsafe {
         let (proxy, value) = proxy(slf);
         if let Some(text) = find_text(key) {
-            return Ok(dict_of(value).get(text));
+            let dict = proxy.dict.get_or_insert_with(|| dict_of(&*proxy.value));
+            return Ok(dict.get(text));
         }
         let mut found = None;
         let run: c_int = guarded(|py| {
