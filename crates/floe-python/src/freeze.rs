@@ -331,12 +331,11 @@ impl Freezer<'_, '_> {
     /// Goes into a container, unless it is one of those around.
     fn enter(&mut self, value: &Bound<'_, PyAny>) -> Frozen<()> {
         let address = value.as_ptr() as usize;
+        if self.stack.contains(&address) {
+            return Err(Reason::Recursive.into());
+        }
         if self.stack.len() >= DEPTH_LIMIT {
-            let reason = match self.stack.contains(&address) {
-                true => Reason::Recursive,
-                false => Reason::Deep,
-            };
-            return Err(reason.into());
+            return Err(Reason::Deep.into());
         }
         self.stack.push(address);
         Ok(())

@@ -61,6 +61,11 @@ impl Frozen {
         &self.held
     }
 
+    /// The number of the generation.
+    pub(crate) fn number(&self) -> u64 {
+        self.region().map_or(0, Region::generation)
+    }
+
     fn root(&self) -> Option<&ArchivedValue> {
         match &self.held {
             Content::Value(value) => Some(value),

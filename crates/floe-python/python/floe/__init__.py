@@ -20,6 +20,10 @@ from ._errors import (
     UnknownNameError,
 )
 from ._floe import (
+    Background,
+    Broker,
+    Builder,
+    Cache,
     Frozen,
     FrozenDict,
     FrozenItems,
@@ -28,6 +32,12 @@ from ._floe import (
     FrozenMap,
     FrozenSet,
     FrozenValues,
+    Inputs,
+    Live,
+    Part,
+    Policy,
+    Publisher,
+    Store,
     TypedMap,
     __version__,
     connect,
@@ -41,6 +51,7 @@ from ._record import Record
 if TYPE_CHECKING:
     from ._memory import MemoryTable, memory
     from ._overlay import Changes, MergeConflict, Overlay
+    from ._report import CacheReport, Report
 
 Mapping.register(FrozenDict)
 Mapping.register(FrozenMap)
@@ -52,21 +63,36 @@ ValuesView.register(FrozenValues)
 ItemsView.register(FrozenItems)
 
 __all__ = [
+    "Background",
+    "Broker",
+    "Builder",
+    "Cache",
+    "CacheReport",
     "Changes",
     "Error",
     "Frozen",
     "FrozenDict",
+    "FrozenItems",
+    "FrozenKeys",
     "FrozenList",
     "FrozenMap",
     "FrozenSet",
+    "FrozenValues",
+    "Inputs",
     "InvalidError",
+    "Live",
     "MemoryTable",
     "MergeConflict",
     "MissingFileError",
     "NotPermittedError",
     "OtherTypeError",
     "Overlay",
+    "Part",
+    "Policy",
+    "Publisher",
     "Record",
+    "Report",
+    "Store",
     "SystemCallError",
     "TypedMap",
     "UnknownNameError",
@@ -80,10 +106,12 @@ __all__ = [
 ]
 
 _LAZY = {
+    "CacheReport": "_report",
     "Changes": "_overlay",
     "MemoryTable": "_memory",
     "MergeConflict": "_overlay",
     "Overlay": "_overlay",
+    "Report": "_report",
     "memory": "_memory",
 }
 

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from ._floe import Frozen
+    from ._floe import Frozen, Publisher
 
 #: ``NAME/DESCRIPTORS/`` for each handle that a program passes, the descriptors joined by commas.
 VARIABLE = "FLOE_FROZEN"
+#: The same for publishers, as the library has it.
+LIVE_VARIABLE = "FLOE_LIVE"
 
 
 class Passed(TypedDict):
@@ -21,18 +23,28 @@ class Passed(TypedDict):
     pass_fds: tuple[int, ...]
 
 
-def passing(*handles: Frozen, env: Mapping[str, str] | None = None) -> Passed:
+def passing(*handles: Frozen | Publisher, env: Mapping[str, str] | None = None) -> Passed:
     """Return the arguments of `subprocess.Popen` that pass handles to the program it starts.
 
     ``subprocess.run(command, **floe.passing(recipes))``: there, ``Frozen.inherited("recipes")``
-    opens it, in no time and without a copy. `env` is the environment of the program, by default
-    that of this one.
+    opens it, in no time and without a copy; and `Live.inherited` what a `Publisher` publishes. `env`
+    is the environment of the program, by default that of this one.
     """
     environment = dict(os.environ if env is None else env)
-    rows = [f"{handle.name}/{','.join(map(str, handle.fds))}" for handle in handles]
-    environment[VARIABLE] = "/".join(rows)
-    descriptors = tuple(fd for handle in handles for fd in handle.fds)
-    return {"env": environment, "pass_fds": descriptors}
+    frozen: list[str] = []
+    live: list[str] = []
+    descriptors: list[int] = []
+    for handle in handles:
+        if hasattr(handle, "fds"):
+            passed = handle.fds
+            frozen.append(f"{handle.name}/{','.join(map(str, passed))}")
+        else:
+            row, passed = handle._passing()  # noqa: SLF001 - our own
+            live.append(row)
+        descriptors += passed
+    environment[VARIABLE] = "/".join(frozen)
+    environment[LIVE_VARIABLE] = "/".join(live)
+    return {"env": environment, "pass_fds": tuple(descriptors)}
 
 
 def inherited(name: str) -> list[int]:
@@ -69,7 +81,12 @@ def receive(sent: list[Any]) -> Frozen:
     """Open the descriptors that came along with a new process."""
     from ._floe import Frozen  # noqa: PLC0415 - see `reduce`
 
-    return Frozen.from_fds([descriptor.detach() for descriptor in sent], trust=True)
+    fds = [descriptor.detach() for descriptor in sent]
+    try:
+        return Frozen.from_fds(fds, trust=True)
+    finally:
+        for fd in fds:
+            os.close(fd)
 
 
 def open_sent(
@@ -95,7 +112,7 @@ def open_sent(
             if (stat.st_dev, stat.st_ino) != inode:
                 break
         else:
-            frozen = Frozen.from_fds([os.dup(fd) for fd in opened], trust=True)
+            frozen = Frozen.from_fds(opened, trust=True)
             if frozen.digest == digest:
                 return frozen
         told = (

@@ -157,6 +157,16 @@ class Overlay(MutableMapping[K, V]):
         if below:
             self._gone.add(key)
 
+    def pop(self, key: K, default: Any = _ABSENT) -> Any:
+        """Remove a key and return its value, or the default; no missing value is made."""
+        found = self.get(key, _ABSENT)
+        if found is not _ABSENT:
+            del self[key]
+            return found
+        if default is _ABSENT:
+            raise KeyError(key)
+        return default
+
     def setdefault(self, key: K, default: Any = None) -> Any:
         """Return the value of a key; set it to the default first, if there is none."""
         found = self.get(key, _ABSENT)
