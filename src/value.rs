@@ -27,16 +27,16 @@
 //! [`Writer`].
 
 mod archived;
-mod check;
+pub(crate) mod check;
 mod dict;
 mod equal;
-mod format;
+pub(crate) mod format;
 mod freeze;
 mod key;
-mod number;
+pub(crate) mod number;
 mod owned;
 mod raw;
-mod surrogates;
+pub(crate) mod surrogates;
 mod through_serde;
 mod writer;
 

@@ -204,14 +204,14 @@ impl Validator {
         PointerError::Overlap { archive }
     }
 
-    /// How many levels lie around the value that is being checked.
+    /// How many levels lie around the value that is being checked. It is one itself.
     pub(crate) fn depth(&self) -> u32 {
-        self.depth
+        self.depth.saturating_sub(1)
     }
 
     /// Notes that a value reaches so many levels below itself.
     pub(crate) fn reach_down(&mut self, height: u32) -> Result<(), PointerError> {
-        let deepest = self.depth + height;
+        let deepest = self.depth() + height;
         if deepest > DEPTH_LIMIT {
             return Err(PointerError::Depth);
         }

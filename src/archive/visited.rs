@@ -4,31 +4,37 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Places of an archive that values were found at, each with one value that is valid.
-///
-/// A bit for each place: an archive has millions of values, most of them texts.
+/// Places of an archive at which values were found, each with one value that is valid.
 #[derive(Debug, Default)]
 pub(crate) struct Visited {
-    places: Vec<u64>,
+    /// Of texts, which most are: to see one again takes no look at it.
+    pub(crate) texts: Places,
+    pub(crate) others: Places,
     /// Levels below values that have more than one.
     heights: HashMap<usize, u8, BuildHasherDefault<PlaceHasher>>,
     /// Hashes of keys that have parts.
     hashes: HashMap<usize, u64, BuildHasherDefault<PlaceHasher>>,
 }
 
-impl Visited {
+/// Places, as a bit for each: an archive has millions of them.
+#[derive(Debug, Default)]
+pub(crate) struct Places(Vec<u64>);
+
+impl Places {
     /// Whether nobody was here before; the place is a number below the length of the archive.
     #[inline]
     pub(crate) fn is_first(&mut self, place: usize) -> bool {
         let (word, bit) = (place / 64, 1_u64 << (place % 64));
-        if word >= self.places.len() {
-            self.places.resize((word + 1).next_power_of_two(), 0);
+        if word >= self.0.len() {
+            self.0.resize((word + 1).next_power_of_two(), 0);
         }
-        let first = self.places[word] & bit == 0;
-        self.places[word] |= bit;
+        let first = self.0[word] & bit == 0;
+        self.0[word] |= bit;
         first
     }
+}
 
+impl Visited {
     /// Remembers how many levels lie below the value at a place.
     pub(crate) fn set_height(&mut self, place: usize, height: u32) {
         if height > 1 {

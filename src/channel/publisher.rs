@@ -25,9 +25,9 @@ use crate::sys::owner::Owner;
 /// The owner's end of a channel: publishes the generations of one cache to all who follow it.
 ///
 /// It keeps the newest generation. Clones are the same publisher, for several threads; dropping the
-/// last one closes the channel, which [`Live::is_orphaned`] tells. In a child
-/// forked from the owner it refuses with [`Error::NotOwner`], and dropping it there does nothing;
-/// what children use is the [`Live`] handle that was made before the fork.
+/// last one closes the channel, which [`Live::is_orphaned`] tells. In a child forked from the owner
+/// it refuses with [`Error::NotOwner`], and dropping it there does nothing; what children use is
+/// the [`Live`] handle that was made before the fork.
 ///
 /// Make publishers while no other thread forks: a child that is forked in the very moment could
 /// write to the control page.
@@ -311,8 +311,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Freezes a value as the generation after the newest one, without publishing it. It shares the
-    /// pages that are equal, and at the same place, with the newest one.
+    /// Freezes a value as the generation after the newest one, without publishing it. It shares
+    /// the pages that are equal, and at the same place, with that.
     ///
     /// # Errors
     /// [`Error::NotOwner`], and those of [`Frozen::freeze`].
@@ -320,7 +320,7 @@ impl Publisher {
         self.freeze_as(value)
     }
 
-    /// The same for a value of another type that is archived as a `T` is.
+    /// The same for a type that is archived alike.
     ///
     /// # Errors
     /// As [`freeze`](Self::freeze).
@@ -483,19 +483,15 @@ impl Newest {
     }
 }
 
-fn channel_failed(name: &str, step: &'static str, source: io::Error) -> Error {
+fn channel_failed(name: &str, step: &'static str, reason: io::Error) -> Error {
     let name = name.to_owned();
-    match mailbox::is_crowded(&source) {
-        true => Error::Channel(ChannelError::InFlight {
+    Error::Channel(match mailbox::is_crowded(&reason) {
+        true => ChannelError::InFlight {
             name,
             limit: limits::most_descriptors(),
-        }),
-        false => Error::Channel(ChannelError::Step {
-            name,
-            step,
-            reason: source,
-        }),
-    }
+        },
+        false => ChannelError::Step { name, step, reason },
+    })
 }
 
 fn opening_failed(name: &str, source: io::Error) -> Error {

@@ -111,6 +111,7 @@ impl<'a> ArchivedList<'a> {
     }
 
     /// All items.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = View<'a>> + DoubleEndedIterator + use<'a> {
         let list = *self;
         (0..self.len()).map(move |number| list.get(number).unwrap_or(View::None))

@@ -52,10 +52,11 @@ pub(crate) enum ValueError {
 type Checked<T> = Result<T, ValueError>;
 
 /// Checks the value whose word stands at an archive offset, a multiple of four.
-pub(super) fn check(archive: &[u8], at: usize, validator: &mut Validator) -> Checked<()> {
+pub(crate) fn check(archive: &[u8], at: usize, validator: &mut Validator) -> Checked<()> {
     let depth = validator.depth();
     let mut check = Check { archive, validator };
-    let height = check.word(at, usize::MAX, depth)?;
+    let word = check.read(at)?;
+    let height = check.word(at, word, usize::MAX, depth)?;
     Ok(validator.reach_down(height)?)
 }
 
@@ -88,9 +89,9 @@ impl<'a> Check<'a> {
         place.ok_or(ValueError::Pointer { at })
     }
 
-    /// Checks a word; what it leads to starts before `end`. Returns how many levels lie below.
-    fn word(&mut self, at: usize, end: usize, depth: u32) -> Checked<u32> {
-        let word = self.read(at)?;
+    /// Checks the word at an offset; what it leads to starts before `end`. Returns how many levels lie
+    /// below.
+    fn word(&mut self, at: usize, word: u32, end: usize, depth: u32) -> Checked<u32> {
         match tag(word) {
             CONSTANT if matches!(word, NONE | FALSE | TRUE) => return Ok(0),
             CONSTANT if word == OUT_OF_REACH => return Err(ValueError::OutOfReach),
@@ -99,15 +100,20 @@ impl<'a> Check<'a> {
             _ => {}
         }
         let place = self.target(at, word, end)?;
+        let is_text = tag(word) == TEXT;
+        if is_text && place < self.archive.len() && !self.is_first_text(place) {
+            return Ok(0);
+        }
         let head = self.read(place)?;
         if tag(head) != tag(word) {
             return Err(ValueError::Kind { at, place });
         }
-        let is_first = self.validator.visited.is_first(place / WORD);
-        match (tag(word), is_first) {
-            (TEXT, true) => self.text(place, head),
+        if is_text {
+            return self.text(place, head);
+        }
+        match (tag(word), self.is_first(place)) {
             (OTHER, true) => self.other(place, payload(head)),
-            (TEXT | OTHER, false) => Ok(0),
+            (OTHER, false) => Ok(0),
             (_, false) => {
                 let height = self.validator.visited.height(place / WORD);
                 match depth + height > DEPTH_LIMIT {
@@ -129,6 +135,14 @@ impl<'a> Check<'a> {
                 Ok(below + 1)
             }
         }
+    }
+
+    fn is_first(&mut self, place: usize) -> bool {
+        self.validator.visited.others.is_first(place / WORD)
+    }
+
+    fn is_first_text(&mut self, place: usize) -> bool {
+        self.validator.visited.texts.is_first(place / WORD)
     }
 
     fn text(&mut self, place: usize, head: u32) -> Checked<u32> {
@@ -153,9 +167,12 @@ impl<'a> Check<'a> {
 
     /// Checks words that lead to what lies before `end`.
     fn words(&mut self, words: Range<usize>, end: usize, depth: u32) -> Checked<u32> {
+        let (start, archive) = (words.start, self.archive);
+        let words = archive.get(words).unwrap_or_default().as_chunks().0;
         let mut height = 0;
-        for at in words.step_by(WORD) {
-            height = height.max(self.word(at, end, depth)?);
+        for (number, word) in words.iter().enumerate() {
+            let (at, word) = (start + number * WORD, u32::from_le_bytes(*word));
+            height = height.max(self.word(at, word, end, depth)?);
         }
         Ok(height)
     }
@@ -184,7 +201,7 @@ impl<'a> Check<'a> {
             return Err(ValueError::Kind { at: from, place });
         }
         let number = payload(head);
-        if !self.validator.visited.is_first(place / WORD) {
+        if !self.is_first(place) {
             let height = self.validator.visited.height(place / WORD) - 1;
             return match depth + height > DEPTH_LIMIT {
                 true => Err(PointerError::Depth.into()),

@@ -143,6 +143,7 @@ impl<'a> ArchivedDict<'a> {
     }
 
     /// Keys and values, in the order of insertion.
+    #[must_use]
     pub fn iter(
         &self,
     ) -> impl ExactSizeIterator<Item = (&'a ArchivedValue, &'a ArchivedValue)>

@@ -65,95 +65,95 @@
 
 use crate::map::{Key, integer_hash, mix};
 
-pub(super) const CONSTANT: u32 = 0;
-pub(super) const INTEGER: u32 = 1;
-pub(super) const TEXT: u32 = 2;
-pub(super) const LIST: u32 = 3;
-pub(super) const TUPLE: u32 = 4;
-pub(super) const DICT: u32 = 5;
-pub(super) const SET: u32 = 6;
-pub(super) const OTHER: u32 = 7;
+pub(crate) const CONSTANT: u32 = 0;
+pub(crate) const INTEGER: u32 = 1;
+pub(crate) const TEXT: u32 = 2;
+pub(crate) const LIST: u32 = 3;
+pub(crate) const TUPLE: u32 = 4;
+pub(crate) const DICT: u32 = 5;
+pub(crate) const SET: u32 = 6;
+pub(crate) const OTHER: u32 = 7;
 /// In the header of a shape.
-pub(super) const SHAPE: u32 = 0;
+pub(crate) const SHAPE: u32 = 0;
 
-pub(super) const NONE: u32 = CONSTANT;
-pub(super) const FALSE: u32 = 1 << TAG_BITS;
-pub(super) const TRUE: u32 = 2 << TAG_BITS;
+pub(crate) const NONE: u32 = CONSTANT;
+pub(crate) const FALSE: u32 = 1 << TAG_BITS;
+pub(crate) const TRUE: u32 = 2 << TAG_BITS;
 /// What a word is given that cannot reach its target: no value.
-pub(super) const OUT_OF_REACH: u32 = 3 << TAG_BITS;
+pub(crate) const OUT_OF_REACH: u32 = 3 << TAG_BITS;
 
-pub(super) const FLOAT: u32 = 0;
-pub(super) const LONG: u32 = 1;
-pub(super) const BIG: u32 = 2;
-pub(super) const BYTES: u32 = 3;
-pub(super) const SURROGATES: u32 = 4;
-pub(super) const INTEGERS: u32 = 5;
-pub(super) const FLOATS: u32 = 6;
+pub(crate) const FLOAT: u32 = 0;
+pub(crate) const LONG: u32 = 1;
+pub(crate) const BIG: u32 = 2;
+pub(crate) const BYTES: u32 = 3;
+pub(crate) const SURROGATES: u32 = 4;
+pub(crate) const INTEGERS: u32 = 5;
+pub(crate) const FLOATS: u32 = 6;
 
 /// Bytes of a word, and what all places are multiples of.
-pub(super) const WORD: usize = 4;
-pub(super) const TAG_BITS: u32 = 3;
+pub(crate) const WORD: usize = 4;
+pub(crate) const TAG_BITS: u32 = 3;
 /// Keys that are found without a table.
-pub(super) const FEW: usize = 8;
+pub(crate) const FEW: usize = 8;
 /// Texts have fewer bytes.
-pub(super) const TEXT_LIMIT: usize = 1 << 28;
+pub(crate) const TEXT_LIMIT: usize = 1 << 28;
 /// Lists and shapes have fewer items.
-pub(super) const ITEM_LIMIT: usize = 1 << 28;
+pub(crate) const ITEM_LIMIT: usize = 1 << 28;
 /// How many units a word reaches in both directions.
 const REACH: i64 = 1 << 28;
 
 /// The tag of a word or header.
 #[inline]
-pub(super) const fn tag(word: u32) -> u32 {
+pub(crate) const fn tag(word: u32) -> u32 {
     word & ((1 << TAG_BITS) - 1)
 }
 
 /// The payload of a word or header.
 #[inline]
-pub(super) const fn payload(word: u32) -> u32 {
+pub(crate) const fn payload(word: u32) -> u32 {
     word >> TAG_BITS
 }
 
 /// The payload of a word, as a number with sign.
 #[inline]
-pub(super) const fn signed(word: u32) -> i32 {
+pub(crate) const fn signed(word: u32) -> i32 {
     word.cast_signed() >> TAG_BITS
 }
 
-pub(super) const fn header(tag: u32, number: usize) -> u32 {
+pub(crate) const fn header(tag: u32, number: usize) -> u32 {
     (number as u32) << TAG_BITS | tag
 }
 
 /// The word of an integer, if it has room for it.
-pub(super) fn integer_word(number: i64) -> Option<u32> {
+pub(crate) fn integer_word(number: i64) -> Option<u32> {
     let fits = (-REACH..REACH).contains(&number);
-    fits.then(|| (number as u32) << TAG_BITS | INTEGER)
+    fits.then_some((number as u32) << TAG_BITS | INTEGER)
 }
 
 /// The word at one place that leads to another one, if it reaches that.
-pub(super) fn pointer_word(tag: u32, from: u64, to: u64) -> Option<u32> {
+pub(crate) fn pointer_word(tag: u32, from: u64, to: u64) -> Option<u32> {
     let distance = to.cast_signed().wrapping_sub(from.cast_signed()) / WORD as i64;
     let fits = (-REACH..REACH).contains(&distance);
-    fits.then(|| (distance as u32) << TAG_BITS | tag)
+    fits.then_some((distance as u32) << TAG_BITS | tag)
 }
 
 /// Bytes with the zeros behind them.
-pub(super) const fn padded(length: usize) -> usize {
+pub(crate) const fn padded(length: usize) -> usize {
     length.next_multiple_of(WORD)
 }
 
 /// What the table of a shape looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TableLayout {
+pub(crate) struct TableLayout {
     /// Of the number of slots; 0 if there are none.
-    pub(super) log: u32,
+    pub(crate) log: u32,
     /// Bytes of a position.
-    pub(super) width: usize,
+    pub(crate) width: usize,
 }
 
 impl TableLayout {
     /// The table of so many keys.
-    pub(super) fn new(keys: usize) -> Self {
+    pub(crate) fn new(keys: usize) -> Self {
         Self {
             log: match keys {
                 0..=FEW => 0,
@@ -163,12 +163,12 @@ impl TableLayout {
         }
     }
 
-    pub(super) fn slots(self) -> usize {
+    pub(crate) fn slots(self) -> usize {
         1 << self.log
     }
 
     /// Bytes of the table.
-    pub(super) fn length(self) -> usize {
+    pub(crate) fn length(self) -> usize {
         match self.log {
             0 => FEW,
             _ => padded(self.slots() * (1 + self.width)),
@@ -178,7 +178,7 @@ impl TableLayout {
 
 /// Bytes of a position of one of so many keys.
 #[inline]
-pub(super) const fn position_width(keys: usize) -> usize {
+pub(crate) const fn position_width(keys: usize) -> usize {
     match keys {
         0..=0xff => 1,
         0x100..=0xffff => 2,
@@ -188,39 +188,39 @@ pub(super) const fn position_width(keys: usize) -> usize {
 
 /// The tag of a hash.
 #[inline]
-pub(super) fn hash_tag(hash: u64) -> u8 {
+pub(crate) fn hash_tag(hash: u64) -> u8 {
     (hash as u8).max(1)
 }
 
 /// The slot at which a search starts; the logarithm is not 0.
 #[inline]
-pub(super) fn home(hash: u64, log: u32) -> usize {
+pub(crate) fn home(hash: u64, log: u32) -> usize {
     (hash >> (u64::BITS - log)) as usize
 }
 
 #[inline]
-pub(super) fn text_hash(text: &[u8]) -> u64 {
+pub(crate) fn text_hash(text: &[u8]) -> u64 {
     u8::slice_hash(text)
 }
 
-pub(super) fn none_hash() -> u64 {
+pub(crate) fn none_hash() -> u64 {
     mix(0, 1)
 }
 
-pub(super) fn int_hash(number: i64) -> u64 {
+pub(crate) fn int_hash(number: i64) -> u64 {
     integer_hash(number.cast_unsigned())
 }
 
-pub(super) fn big_hash(bytes: &[u8]) -> u64 {
+pub(crate) fn big_hash(bytes: &[u8]) -> u64 {
     mix(text_hash(bytes), 2)
 }
 
-pub(super) fn bytes_hash(bytes: &[u8]) -> u64 {
+pub(crate) fn bytes_hash(bytes: &[u8]) -> u64 {
     mix(text_hash(bytes), 4)
 }
 
 /// The hash of a float; `None` for one that is no number.
-pub(super) fn float_hash(number: f64) -> Option<u64> {
+pub(crate) fn float_hash(number: f64) -> Option<u64> {
     if number.is_nan() {
         return None;
     }
@@ -232,13 +232,13 @@ pub(super) fn float_hash(number: f64) -> Option<u64> {
 }
 
 /// The hash of a tuple, given those of its items.
-pub(super) fn tuple_hash(items: impl ExactSizeIterator<Item = u64>) -> u64 {
+pub(crate) fn tuple_hash(items: impl ExactSizeIterator<Item = u64>) -> u64 {
     let start = mix(items.len() as u64, 5);
     items.fold(start, mix)
 }
 
 /// The hash of a set, given those of its items.
-pub(super) fn set_hash(items: impl ExactSizeIterator<Item = u64>) -> u64 {
+pub(crate) fn set_hash(items: impl ExactSizeIterator<Item = u64>) -> u64 {
     let length = items.len() as u64;
     mix(
         length,

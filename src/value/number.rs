@@ -15,7 +15,7 @@ pub struct BigInt(Vec<u8>);
 
 /// A whole number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Whole {
+pub(crate) enum Whole {
     Small(i64),
     Big(BigInt),
 }
@@ -48,13 +48,13 @@ impl BigInt {
         is_negative(&self.0)
     }
 
-    pub(super) fn from_checked(bytes: &[u8]) -> Self {
+    pub(crate) fn from_checked(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
     }
 }
 
 /// Whether bytes are the fewest that hold a number, and more than those of an `i64`.
-pub(super) fn is_big(bytes: &[u8]) -> bool {
+pub(crate) fn is_big(bytes: &[u8]) -> bool {
     bytes.len() > 8 && least(bytes).len() == bytes.len()
 }
 
@@ -95,7 +95,7 @@ impl From<u128> for Whole {
 }
 
 /// A float as the integer that it is equal to, if there is one.
-pub(super) fn whole(number: f64) -> Option<Whole> {
+pub(crate) fn whole(number: f64) -> Option<Whole> {
     /// 2^63: floats from there on have no fraction.
     const END: f64 = 9_223_372_036_854_775_808.0;
     if !number.is_finite() || number.fract() != 0.0 {
@@ -125,7 +125,7 @@ fn negate(bytes: &mut [u8]) {
 }
 
 /// Decimal digits, or hexadecimal ones of very large numbers.
-pub(super) fn write_digits(bytes: &[u8], f: &mut impl fmt::Write) -> fmt::Result {
+pub(crate) fn write_digits(bytes: &[u8], f: &mut impl fmt::Write) -> fmt::Result {
     let mut magnitude = bytes.to_vec();
     if is_negative(bytes) {
         // One more byte, for the least number of its length.

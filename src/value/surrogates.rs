@@ -5,7 +5,7 @@
 const LENGTH: usize = 3;
 
 /// Whether bytes are UTF-8 but for surrogates, of which there is one at least.
-pub(super) fn is_valid(bytes: &[u8]) -> bool {
+pub(crate) fn is_valid(bytes: &[u8]) -> bool {
     let mut number = 0;
     for part in parts(bytes) {
         match part {
@@ -18,7 +18,7 @@ pub(super) fn is_valid(bytes: &[u8]) -> bool {
 }
 
 /// A text as `String::from_utf8_lossy` would have it, if surrogates were one letter each.
-pub(super) fn lossy(bytes: &[u8]) -> String {
+pub(crate) fn lossy(bytes: &[u8]) -> String {
     let part = |part| match part {
         Ok(Part::Text(text)) => text,
         _ => "\u{fffd}",

@@ -1,29 +1,47 @@
 //! What comes back of a frozen value.
 
-use floe::value::{self, BigInt, Kind, KeyRef, Value};
+use floe::value::{self, BigInt, KeyRef, Kind, Value};
 use floe::{Frozen, Map, MapBuilder, Root, Roots, RootsBuilder, Schema};
 
-fn zoo() -> Value {
+pub fn zoo() -> Value {
     let big = BigInt::from_bytes(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]).unwrap();
     Value::dict([
         ("none", Value::None),
         ("bools", Value::list([true, false])),
-        ("ints", Value::list([0_i64, -1, 1 << 27, -(1 << 28), (1 << 28) - 1])),
+        (
+            "ints",
+            Value::list([0_i64, -1, 1 << 27, -(1 << 28), (1 << 28) - 1]),
+        ),
         ("long", Value::list([0_i64, i64::MIN, i64::MAX])),
         ("big", Value::BigInt(big)),
         ("floats", Value::list([0.5, -0.0, f64::INFINITY])),
-        ("mixed", Value::list([Value::from(1.5), Value::from(1), Value::from(1_i64 << 40)])),
+        (
+            "mixed",
+            Value::list([Value::from(1.5), Value::from(1), Value::from(1_i64 << 40)]),
+        ),
         ("text", Value::from("zlib")),
         ("umlaut", Value::from("Größe")),
         ("empty", Value::from("")),
-        ("surrogate", Value::TextWithSurrogates(vec![b'a', 0xed, 0xa0, 0x80, b'b'])),
+        (
+            "surrogate",
+            Value::TextWithSurrogates(vec![b'a', 0xed, 0xa0, 0x80, b'b']),
+        ),
         ("bytes", Value::Bytes(vec![0, 255, 3])),
-        ("tuple", Value::tuple([Value::from("a"), Value::tuple([1, 2])])),
+        (
+            "tuple",
+            Value::tuple([Value::from("a"), Value::tuple([1, 2])]),
+        ),
         ("set", Value::set(["c", "a", "b"])),
         ("frozen", Value::frozen_set([3, 1, 2])),
         ("list", Value::List(vec![])),
-        ("dict", Value::dict([(Value::from(1), "one"), (Value::tuple(["a", "b"]), "two")])),
-        ("many", Value::dict((0..1000).map(|it| (format!("key {it}"), it)))),
+        (
+            "dict",
+            Value::dict([(Value::from(1), "one"), (Value::tuple(["a", "b"]), "two")]),
+        ),
+        (
+            "many",
+            Value::dict((0..1000).map(|it| (format!("key {it}"), it))),
+        ),
     ])
 }
 
@@ -40,11 +58,21 @@ fn every_kind_comes_back() {
     assert!(frozen["frozen"].as_set().unwrap().contains_value(2));
     assert_eq!(frozen["many"]["key 777"], 777);
     assert!(frozen["many"].get("key 1000").is_none());
-    assert_eq!(frozen["dict"].as_dict().unwrap().get_value(true).unwrap(), "one");
+    assert_eq!(
+        frozen["dict"].as_dict().unwrap().get_value(true).unwrap(),
+        "one"
+    );
     let key = [KeyRef::from("a"), KeyRef::from("b")];
-    assert_eq!(frozen["dict"].as_dict().unwrap().get_value(&key[..]).unwrap(), "two");
+    assert_eq!(
+        frozen["dict"]
+            .as_dict()
+            .unwrap()
+            .get_value(&key[..])
+            .unwrap(),
+        "two"
+    );
     assert_eq!(frozen["surrogate"].kind(), Kind::Text);
-    let copy = Frozen::<Value>::from_bytes(&frozen.region().bytes().to_vec()).unwrap();
+    let copy = Frozen::<Value>::from_bytes(frozen.region().bytes()).unwrap();
     assert_eq!(*copy, *frozen);
     assert_eq!(Frozen::thaw(&copy).unwrap(), *frozen);
 }
@@ -90,7 +118,10 @@ fn maps_roots_and_structs_hold_values() {
     assert_eq!(caches.typed[1].more[1].as_ref().unwrap(), &zoo());
     assert_eq!(caches.typed[1].name, "y");
     // All of them are one value.
-    assert_eq!(caches.typed[0].fields.address(), caches.recipes["c"].address());
+    assert_eq!(
+        caches.typed[0].fields.address(),
+        caches.recipes["c"].address()
+    );
     let one = Frozen::freeze("zoo", &zoo()).unwrap();
     assert!(caches.region().size() < one.region().size() + 4096);
 }
@@ -114,7 +145,10 @@ fn equal_values_give_equal_bytes() {
         floe_testkit::forge::Forgery::of(&frozen).archive().clone()
     };
     let set = |items: [&'static str; 3]| Value::list([Value::set(items), Value::from("end")]);
-    assert_eq!(archive(&set(["a", "b", "c"])), archive(&set(["c", "a", "b"])));
+    assert_eq!(
+        archive(&set(["a", "b", "c"])),
+        archive(&set(["c", "a", "b"]))
+    );
 }
 
 #[test]
@@ -126,6 +160,40 @@ fn a_map_is_built_and_carried() {
     }
     let map = builder.finish().unwrap();
     assert_eq!(map["k1999"]["n"], 1999);
-    let copy = Frozen::<Map<String, Value>>::from_bytes(&map.region().bytes().to_vec()).unwrap();
+    let copy = Frozen::<Map<String, Value>>::from_bytes(map.region().bytes()).unwrap();
     assert_eq!(copy["k1999"], map["k1999"]);
+}
+
+/// The bytes of a small value: what later versions have to read.
+#[test]
+fn bytes_are_pinned() {
+    let value = Value::dict([
+        (
+            "a",
+            Value::list([Value::from(1), Value::None, Value::from("b")]),
+        ),
+        ("f", Value::list([1.5])),
+        ("l", Value::from(1_i64 << 40)),
+    ]);
+    let frozen = Frozen::freeze("pinned", &value).unwrap();
+    let archive = floe_testkit::forge::Forgery::of(&frozen).archive().clone();
+    let words = archive
+        .as_chunks()
+        .0
+        .iter()
+        .map(|it| u32::from_le_bytes(*it));
+    let words: Vec<String> = words.map(|word| format!("{word:x}")).collect();
+    let pinned = [
+        "1a 61",                                    // "a"
+        "1a 62",                                    // "b"
+        "1b 9 0 ffffffda",                          // [1, None, "b"]
+        "1a 66",                                    // "f"
+        "37 1 0 3ff80000",                          // [1.5], at a multiple of 8
+        "1a 6c",                                    // "l"
+        "18 0 ffffff72 ffffffaa ffffffd2 9c61eb 0", // the shape: three keys, their tags
+        "f 0 100",                                  // 2^40
+        "ffffffb5 ffffff4b ffffff77 ffffffd7",      // the dict: shape, three values
+        "ffffffe5",                                 // the word of the whole
+    ];
+    assert_eq!(words.join(" "), pinned.join(" "));
 }

@@ -96,6 +96,38 @@ impl<'a> Paths<'a> {
         self.new_child(place, number, type_index, part())
     }
 
+    /// The type of a field.
+    pub(super) fn type_index(&self, place: Place) -> TypeIndex {
+        self.nodes[place.0 as usize].type_index
+    }
+
+    /// The row of a number in a field, for what belongs to it and has no type of its own.
+    pub(super) fn row_in(
+        &mut self,
+        place: Place,
+        number: usize,
+        name: &'static str,
+    ) -> Read<Place> {
+        let node = &self.nodes[place.0 as usize];
+        if let Some(Some(known)) = node.children.get(number) {
+            return Ok(*known);
+        }
+        if self.nodes.len() == LIMIT {
+            return Err(Fault::new(0, FaultKind::Paths { most: LIMIT }));
+        }
+        let row = self.push(Some(place), node.type_index, Some(Cow::Borrowed(name)));
+        self.set_child(place, number, row);
+        Ok(row)
+    }
+
+    fn set_child(&mut self, place: Place, number: usize, child: Place) {
+        let children = &mut self.nodes[place.0 as usize].children;
+        if children.len() <= number {
+            children.resize(number + 1, None);
+        }
+        children[number] = Some(child);
+    }
+
     #[cold]
     fn new_child(
         &mut self,
@@ -111,11 +143,7 @@ impl<'a> Paths<'a> {
             Some(outer) => outer,
             None => self.push(Some(place), type_index, part),
         };
-        let children = &mut self.nodes[place.0 as usize].children;
-        if children.len() <= number {
-            children.resize(number + 1, None);
-        }
-        children[number] = Some(child);
+        self.set_child(place, number, child);
         Ok(child)
     }
 
