@@ -35,28 +35,14 @@ impl FrozenMap {
     }
 
     fn texts<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyString>> {
-        let frozen = self.handle.get();
-        let entries = frozen.map().into_iter().flat_map(|map| map.iter());
-        entries.map(|(key, _)| PyString::new(py, key.as_str())).collect()
-    }
-
-    /// Values by the positions of their entries.
-    fn held<'a, 'py>(&'a self, py: Python<'py>) -> Vec<Held<'a, 'py>>
-    where
-        'py: 'a,
-    {
-        let handle = self.handle.bind(py);
-        let keys = handle.get().map().into_iter().flat_map(|map| map.iter());
-        let keys: Vec<String> = keys.map(|(key, _)| key.as_str().to_owned()).collect();
-        keys.iter()
-            .filter_map(|key| Held::in_handle(handle, |frozen| frozen.map()?.get(key.as_str())))
-            .collect()
+        let entries = Held::entries(self.handle.bind(py));
+        entries.map(|(key, _)| PyString::new(py, key)).collect()
     }
 
     /// An ordinary dict of the values as they are.
     pub(crate) fn shallow<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
-        for (key, value) in self.texts(py).into_iter().zip(self.held(py)) {
+        for (key, value) in Held::entries(self.handle.bind(py)) {
             dict.set_item(key, value.object()?)?;
         }
         Ok(dict)
@@ -105,12 +91,23 @@ impl FrozenMap {
 
     /// The values, as a view.
     fn values<'py>(slf: &Bound<'py, Self>) -> Made<'py> {
-        view(slf, "ValuesView")
+        let values = slf.py().import("floe._views")?.getattr("MapValues")?;
+        values.call1((slf,))
     }
 
-    /// Pairs of key and value, as a set-like view.
+    /// Pairs of key and value, as a view that goes over them without looking each up.
     fn items<'py>(slf: &Bound<'py, Self>) -> Made<'py> {
-        view(slf, "ItemsView")
+        let items = slf.py().import("floe._views")?.getattr("MapItems")?;
+        items.call1((slf,))
+    }
+
+    #[pyo3(name = "_pairs")]
+    fn pairs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let pairs = PyList::empty(py);
+        for (key, value) in Held::entries(self.handle.bind(py)) {
+            pairs.append((key, value.object()?))?;
+        }
+        Ok(pairs)
     }
 
     fn __richcmp__<'py>(&self, other: &Bound<'py, PyAny>, op: CompareOp) -> Made<'py> {
@@ -168,7 +165,7 @@ impl FrozenMap {
     #[pyo3(name = "_thaw")]
     pub(crate) fn thaw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
-        for (key, value) in self.texts(py).into_iter().zip(self.held(py)) {
+        for (key, value) in Held::entries(self.handle.bind(py)) {
             dict.set_item(key, thaw(value)?)?;
         }
         Ok(dict)

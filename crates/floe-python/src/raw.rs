@@ -21,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use floe::value::{ArchivedDict, ArchivedValue, View};
+use floe::value::{ArchivedDict, ArchivedValue, Kind, View};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi::*;
 use pyo3::prelude::*;
@@ -219,10 +219,12 @@ unsafe fn object(
 ) -> *mut PyObject {
     // SAFETY: the caller's promise.
     unsafe {
-        if let Some(text) = value.as_str() {
-            return text_object(texts, text);
+        // A container is not looked at before it is read.
+        match value.kind() {
+            Kind::List => make(LIST, owner, texts, value, 0, false),
+            Kind::Dict => make(DICT, owner, texts, value, 0, false),
+            _ => view_object(owner, texts, value.view(), value),
         }
-        view_object(owner, texts, value.view(), value)
     }
 }
 

@@ -45,6 +45,10 @@ fn run<T>(
             *inputs = returned;
         }
         made.map_err(|error| {
+            // Older interpreters keep the traceback beside the exception.
+            if let Some(traceback) = error.traceback(py) {
+                let _ = error.value(py).setattr("__traceback__", traceback);
+            }
             let mut raised = raised.lock().unwrap_or_else(PoisonError::into_inner);
             raised.entry(name.to_owned()).or_insert_with(|| error.clone_ref(py));
             Box::from(error.to_string())
@@ -177,11 +181,11 @@ impl Store {
         Ok(Background(Mutex::new(Some(started.or_raise(py)?))))
     }
 
-    /// How every cache stands: one dict for each.
+    /// How every cache stands, in the order in which they were added.
     fn status<'py>(&self, py: Python<'py>) -> Made<'py> {
         let status = self.store.status().or_raise(py)?;
         let json = serde_json::to_string(&status).map_err(failed)?;
-        py.import("json")?.call_method1("loads", (json,))
+        py.import("floe._report")?.call_method1("statuses", (json,))
     }
 
     /// Sets a named value that builds have recorded: what was built under another one is built again.

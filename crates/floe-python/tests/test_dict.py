@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from conftest import DICTS, KEYS, VALUES, frozen
+from conftest import DICTS, KEYS, LEAVES, VALUES, frozen
 from hypothesis import given
+from hypothesis import strategies as st
 
 import floe
 
@@ -64,11 +65,14 @@ def shape(value: Any) -> Any:
 
 
 @given(DICTS)
-def test_repr_is_that_of_a_dict(value: dict[Any, Any]) -> None:
-    read = frozen(value)
-    thawed = floe.thaw(read)
-    assert repr(read) == repr(thawed)
-    assert eval(repr(read), {"inf": float("inf")}) == value
+def test_repr_reads_as_the_value(value: dict[Any, Any]) -> None:
+    assert eval(repr(frozen(value)), {"inf": float("inf")}) == value
+
+
+@given(st.recursive(LEAVES, lambda parts: st.lists(parts) | st.dictionaries(LEAVES, parts)))
+def test_repr_is_that_of_the_value(value: Any) -> None:
+    assert repr(frozen(value)) == repr(floe.thaw(frozen(value)))
+    assert repr(frozen({"key": (value,)})) == repr(floe.thaw(frozen({"key": (value,)})))
 
 
 @given(DICTS, DICTS)

@@ -73,7 +73,6 @@ def test_order_is_that_of_lists(one: list[int], other: list[int]) -> None:
 @given(LISTS)
 def test_copies(value: list[Any]) -> None:
     read = frozen(value)
-    assert repr(read) == repr(floe.thaw(read))
     for copied in (floe.thaw(read), copy.deepcopy(read), pickle.loads(pickle.dumps(read))):
         assert type(copied) is list
         assert copied == value
@@ -107,6 +106,20 @@ def test_numbers_are_packed(item: float) -> None:
     assert read.value == [item] * 1000
     assert read.value[-1] == item
     assert type(read.value[0]) is type(item)
+    with memoryview(read.value) as lent:
+        assert lent.readonly
+        assert lent.format == ("d" if isinstance(item, float) else "q")
+        assert lent.tolist() == [item] * 1000
+
+
+def test_other_lists_lend_no_memory() -> None:
+    with pytest.raises(BufferError, match="only a list of floats"):
+        memoryview(frozen([1, "a"]))  # type: ignore[arg-type]
+
+
+def test_memory_that_is_lent_keeps_the_region() -> None:
+    lent = memoryview(frozen([0.5, 1.5]))
+    assert lent.tolist() == [0.5, 1.5]
 
 
 def test_length_hints_are_true() -> None:

@@ -51,7 +51,7 @@ from ._record import Record
 if TYPE_CHECKING:
     from ._memory import MemoryTable, memory
     from ._overlay import Changes, MergeConflict, Overlay
-    from ._report import CacheReport, Report
+    from ._report import CacheReport, Report, Status
 
 Mapping.register(FrozenDict)
 Mapping.register(FrozenMap)
@@ -92,6 +92,7 @@ __all__ = [
     "Publisher",
     "Record",
     "Report",
+    "Status",
     "Store",
     "SystemCallError",
     "TypedMap",
@@ -112,6 +113,7 @@ _LAZY = {
     "MergeConflict": "_overlay",
     "Overlay": "_overlay",
     "Report": "_report",
+    "Status": "_report",
     "memory": "_memory",
 }
 

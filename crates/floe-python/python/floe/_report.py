@@ -76,3 +76,37 @@ def report(text: str, lines: list[str], raised: dict[str, BaseException]) -> Rep
         for cache, line in zip(read["caches"], lines, strict=True)
     )
     return Report(tuple(caches), read["seconds"])
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a cache stands. Times are seconds."""
+
+    name: str
+    generation: int
+    age: float | None
+    entries: int
+    bytes: int
+    garbage: int
+    due_in: float | None
+    last_error: str | None
+    directory: str | None
+    refreshes: int
+    published: int
+    unchanged: int
+    failures: int
+    reasons: dict[str, int]
+    lookups: int | None
+    misses: int | None
+
+
+def statuses(text: str) -> tuple[Status, ...]:
+    """Make statuses of their JSON."""
+
+    def seconds(time: dict[str, int] | None) -> float | None:
+        return None if time is None else time["secs"] + time["nanos"] / 1e9
+
+    return tuple(
+        Status(**{**read, "age": seconds(read["age"]), "due_in": seconds(read["due_in"])})
+        for read in json.loads(text)
+    )

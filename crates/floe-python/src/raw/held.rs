@@ -79,6 +79,14 @@ impl<'a, 'py> Held<'a, 'py> {
         Some(Self { py: handle.py(), owner, texts, value })
     }
 
+    /// Keys and values of the map that a handle holds.
+    pub(crate) fn entries(handle: &'a Bound<'py, Frozen>) -> impl Iterator<Item = (&'a str, Self)> {
+        let frozen = handle.get();
+        let (py, owner, texts) = (handle.py(), handle.as_ptr(), &raw const *frozen.texts());
+        let entries = frozen.map().into_iter().flat_map(|map| map.iter());
+        entries.map(move |(key, value)| (key.as_str(), Self { py, owner, texts, value }))
+    }
+
     /// The object: a real one, or a proxy.
     pub(crate) fn object(&self) -> PyResult<Bound<'py, PyAny>> {
         // SAFETY: the owner is alive as long as this is, and has texts and value.

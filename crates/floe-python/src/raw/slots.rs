@@ -1,7 +1,7 @@
 //! The slots that reading is made of.
 #![allow(unsafe_code)]
 
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int, c_void};
 use std::ptr::{self, null_mut};
 
 use floe::value::{ArchivedDict, ArchivedList, ArchivedSet, ArchivedValue};
@@ -210,6 +210,65 @@ pub(super) unsafe extern "C" fn list_subscript(slf: *mut PyObject, key: *mut PyO
             position += list_length(slf);
         }
         list_item(slf, position)
+    }
+}
+
+/// What the interpreter asks for the memory of an object: its `Py_buffer`, which the limited interface
+/// names from 3.11 on, and which has had this layout before.
+#[repr(C)]
+pub(super) struct Buffer {
+    memory: *mut c_void,
+    object: *mut PyObject,
+    length: isize,
+    item_size: isize,
+    read_only: c_int,
+    dimensions: c_int,
+    format: *mut c_char,
+    shape: *mut isize,
+    strides: *mut isize,
+    suboffsets: *mut isize,
+    internal: *mut c_void,
+}
+
+/// `PyBUF_WRITABLE`.
+const WRITABLE: c_int = 1;
+
+/// Lists of numbers lend their memory.
+pub(super) unsafe extern "C" fn list_buffer(
+    slf: *mut PyObject,
+    buffer: *mut Buffer,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: as slots; the buffer is to be filled, and its shape and strides lie in the proxy, which
+    // it keeps, and in itself. Nobody writes through it.
+    unsafe {
+        let (proxy, value) = proxy(slf);
+        let (memory, number, format) = match list_of(value) {
+            ArchivedList::Floats(items) => (items.as_ptr().cast::<c_void>(), items.len(), c"d"),
+            ArchivedList::Ints(items) => (items.as_ptr().cast(), items.len(), c"q"),
+            ArchivedList::Values(_) | _ => (ptr::null(), 0, c""),
+        };
+        (*buffer).object = null_mut();
+        if memory.is_null() || flags & WRITABLE != 0 {
+            let told = c"only a list of floats, or of integers beyond 2**28, lends its memory, to be read";
+            PyErr_SetString(PyExc_BufferError, told.as_ptr());
+            return -1;
+        }
+        proxy.next = number;
+        buffer.write(Buffer {
+            memory: memory.cast_mut(),
+            object: Py_NewRef(slf),
+            length: (number * 8) as isize,
+            item_size: 8,
+            read_only: 1,
+            dimensions: 1,
+            format: format.as_ptr().cast_mut(),
+            shape: (&raw mut proxy.next).cast(),
+            strides: &raw mut (*buffer).item_size,
+            suboffsets: null_mut(),
+            internal: null_mut(),
+        });
+        0
     }
 }
 

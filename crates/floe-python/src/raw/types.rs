@@ -270,6 +270,9 @@ fn add_type(
 const SEQUENCE: c_ulong = 1 << 5;
 const MAPPING: c_ulong = 1 << 6;
 
+/// `Py_bf_getbuffer`, which types of 3.10 take, too.
+const GET_BUFFER: c_int = 1;
+
 /// Makes all types; a second time it does nothing but name them.
 pub(crate) fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
@@ -315,6 +318,7 @@ pub(crate) fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
         slot(Py_sq_contains, contains as *mut c_void),
         slot(Py_sq_concat, list_concat as *mut c_void),
         slot(Py_sq_repeat, list_repeat as *mut c_void),
+        slot(GET_BUFFER, list_buffer as *mut c_void),
         slot(Py_tp_iter, iter_list as *mut c_void),
     ];
     let methods = joined([common_methods(), copies(), list_methods()]);
