@@ -64,28 +64,48 @@ struct Proxy {
     reversed: bool,
 }
 
-/// Objects of short texts that were asked for lately, by the addresses of the texts.
-pub(crate) struct Texts(UnsafeCell<Vec<(usize, *mut PyObject)>>);
+/// What was asked for lately, of one region: objects of short texts, by the addresses of the texts;
+/// and which places keys were found at.
+pub(crate) struct Texts {
+    objects: UnsafeCell<Vec<(usize, *mut PyObject)>>,
+    found: UnsafeCell<Vec<Found>>,
+}
 
-/// Texts that are kept, and the longest ones among them.
+/// The place of a key among the keys of a shape.
+#[derive(Clone, Copy)]
+struct Found {
+    /// A reference, or null.
+    key: *mut PyObject,
+    /// The address of the keys of the shape.
+    shape: usize,
+    position: u32,
+}
+
+/// The position of a key that is not there.
+const ABSENT: u32 = u32::MAX;
+/// Texts and places that are kept, the longest texts among them, and the longest keys.
 const TEXTS: usize = 4096;
 const LONGEST: usize = 64;
+const LONGEST_KEY: usize = 256;
 
-// SAFETY: only `text_object` and `drop` look into it: the first is called with the interpreter's
-// lock held, the second when nobody else can.
+// SAFETY: only `text_object`, `find_text` and `drop` look into it: the first two are called with the
+// interpreter's lock held, the last when nobody else can.
 unsafe impl Send for Texts {}
 // SAFETY: as above.
 unsafe impl Sync for Texts {}
 
 impl Texts {
-    pub(crate) const fn new() -> Self {
-        Self(UnsafeCell::new(Vec::new()))
+    pub(crate) fn new() -> Self {
+        let (objects, found) = (UnsafeCell::new(Vec::new()), UnsafeCell::new(Vec::new()));
+        Self { objects, found }
     }
 }
 
 impl Drop for Texts {
     fn drop(&mut self) {
-        for (_, object) in self.0.get_mut().drain(..) {
+        let objects = self.objects.get_mut().drain(..).map(|(_, object)| object);
+        let keys = self.found.get_mut().drain(..).map(|found| found.key);
+        for object in objects.chain(keys) {
             // SAFETY: null or a reference that the cache took; handles are dropped by the
             // interpreter, so this thread is attached.
             unsafe { Py_XDECREF(object) };
@@ -187,7 +207,7 @@ unsafe fn text_object(texts: *const Texts, text: &str) -> *mut PyObject {
     // SAFETY: nobody else has the cache while this runs: making and freeing texts runs no code of
     // Python's. Objects in it are references of its own.
     unsafe {
-        let slots = &mut *(*texts).0.get();
+        let slots = &mut *(*texts).objects.get();
         if slots.is_empty() {
             slots.resize(TEXTS, (0, null_mut()));
         }

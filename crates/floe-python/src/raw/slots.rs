@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 
 use super::types::slice;
 use super::{
-    Held, ITEMS, ITERATOR, KEYS, LIST, Proxy, SET, VALUES, guarded, make, object, proxy,
-    view_object,
+    ABSENT, Found, Held, ITEMS, ITERATOR, KEYS, LIST, LONGEST_KEY, Proxy, SET, TEXTS, Texts, VALUES,
+    guarded, make, object, proxy, view_object,
 };
 use crate::keys;
 
@@ -59,6 +59,50 @@ unsafe fn find_text<'a>(key: *mut PyObject) -> Option<&'a str> {
     }
 }
 
+/// What is under an exact text; none if it has surrogates.
+///
+/// Programs ask for the same keys again and again, and mostly with the same objects: the places that
+/// these were found at are kept.
+///
+/// # Safety
+/// As slots; the dict is of the region that the cache belongs to.
+#[inline]
+unsafe fn find_exact<'a>(
+    texts: *const Texts,
+    dict: &ArchivedDict<'a>,
+    key: *mut PyObject,
+) -> Option<Option<&'a ArchivedValue>> {
+    // SAFETY: nobody else has the cache while this runs: freeing a text runs no code of Python's.
+    // Keys in it are references of its own, so no other object has the address of one.
+    unsafe {
+        if cfg!(Py_GIL_DISABLED) {
+            return Some(dict.get(find_text(key)?));
+        }
+        let places = &mut *(*texts).found.get();
+        if places.is_empty() {
+            places.resize(TEXTS, Found { key: null_mut(), shape: 0, position: 0 });
+        }
+        let shape = dict.keys().as_ptr().addr();
+        let mixed = (key.addr() >> 4 ^ shape >> 2).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let place = places.get_unchecked_mut(mixed >> (usize::BITS - TEXTS.ilog2()));
+        if place.key == key && place.shape == shape {
+            return Some(dict.values().get(place.position as usize));
+        }
+        let text = find_text(key)?;
+        let found = dict.get(text);
+        if text.len() <= LONGEST_KEY {
+            let position = found.map_or(ABSENT, |found| {
+                let start = dict.values().as_ptr().addr();
+                ((ptr::from_ref(found).addr() - start) / size_of::<ArchivedValue>()) as u32
+            });
+            Py_INCREF(key);
+            let old = std::mem::replace(place, Found { key, shape, position });
+            Py_XDECREF(old.key);
+        }
+        Some(found)
+    }
+}
+
 /// The value under a key; `Err` with an error set.
 #[inline]
 unsafe fn dict_find<'a>(
@@ -67,10 +111,14 @@ unsafe fn dict_find<'a>(
 ) -> Result<Option<&'a ArchivedValue>, ()> {
     // SAFETY: as slots.
     unsafe {
-        let (proxy, value) = proxy(slf);
-        if let Some(text) = find_text(key) {
-            let dict = proxy.dict.get_or_insert_with(|| dict_of(&*proxy.value));
-            return Ok(dict.get(text));
+        let (proxy, _) = proxy(slf);
+        if PyUnicode_CheckExact(key) != 0 {
+            let dict = *proxy.dict.get_or_insert_with(|| dict_of(&*proxy.value));
+            if let Some(found) = find_exact(proxy.texts, &dict, key) {
+                return Ok(found);
+            }
+        } else if let Some(text) = find_text(key) {
+            return Ok(dict_of(&*proxy.value).get(text));
         }
         let mut found = None;
         let run: c_int = guarded(|py| {
@@ -81,7 +129,7 @@ unsafe fn dict_find<'a>(
         if run != 0 {
             return Err(());
         }
-        Ok(found.and_then(|position| dict_of(value).values().get(position)))
+        Ok(found.and_then(|position| dict_of(&*proxy.value).values().get(position)))
     }
 }
 
