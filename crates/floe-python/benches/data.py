@@ -46,7 +46,9 @@ def real(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 def generated(recipes: int, seed: int = 1) -> tuple[dict[str, Any], dict[str, Any]]:
     """Make caches of that shape: many fields, shared lists of files, tasks with hashes."""
     chance = random.Random(seed)  # noqa: S311 - data to measure
-    tasks = ["do_" + task for task in "fetch unpack patch configure compile install package".split()]
+    tasks = [
+        "do_" + task for task in "fetch unpack patch configure compile install package".split()
+    ]
     files = [f"/layers/meta/classes/class-{number}.bbclass" for number in range(120)]
     names = [f"recipe-{number}" for number in range(recipes)]
     infos = {}

@@ -22,7 +22,10 @@ impl Builder {
 }
 
 fn finished(py: Python<'_>) -> PyErr {
-    invalid(py, "this builder was finished, or has refused an entry".to_owned())
+    invalid(
+        py,
+        "this builder was finished, or has refused an entry".to_owned(),
+    )
 }
 
 #[pymethods]
@@ -31,7 +34,11 @@ impl Builder {
     #[pyo3(signature = (name, *, last_wins = false))]
     fn new(py: Python<'_>, name: &str, last_wins: bool) -> PyResult<Self> {
         let builder = MapBuilder::new(name).or_raise(py)?;
-        let builder = if last_wins { builder.last_wins() } else { builder };
+        let builder = if last_wins {
+            builder.last_wins()
+        } else {
+            builder
+        };
         Ok(Self(Mutex::new(Some(builder))))
     }
 
@@ -63,7 +70,10 @@ impl Builder {
         }
         match part.cast::<Frozen>()?.get().content() {
             Content::Map(map) => builder.append(map).or_raise(py),
-            _ => Err(invalid(py, "only maps that were built have entries to append".to_owned())),
+            _ => Err(invalid(
+                py,
+                "only maps that were built have entries to append".to_owned(),
+            )),
         }
     }
 

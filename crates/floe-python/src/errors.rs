@@ -48,11 +48,7 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
 }
 
 /// The exception of a kernel's answer with a text of its own.
-pub(crate) fn system<'py>(
-    py: Python<'py>,
-    number: i32,
-    text: &str,
-) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn system<'py>(py: Python<'py>, number: i32, text: &str) -> PyResult<Bound<'py, PyAny>> {
     named(py, "system_call_error")?.call1((number, text))
 }
 

@@ -12,8 +12,8 @@ use pyo3::types::{
     PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
 };
 
-use crate::raw::{Held, references};
 use crate::map::FrozenMap;
+use crate::raw::{Held, references};
 
 /// Deeper values than any region takes are refused.
 const DEPTH_LIMIT: usize = 126;
@@ -32,7 +32,11 @@ pub(crate) struct Source<'a, 'py> {
 impl<'a, 'py> Source<'a, 'py> {
     pub(crate) fn new(value: &'a Bound<'py, PyAny>, as_base: bool) -> Self {
         let refused = Cell::new(None);
-        Self { value, as_base, refused }
+        Self {
+            value,
+            as_base,
+            refused,
+        }
     }
 
     /// Why an object was refused, if that was the reason.
@@ -99,7 +103,10 @@ impl From<WriteError> for Box<Refused> {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("value")?;
-        self.path.iter().rev().try_for_each(|step| f.write_str(step))?;
+        self.path
+            .iter()
+            .rev()
+            .try_for_each(|step| f.write_str(step))?;
         match &self.reason {
             Reason::Type(name) => write!(
                 f,
@@ -245,7 +252,9 @@ impl Hasher for AddressHasher {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_usize(usize::from(*byte)));
+        bytes
+            .iter()
+            .for_each(|byte| self.write_usize(usize::from(*byte)));
     }
 
     fn write_usize(&mut self, address: usize) {
@@ -362,7 +371,8 @@ impl Freezer<'_, '_> {
         let length = list.len();
         self.written += 8 * length;
         if length > 0 && list.get_item(0)?.is_exact_instance_of::<PyFloat>() {
-            let float = |item: Bound<'_, PyAny>| item.cast_exact::<PyFloat>().ok().map(|it| it.value());
+            let float =
+                |item: Bound<'_, PyAny>| item.cast_exact::<PyFloat>().ok().map(|it| it.value());
             let floats: Option<Vec<f64>> = list.iter().map(float).collect();
             if let Some(floats) = floats {
                 return Ok(self.writer.floats(&floats)?);
@@ -408,7 +418,9 @@ impl Freezer<'_, '_> {
             self.written += texts.iter().map(|text| text.len()).sum::<usize>();
             return Ok(self.writer.set_of_texts(&mut texts, is_frozen)?);
         }
-        let items = items.iter().map(|item| owned_at(item, self.as_base, self.stack.len()));
+        let items = items
+            .iter()
+            .map(|item| owned_at(item, self.as_base, self.stack.len()));
         let items = items.collect::<Frozen<Vec<Value>>>()?;
         let set = match is_frozen {
             true => Value::FrozenSet(items),
@@ -469,7 +481,10 @@ fn owned_at(value: &Bound<'_, PyAny>, as_base: bool, depth: usize) -> Frozen<Val
         item.map_err(|refused| refused.under(|| format!("[{position}]")))
     };
     let in_set = |items: &Bound<'_, PyAny>| -> Frozen<Vec<Value>> {
-        items.try_iter()?.map(|item| owned_at(&item?, as_base, depth + 1)).collect()
+        items
+            .try_iter()?
+            .map(|item| owned_at(&item?, as_base, depth + 1))
+            .collect()
     };
     Ok(match Data::of(value, as_base)? {
         Data::None => Value::None,

@@ -168,7 +168,9 @@ impl Frozen {
     fn created(&self) -> f64 {
         let created = match &self.held {
             Content::Typed(typed, _) => typed.described().created(),
-            _ => self.region().map_or(SystemTime::UNIX_EPOCH, Region::created),
+            _ => self
+                .region()
+                .map_or(SystemTime::UNIX_EPOCH, Region::created),
         };
         let since = created.duration_since(SystemTime::UNIX_EPOCH);
         since.unwrap_or_default().as_secs_f64()
@@ -189,7 +191,8 @@ impl Frozen {
     fn fds(&self, py: Python<'_>) -> PyResult<Vec<RawFd>> {
         match &self.held {
             Content::Typed(_, fds) if fds.is_empty() => {
-                let told = "this handle was loaded from a file of another type and has no descriptor";
+                let told =
+                    "this handle was loaded from a file of another type and has no descriptor";
                 Err(invalid(py, told.to_owned()))
             }
             Content::Typed(_, fds) => Ok(fds.iter().map(AsRawFd::as_raw_fd).collect()),
@@ -233,7 +236,9 @@ impl Frozen {
     /// have it do anything.
     #[staticmethod]
     fn inherited(py: Python<'_>, name: &str) -> PyResult<Self> {
-        let found = py.import("floe._handle")?.call_method1("inherited", (name,))?;
+        let found = py
+            .import("floe._handle")?
+            .call_method1("inherited", (name,))?;
         Self::from_fds(py, found.extract()?, true)
     }
 
@@ -242,13 +247,18 @@ impl Frozen {
     #[staticmethod]
     #[pyo3(signature = (fds, *, trust = false))]
     fn from_fds(py: Python<'_>, fds: Vec<RawFd>, trust: bool) -> PyResult<Self> {
-        let copies = fds.into_iter().map(duplicate).collect::<Result<Vec<_>, _>>();
+        let copies = fds
+            .into_iter()
+            .map(duplicate)
+            .collect::<Result<Vec<_>, _>>();
         let copies = copies.map_err(PyOSError::new_err)?;
         py.detach(|| Self::open(&copies, trust)).or_raise(py)
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> Made<'py> {
-        slf.py().import("floe._handle")?.call_method1("reduce", (slf,))
+        slf.py()
+            .import("floe._handle")?
+            .call_method1("reduce", (slf,))
     }
 
     fn __repr__(&self) -> String {
@@ -318,11 +328,17 @@ pub(crate) fn thaw<'py>(value: &Bound<'py, PyAny>) -> Made<'py> {
 fn thaw_other<'py>(value: &Bound<'py, PyAny>) -> Made<'py> {
     use pyo3::types::{PyDict, PyList, PyTuple};
     if let Ok(tuple) = value.cast_exact::<PyTuple>() {
-        let items = tuple.iter().map(|item| thaw(&item)).collect::<PyResult<Vec<_>>>()?;
+        let items = tuple
+            .iter()
+            .map(|item| thaw(&item))
+            .collect::<PyResult<Vec<_>>>()?;
         return Ok(PyTuple::new(value.py(), items)?.into_any());
     }
     if let Ok(list) = value.cast_exact::<PyList>() {
-        let items = list.iter().map(|item| thaw(&item)).collect::<PyResult<Vec<_>>>()?;
+        let items = list
+            .iter()
+            .map(|item| thaw(&item))
+            .collect::<PyResult<Vec<_>>>()?;
         return Ok(PyList::new(value.py(), items)?.into_any());
     }
     if let Ok(dict) = value.cast_exact::<PyDict>() {

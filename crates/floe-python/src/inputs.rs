@@ -37,7 +37,9 @@ impl Inputs {
         let mut inputs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *inputs {
             Some(inputs) => read(inputs).or_raise(py),
-            None => Err(PyValueError::new_err("these inputs are of a build that has ended")),
+            None => Err(PyValueError::new_err(
+                "these inputs are of a build that has ended",
+            )),
         }
     }
 }

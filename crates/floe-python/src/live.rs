@@ -65,7 +65,11 @@ impl Live {
             opened => Following::Value(Box::new(opened?)),
         };
         let (pinned, watch) = (None, None);
-        Ok(Self(Mutex::new(Follower { live, pinned, watch })))
+        Ok(Self(Mutex::new(Follower {
+            live,
+            pinned,
+            watch,
+        })))
     }
 
     fn follower(&self) -> MutexGuard<'_, Follower> {
@@ -114,8 +118,13 @@ impl Live {
     /// Follows a cache of the broker behind a socket.
     #[staticmethod]
     fn connect(py: Python<'_>, socket: PathBuf, name: &str) -> PyResult<Self> {
-        py.detach(|| Self::of(|| Values::connect(&socket, name), || Maps::connect(&socket, name)))
-            .or_raise(py)
+        py.detach(|| {
+            Self::of(
+                || Values::connect(&socket, name),
+                || Maps::connect(&socket, name),
+            )
+        })
+        .or_raise(py)
     }
 
     /// The value of the newest generation.
@@ -276,7 +285,9 @@ impl Publisher {
 
     /// Serves the cache to processes that this one did not start.
     fn serve(&self, py: Python<'_>, path: PathBuf) -> PyResult<Broker> {
-        floe::Broker::serve(path, [&self.publisher]).map(Broker::new).or_raise(py)
+        floe::Broker::serve(path, [&self.publisher])
+            .map(Broker::new)
+            .or_raise(py)
     }
 
     /// What `passing` puts into the environment, and the descriptors that go along.
@@ -289,10 +300,15 @@ impl Publisher {
         }
         let envs = passed.iter().flat_map(Command::get_envs);
         let value = envs
-            .filter_map(|(name, value)| (name == OsStr::new("FLOE_LIVE")).then_some(value?.to_str()?))
+            .filter_map(|(name, value)| {
+                (name == OsStr::new("FLOE_LIVE")).then_some(value?.to_str()?)
+            })
             .next()
             .unwrap_or_default();
-        let numbers = value.split('/').skip(1).filter_map(|number| number.parse().ok());
+        let numbers = value
+            .split('/')
+            .skip(1)
+            .filter_map(|number| number.parse().ok());
         Ok((value.to_owned(), numbers.collect()))
     }
 

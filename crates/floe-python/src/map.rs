@@ -173,5 +173,8 @@ impl FrozenMap {
 }
 
 fn view<'py>(map: &Bound<'py, FrozenMap>, name: &str) -> Made<'py> {
-    map.py().import("collections.abc")?.getattr(name)?.call1((map,))
+    map.py()
+        .import("collections.abc")?
+        .getattr(name)?
+        .call1((map,))
 }

@@ -18,7 +18,9 @@ pub(crate) type Made<'py> = PyResult<Bound<'py, PyAny>>;
 /// An integer that no machine word has room for; nothing else comes here.
 pub(crate) fn number<'py>(py: Python<'py>, view: View<'_>) -> Made<'py> {
     let View::BigInt(bytes) = view else {
-        return Err(PyValueError::new_err("a value of a kind that this version does not know"));
+        return Err(PyValueError::new_err(
+            "a value of a kind that this version does not know",
+        ));
     };
     let sign = PyDict::new(py);
     sign.set_item("signed", true)?;
@@ -95,16 +97,25 @@ pub(crate) fn thaw<'py>(held: Held<'_, 'py>) -> Made<'py> {
             dict.into_any()
         }
         View::List(ArchivedList::Values(_)) => {
-            let items = held.parts(items_of).map(thaw).collect::<PyResult<Vec<_>>>()?;
+            let items = held
+                .parts(items_of)
+                .map(thaw)
+                .collect::<PyResult<Vec<_>>>()?;
             PyList::new(py, items)?.into_any()
         }
         View::List(_) => PyList::new(py, objects(held)?)?.into_any(),
         View::Tuple(_) => {
-            let items = held.parts(items_of).map(thaw).collect::<PyResult<Vec<_>>>()?;
+            let items = held
+                .parts(items_of)
+                .map(thaw)
+                .collect::<PyResult<Vec<_>>>()?;
             PyTuple::new(py, items)?.into_any()
         }
         View::Set(set) => {
-            let items = held.parts(keys_of).map(thaw).collect::<PyResult<Vec<_>>>()?;
+            let items = held
+                .parts(keys_of)
+                .map(thaw)
+                .collect::<PyResult<Vec<_>>>()?;
             match set.is_frozen() {
                 true => PyFrozenSet::new(py, items)?.into_any(),
                 false => PySet::new(py, items)?.into_any(),
@@ -209,7 +220,9 @@ pub(crate) fn contains(slf: &Bound<'_, PyAny>, item: &Bound<'_, PyAny>) -> PyRes
     if let Ok(text) = item.cast_exact::<PyString>()
         && let Ok(text) = text.to_str()
     {
-        return Ok(items_of(held.value()).iter().any(|own| own.as_str() == Some(text)));
+        return Ok(items_of(held.value())
+            .iter()
+            .any(|own| own.as_str() == Some(text)));
     }
     for own in objects(held)? {
         if is_equal(&own, item)? {
@@ -247,7 +260,9 @@ pub(crate) fn reduce<'py>(slf: &Bound<'py, PyAny>) -> Made<'py> {
         }
         _ => {
             let name = slf.get_type().name()?;
-            return Err(PyTypeError::new_err(format!("cannot pickle '{name}' object")));
+            return Err(PyTypeError::new_err(format!(
+                "cannot pickle '{name}' object"
+            )));
         }
     };
     Ok((class, arguments).into_pyobject(py)?.into_any())
@@ -264,8 +279,8 @@ pub(crate) fn hash(slf: &Bound<'_, PyAny>) -> PyResult<isize> {
     let py = slf.py();
     match which {
         Which::Dict => {
-            let pairs = pairs(held)
-                .map(|(key, value)| PyTuple::new(py, [key.object()?, value.object()?]));
+            let pairs =
+                pairs(held).map(|(key, value)| PyTuple::new(py, [key.object()?, value.object()?]));
             PyFrozenSet::new(py, pairs.collect::<PyResult<Vec<_>>>()?)?.hash()
         }
         Which::List => PyTuple::new(py, objects(held)?)?.hash(),
@@ -306,7 +321,9 @@ pub(crate) fn compare<'py>(
             let Some(other) = list_like(other)? else {
                 return Ok(not_implemented(py));
             };
-            PyList::new(py, objects(held)?)?.as_any().rich_compare(other, op)
+            PyList::new(py, objects(held)?)?
+                .as_any()
+                .rich_compare(other, op)
         }
         Which::Set | Which::Keys | Which::Items => sets::compare(slf, other, op),
         _ => Ok(not_implemented(py)),

@@ -278,7 +278,11 @@ unsafe fn view_object(
             View::Tuple(items) => {
                 let tuple = PyTuple_New(items.len() as isize);
                 for (position, item) in items.iter().enumerate() {
-                    let item = if tuple.is_null() { null_mut() } else { object(owner, texts, item) };
+                    let item = if tuple.is_null() {
+                        null_mut()
+                    } else {
+                        object(owner, texts, item)
+                    };
                     if item.is_null() {
                         Py_XDECREF(tuple);
                         return null_mut();
@@ -329,4 +333,3 @@ impl Failed for isize {
 impl Failed for c_int {
     const FAILED: Self = -1;
 }
-

@@ -50,7 +50,9 @@ fn run<T>(
                 let _ = error.value(py).setattr("__traceback__", traceback);
             }
             let mut raised = raised.lock().unwrap_or_else(PoisonError::into_inner);
-            raised.entry(name.to_owned()).or_insert_with(|| error.clone_ref(py));
+            raised
+                .entry(name.to_owned())
+                .or_insert_with(|| error.clone_ref(py));
             Box::from(error.to_string())
         })
     })
@@ -128,7 +130,10 @@ impl Store {
             move |inputs| {
                 run(&list_raised, &list_name, inputs, |py, inputs| {
                     let listed = keys.bind(py).call1((inputs,))?;
-                    listed.try_iter()?.map(|key| key?.extract::<String>()).collect()
+                    listed
+                        .try_iter()?
+                        .map(|key| key?.extract::<String>())
+                        .collect()
                 })
             },
             move |key: &String, inputs| {

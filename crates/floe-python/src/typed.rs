@@ -53,7 +53,11 @@ fn root_value(typed: &Arc<Typed>, root: Option<String>, py: Python<'_>) -> PyRes
         let typed = Arc::clone(typed);
         return Ok(Py::new(py, TypedMap { typed, root })?.into_any());
     }
-    let reader = Reader { py, typed, root: root.as_deref() };
+    let reader = Reader {
+        py,
+        typed,
+        root: root.as_deref(),
+    };
     let value = described.root().or_raise(py)?;
     Ok(reader.value(value)?.unbind())
 }
@@ -118,7 +122,9 @@ impl TypedMap {
         let py = other.py();
         let own = self.thaw(py)?;
         match other.cast::<Self>() {
-            Ok(other) => own.as_any().rich_compare(other.get().thaw(py)?, pyo3::basic::CompareOp::Eq),
+            Ok(other) => own
+                .as_any()
+                .rich_compare(other.get().thaw(py)?, pyo3::basic::CompareOp::Eq),
             Err(_) => own.as_any().rich_compare(other, pyo3::basic::CompareOp::Eq),
         }
     }
@@ -131,7 +137,10 @@ impl TypedMap {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let described = self.described(py)?;
         let entries = described.entry_count().unwrap_or(0);
-        Ok(format!("<TypedMap {:?}: {entries} entries>", described.name()))
+        Ok(format!(
+            "<TypedMap {:?}: {entries} entries>",
+            described.name()
+        ))
     }
 
     fn __reduce__<'py>(
@@ -156,7 +165,11 @@ impl TypedMap {
     }
 
     fn reader<'a, 'py>(&'a self, py: Python<'py>) -> Reader<'a, 'py> {
-        Reader { py, typed: &self.typed, root: self.root.as_deref() }
+        Reader {
+            py,
+            typed: &self.typed,
+            root: self.root.as_deref(),
+        }
     }
 
     fn find<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -228,7 +241,12 @@ impl<'py> Reader<'_, 'py> {
             }
             View::Tuple(fields) => PyTuple::new(py, self.fields(fields)?)?.into_any(),
             View::Struct { style, fields } => self.structure(&value, style, fields)?,
-            View::Enum { variant, style, fields, .. } => {
+            View::Enum {
+                variant,
+                style,
+                fields,
+                ..
+            } => {
                 if style == FieldStyle::Unit {
                     PyString::new(py, variant).into_any()
                 } else {
@@ -246,7 +264,9 @@ impl<'py> Reader<'_, 'py> {
     }
 
     fn items(&self, items: Items<'_>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        items.map(|item| self.value(item.or_raise(self.py)?)).collect()
+        items
+            .map(|item| self.value(item.or_raise(self.py)?))
+            .collect()
     }
 
     fn fields(&self, fields: Fields<'_>) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -298,7 +318,12 @@ impl<'py> Reader<'_, 'py> {
     fn class(&self, value: &Dynamic<'_>, names: &[&str]) -> PyResult<Bound<'py, PyType>> {
         let py = self.py;
         let key = (self.root.unwrap_or_default().to_owned(), value.type_index());
-        let classes = || self.typed.classes.lock().unwrap_or_else(PoisonError::into_inner);
+        let classes = || {
+            self.typed
+                .classes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
         if let Some(class) = classes().get(&key) {
             return Ok(class.bind(py).clone());
         }

@@ -222,7 +222,9 @@ class Overlay(MutableMapping[K, V]):
             return NotImplemented
         return {**other, **self.copy()}
 
-    def __ior__(self, other: Any) -> Overlay[K, V]:  # noqa: PYI034 - no subclass is meant
+    def __ior__(  # type: ignore[misc]  # noqa: PYI034 - no subclass is meant
+        self, other: Any
+    ) -> Overlay[K, V]:
         self.update(other)
         return self
 

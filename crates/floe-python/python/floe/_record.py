@@ -58,9 +58,7 @@ class Record:
 
     def thaw(self) -> dict[str, Any]:
         """Return the fields as an ordinary dict, with ordinary values."""
-        return {
-            name: plain(value) for name, value in zip(self._fields, self._values, strict=True)
-        }
+        return {name: plain(value) for name, value in zip(self._fields, self._values, strict=True)}
 
 
 def plain(value: Any) -> Any:

@@ -4,14 +4,12 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
-use floe::{Content, Trust};
 use floe::value::{ArchivedValue, Value, View};
+use floe::{Content, Trust};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::{
-    DICT, ITEMS, KEYS, LIST, Proxy, SET, Texts, VALUES, object, type_of, view_object,
-};
+use super::{DICT, ITEMS, KEYS, LIST, Proxy, SET, Texts, VALUES, object, type_of, view_object};
 use crate::frozen::Frozen;
 
 /// A value of a region, with the handle that keeps it.
@@ -53,7 +51,9 @@ impl<'a, 'py> Held<'a, 'py> {
             (VALUES, Which::Values),
             (ITEMS, Which::Items),
         ];
-        let (_, which) = types.into_iter().find(|(place, _)| type_of(*place) == class)?;
+        let (_, which) = types
+            .into_iter()
+            .find(|(place, _)| type_of(*place) == class)?;
         // SAFETY: of a type that has this layout, and alive as long as it is borrowed.
         let proxy = unsafe { &*object.as_ptr().cast::<Proxy>() };
         Some((which, Self::of_proxy(object.py(), proxy)))
@@ -63,7 +63,12 @@ impl<'a, 'py> Held<'a, 'py> {
         // SAFETY: the value lives as long as the proxy.
         let value = unsafe { &*proxy.value };
         let (owner, texts) = (proxy.owner, proxy.texts);
-        Self { py, owner, texts, value }
+        Self {
+            py,
+            owner,
+            texts,
+            value,
+        }
     }
 
     /// A value that is looked up in what a handle holds.
@@ -76,7 +81,12 @@ impl<'a, 'py> Held<'a, 'py> {
         // The closure finds what lies in the handle's region, or is never freed: it knows no other
         // lifetime.
         let (owner, texts) = (handle.as_ptr(), &raw const *frozen.texts());
-        Some(Self { py: handle.py(), owner, texts, value })
+        Some(Self {
+            py: handle.py(),
+            owner,
+            texts,
+            value,
+        })
     }
 
     /// Keys and values of the map that a handle holds.
@@ -84,7 +94,17 @@ impl<'a, 'py> Held<'a, 'py> {
         let frozen = handle.get();
         let (py, owner, texts) = (handle.py(), handle.as_ptr(), &raw const *frozen.texts());
         let entries = frozen.map().into_iter().flat_map(|map| map.iter());
-        entries.map(move |(key, value)| (key.as_str(), Self { py, owner, texts, value }))
+        entries.map(move |(key, value)| {
+            (
+                key.as_str(),
+                Self {
+                    py,
+                    owner,
+                    texts,
+                    value,
+                },
+            )
+        })
     }
 
     /// The object: a real one, or a proxy.
@@ -98,7 +118,10 @@ impl<'a, 'py> Held<'a, 'py> {
 
     /// The object of a number or a text, which is no part of a value that could be shared.
     pub(crate) fn object_of(&self, view: View<'_>) -> PyResult<Bound<'py, PyAny>> {
-        debug_assert!(!matches!(view, View::Dict(_) | View::List(_) | View::Set(_)));
+        debug_assert!(!matches!(
+            view,
+            View::Dict(_) | View::List(_) | View::Set(_)
+        ));
         // SAFETY: as above; what has parts is made of its value instead.
         unsafe {
             let object = view_object(self.owner, self.texts, view, self.value);

@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 
 use super::types::slice;
 use super::{
-    ABSENT, Found, Held, ITEMS, ITERATOR, KEYS, LIST, LONGEST_KEY, Proxy, SET, TEXTS, Texts, VALUES,
-    guarded, make, object, proxy, view_object,
+    ABSENT, Found, Held, ITEMS, ITERATOR, KEYS, LIST, LONGEST_KEY, Proxy, SET, TEXTS, Texts,
+    VALUES, guarded, make, object, proxy, view_object,
 };
 use crate::keys;
 
@@ -80,7 +80,14 @@ unsafe fn find_exact<'a>(
         }
         let places = &mut *(*texts).found.get();
         if places.is_empty() {
-            places.resize(TEXTS, Found { key: null_mut(), shape: 0, position: 0 });
+            places.resize(
+                TEXTS,
+                Found {
+                    key: null_mut(),
+                    shape: 0,
+                    position: 0,
+                },
+            );
         }
         let shape = dict.keys().as_ptr().addr();
         let mixed = (key.addr() >> 4 ^ shape >> 2).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -96,7 +103,14 @@ unsafe fn find_exact<'a>(
                 ((ptr::from_ref(found).addr() - start) / size_of::<ArchivedValue>()) as u32
             });
             Py_INCREF(key);
-            let old = std::mem::replace(place, Found { key, shape, position });
+            let old = std::mem::replace(
+                place,
+                Found {
+                    key,
+                    shape,
+                    position,
+                },
+            );
             Py_XDECREF(old.key);
         }
         Some(found)
@@ -133,7 +147,10 @@ unsafe fn dict_find<'a>(
     }
 }
 
-pub(super) unsafe extern "C" fn dict_subscript(slf: *mut PyObject, key: *mut PyObject) -> *mut PyObject {
+pub(super) unsafe extern "C" fn dict_subscript(
+    slf: *mut PyObject,
+    key: *mut PyObject,
+) -> *mut PyObject {
     // SAFETY: as slots.
     unsafe {
         let (proxy, _) = proxy(slf);
@@ -203,7 +220,8 @@ pub(super) unsafe extern "C" fn set_contains(slf: *mut PyObject, key: *mut PyObj
         match find_text(key) {
             Some(text) => set_of(value).contains(text).into(),
             None => guarded(|py| {
-                let position = keys::position(Held::of_proxy(py, proxy), Bound::ref_from_ptr(py, &key));
+                let position =
+                    keys::position(Held::of_proxy(py, proxy), Bound::ref_from_ptr(py, &key));
                 Ok(position?.is_some().into())
             }),
         }
@@ -244,7 +262,10 @@ pub(super) unsafe extern "C" fn list_item(slf: *mut PyObject, position: isize) -
     }
 }
 
-pub(super) unsafe extern "C" fn list_subscript(slf: *mut PyObject, key: *mut PyObject) -> *mut PyObject {
+pub(super) unsafe extern "C" fn list_subscript(
+    slf: *mut PyObject,
+    key: *mut PyObject,
+) -> *mut PyObject {
     // SAFETY: as slots.
     unsafe {
         if PyLong_Check(key) == 0 && PyIndex_Check(key) == 0 {
@@ -298,7 +319,8 @@ pub(super) unsafe extern "C" fn list_buffer(
         };
         (*buffer).object = null_mut();
         if memory.is_null() || flags & WRITABLE != 0 {
-            let told = c"only a list of floats, or of integers beyond 2**28, lends its memory, to be read";
+            let told =
+                c"only a list of floats, or of integers beyond 2**28, lends its memory, to be read";
             PyErr_SetString(PyExc_BufferError, told.as_ptr());
             return -1;
         }
@@ -325,7 +347,14 @@ unsafe fn over(slf: *mut PyObject, which: usize, gives: usize, reversed: bool) -
     // SAFETY: as slots.
     unsafe {
         let (proxy, _) = proxy(slf);
-        make(which, proxy.owner, proxy.texts, proxy.value, gives, reversed)
+        make(
+            which,
+            proxy.owner,
+            proxy.texts,
+            proxy.value,
+            gives,
+            reversed,
+        )
     }
 }
 
@@ -404,7 +433,8 @@ pub(super) unsafe extern "C" fn iter_next(slf: *mut PyObject) -> *mut PyObject {
             },
             gives => {
                 let dict = dict_of(value);
-                let (Some(key), Some(item)) = (dict.keys().get(position), dict.values().get(position))
+                let (Some(key), Some(item)) =
+                    (dict.keys().get(position), dict.values().get(position))
                 else {
                     return null_mut();
                 };
@@ -423,7 +453,11 @@ pub(super) unsafe extern "C" fn iter_next(slf: *mut PyObject) -> *mut PyObject {
 unsafe fn pair(key: *mut PyObject, value: *mut PyObject) -> *mut PyObject {
     // SAFETY: the caller's promise.
     unsafe {
-        let pair = if key.is_null() || value.is_null() { null_mut() } else { PyTuple_New(2) };
+        let pair = if key.is_null() || value.is_null() {
+            null_mut()
+        } else {
+            PyTuple_New(2)
+        };
         if pair.is_null() {
             Py_XDECREF(key);
             Py_XDECREF(value);

@@ -123,7 +123,10 @@ unsafe extern "C" fn compare(slf: *mut PyObject, other: *mut PyObject, op: c_int
 }
 
 fn slot(slot: c_int, function: *mut c_void) -> PyType_Slot {
-    PyType_Slot { slot, pfunc: function }
+    PyType_Slot {
+        slot,
+        pfunc: function,
+    }
 }
 
 fn method(
@@ -147,7 +150,14 @@ fn plain(
     function: PyCFunction,
     doc: &'static CStr,
 ) -> PyMethodDef {
-    method(name, flags, PyMethodDefPointer { PyCFunction: function }, doc)
+    method(
+        name,
+        flags,
+        PyMethodDefPointer {
+            PyCFunction: function,
+        },
+        doc,
+    )
 }
 
 /// What all but iterators have.
@@ -155,7 +165,12 @@ fn common_methods() -> Vec<PyMethodDef> {
     let generic_doc = c"The type with its parameters, for annotations.";
     vec![
         plain(c"__reduce__", METH_NOARGS, reduce, c"Pickles by content."),
-        plain(c"__class_getitem__", METH_O | METH_CLASS, generic, generic_doc),
+        plain(
+            c"__class_getitem__",
+            METH_O | METH_CLASS,
+            generic,
+            generic_doc,
+        ),
     ]
 }
 
@@ -165,39 +180,102 @@ fn copies() -> Vec<PyMethodDef> {
     vec![
         plain(c"copy", METH_NOARGS, copy, shallow),
         plain(c"__copy__", METH_NOARGS, copy, shallow),
-        plain(c"__deepcopy__", METH_O, deep_copy, c"An ordinary one all the way down."),
+        plain(
+            c"__deepcopy__",
+            METH_O,
+            deep_copy,
+            c"An ordinary one all the way down.",
+        ),
     ]
 }
 
 fn dict_methods() -> Vec<PyMethodDef> {
-    let get = PyMethodDefPointer { PyCFunctionFast: dict_get };
+    let get = PyMethodDefPointer {
+        PyCFunctionFast: dict_get,
+    };
     let get_doc = c"get($self, key, default=None, /)\n--\n\nThe value of a key, or the default.";
     vec![
         method(c"get", METH_FASTCALL, get, get_doc),
-        plain(c"keys", METH_NOARGS, view_keys, c"The keys, as a set-like view."),
-        plain(c"values", METH_NOARGS, view_values, c"The values, as a view."),
-        plain(c"items", METH_NOARGS, view_items, c"Pairs of key and value, as a view."),
-        plain(c"__reversed__", METH_NOARGS, reversed_keys, c"The keys from the last to the first."),
+        plain(
+            c"keys",
+            METH_NOARGS,
+            view_keys,
+            c"The keys, as a set-like view.",
+        ),
+        plain(
+            c"values",
+            METH_NOARGS,
+            view_values,
+            c"The values, as a view.",
+        ),
+        plain(
+            c"items",
+            METH_NOARGS,
+            view_items,
+            c"Pairs of key and value, as a view.",
+        ),
+        plain(
+            c"__reversed__",
+            METH_NOARGS,
+            reversed_keys,
+            c"The keys from the last to the first.",
+        ),
     ]
 }
 
 fn list_methods() -> Vec<PyMethodDef> {
-    let index_doc = c"index($self, value, start=0, stop=sys.maxsize, /)\n--\n\nThe first position of a value.";
+    let index_doc =
+        c"index($self, value, start=0, stop=sys.maxsize, /)\n--\n\nThe first position of a value.";
     vec![
         plain(c"index", METH_VARARGS, index, index_doc),
         plain(c"count", METH_O, count, c"How often a value is there."),
-        plain(c"__reversed__", METH_NOARGS, reversed_list, c"The items from the last to the first."),
+        plain(
+            c"__reversed__",
+            METH_NOARGS,
+            reversed_list,
+            c"The items from the last to the first.",
+        ),
     ]
 }
 
 fn set_methods() -> Vec<PyMethodDef> {
     vec![
-        plain(c"isdisjoint", METH_O, is_disjoint, c"Whether no item is in both."),
-        plain(c"issubset", METH_O, is_subset, c"Whether every item is in the other."),
-        plain(c"issuperset", METH_O, is_superset, c"Whether every item of the other is here."),
-        plain(c"union", METH_VARARGS, union, c"Items of this and the others."),
-        plain(c"intersection", METH_VARARGS, intersection, c"Items that all have."),
-        plain(c"difference", METH_VARARGS, difference, c"Items that no other has."),
+        plain(
+            c"isdisjoint",
+            METH_O,
+            is_disjoint,
+            c"Whether no item is in both.",
+        ),
+        plain(
+            c"issubset",
+            METH_O,
+            is_subset,
+            c"Whether every item is in the other.",
+        ),
+        plain(
+            c"issuperset",
+            METH_O,
+            is_superset,
+            c"Whether every item of the other is here.",
+        ),
+        plain(
+            c"union",
+            METH_VARARGS,
+            union,
+            c"Items of this and the others.",
+        ),
+        plain(
+            c"intersection",
+            METH_VARARGS,
+            intersection,
+            c"Items that all have.",
+        ),
+        plain(
+            c"difference",
+            METH_VARARGS,
+            difference,
+            c"Items that no other has.",
+        ),
         plain(
             c"symmetric_difference",
             METH_VARARGS,
@@ -210,8 +288,18 @@ fn set_methods() -> Vec<PyMethodDef> {
 /// What views of keys and items have as sets.
 fn set_like(reversed: PyCFunction) -> Vec<PyMethodDef> {
     vec![
-        plain(c"isdisjoint", METH_O, is_disjoint, c"Whether no item is in both."),
-        plain(c"__reversed__", METH_NOARGS, reversed, c"The items from the last to the first."),
+        plain(
+            c"isdisjoint",
+            METH_O,
+            is_disjoint,
+            c"Whether no item is in both.",
+        ),
+        plain(
+            c"__reversed__",
+            METH_NOARGS,
+            reversed,
+            c"The items from the last to the first.",
+        ),
     ]
 }
 
@@ -299,7 +387,10 @@ pub(crate) fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
             slot(Py_sq_length, dict_length as *mut c_void),
         ]
     };
-    let dict = (c"floe.FrozenDict", c"A dict in a region: read like a dict, and never changed.");
+    let dict = (
+        c"floe.FrozenDict",
+        c"A dict in a region: read like a dict, and never changed.",
+    );
     let slots = vec![
         slot(Py_mp_subscript, dict_subscript as *mut c_void),
         slot(Py_mp_length, dict_length as *mut c_void),
@@ -308,8 +399,18 @@ pub(crate) fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
         slot(Py_nb_or, dict_or as *mut c_void),
     ];
     let methods = joined([common_methods(), copies(), dict_methods()]);
-    add_type(module, DICT, dict, MAPPING, joined([slots, shown()]), methods)?;
-    let list = (c"floe.FrozenList", c"A list in a region: read like a list, and never changed.");
+    add_type(
+        module,
+        DICT,
+        dict,
+        MAPPING,
+        joined([slots, shown()]),
+        methods,
+    )?;
+    let list = (
+        c"floe.FrozenList",
+        c"A list in a region: read like a list, and never changed.",
+    );
     let slots = vec![
         slot(Py_mp_subscript, list_subscript as *mut c_void),
         slot(Py_mp_length, list_length as *mut c_void),
@@ -322,39 +423,96 @@ pub(crate) fn add_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
         slot(Py_tp_iter, iter_list as *mut c_void),
     ];
     let methods = joined([common_methods(), copies(), list_methods()]);
-    add_type(module, LIST, list, SEQUENCE, joined([slots, shown()]), methods)?;
-    let set = (c"floe.FrozenSet", c"A set or frozenset in a region: read like one, and never changed.");
+    add_type(
+        module,
+        LIST,
+        list,
+        SEQUENCE,
+        joined([slots, shown()]),
+        methods,
+    )?;
+    let set = (
+        c"floe.FrozenSet",
+        c"A set or frozenset in a region: read like one, and never changed.",
+    );
     let slots = vec![
         slot(Py_sq_length, set_length as *mut c_void),
         slot(Py_sq_contains, set_contains as *mut c_void),
         slot(Py_tp_iter, iter_set as *mut c_void),
     ];
     let methods = joined([common_methods(), copies(), set_methods()]);
-    add_type(module, SET, set, 0, joined([slots, shown(), set_operators()]), methods)?;
-    let keys = (c"floe.FrozenKeys", c"The keys of a `FrozenDict`, as a set-like view.");
+    add_type(
+        module,
+        SET,
+        set,
+        0,
+        joined([slots, shown(), set_operators()]),
+        methods,
+    )?;
+    let keys = (
+        c"floe.FrozenKeys",
+        c"The keys of a `FrozenDict`, as a set-like view.",
+    );
     let slots = vec![
         slot(Py_sq_contains, dict_contains as *mut c_void),
         slot(Py_tp_iter, iter_keys as *mut c_void),
     ];
     let methods = joined([common_methods(), set_like(reversed_keys)]);
-    add_type(module, KEYS, keys, 0, joined([slots, viewed(), set_operators()]), methods)?;
-    let values = (c"floe.FrozenValues", c"The values of a `FrozenDict`, as a view.");
+    add_type(
+        module,
+        KEYS,
+        keys,
+        0,
+        joined([slots, viewed(), set_operators()]),
+        methods,
+    )?;
+    let values = (
+        c"floe.FrozenValues",
+        c"The values of a `FrozenDict`, as a view.",
+    );
     let slots = vec![slot(Py_tp_iter, iter_values as *mut c_void)];
-    let reversed = plain(c"__reversed__", METH_NOARGS, reversed_values, c"The values from the last to the first.");
+    let reversed = plain(
+        c"__reversed__",
+        METH_NOARGS,
+        reversed_values,
+        c"The values from the last to the first.",
+    );
     let methods = joined([common_methods(), vec![reversed]]);
-    add_type(module, VALUES, values, 0, joined([slots, viewed()]), methods)?;
-    let items = (c"floe.FrozenItems", c"Pairs of key and value of a `FrozenDict`, as a set-like view.");
+    add_type(
+        module,
+        VALUES,
+        values,
+        0,
+        joined([slots, viewed()]),
+        methods,
+    )?;
+    let items = (
+        c"floe.FrozenItems",
+        c"Pairs of key and value of a `FrozenDict`, as a set-like view.",
+    );
     let slots = vec![
         slot(Py_sq_contains, contains as *mut c_void),
         slot(Py_tp_iter, iter_items as *mut c_void),
     ];
     let methods = joined([common_methods(), set_like(reversed_items)]);
-    add_type(module, ITEMS, items, 0, joined([slots, viewed(), set_operators()]), methods)?;
+    add_type(
+        module,
+        ITEMS,
+        items,
+        0,
+        joined([slots, viewed(), set_operators()]),
+        methods,
+    )?;
     let iterator = (c"floe.FrozenIterator", c"Goes over what lies in a region.");
     let slots = vec![
         slot(Py_tp_iter, iter_self as *mut c_void),
         slot(Py_tp_iternext, iter_next as *mut c_void),
     ];
-    let hint = plain(c"__length_hint__", METH_NOARGS, length_hint, c"How many items are left.");
+    let hint = plain(
+        c"__length_hint__",
+        METH_NOARGS,
+        length_hint,
+        c"How many items are left.",
+    );
     add_type(module, ITERATOR, iterator, 0, slots, vec![hint])
 }
