@@ -48,7 +48,7 @@ class Pickled:
         """Decode one record after the other."""
         start = 0
         for length in self.lengths:
-            yield pickle.loads(self.whole[start : start + length])  # noqa: S301 - our own
+            yield pickle.loads(self.whole[start : start + length])
             start += length
 
 

@@ -25,7 +25,6 @@ from typing import Any
 
 import chart
 import data
-
 import floe
 
 MIB = 1 << 20
@@ -90,7 +89,7 @@ def walked(value: Any) -> int:
 def lookups(infos: dict[str, Any], frozen: Any, rounds: int) -> dict[str, Any]:
     """Measure reading by keys that are equal to those of the dict, but other objects."""
     keys = ["".join(list(key)) for key in infos]
-    random.Random(1).shuffle(keys)  # noqa: S311 - the order of lookups
+    random.Random(1).shuffle(keys)
     kept = next(iter(infos.values()))
     texts = [
         name for name in kept if all(isinstance(info.get(name), str) for info in infos.values())
@@ -135,7 +134,7 @@ def lookups(infos: dict[str, Any], frozen: Any, rounds: int) -> dict[str, Any]:
 
 def records(infos: dict[str, Any], frozen: Any) -> dict[str, Any]:
     """Measure a record and three of its fields against stores that hold encoded records."""
-    keys = random.Random(2).sample(list(infos), min(500, len(infos)))  # noqa: S311
+    keys = random.Random(2).sample(list(infos), min(500, len(infos)))
     fields = list(next(iter(infos.values())))[:3]
 
     def read(load: Callable[[str], Any]) -> float:
@@ -159,7 +158,7 @@ def records(infos: dict[str, Any], frozen: Any) -> dict[str, Any]:
     def from_list(key: str) -> Any:
         place = places[key]
         start = ends[place - 1] if place else 0
-        return pickle.loads(view[start : ends[place]])  # noqa: S301 - our own
+        return pickle.loads(view[start : ends[place]])
 
     figures["pickled_list"] = read(from_list) / ours
     thawed = best(lambda: [floe.thaw(frozen[key]) for key in keys], 5)
@@ -208,7 +207,7 @@ def opening(infos: dict[str, Any], handle: floe.Frozen, folder: Path) -> dict[st
     def unpickle() -> dict[str, Any]:
         found = {}
         with (folder / "infos.pickle").open("rb") as file:
-            unpickler = pickle.Unpickler(file)  # noqa: S301 - our own
+            unpickler = pickle.Unpickler(file)
             while True:
                 try:
                     key, value = unpickler.load()

@@ -45,9 +45,10 @@ def real(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def generated(recipes: int, seed: int = 1) -> tuple[dict[str, Any], dict[str, Any]]:
     """Make caches of that shape: many fields, shared lists of files, tasks with hashes."""
-    chance = random.Random(seed)  # noqa: S311 - data to measure
+    chance = random.Random(seed)
     tasks = [
-        "do_" + task for task in "fetch unpack patch configure compile install package".split()
+        "do_" + task
+        for task in ["fetch", "unpack", "patch", "configure", "compile", "install", "package"]
     ]
     files = [f"/layers/meta/classes/class-{number}.bbclass" for number in range(120)]
     names = [f"recipe-{number}" for number in range(recipes)]
@@ -76,7 +77,7 @@ def generated(recipes: int, seed: int = 1) -> tuple[dict[str, Any], dict[str, An
             "file_depends": [(path, (1_700_000_000, 4096, 7)) for path in shared],
             "stamp": f"/build/tmp/stamps/{name}/1.0",
             "inherits": shared[:40],
-            "file_checksums": {task: "" for task in tasks},
+            "file_checksums": dict.fromkeys(tasks, ""),
             "skipped": False,
             "appends": [],
         }
@@ -95,7 +96,7 @@ def generated(recipes: int, seed: int = 1) -> tuple[dict[str, Any], dict[str, An
 
 def samples(number: int, seed: int = 1) -> list[dict[str, Any]]:
     """Make samples as a data loader has them: boxes of floats, labels, a path."""
-    chance = random.Random(seed)  # noqa: S311 - data to measure
+    chance = random.Random(seed)
     return [
         {
             "file_name": f"train2017/{place:012d}.jpg",

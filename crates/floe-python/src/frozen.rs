@@ -16,7 +16,7 @@ use pyo3::types::PyBytes;
 use crate::errors::{OrRaise, invalid};
 use crate::freeze::Source;
 use crate::map::FrozenMap;
-use crate::methods::{Made, thaw as thaw_held};
+use crate::methods::Made;
 use crate::raw::{Held, Texts, duplicate, trust};
 use crate::typed::{self, Typed};
 
@@ -313,7 +313,7 @@ pub(crate) fn connect(py: Python<'_>, socket: PathBuf, name: &str) -> PyResult<F
 #[pyo3(signature = (value, /))]
 pub(crate) fn thaw<'py>(value: &Bound<'py, PyAny>) -> Made<'py> {
     if let Some(held) = Held::of(value) {
-        return thaw_held(held);
+        return held.thaw();
     }
     if let Ok(map) = value.cast::<FrozenMap>() {
         return Ok(map.get().thaw(value.py())?.into_any());

@@ -12,6 +12,7 @@ mod memory;
 mod methods;
 mod policy;
 mod raw;
+mod refused;
 mod sets;
 mod show;
 mod store;

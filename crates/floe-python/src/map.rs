@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyType};
 
 use crate::frozen::Frozen;
-use crate::methods::{Made, not_implemented, thaw};
+use crate::methods::{Made, not_implemented};
 use crate::raw::Held;
 
 /// A map from texts to values, in a region: read like a dict, and never changed.
@@ -166,7 +166,7 @@ impl FrozenMap {
     pub(crate) fn thaw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         for (key, value) in Held::entries(self.handle.bind(py)) {
-            dict.set_item(key, thaw(value)?)?;
+            dict.set_item(key, value.thaw()?)?;
         }
         Ok(dict)
     }

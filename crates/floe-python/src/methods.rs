@@ -5,7 +5,7 @@ use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyDict, PyFrozenSet, PyInt, PyList, PyNotImplemented, PySet, PySlice, PyString, PyTuple, PyType,
+    PyDict, PyFrozenSet, PyInt, PyList, PyNotImplemented, PySlice, PyString, PyTuple, PyType,
 };
 
 use crate::keys::{keys_of, values_of};
@@ -79,50 +79,6 @@ fn shallow_dict<'py>(held: Held<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
         dict.set_item(key.object()?, value.object()?)?;
     }
     Ok(dict)
-}
-
-/// An ordinary copy, of ordinary values all the way down.
-pub(crate) fn thaw<'py>(held: Held<'_, 'py>) -> Made<'py> {
-    let py = held.py();
-    let value = held.value();
-    if value.as_str().is_some() {
-        return held.object();
-    }
-    Ok(match value.view() {
-        View::Dict(_) => {
-            let dict = PyDict::new(py);
-            for (key, value) in pairs(held) {
-                dict.set_item(thaw(key)?, thaw(value)?)?;
-            }
-            dict.into_any()
-        }
-        View::List(ArchivedList::Values(_)) => {
-            let items = held
-                .parts(items_of)
-                .map(thaw)
-                .collect::<PyResult<Vec<_>>>()?;
-            PyList::new(py, items)?.into_any()
-        }
-        View::List(_) => PyList::new(py, objects(held)?)?.into_any(),
-        View::Tuple(_) => {
-            let items = held
-                .parts(items_of)
-                .map(thaw)
-                .collect::<PyResult<Vec<_>>>()?;
-            PyTuple::new(py, items)?.into_any()
-        }
-        View::Set(set) => {
-            let items = held
-                .parts(keys_of)
-                .map(thaw)
-                .collect::<PyResult<Vec<_>>>()?;
-            match set.is_frozen() {
-                true => PyFrozenSet::new(py, items)?.into_any(),
-                false => PySet::new(py, items)?.into_any(),
-            }
-        }
-        _ => held.object()?,
-    })
 }
 
 pub(crate) fn slice<'py>(slf: &Bound<'py, PyAny>, key: &Bound<'py, PyAny>) -> Made<'py> {
@@ -243,14 +199,14 @@ pub(crate) fn copy<'py>(slf: &Bound<'py, PyAny>) -> Made<'py> {
 }
 
 pub(crate) fn deep_copy<'py>(slf: &Bound<'py, PyAny>, _: &Bound<'py, PyAny>) -> Made<'py> {
-    thaw(this(slf)?.1)
+    this(slf)?.1.thaw()
 }
 
 /// Pickles as what it would be thawed to, so that the receiver needs nothing of this package.
 pub(crate) fn reduce<'py>(slf: &Bound<'py, PyAny>) -> Made<'py> {
     let (which, held) = this(slf)?;
     let py = slf.py();
-    let thawed = thaw(held)?;
+    let thawed = held.thaw()?;
     let (class, arguments) = match which {
         Which::Dict => (py.get_type::<PyDict>(), (thawed,)),
         Which::List => (py.get_type::<PyList>(), (thawed,)),

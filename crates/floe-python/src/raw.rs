@@ -11,8 +11,10 @@
 //!    when that goes. So `value` and `texts` live as long as any proxy that has them.
 #![allow(unsafe_code)]
 
+mod calls;
 mod held;
 mod slots;
+mod thawing;
 mod types;
 
 use std::cell::UnsafeCell;
@@ -83,9 +85,11 @@ struct Found {
 
 /// The position of a key that is not there.
 const ABSENT: u32 = u32::MAX;
-/// Texts and places that are kept, the longest texts among them, and the longest keys.
-const TEXTS: usize = 4096;
+/// Texts that are kept, and the longest of them: a process that reads everything has all of these.
+const TEXTS: usize = 2048;
 const LONGEST: usize = 64;
+/// Places of keys that are kept, and the longest of these keys.
+const PLACES: usize = 4096;
 const LONGEST_KEY: usize = 256;
 
 // SAFETY: only `text_object`, `find_text` and `drop` look into it: the first two are called with the

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import floe
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-
-import floe
 
 settings.register_profile(
     "floe", deadline=None, max_examples=60, suppress_health_check=list(HealthCheck)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import pickle
 from collections import OrderedDict, UserDict
 from collections.abc import Mapping
 from typing import Any
 
+import floe
 import pytest
 from conftest import DICTS, KEYS, LEAVES, VALUES, frozen
 from hypothesis import given
 from hypothesis import strategies as st
-
-import floe
 
 
 @given(DICTS)
@@ -163,7 +163,7 @@ def test_keys_that_are_no_data_are_compared() -> None:
     assert read[True] == read[1.0] == "one"
     assert read[1.0, 2] == "pair"
     assert object() not in read
-    assert float("nan") not in read
+    assert math.nan not in read
     for key in ([], {}, {1}, (1, [])):
         with pytest.raises(TypeError, match="unhashable"):
             read[key]

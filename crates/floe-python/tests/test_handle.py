@@ -15,9 +15,8 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import floe
+import pytest
 
 
 def test_a_handle_tells_what_it_holds(recipes: floe.Frozen) -> None:

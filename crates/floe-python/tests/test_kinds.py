@@ -9,12 +9,11 @@ import socket
 from collections import Counter, OrderedDict, defaultdict, namedtuple
 from typing import Any
 
+import floe
 import pytest
 from conftest import frozen
 from hypothesis import given
 from hypothesis import strategies as st
-
-import floe
 
 REFUSED: list[tuple[Any, str]] = [
     ({"a": [1, 2, 3, socket.socket]}, r"value['a'][3]: type cannot be frozen"),

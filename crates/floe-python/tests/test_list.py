@@ -7,12 +7,11 @@ import pickle
 from collections.abc import Sequence
 from typing import Any
 
+import floe
 import pytest
 from conftest import LISTS, VALUES, frozen
 from hypothesis import given
 from hypothesis import strategies as st
-
-import floe
 
 SLICES = st.slices(8)
 

@@ -6,13 +6,12 @@ import copy
 import pickle
 from typing import Any
 
+import floe
 import pytest
 from conftest import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-
-import floe
 
 KEYS = st.sampled_from("abcdefgh")
 VALUES = st.integers() | st.lists(st.integers(), max_size=2)

@@ -10,9 +10,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import floe
+import pytest
 
 CACHE: Any = None
 

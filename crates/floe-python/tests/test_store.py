@@ -7,9 +7,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import floe
+import pytest
 
 
 @pytest.fixture

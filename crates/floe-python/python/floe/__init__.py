@@ -8,7 +8,6 @@ can change it.
 from __future__ import annotations
 
 from collections.abc import ItemsView, KeysView, Mapping, Sequence, Set, ValuesView
-from typing import TYPE_CHECKING
 
 from ._errors import (
     Error,
@@ -48,6 +47,8 @@ from ._floe import (
 from ._handle import passing
 from ._record import Record
 
+# Reading starts sooner without the module `typing`.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._memory import MemoryTable, memory
     from ._overlay import Changes, MergeConflict, Overlay
@@ -121,7 +122,7 @@ _LAZY = {
 def __getattr__(name: str) -> object:
     """Load what few programs need when it is first asked for."""
     if name in _LAZY:
-        from importlib import import_module  # noqa: PLC0415 - few programs come here
+        from importlib import import_module
 
         value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
         globals()[name] = value

@@ -33,7 +33,7 @@ class MissingFileError(SystemCallError, FileNotFoundError):
 
 
 class NotPermittedError(SystemCallError, PermissionError):
-    """This user, or this process, may not do that."""
+    """What this user, or this process, may not do."""
 
 
 _BY_NUMBER = {

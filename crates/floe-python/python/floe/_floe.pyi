@@ -11,7 +11,7 @@ from collections.abc import (
 from collections.abc import Set as AbstractSet
 from os import PathLike
 from types import GenericAlias, TracebackType
-from typing import Any, NoReturn, SupportsIndex, TypeVar, final, overload
+from typing import Any, SupportsIndex, TypeVar, final, overload
 
 from ._report import Report, Status
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
 
+# Reading starts sooner without the module `typing`.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, TypedDict
+
     from ._floe import Frozen, Publisher
+
+    class Passed(TypedDict):
+        """Arguments for `subprocess.Popen` and its like."""
+
+        env: dict[str, str]
+        pass_fds: tuple[int, ...]
+
 
 #: ``NAME/DESCRIPTORS/`` for each handle that a program passes, the descriptors joined by commas.
 VARIABLE = "FLOE_FROZEN"
@@ -16,19 +26,12 @@ VARIABLE = "FLOE_FROZEN"
 LIVE_VARIABLE = "FLOE_LIVE"
 
 
-class Passed(TypedDict):
-    """Arguments for `subprocess.Popen` and its like."""
-
-    env: dict[str, str]
-    pass_fds: tuple[int, ...]
-
-
 def passing(*handles: Frozen | Publisher, env: Mapping[str, str] | None = None) -> Passed:
     """Return the arguments of `subprocess.Popen` that pass handles to the program it starts.
 
     ``subprocess.run(command, **floe.passing(recipes))``: there, ``Frozen.inherited("recipes")``
-    opens it, in no time and without a copy; and `Live.inherited` what a `Publisher` publishes. `env`
-    is the environment of the program, by default that of this one.
+    opens it, in no time and without a copy; and `Live.inherited` what a `Publisher` publishes.
+    `env` is the environment of the program, by default that of this one.
     """
     environment = dict(os.environ if env is None else env)
     frozen: list[str] = []
@@ -39,7 +42,7 @@ def passing(*handles: Frozen | Publisher, env: Mapping[str, str] | None = None) 
             passed = handle.fds
             frozen.append(f"{handle.name}/{','.join(map(str, passed))}")
         else:
-            row, passed = handle._passing()  # noqa: SLF001 - our own
+            row, passed = handle._passing()
             live.append(row)
         descriptors += passed
     environment[VARIABLE] = "/".join(frozen)
@@ -55,7 +58,7 @@ def inherited(name: str) -> list[int]:
     if name not in rows:
         known = ", ".join(map(repr, rows)) or "none"
         told = f"no handle {name!r} was passed to this program; passed: {known}"
-        from ._errors import UnknownNameError  # noqa: PLC0415 - programs mostly do not come here
+        from ._errors import UnknownNameError
 
         raise UnknownNameError(told)
     return [int(number) for number in rows[name].split(",")]
@@ -69,7 +72,7 @@ def reduce(frozen: Frozen) -> tuple[Any, ...]:
     """
     context = sys.modules.get("multiprocessing.context")
     if context is not None and context.get_spawning_popen() is not None:
-        from multiprocessing import reduction  # noqa: PLC0415 - it is loaded by now
+        from multiprocessing import reduction
 
         return receive, ([reduction.DupFd(fd) for fd in frozen.fds],)
     stats = [os.fstat(fd) for fd in frozen.fds]
@@ -79,7 +82,7 @@ def reduce(frozen: Frozen) -> tuple[Any, ...]:
 
 def receive(sent: list[Any]) -> Frozen:
     """Open the descriptors that came along with a new process."""
-    from ._floe import Frozen  # noqa: PLC0415 - see `reduce`
+    from ._floe import Frozen
 
     fds = [descriptor.detach() for descriptor in sent]
     try:
@@ -93,8 +96,8 @@ def open_sent(
     pid: int, fds: list[int], inodes: list[tuple[int, int]], name: str, digest: bytes
 ) -> Frozen:
     """Open the descriptors of the process that has pickled a handle, if they are still its."""
-    from ._errors import InvalidError, system_call_error  # noqa: PLC0415 - see `reduce`
-    from ._floe import Frozen  # noqa: PLC0415 - see `reduce`
+    from ._errors import InvalidError, system_call_error
+    from ._floe import Frozen
 
     opened = []
     try:

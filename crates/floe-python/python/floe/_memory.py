@@ -78,4 +78,4 @@ def memory(*pids: int) -> MemoryTable:
     The kernel visits every present page of each. Raises `OSError` for a process that is gone, or
     belongs to another user.
     """
-    return MemoryTable(*_floe._memory(list(pids or (os.getpid(),))))  # noqa: SLF001 - our own
+    return MemoryTable(*_floe._memory(list(pids or (os.getpid(),))))

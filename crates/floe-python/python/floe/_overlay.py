@@ -222,7 +222,7 @@ class Overlay(MutableMapping[K, V]):
             return NotImplemented
         return {**other, **self.copy()}
 
-    def __ior__(  # type: ignore[misc]  # noqa: PYI034 - no subclass is meant
+    def __ior__(  # type: ignore[misc]
         self, other: Any
     ) -> Overlay[K, V]:
         self.update(other)

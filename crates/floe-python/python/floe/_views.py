@@ -12,7 +12,7 @@ class MapItems(ItemsView[str, Any]):
     __slots__ = ()
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        return iter(self._mapping._pairs())  # type: ignore[attr-defined]  # noqa: SLF001 - our own
+        return iter(self._mapping._pairs())  # type: ignore[attr-defined]
 
 
 class MapValues(ValuesView[Any]):
@@ -21,4 +21,4 @@ class MapValues(ValuesView[Any]):
     __slots__ = ()
 
     def __iter__(self) -> Iterator[Any]:
-        return (value for _, value in self._mapping._pairs())  # type: ignore[attr-defined]  # noqa: SLF001
+        return (value for _, value in self._mapping._pairs())  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ use floe::{Content, Trust};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use super::thawing::thawed;
 use super::{DICT, ITEMS, KEYS, LIST, Proxy, SET, Texts, VALUES, object, type_of, view_object};
 use crate::frozen::Frozen;
 
@@ -112,6 +113,15 @@ impl<'a, 'py> Held<'a, 'py> {
         // SAFETY: the owner is alive as long as this is, and has texts and value.
         unsafe {
             let object = object(self.owner, self.texts, self.value);
+            Bound::from_owned_ptr_or_err(self.py, object)
+        }
+    }
+
+    /// An ordinary copy, of ordinary values all the way down.
+    pub(crate) fn thaw(&self) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: as above.
+        unsafe {
+            let object = thawed(self.owner, self.texts, self.value);
             Bound::from_owned_ptr_or_err(self.py, object)
         }
     }

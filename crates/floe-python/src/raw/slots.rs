@@ -8,28 +8,28 @@ use floe::value::{ArchivedDict, ArchivedList, ArchivedSet, ArchivedValue};
 use pyo3::ffi::*;
 use pyo3::prelude::*;
 
-use super::types::slice;
+use super::calls::slice;
 use super::{
-    ABSENT, Found, Held, ITEMS, ITERATOR, KEYS, LIST, LONGEST_KEY, Proxy, SET, TEXTS, Texts,
+    ABSENT, Found, Held, ITEMS, ITERATOR, KEYS, LIST, LONGEST_KEY, PLACES, Proxy, SET, Texts,
     VALUES, guarded, make, object, proxy, view_object,
 };
 use crate::keys;
 
 #[inline]
-unsafe fn dict_of<'a>(value: &'a ArchivedValue) -> ArchivedDict<'a> {
+pub(super) unsafe fn dict_of<'a>(value: &'a ArchivedValue) -> ArchivedDict<'a> {
     debug_assert!(value.as_dict().is_some());
     // SAFETY: proxies of dicts, their views and iterators are made for dicts alone.
     unsafe { value.as_dict().unwrap_unchecked() }
 }
 
 #[inline]
-unsafe fn set_of<'a>(value: &'a ArchivedValue) -> ArchivedSet<'a> {
+pub(super) unsafe fn set_of<'a>(value: &'a ArchivedValue) -> ArchivedSet<'a> {
     // SAFETY: proxies of sets are made for sets alone.
     unsafe { value.as_set().unwrap_unchecked() }
 }
 
 #[inline]
-unsafe fn list_of<'a>(value: &'a ArchivedValue) -> ArchivedList<'a> {
+pub(super) unsafe fn list_of<'a>(value: &'a ArchivedValue) -> ArchivedList<'a> {
     match value.items() {
         Some(items) => ArchivedList::Values(items),
         // SAFETY: proxies of lists are made for lists alone.
@@ -81,7 +81,7 @@ unsafe fn find_exact<'a>(
         let places = &mut *(*texts).found.get();
         if places.is_empty() {
             places.resize(
-                TEXTS,
+                PLACES,
                 Found {
                     key: null_mut(),
                     shape: 0,
@@ -91,7 +91,7 @@ unsafe fn find_exact<'a>(
         }
         let shape = dict.keys().as_ptr().addr();
         let mixed = (key.addr() >> 4 ^ shape >> 2).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let place = places.get_unchecked_mut(mixed >> (usize::BITS - TEXTS.ilog2()));
+        let place = places.get_unchecked_mut(mixed >> (usize::BITS - PLACES.ilog2()));
         if place.key == key && place.shape == shape {
             return Some(dict.values().get(place.position as usize));
         }
