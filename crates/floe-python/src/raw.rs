@@ -87,7 +87,7 @@ struct Found {
 const ABSENT: u32 = u32::MAX;
 /// Texts that are kept, and the longest of them: a process that reads everything has all of these.
 const TEXTS: usize = 2048;
-const LONGEST: usize = 64;
+const LONGEST: usize = 128;
 /// Places of keys that are kept, and the longest of these keys.
 const PLACES: usize = 4096;
 const LONGEST_KEY: usize = 256;
@@ -243,6 +243,9 @@ unsafe fn object(
 ) -> *mut PyObject {
     // SAFETY: the caller's promise.
     unsafe {
+        if let Some(text) = value.as_str() {
+            return text_object(texts, text);
+        }
         // A container is not looked at before it is read.
         match value.kind() {
             Kind::List => make(LIST, owner, texts, value, 0, false),

@@ -7,7 +7,8 @@ can change it.
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, KeysView, Mapping, Sequence, Set, ValuesView
+# The same as in `collections.abc`, without what that package loads beside.
+from _collections_abc import ItemsView, KeysView, Mapping, Sequence, Set, ValuesView
 
 from ._errors import (
     Error,

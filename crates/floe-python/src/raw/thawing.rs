@@ -7,7 +7,7 @@ use floe::value::{ArchivedList, ArchivedValue, Kind};
 use pyo3::ffi::*;
 
 use super::slots::{dict_of, list_of, set_of};
-use super::{Texts, object, view_object};
+use super::{Texts, object, text_object, view_object};
 
 /// A new reference to an ordinary copy, or null with an error set. Values are at most 128 levels deep.
 ///
@@ -21,6 +21,9 @@ pub(super) unsafe fn thawed(
     // SAFETY: the caller's promise. What is made here nobody else has before it is returned, and
     // all that is put into it is a new reference.
     unsafe {
+        if let Some(text) = value.as_str() {
+            return text_object(texts, text);
+        }
         match value.kind() {
             Kind::Dict => dict(owner, texts, value),
             Kind::List => list(owner, texts, value),
