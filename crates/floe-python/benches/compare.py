@@ -161,8 +161,8 @@ def records(infos: dict[str, Any], frozen: Any) -> dict[str, Any]:
         return pickle.loads(view[start : ends[place]])
 
     figures["pickled_list"] = read(from_list) / ours
-    thawed = best(lambda: [floe.thaw(frozen[key]) for key in keys], 5)
-    figures["thaw"] = thawed / best(lambda: [from_list(key) for key in keys], 5)
+    thawed = best(lambda: [floe.thaw(frozen[key]) for key in infos], 5)
+    figures["thaw"] = thawed / best(lambda: [from_list(key) for key in infos], 5)
     try:
         import lmdb
         import msgspec

@@ -33,10 +33,10 @@ pub(crate) fn position(held: Held<'_, '_>, key: &Bound<'_, PyAny>) -> PyResult<O
         Some(_) => return Ok(None),
         None => {}
     }
-    if key.is_instance_of::<PyString>() || key.hash_is_by_value() {
-        if let Ok(owned) = owned(key, true) {
-            return find(KeyRef::Value(&as_key(owned)));
-        }
+    if (key.is_instance_of::<PyString>() || key.hash_is_by_value())
+        && let Ok(owned) = owned(key, true)
+    {
+        return find(KeyRef::Value(&as_key(owned)));
     }
     for (position, own) in held.parts(keys_of).enumerate() {
         let own = own.object()?;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import floe
@@ -10,7 +11,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 settings.register_profile(
-    "floe", deadline=None, max_examples=60, suppress_health_check=list(HealthCheck)
+    "floe",
+    deadline=None,
+    max_examples=int(os.environ.get("FLOE_EXAMPLES", "40")),
+    suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("floe")
 

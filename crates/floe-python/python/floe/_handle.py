@@ -9,16 +9,9 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, TypedDict
+    from typing import Any
 
     from ._floe import Frozen, Publisher
-
-    class Passed(TypedDict):
-        """Arguments for `subprocess.Popen` and its like."""
-
-        env: dict[str, str]
-        pass_fds: tuple[int, ...]
-
 
 #: ``NAME/DESCRIPTORS/`` for each handle that a program passes, the descriptors joined by commas.
 VARIABLE = "FLOE_FROZEN"
@@ -26,7 +19,7 @@ VARIABLE = "FLOE_FROZEN"
 LIVE_VARIABLE = "FLOE_LIVE"
 
 
-def passing(*handles: Frozen | Publisher, env: Mapping[str, str] | None = None) -> Passed:
+def passing(*handles: Frozen | Publisher, env: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return the arguments of `subprocess.Popen` that pass handles to the program it starts.
 
     ``subprocess.run(command, **floe.passing(recipes))``: there, ``Frozen.inherited("recipes")``
