@@ -346,11 +346,12 @@ fn check_tags(hashes: &[u64], tags: &[u8], place: usize) -> Checked<()> {
 fn check_table(hashes: &[u64], layout: TableLayout, table: &[u8], place: usize) -> Checked<()> {
     let (tags, positions) = table.split_at(layout.slots());
     let wrong = || ValueError::Table { place };
-    let position = |slot: usize| {
-        let mut bytes = [0; 4];
-        bytes[..layout.width].copy_from_slice(&positions[slot * layout.width..][..layout.width]);
-        u32::from_le_bytes(bytes) as usize
+    let position = |slot: usize| match layout.width {
+        1 => usize::from(positions[slot]),
+        2 => usize::from(u16::from_le_bytes(positions.as_chunks().0[slot])),
+        _ => u32::from_le_bytes(positions.as_chunks().0[slot]) as usize,
     };
+    let mask = layout.slots() - 1;
     let mut steps = hashes.len() * STEPS_PER_KEY + STEPS;
     let mut found = vec![false; hashes.len()];
     for slot in (0..layout.slots()).filter(|slot| tags[*slot] != 0) {
@@ -369,7 +370,7 @@ fn check_table(hashes: &[u64], layout: TableLayout, table: &[u8], place: usize) 
             }
             let left = steps.checked_sub(1);
             steps = left.ok_or(ValueError::Crowded { place })?;
-            passed = (passed + 1) % layout.slots();
+            passed = (passed + 1) & mask;
         }
     }
     // There are more slots than keys, so one is free.
@@ -403,7 +404,7 @@ pub(super) fn fill_table(hashes: &[u64]) -> Option<(TableLayout, Vec<u8>)> {
                 return None;
             }
             steps = steps.checked_sub(1)?;
-            slot = (slot + 1) % layout.slots();
+            slot = (slot + 1) & (layout.slots() - 1);
         }
         tags[slot] = hash_tag(*hash);
         taken[slot] = number as u32;

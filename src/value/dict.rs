@@ -130,6 +130,10 @@ impl<'a> ArchivedDict<'a> {
         self.values.get(self.keys.find_key(&key.into())?)
     }
 
+    pub(super) fn lookup(&self) -> Keys<'a> {
+        self.keys
+    }
+
     /// The keys, in the order of insertion.
     #[must_use]
     pub fn keys(&self) -> &'a [ArchivedValue] {
@@ -168,6 +172,10 @@ impl<'a> ArchivedSet<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    pub(super) fn lookup(&self) -> Keys<'a> {
+        self.keys
     }
 
     /// Whether it is a set that can be a key.

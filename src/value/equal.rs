@@ -2,23 +2,26 @@
 //! order, sets and frozen sets alike, lists and tuples never.
 #![forbid(unsafe_code)]
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::Value;
 use super::archived::View;
 use super::dict::ArchivedDict;
+use super::format;
 use super::key::{KeyRef, Number};
-use super::raw::ArchivedValue;
+use super::raw::{ArchivedValue, Keys};
 
-/// Comparisons after which it pays to remember which pairs were found equal: a value from anywhere
-/// may use few parts very often.
+/// Comparisons after which it pays to remember what pairs were found to be: a value from anywhere may
+/// use few parts very often.
 const PATIENCE: usize = 1 << 12;
+/// Most parts of a key that are hashed to find it: one that has more is compared with all.
+const HASHED_PARTS: usize = 1 << 10;
 
 /// A comparison of two values.
 #[derive(Default)]
 struct Comparison {
     steps: usize,
-    equal: HashSet<(usize, usize)>,
+    known: HashMap<(usize, usize), bool>,
 }
 
 impl Comparison {
@@ -42,13 +45,11 @@ impl Comparison {
         if self.steps <= PATIENCE || !has_parts(&left) {
             return self.views(&left, &right);
         }
-        if pair.is_some_and(|pair| self.equal.contains(&pair)) {
-            return true;
+        if let Some(known) = pair.and_then(|pair| self.known.get(&pair)) {
+            return *known;
         }
         let is_equal = self.views(&left, &right);
-        if is_equal {
-            self.equal.extend(pair);
-        }
+        self.known.extend(pair.map(|pair| (pair, is_equal)));
         is_equal
     }
 
@@ -86,7 +87,7 @@ impl Comparison {
                     && left
                         .items()
                         .iter()
-                        .all(|item| right.contains_value(&item.to_value()))
+                        .all(|item| self.find(right.lookup(), item).is_some())
             }
             _ => match (Number::of(*left), Number::of(*right)) {
                 (Some(left), Some(right)) => left == right,
@@ -98,12 +99,43 @@ impl Comparison {
     fn dicts(&mut self, left: &ArchivedDict<'_>, right: &ArchivedDict<'_>) -> bool {
         left.len() == right.len()
             && left.iter().all(|(key, value)| {
-                let other = match key.as_str() {
-                    Some(text) => right.get(text),
-                    None => right.get_value(&key.to_value()),
-                };
+                let found = self.find(right.lookup(), key);
+                let other = found.and_then(|number| right.values().get(number));
                 other.is_some_and(|other| self.values(value, other))
             })
+    }
+
+    /// The position of a key among others.
+    fn find(&mut self, keys: Keys<'_>, key: &ArchivedValue) -> Option<usize> {
+        if let Some(text) = key.as_str() {
+            return keys.find_text(format::text_hash(text.as_bytes()), text);
+        }
+        let mut most = HASHED_PARTS;
+        match hash(key, &mut most) {
+            Some(hash) => keys.find(hash, |found| self.values(key, found)),
+            None => keys.keys.iter().position(|found| self.values(key, found)),
+        }
+    }
+}
+
+/// The hash of a key that has no more parts than `left`.
+fn hash(key: &ArchivedValue, left: &mut usize) -> Option<u64> {
+    *left = left.checked_sub(1)?;
+    let mut all = |items: &[ArchivedValue]| -> Option<Vec<u64>> {
+        items.iter().map(|item| hash(item, left)).collect()
+    };
+    match key.view() {
+        View::Tuple(items) => Some(format::tuple_hash(all(items)?.into_iter())),
+        View::Set(set) => Some(format::set_hash(all(set.items())?.into_iter())),
+        View::None => KeyRef::None.hash(),
+        View::Bool(flag) => KeyRef::Bool(flag).hash(),
+        View::Int(number) => KeyRef::Int(number).hash(),
+        View::BigInt(bytes) => KeyRef::BigInt(bytes).hash(),
+        View::Float(number) => KeyRef::Float(number).hash(),
+        View::Text(text) => KeyRef::Text(text).hash(),
+        View::TextWithSurrogates(bytes) => KeyRef::TextWithSurrogates(bytes).hash(),
+        View::Bytes(bytes) => KeyRef::Bytes(bytes).hash(),
+        View::List(_) | View::Dict(_) => None,
     }
 }
 

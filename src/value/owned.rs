@@ -30,6 +30,11 @@ use super::number::{BigInt, Whole};
 /// None, bools, numbers, texts, byte strings, and tuples and frozen sets of these can be keys of
 /// dicts and items of sets. As in Python, `1`, `1.0` and `true` are one key. A NaN is none, nor is
 /// what has one: no lookup could find it.
+///
+/// # Limits
+/// A value is nested at most 128 deep. All of it lies within 1 GiB, a text within 256 MiB; more goes
+/// into a [`Map`](crate::Map) of values. What an entry of a map repeats that lies more than 512 MiB
+/// back is written again.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Value {

@@ -364,6 +364,12 @@ fn damage_is_refused_or_harmless() {
                 continue;
             };
             read_everything(&read);
+            // Who has no type reads the same.
+            let described = Described::of(&read).unwrap();
+            described.check().unwrap();
+            let shown = serde_json::to_string(&described.root().unwrap());
+            let expected = serde_json::to_string(&*read);
+            assert_eq!(shown.ok(), expected.ok());
             let _ = format!("{read:?}");
             let _ = Frozen::freeze_on_heap("again", &read.to_value()).map(|it| *it == *read);
         }

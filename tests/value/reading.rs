@@ -197,3 +197,29 @@ fn bytes_are_pinned() {
     ];
     assert_eq!(words.join(" "), pinned.join(" "));
 }
+
+#[test]
+fn values_of_two_regions_compare_as_in_python() {
+    let freeze = |value: Value| Frozen::freeze("value", &value).unwrap();
+    let numbers = |one: Value, two: Value| {
+        freeze(Value::dict([
+            (
+                Value::tuple([one.clone(), two.clone()]),
+                Value::frozen_set([one, two]),
+            ),
+            (Value::from("key"), Value::list([1])),
+        ]))
+    };
+    let integers = numbers(Value::from(1), Value::from(2));
+    let floats = numbers(Value::from(1.0), Value::from(2.0));
+    assert!(*integers == *floats);
+    assert!(*integers != *numbers(Value::from(1), Value::from(3)));
+    assert!(*freeze(Value::list([1, 2])) != *freeze(Value::tuple([1, 2])));
+    assert!(*freeze(Value::set([1, 2])) == *freeze(Value::frozen_set([2, 1])));
+    assert!(*freeze(Value::list([1.0, 2.5])) == *freeze(Value::List(vec![1.into(), 2.5.into()])));
+    let large = i64::MAX as f64;
+    assert!(*freeze(Value::from(large)) == *freeze(Value::from(1_u64 << 63)));
+    assert!(*freeze(Value::from(large)) != *freeze(Value::from(i64::MAX)));
+    let nan = freeze(Value::list([f64::NAN]));
+    assert!(*nan != *freeze(Value::list([f64::NAN])));
+}

@@ -32,6 +32,8 @@ struct Node<'a> {
     /// The last part of the path; without one, the values count as part of those around them.
     part: Option<Cow<'a, str>>,
     children: Vec<Option<Place>>,
+    /// Which parts of values of the type are counted here, where it is not all of them.
+    row: Option<&'static str>,
     counts: Counts,
     texts: Option<Box<Texts>>,
 }
@@ -116,6 +118,7 @@ impl<'a> Paths<'a> {
             return Err(Fault::new(0, FaultKind::Paths { most: LIMIT }));
         }
         let row = self.push(Some(place), node.type_index, Some(Cow::Borrowed(name)));
+        self.nodes[row.0 as usize].row = Some(name);
         self.set_child(place, number, row);
         Ok(row)
     }
@@ -167,6 +170,7 @@ impl<'a> Paths<'a> {
             parent,
             part: part.map(cut),
             children: Vec::new(),
+            row: None,
             counts: Counts::default(),
             texts: None,
         });
@@ -198,7 +202,7 @@ impl<'a> Paths<'a> {
                 |it| names[it.0 as usize].clone(),
             );
             path.extend(node.part.as_deref().map(str::to_owned));
-            let kind = sums.kinds.entry(node.type_index).or_default();
+            let kind = sums.kinds.entry((node.type_index, node.row)).or_default();
             kind.count += node.counts.count;
             kind.bytes += node.counts.bytes;
             kind.largest = kind.largest.max(node.counts.largest);
@@ -229,7 +233,7 @@ fn cut(part: Cow<'_, str>) -> Cow<'_, str> {
 pub(super) struct Sums {
     /// What the paths of the root begin with that is counted next.
     pub(super) prefix: Option<String>,
-    kinds: HashMap<TypeIndex, Counts>,
+    kinds: HashMap<(TypeIndex, Option<&'static str>), Counts>,
     fields: HashMap<Vec<String>, FieldSum>,
 }
 
@@ -246,8 +250,11 @@ impl Sums {
 
     /// Rows by type and by path.
     pub(super) fn rows(self, types: &Checked) -> (Vec<Row>, Vec<Row>) {
-        let kind = |(index, counts): (TypeIndex, Counts)| Row {
-            name: types.get(index).name.clone(),
+        let kind = |((index, row), counts): ((TypeIndex, Option<&str>), Counts)| Row {
+            name: match row {
+                None => types.get(index).name.clone(),
+                Some(row) => format!("{} {row}", types.get(index).name),
+            },
             ..counts.row()
         };
         let field = |(path, sum): (Vec<String>, FieldSum)| Row {

@@ -8,6 +8,7 @@ mod inspect;
 mod mem;
 mod roots;
 mod streams;
+mod values;
 mod verify;
 mod watch;
 
