@@ -17,7 +17,7 @@ mod slots;
 mod thawing;
 mod types;
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, null_mut};
@@ -58,9 +58,9 @@ struct Proxy {
     texts: *const Texts,
     value: *const ArchivedValue,
     /// Of a dict, once it was read: where its keys and values are.
-    dict: Option<ArchivedDict<'static>>,
+    dict: Cell<Option<ArchivedDict<'static>>>,
     /// How many items an iterator has given.
-    next: usize,
+    next: Cell<usize>,
     /// Of an iterator: what it gives, and whether from the end.
     gives: usize,
     reversed: bool,
@@ -156,8 +156,8 @@ unsafe fn make(
         (*proxy).owner = owner;
         (*proxy).texts = texts;
         (*proxy).value = value;
-        ptr::write(&raw mut (*proxy).dict, None);
-        (*proxy).next = 0;
+        (&raw mut (*proxy).dict).write(Cell::new(None));
+        (*proxy).next = Cell::new(0);
         (*proxy).gives = gives;
         (*proxy).reversed = reversed;
         proxy.cast()
@@ -186,10 +186,10 @@ unsafe extern "C" fn dealloc(slf: *mut PyObject) {
 /// # Safety
 /// `slf` is a proxy; the result is used as long as it lives.
 #[inline]
-unsafe fn proxy<'a>(slf: *mut PyObject) -> (&'a mut Proxy, &'a ArchivedValue) {
+unsafe fn proxy<'a>(slf: *mut PyObject) -> (&'a Proxy, &'a ArchivedValue) {
     // SAFETY: of this layout, and the value lives as long as the proxy.
     unsafe {
-        let proxy = &mut *slf.cast::<Proxy>();
+        let proxy = &*slf.cast::<Proxy>();
         let value = &*proxy.value;
         (proxy, value)
     }

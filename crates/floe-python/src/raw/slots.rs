@@ -127,7 +127,11 @@ unsafe fn dict_find<'a>(
     unsafe {
         let (proxy, _) = proxy(slf);
         if PyUnicode_CheckExact(key) != 0 {
-            let dict = *proxy.dict.get_or_insert_with(|| dict_of(&*proxy.value));
+            let dict = proxy.dict.get().unwrap_or_else(|| {
+                let dict = dict_of(&*proxy.value);
+                proxy.dict.set(Some(dict));
+                dict
+            });
             if let Some(found) = find_exact(proxy.texts, &dict, key) {
                 return Ok(found);
             }
@@ -324,7 +328,7 @@ pub(super) unsafe extern "C" fn list_buffer(
             PyErr_SetString(PyExc_BufferError, told.as_ptr());
             return -1;
         }
-        proxy.next = number;
+        proxy.next.set(number);
         buffer.write(Buffer {
             memory: memory.cast_mut(),
             object: Py_NewRef(slf),
@@ -333,7 +337,7 @@ pub(super) unsafe extern "C" fn list_buffer(
             read_only: 1,
             dimensions: 1,
             format: format.as_ptr().cast_mut(),
-            shape: (&raw mut proxy.next).cast(),
+            shape: proxy.next.as_ptr().cast(),
             strides: &raw mut (*buffer).item_size,
             suboffsets: null_mut(),
             internal: null_mut(),
@@ -400,7 +404,7 @@ unsafe fn remaining(proxy: &Proxy, value: &ArchivedValue) -> usize {
             _ => dict_of(value).len(),
         }
     };
-    length - proxy.next.min(length)
+    length - proxy.next.get().min(length)
 }
 
 pub(super) unsafe extern "C" fn length_hint(slf: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
@@ -416,7 +420,8 @@ pub(super) unsafe extern "C" fn iter_next(slf: *mut PyObject) -> *mut PyObject {
     unsafe {
         let (proxy, value) = proxy(slf);
         let (owner, texts) = (proxy.owner, proxy.texts);
-        let mut position = proxy.next;
+        let given = proxy.next.get();
+        let mut position = given;
         if proxy.reversed {
             let left = remaining(proxy, value);
             if left == 0 {
@@ -424,7 +429,7 @@ pub(super) unsafe extern "C" fn iter_next(slf: *mut PyObject) -> *mut PyObject {
             }
             position = left - 1;
         }
-        proxy.next += 1;
+        proxy.next.set(given + 1);
         match proxy.gives {
             LIST => list_at(proxy, &list_of(value), position),
             SET => match set_of(value).items().get(position) {
