@@ -11,7 +11,13 @@ const LAYERS: [&str; 14] = [
     "overlay", "store", "prefork", "inspect",
 ];
 /// Where `unsafe` may stand: every other file of the library and of its satellites does without.
-const UNSAFE: [&str; 8] = [
+const UNSAFE: [&str; 14] = [
+    "crates/floe-python/src/raw.rs",
+    "crates/floe-python/src/raw/calls.rs",
+    "crates/floe-python/src/raw/held.rs",
+    "crates/floe-python/src/raw/slots.rs",
+    "crates/floe-python/src/raw/thawing.rs",
+    "crates/floe-python/src/raw/types.rs",
     "src/archive/checked.rs",
     "src/frozen/in_place.rs",
     "src/map/assembly.rs",

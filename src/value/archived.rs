@@ -7,7 +7,7 @@ use std::ops::Index;
 use rkyv::primitive::{ArchivedF64, ArchivedI64};
 
 use super::dict::{ArchivedDict, ArchivedSet};
-use super::format::{self, FALSE, INTEGER, LIST, NONE, TRUE, TUPLE, signed};
+use super::format::{self, DICT, FALSE, INTEGER, LIST, NONE, TEXT, TRUE, TUPLE, signed};
 use super::number::{self, BigInt};
 use super::raw::{ArchivedValue, Other};
 use super::{Value, surrogates};
@@ -159,8 +159,16 @@ impl ArchivedValue {
 
     /// What kind of value it is.
     #[must_use]
+    #[inline]
     pub fn kind(&self) -> Kind {
-        self.view().kind()
+        // What the word tells is not looked up.
+        match self.tag() {
+            TEXT => Kind::Text,
+            LIST => Kind::List,
+            TUPLE => Kind::Tuple,
+            DICT => Kind::Dict,
+            _ => self.view().kind(),
+        }
     }
 
     /// Whether it is none.
