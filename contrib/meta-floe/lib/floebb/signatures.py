@@ -38,12 +38,15 @@ class _Sent:
     def __init__(self) -> None:
         self.handle: Handle | None = None
         self.changed: list[set[str]] = [set() for _ in HASHES]
+        # A handle can be received as long as it is here.
+        self.kept: list[Any] = []
 
     def take(self, handle: Handle, hashes: tuple[dict[str, Any], ...]) -> None:
         """A worker that starts later gets newer data: what it has is no longer told by the first
         handle, but every key that differs from it is remembered."""
         self.compare(hashes)
         self.handle = self.handle or handle
+        self.kept.append(handle)
 
     def compare(self, hashes: tuple[dict[str, Any], ...]) -> bool:
         """Notes the keys that differ. False if one has gone, which no difference tells."""
@@ -157,9 +160,11 @@ def _overlay(handle: Any) -> Any:
 def _share(data: Any) -> Any:
     """What subclasses have put in front, without large dicts."""
     try:
-        return tuple(
+        shared = tuple(
             Shared(item) if type(item) is dict and len(item) >= _LARGE else item for item in data
         )
+        _sent.kept.append(shared)
+        return shared
     except Exception as error:
         say.surprise(_SEAM, error)
         return data
