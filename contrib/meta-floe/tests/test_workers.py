@@ -182,7 +182,7 @@ def test_dependencies_of_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
         assert ours == theirs
         assert all(type(ours[task]) is bb.TaskData for task in ours)
         assert copy.deepcopy(ours) == theirs
-        assert list(ours.values())[0].deps == theirs[next(iter(ours))].deps
+        assert next(iter(ours.values())).deps == theirs[next(iter(ours))].deps
     assert len(pickle.dumps(execute.build_taskdepdata(TASKS[-1]))) < 1000
 
 
