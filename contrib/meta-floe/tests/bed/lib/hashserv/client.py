@@ -1,0 +1,1 @@
+"""Stands in for the client of BitBake's hash server."""

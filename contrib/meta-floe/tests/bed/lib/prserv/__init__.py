@@ -1,0 +1,1 @@
+"""Stands in for BitBake's PR server, which the tests do not use."""

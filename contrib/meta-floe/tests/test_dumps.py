@@ -1,0 +1,139 @@
+"""Seam A over whole caches: every field, every index. The dumps of a real BitBake, whose folder
+FLOE_BITBAKE_CACHES names, or small ones of the same shape."""
+
+import inspect
+import os
+from pathlib import Path
+
+import dumps
+import pytest
+from bb.cache import Cache, CacheData, CoreRecipeInfo
+from floebb import indexes, state, store
+
+FOLDER = os.environ.get("FLOE_BITBAKE_CACHES")
+
+
+class Saved:
+    """BitBake's file of a dump, and the regions beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Writes them."""
+        self.folder = folder
+        self.infos = dumps.read(Path(FOLDER) if FOLDER else None)
+        self.names = {name for name in self.infos if not name.startswith("virtual:")}
+        self.appends = {name: self.infos[name].appends for name in self.names}
+        self.disk = dumps.Disk(self.infos)
+        cache = dumps.cache(folder)
+        cache.depends_cache = infos = {name: [info] for name, info in self.infos.items()}
+        inspect.unwrap(Cache.sync)(cache)
+        store.save(cache, infos, self.names)
+
+    def bitbake(self) -> Cache:
+        """BitBake's own cache."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(state, "_off", True)
+            cache = dumps.cache(self.folder)
+            cache.load_cachefile(lambda done: None)
+        return cache
+
+    def floe(self) -> Cache:
+        """The same with the layer."""
+        cache = dumps.cache(self.folder)
+        cache.load_cachefile(lambda done: None)
+        assert cache._floe is not None
+        return cache
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    return Saved(tmp_path_factory.mktemp("cache"))
+
+
+def test_every_field_of_every_recipe(saved: Saved) -> None:
+    theirs, ours = saved.bitbake().depends_cache, saved.floe().depends_cache
+    assert set(ours) == set(theirs)
+    assert len(ours) == len(theirs)
+    for name, (info,) in ours.items():
+        assert vars(info) == vars(theirs[name][0])
+        assert type(info) is CoreRecipeInfo
+
+
+def test_every_index(saved: Saved) -> None:
+    with saved.disk:
+        theirs = saved.bitbake()
+        valid = dumps.validate(theirs, saved.appends)
+        assert valid == saved.names
+        want = dumps.index(theirs, valid)
+        ours = saved.floe()
+        assert dumps.validate(ours, saved.appends) == valid
+    data = CacheData([CoreRecipeInfo])
+    indexes.put(ours._floe.root["indexes"], data, parse_follows=False)
+    for name in indexes.ALL:
+        assert dumps.plain(getattr(data, name)) == dumps.plain(getattr(want, name)), name
+
+
+def test_indexes_without_some_recipes(saved: Saved) -> None:
+    gone = set(sorted(saved.names)[::7])
+    with saved.disk:
+        theirs, ours = saved.bitbake(), saved.floe()
+        dumps.validate(theirs, saved.appends)
+        want = dumps.index(theirs, saved.names - gone)
+    data = CacheData([CoreRecipeInfo])
+    indexes.put(ours._floe.root["indexes"], data, parse_follows=True)
+    indexes.take_out(data, ours._floe.records(gone, ""))
+    for name in indexes.ALL:
+        assert dumps.plain(getattr(data, name)) == dumps.plain(getattr(want, name)), name
+    back = dumps.index(theirs, gone)
+    for name in gone:
+        for variant, infos in theirs.loadCached(name, ()):
+            theirs.add_info(variant, infos, data)
+    assert set(data.pkg_fn) == set(want.pkg_fn) | set(back.pkg_fn)
+
+
+def test_what_changed_makes_its_readers_doubtful(saved: Saved) -> None:
+    name = sorted(saved.names)[3]
+    path, _ = saved.infos[name].file_depends[-1]
+    readers = {n for n in saved.names if path in dict(saved.infos[n].file_depends)}
+    was = saved.disk.stamps[path]
+    saved.disk.stamps[path] = (1, 2, 3)
+    try:
+        with saved.disk:
+            valid = dumps.validate(saved.floe(), saved.appends)
+            assert valid == saved.names - readers
+            assert valid == dumps.validate(saved.bitbake(), saved.appends)
+    finally:
+        saved.disk.stamps[path] = was
+
+
+def test_a_file_that_appears(saved: Saved) -> None:
+    found = (
+        (name, entry.removesuffix(":False"))
+        for name in sorted(saved.names)
+        for entries in getattr(saved.infos[name], "file_checksums", {}).values()
+        for entry in dumps.SEPARATOR.split(entries.strip())
+        if entry.endswith(":False")
+    )
+    name, path = next(found)
+    saved.disk.there.add(path)
+    try:
+        with saved.disk:
+            valid = dumps.validate(saved.floe(), saved.appends)
+            assert name not in valid
+            assert valid == dumps.validate(saved.bitbake(), saved.appends)
+    finally:
+        saved.disk.there.discard(path)
+
+
+def test_other_appends(saved: Saved) -> None:
+    name = sorted(saved.names)[0]
+    with saved.disk:
+        assert not saved.floe().cacheValid(name, ["/layer/appends/new.bbappend"])
+
+
+def test_it_saves_what_it_was_given(saved: Saved) -> None:
+    again = saved.floe()
+    objects = {name: infos[0] for name, infos in again.depends_cache.items()}
+    parts = store.contents(objects, saved.names, "")
+    assert parts[""]["infos"] == again._floe.infos.frozen()
+    assert parts["-inputs"]["watched"] == again._floe._inputs["watched"]
+    assert dumps.plain(parts[""]["indexes"]) == dumps.plain(again._floe.root["indexes"])

@@ -1,0 +1,191 @@
+"""What goes wrong costs time, and nothing else."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import bed
+import pytest
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x55
+    path.write_bytes(data)
+
+
+def _other_format(path: Path) -> None:
+    path.write_bytes(b"FLOE" + bytes(4096))
+
+
+@pytest.mark.parametrize("damage", [_cut, _empty, _flip, _other_format])
+def test_a_damaged_region_is_not_used_and_is_made_again(
+    build: bed.Build, damage: Callable[[Path], None]
+) -> None:
+    good, _ = build.state()
+    for path in build.regions():
+        damage(path)
+    text = build.run("-p")
+    assert text.count("BitBake's own way") == 1, text
+    assert build.state() == (good, 0)
+    assert "floe:" not in build.run("-p")
+
+
+def test_a_region_of_another_format_is_not_used(build: bed.Build) -> None:
+    good, _ = build.state()
+    from floebb import files
+
+    for path in build.regions():
+        files.save({"of": {"format": 0}, "infos": {}}, "other", str(path))
+    assert build.state() == (good, 0)
+
+
+def test_a_cache_that_bitbake_wrote_since_voids_the_region(build: bed.Build) -> None:
+    build.run("-p")
+    build.edit(build.recipe("part14"), 'PROVIDES += "since"')
+    build.run("-p", off=True)
+    seen, parsed = build.state()
+    assert parsed == 0
+    assert "since" in seen["indexes"][""]["providers"]
+
+
+def test_no_room_for_a_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from floebb import files
+
+    class Full:
+        def save(self, path: str) -> None:
+            Path(path).write_text("some of it")
+            raise OSError(28, "No space left on device")
+
+    files.save({"of": {"x": 1}}, "first", str(tmp_path / "region"))
+    before = (tmp_path / "region").read_bytes()
+    with pytest.raises(OSError, match="space"):
+        files.keep(Full(), str(tmp_path / "region"))
+    assert [path.name for path in tmp_path.iterdir()] == ["region"]
+    assert (tmp_path / "region").read_bytes() == before
+
+
+def test_a_cache_directory_that_is_full(build: bed.Build) -> None:
+    """The regions do not fit, BitBake's own cache does."""
+    good, _ = build.state()
+    taken = build.top / "tmp/cache"
+    for path in build.regions():
+        path.unlink()
+        path.mkdir()  # Nothing can be put in its place.
+    text = build.run("-p")
+    assert "Loaded 55 entries" in text
+    assert build.state() == (good, 0)
+    assert not list(taken.glob(".bb_cache.floe*")), "a part was left"
+
+
+@pytest.mark.parametrize("after", [0.2, 0.6, 1.0])
+def test_a_cooker_that_is_killed_leaves_nothing_wrong(build: bed.Build, after: float) -> None:
+    good, _ = build.state()
+    build.edit(build.layer / "classes/base.bbclass", "# edited")
+    client = build.begin("-p")
+    time.sleep(after)  # Any moment will do.
+    _kill_all(build.top)
+    client.wait()
+    assert build.state()[0]["indexes"] == good["indexes"]
+    assert build.state()[1] == 0
+
+
+def _kill_all(top: Path) -> None:
+    """The client, its server, which is in another session, and the server's children."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                mine = os.readlink(entry / "cwd") == str(top)
+            except OSError:
+                continue
+            if mine:
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
+def test_two_clients_on_one_build_directory(build: bed.Build) -> None:
+    build.run("-p")
+    clients = [build.begin("-p"), build.begin("-p")]
+    assert [client.wait(timeout=120) for client in clients] == [0, 0]
+    build.wait()
+
+
+def test_the_layer_is_removed_and_added_again(build: bed.Build) -> None:
+    with_layer, _ = build.state()
+    build.use()
+    without, parsed = build.state()
+    assert parsed == 50
+    assert without == with_layer
+    build.use(layer=True)
+    assert build.state() == (with_layer, 0)
+
+
+def test_the_line_costs_no_parse(build: bed.Build) -> None:
+    build.use()
+    without, _ = build.state()
+    build.use(line=True)
+    assert build.state() == (without, 0)
+    assert build.regions()
+    assert build.state() == (without, 0)
+    build.use()
+    assert build.state() == (without, 0)
+
+
+def test_a_resident_server(build: bed.Build) -> None:
+    """Removes and adds the layer while one server lives, and edits a recipe meanwhile."""
+    stay = {"server": "60"}
+    try:
+        first = build.tasks("-n", "part24", **stay)
+        build.use()
+        build.edit(build.recipe("part24"), 'FLAVOUR = "resident"')
+        second = build.tasks("-n", "part24", **stay)
+        build.use(layer=True)
+        third = build.tasks("-n", "part24", **stay)
+        build.use(line=True)
+        fourth = build.tasks("-n", "part24", **stay)
+        assert first != second == third == fourth
+        assert build.log().count("Started bitbake server") == 1
+    finally:
+        build.run("--kill-server", **stay)
+        build.wait()
+
+
+def test_floe_that_cannot_be_imported(build: bed.Build, tmp_path: Path, bitbake: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(bitbake, broken, symlinks=True)
+    (broken / "lib/floe.py").write_text("raise ImportError('made for another machine')\n")
+    build.bitbake = broken
+    text = build.run("-p")
+    assert "made for another machine" in text
+    assert not build.regions()
+
+
+def test_a_bitbake_that_reads_otherwise(build: bed.Build, tmp_path: Path, bitbake: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(bitbake, other, symlinks=True)
+    cache = other / "lib/bb/cache.py"
+    text = cache.read_text()
+    line = "cachedata.pkg_fn[fn] = self.pn\n"
+    assert text.count(line) == 1
+    cache.write_text(text.replace(line, "cachedata.pkg_fn[fn] = str(self.pn)\n"))
+    build.bitbake = other
+    assert "warm: not in use" in build.run("-p")
+    assert not build.regions()
+    cache.write_text(text.replace(line, f"# a comment\n        {line}"))
+    assert "not in use" not in build.run("-p")
+    assert build.regions()
+
+
+def test_files_for_workers_go_with_the_cooker(build: bed.Build) -> None:
+    build.tasks("-n", "part24")
+    assert not list((build.top / "tmp/cache").glob("floe-sent*"))
