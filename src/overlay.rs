@@ -174,7 +174,7 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     }
 
     /// Counts the lookups of this overlay as those of a worker, and notes which entries it finds: a
-    /// merge of its deltas counts them as used, where a [policy](crate::Policy::max_entries) evicts
+    /// merge of its next delta counts them as used, where a [policy](crate::Policy::max_entries) evicts
     /// what is not. The notes take 8 bytes of private memory for each entry that was found.
     ///
     /// # Panics
@@ -414,7 +414,11 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     /// # Errors
     /// As [`into_delta`](Self::into_delta).
     pub fn to_delta(&self) -> Result<Delta<K, V>> {
-        Delta::seal(self.label(), &self.own_changes())
+        let changes = self.own_changes();
+        let delta = Delta::seal(self.label(), &changes)?;
+        // Each use counts once.
+        self.uses.iter().for_each(|uses| uses.forget(&changes.used));
+        Ok(delta)
     }
 
     fn own_changes(&self) -> OwnChanges<'_, K, V> {
