@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use rkyv::Archive;
 
-use super::Store;
 use super::keyed::StoreKey;
 use super::managed::AnyCache;
-use crate::channel::contribute::{Acceptor, Limits, Merged, Offer};
+use super::refresh::sleep;
+use super::{Store, Turns};
+use crate::channel::contribute::{Acceptor, Door, Limits, Merged, Offer};
 use crate::error::{ChannelError, Error, NotTaken, Result};
 use crate::overlay::{Delta, DeltaReport, MergeReport, OverlayKey, OverlayValue, Rule};
 use crate::sys::panics::catch;
@@ -28,11 +29,15 @@ pub(super) struct Accepting {
     name: String,
     acceptor: Acceptor,
     fold: Box<Fold>,
+    give_door: Box<GiveDoor>,
     /// Held while a batch is folded in, so that batches keep their order.
     batch: Mutex<Batch>,
 }
 
-type Fold = dyn Fn(&Acceptor, Vec<Offer>) -> Vec<MergeReport> + Send + Sync;
+type Fold = dyn Fn(&Acceptor, Vec<Offer>, &Turns<'_>) -> Vec<MergeReport> + Send + Sync;
+
+/// Gives those who follow the cache another door.
+type GiveDoor = dyn Fn(Door) -> Result<()> + Send + Sync;
 
 /// Deltas that wait for others.
 #[derive(Default)]
@@ -52,7 +57,7 @@ impl Accepting {
     }
 
     /// Folds in all that has come.
-    fn fold_all(&self) -> Vec<MergeReport> {
+    fn fold_all(&self, turns: &Turns<'_>) -> Vec<MergeReport> {
         let mut batch = self.lock();
         let (mut reports, mut folded) = (Vec::new(), 0);
         while folded < MOST_FOLDED {
@@ -61,14 +66,14 @@ impl Accepting {
                 break;
             }
             folded += batch.offers.len();
-            reports.extend(self.fold(&mut batch));
+            reports.extend(self.fold(&mut batch, turns));
         }
         reports
     }
 
     /// Folds in a batch that is full, or has waited for long enough; also tells how long the next
     /// one waits.
-    fn fold_due(&self) -> (Vec<MergeReport>, Option<Duration>) {
+    fn fold_due(&self, turns: &Turns<'_>) -> (Vec<MergeReport>, Option<Duration>) {
         let limits = self.acceptor.limits();
         let mut batch = self.lock();
         let is_full = self.fill(&mut batch, true);
@@ -78,7 +83,7 @@ impl Accepting {
         match limits.gather.saturating_sub(since.elapsed()) {
             left if !left.is_zero() && !is_full => (Vec::new(), Some(left)),
             // More may have come that nothing tells of any more.
-            _ => (self.fold(&mut batch), Some(Duration::ZERO)),
+            _ => (self.fold(&mut batch, turns), Some(Duration::ZERO)),
         }
     }
 
@@ -88,6 +93,7 @@ impl Accepting {
         let room = limits.batch.saturating_sub(batch.offers.len());
         let most = limits.batch_bytes.saturating_sub(batch.bytes);
         let offers = self.acceptor.receive(room, most, woken);
+        self.acceptor.give_replaced_door(&self.give_door);
         batch.bytes += offers.iter().map(Offer::length).sum::<u64>();
         batch.offers.extend(offers);
         if batch.since.is_none() && !batch.offers.is_empty() {
@@ -96,10 +102,10 @@ impl Accepting {
         batch.offers.len() >= limits.batch || batch.bytes >= limits.batch_bytes
     }
 
-    fn fold(&self, batch: &mut Batch) -> Vec<MergeReport> {
+    fn fold(&self, batch: &mut Batch, turns: &Turns<'_>) -> Vec<MergeReport> {
         let Batch { offers, .. } = std::mem::take(batch);
         // Who is left without an answer learns that nobody has it any more.
-        catch(|| (self.fold)(&self.acceptor, offers)).unwrap_or_default()
+        catch(|| (self.fold)(&self.acceptor, offers, turns)).unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, Batch> {
@@ -133,7 +139,9 @@ fn fold<K: OverlayKey, V: OverlayValue>(
 ) -> Vec<MergeReport> {
     let (mut from, mut deltas) = (Vec::new(), Vec::new());
     for mut offer in offers {
-        match open(acceptor, &mut offer, allows) {
+        // Keys that users compare and print, and who decides who may write them, may panic.
+        let opened = catch(|| open(acceptor, &mut offer, allows));
+        match opened.unwrap_or_else(|reason| Err(NotTaken::Failed { reason })) {
             Ok(delta) => {
                 from.push(offer);
                 deltas.push(delta);
@@ -294,16 +302,18 @@ impl Store {
                 reason: source,
             })
         })?;
-        cache.set_door(Some(acceptor.door().clone()))?;
+        cache.set_door(Some(acceptor.door()))?;
+        let followed = Arc::clone(&cache);
         let allows: Box<Allows<K>> = Box::new(allows);
         self.arrivals.add(Accepting {
             name: name.to_owned(),
             acceptor,
-            fold: Box::new(move |acceptor, offers| {
+            fold: Box::new(move |acceptor, offers, turns| {
                 fold(acceptor, offers, &*allows, |deltas| {
-                    cache.merge(deltas, &rule)
+                    cache.merge(deltas, &rule, turns)
                 })
             }),
+            give_door: Box::new(move |door| followed.replace_door(door)),
             batch: Mutex::default(),
         });
         Ok(())
@@ -327,7 +337,7 @@ impl Store {
     /// [`Error::NotOwner`]. What could not be merged, its contributors are told.
     pub fn fold(&self) -> Result<Vec<MergeReport>> {
         self.check_owner()?;
-        Ok(self.arrivals.fold_all())
+        Ok(self.arrivals.fold_all(&Turns::waiting(&sleep)))
     }
 
     /// Descriptors of which one becomes readable when something may have been contributed, for an

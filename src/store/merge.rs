@@ -11,7 +11,8 @@ use super::build::{Build, Built, Counts, Due, Earlier, Job};
 use super::cache::Cache;
 use super::keyed::StoreKey;
 use super::managed::ManagedCache;
-use super::{BuildResult, Store};
+use super::refresh::sleep;
+use super::{BuildResult, Store, Turns};
 use crate::error::{DeltaError, Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::map::{EntryRef, Key, Map, MapBuilder, offset_of_unit, unit};
@@ -98,7 +99,8 @@ impl Store {
         deltas: &[Delta<K, V>],
         rule: &Rule<K, V>,
     ) -> Result<MergeReport> {
-        self.mergeable::<K, V>(name)?.merge(deltas, rule)
+        let cache = self.mergeable::<K, V>(name)?;
+        cache.merge(deltas, rule, &Turns::waiting(&sleep))
     }
 
     /// The cache of a name, if it can be merged into.
@@ -158,10 +160,15 @@ impl<K: StoreKey, V: OverlayValue> ManagedCache<Map<K, V>> {
     ///
     /// # Errors
     /// As [`Store::merge`].
-    pub(super) fn merge(&self, deltas: &[Delta<K, V>], rule: &Rule<K, V>) -> Result<MergeReport> {
+    pub(super) fn merge(
+        &self,
+        deltas: &[Delta<K, V>],
+        rule: &Rule<K, V>,
+        turns: &Turns<'_>,
+    ) -> Result<MergeReport> {
         let start = Instant::now();
         let mut reports = Vec::new();
-        let extended = self.extend(|job, earlier| {
+        let extended = self.extend(turns, |job, earlier| {
             let recorded = Recorded::of(deltas, earlier);
             let mut plan = Plan::of(earlier.frozen, deltas, rule, &recorded);
             reports = std::mem::take(&mut plan.reports);

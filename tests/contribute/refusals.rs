@@ -155,6 +155,26 @@ pub(crate) fn a_rule_that_panics_costs_one_delta() {
     assert_eq!(merged(good).taken, 1);
 }
 
+pub(crate) fn a_restriction_that_panics_costs_one_delta() {
+    let store = owner(unlimited());
+    let allows = |_, key: &<String as rkyv::Archive>::Archived| {
+        assert!(key != "word", "it cannot tell");
+        true
+    };
+    let rule = Rule::FirstWins;
+    store
+        .accept_where::<String, u64>("lengths", rule, unlimited(), allows)
+        .unwrap();
+    let handle = live(&store);
+    let (before, panics) = (contribute(&handle, "one"), contribute(&handle, "word"));
+    let behind = contribute(&handle, "other");
+    store.fold().unwrap();
+    let why = refused(panics);
+    assert!(why.to_string().contains("it cannot tell"), "{why}");
+    assert_eq!(merged(before).taken, 1);
+    assert_eq!(merged(behind).taken, 1);
+}
+
 pub(crate) fn an_owner_without_memory_says_so() {
     let store = owner(unlimited());
     let handle = live(&store);
