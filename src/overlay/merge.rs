@@ -51,6 +51,7 @@ pub fn merge<K: OverlayKey, V: OverlayValue>(
         name: region.name().to_owned(),
         generation: region.generation(),
         changed: !plan.changes_nothing(),
+        saved: false,
         entries: next.len() as u64,
         evicted: 0,
         deltas: plan.reports,

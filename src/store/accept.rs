@@ -3,7 +3,6 @@
 mod arrivals;
 
 use std::os::fd::OwnedFd;
-use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -129,8 +128,8 @@ impl Drop for Accepting {
 /// Whether a contributor may write under a key.
 type Allows<K> = dyn Fn(Contributor, &<K as Archive>::Archived) -> bool + Send + Sync;
 
-/// Opens offers, merges them by `merge`, and answers. If they cannot be merged together, each is
-/// merged alone: who offers what cannot be merged does not keep others from it.
+/// Opens offers, merges them by `merge`, and answers. If they cannot be merged together, fewer are
+/// at a time: who offers what cannot be merged does not keep others from it.
 fn fold<K: OverlayKey, V: OverlayValue>(
     acceptor: &Acceptor,
     offers: Vec<Offer>,
@@ -149,30 +148,41 @@ fn fold<K: OverlayKey, V: OverlayValue>(
             Err(why) => acceptor.refuse(offer, why),
         }
     }
-    let merged = |offers: &mut dyn Iterator<Item = Offer>, report: &MergeReport| {
-        for (offer, delta) in offers.zip(&report.deltas) {
-            answer(acceptor, offer, report.generation, delta);
-        }
-    };
-    if deltas.len() > 1
-        && let Ok(report) = merge(&deltas)
-    {
-        merged(&mut from.into_iter(), &report);
-        return vec![report];
+    let mut reports = Vec::new();
+    if !deltas.is_empty() {
+        merge_or_split(acceptor, from, &deltas, &merge, &mut reports);
     }
-    let alone = from.into_iter().zip(&deltas);
-    let alone = alone.filter_map(|(offer, delta)| match merge(slice::from_ref(delta)) {
+    reports
+}
+
+/// Merges deltas together, failing that the halves of them.
+fn merge_or_split<K: OverlayKey, V: OverlayValue>(
+    acceptor: &Acceptor,
+    mut from: Vec<Offer>,
+    deltas: &[Delta<K, V>],
+    merge: &impl Fn(&[Delta<K, V>]) -> Result<MergeReport>,
+    reports: &mut Vec<MergeReport>,
+) {
+    match merge(deltas) {
         Ok(report) => {
-            merged(&mut std::iter::once(offer), &report);
-            Some(report)
+            for (offer, delta) in from.into_iter().zip(&report.deltas) {
+                answer(acceptor, offer, &report, delta);
+            }
+            reports.push(report);
         }
-        Err(error) => {
-            let reason = error.to_string();
-            acceptor.refuse(offer, NotTaken::Failed { reason });
-            None
+        Err(error) if deltas.len() == 1 => {
+            for offer in from {
+                let reason = error.to_string();
+                acceptor.refuse(offer, NotTaken::Failed { reason });
+            }
         }
-    });
-    alone.collect()
+        Err(_) => {
+            let (first, second) = deltas.split_at(deltas.len() / 2);
+            let behind = from.split_off(first.len());
+            merge_or_split(acceptor, from, first, merge, reports);
+            merge_or_split(acceptor, behind, second, merge, reports);
+        }
+    }
 }
 
 /// A delta of which every byte was checked, and that its contributor may hand over.
@@ -200,7 +210,7 @@ fn open<K: OverlayKey, V: OverlayValue>(
     }
 }
 
-fn answer(acceptor: &Acceptor, offer: Offer, generation: u64, delta: &DeltaReport) {
+fn answer(acceptor: &Acceptor, offer: Offer, report: &MergeReport, delta: &DeltaReport) {
     match &delta.refused {
         Some(reason) => {
             let reason = reason.to_string();
@@ -209,7 +219,8 @@ fn answer(acceptor: &Acceptor, offer: Offer, generation: u64, delta: &DeltaRepor
         None => acceptor.merged(
             offer,
             Merged {
-                generation,
+                generation: report.generation,
+                saved: report.saved,
                 taken: delta.added + delta.replaced + delta.removed,
                 kept: delta.kept,
                 equal: delta.equal,

@@ -66,7 +66,12 @@ impl Store {
     ///
     /// With a [directory](Self::open), the merge takes the turn of the cache, starts from what another
     /// process has saved meanwhile, and saves its own generation: so nothing of two owners is lost.
-    /// That writes the whole cache; merge many deltas at once there.
+    /// That writes the whole cache; merge many deltas at once there. What cannot be saved just now is
+    /// merged all the same, and saved by a later refresh, unless another process has saved a later
+    /// generation by then: the report says whether it [is saved](MergeReport::saved).
+    ///
+    /// A delta does not tell under which value of [`keyed_by`](Policy::keyed_by) its entries were
+    /// found out. One that was kept in a file is not to be merged under another.
     ///
     /// ```
     /// use floe::overlay::Rule;
@@ -178,6 +183,7 @@ impl<K: StoreKey, V: OverlayValue> ManagedCache<Map<K, V>> {
             name: extended.frozen.region().name().to_owned(),
             generation: extended.frozen.region().generation(),
             changed: extended.changed,
+            saved: extended.saved,
             entries: extended.frozen.len() as u64,
             evicted: extended.counts.evicted,
             deltas: reports,

@@ -20,6 +20,10 @@ pub enum Outcome {
 pub struct Merged {
     /// The generation that has what was taken.
     pub generation: u64,
+    /// Whether the store has saved it, so that it outlives the owner; false for a store without a
+    /// directory.
+    #[serde(default)]
+    pub saved: bool,
     /// Additions and removals that were taken.
     pub taken: u64,
     /// Those for which the cache kept what it has.

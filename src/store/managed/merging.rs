@@ -18,6 +18,8 @@ pub(in crate::store) struct Extended<T: Content> {
     pub(in crate::store) frozen: Frozen<T>,
     /// Whether that is a new generation.
     pub(in crate::store) changed: bool,
+    /// Whether the directory has it.
+    pub(in crate::store) saved: bool,
     pub(in crate::store) counts: Counts,
     /// What is wrong with the directory, or the channel.
     pub(in crate::store) trouble: Option<String>,
@@ -82,9 +84,11 @@ impl<T: Content> ManagedCache<T> {
         let (counts, frozen) = (built.counts, built.frozen.clone());
         let newest = Generation::built(built, since, checked, work.newest.as_ref());
         let outcome = self.conclude(work, newest, "merge", turn.as_ref(), numbered);
+        let newest = work.newest.as_ref().filter(|it| !it.owes.generation);
         Ok(Extended {
             frozen,
             changed: outcome == Outcome::Published,
+            saved: self.shared.directory.is_some() && newest.is_some(),
             counts,
             trouble: None,
         })
