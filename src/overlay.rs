@@ -54,7 +54,7 @@ use crate::region::{Label, Region};
 pub use contribution::Contribution;
 pub use delta::{Delta, DeltaShard};
 pub use merge::merge;
-pub(crate) use merge::{Ages, Equality, Fresh, Plan, Stands};
+pub(crate) use merge::{Ages, Equality, Fresh, Origin, Plan, Stands};
 use own::{Addition, Own, OwnChanges, OwnTable};
 pub use report::{DeltaReport, MergeReport};
 pub use rule::{Choice, Decide, Rule};

@@ -12,7 +12,7 @@ use crate::frozen::Frozen;
 use crate::map::{EntryRef, LoneEntry, LoneWriter, Map};
 use crate::region::Label;
 
-pub(crate) use plan::{Ages, Fresh, Plan};
+pub(crate) use plan::{Ages, Fresh, Origin, Plan};
 pub(crate) use write::Stands;
 
 /// Merges deltas into the next generation of a map, in their order.

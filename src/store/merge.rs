@@ -262,7 +262,10 @@ fn next_generation<'a, K: StoreKey, V: OverlayValue>(
                 Fresh::Offered(delta, entry) => {
                     recorded.add_to(&mut sets, recorded_of(&deltas[*delta], *entry))
                 }
-                Fresh::Made(_) => sets.add([]),
+                Fresh::Made(_, origins) => {
+                    let inputs = origins.iter();
+                    sets.add(inputs.flat_map(|origin| recorded.inputs_of(deltas, *origin)))
+                }
             };
             if let Some(offset) = stands {
                 sets.set_of(unit(name, *offset)?, set);
