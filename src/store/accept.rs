@@ -13,7 +13,7 @@ use super::managed::AnyCache;
 use super::refresh::sleep;
 use super::{Store, Turns};
 use crate::channel::contribute::{Acceptor, Door, Limits, Merged, Offer};
-use crate::error::{ChannelError, Error, NotTaken, Result};
+use crate::error::{ChannelError, DeltaError, Error, NotTaken, Result};
 use crate::overlay::{Delta, DeltaReport, MergeReport, OverlayKey, OverlayValue, Rule};
 use crate::sys::panics::catch;
 
@@ -212,9 +212,16 @@ fn open<K: OverlayKey, V: OverlayValue>(
 
 fn answer(acceptor: &Acceptor, offer: Offer, report: &MergeReport, delta: &DeltaReport) {
     match &delta.refused {
-        Some(reason) => {
-            let reason = reason.to_string();
-            acceptor.refuse(offer, NotTaken::Invalid { reason });
+        Some(refused) => {
+            let reason = refused.to_string();
+            // What the rule of the owner does is no fault of its contributors.
+            let why = match refused {
+                DeltaError::Panicked { .. } | DeltaError::Value { .. } => {
+                    NotTaken::Failed { reason }
+                }
+                _ => NotTaken::Invalid { reason },
+            };
+            acceptor.refuse(offer, why);
         }
         None => acceptor.merged(
             offer,

@@ -151,6 +151,7 @@ pub(crate) fn a_rule_that_panics_costs_one_delta() {
     let good = contribute(&handle, "other");
     store.fold().unwrap();
     let why = refused(panics);
+    assert!(matches!(why, NotTaken::Failed { .. }), "{why}");
     assert!(why.to_string().contains("it cannot decide"), "{why}");
     assert_eq!(merged(good).taken, 1);
 }
