@@ -64,6 +64,8 @@ impl Store {
     /// report says what became of each. If nothing changes, nothing is published. Store and cache
     /// stay as they are if the merge fails.
     ///
+    /// The rule must not call its own store.
+    ///
     /// With a [directory](Self::open), the merge takes the turn of the cache, starts from what another
     /// process has saved meanwhile, and saves its own generation: so nothing of two owners is lost.
     /// That writes the whole cache; merge many deltas at once there. What cannot be saved just now is

@@ -8,7 +8,7 @@ use crate::error::NotTaken;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It was merged; what of it was taken, the counts say.
+    /// It was merged, which is said once it is published: what of it was taken, the counts say.
     Merged(Merged),
     /// Nothing of it was taken.
     NotTaken(NotTaken),
