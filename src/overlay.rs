@@ -54,7 +54,7 @@ use crate::region::{Label, Region};
 pub use contribution::Contribution;
 pub use delta::{Delta, DeltaShard};
 pub use merge::merge;
-pub(crate) use merge::{Ages, Equality, Fresh, Plan, Stands};
+pub(crate) use merge::{Ages, Equality, Fresh, Origin, Plan, Stands};
 use own::{Addition, Own, OwnChanges, OwnTable};
 pub use report::{DeltaReport, MergeReport};
 pub use rule::{Choice, Decide, Rule};
@@ -174,7 +174,7 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     }
 
     /// Counts the lookups of this overlay as those of a worker, and notes which entries it finds: a
-    /// merge of its deltas counts them as used, where a [policy](crate::Policy::max_entries) evicts
+    /// merge of its next delta counts them as used, where a [policy](crate::Policy::max_entries) evicts
     /// what is not. The notes take 8 bytes of private memory for each entry that was found.
     ///
     /// # Panics
@@ -414,7 +414,11 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     /// # Errors
     /// As [`into_delta`](Self::into_delta).
     pub fn to_delta(&self) -> Result<Delta<K, V>> {
-        Delta::seal(self.label(), &self.own_changes())
+        let changes = self.own_changes();
+        let delta = Delta::seal(self.label(), &changes)?;
+        // Each use counts once.
+        self.uses.iter().for_each(|uses| uses.forget(&changes.used));
+        Ok(delta)
     }
 
     fn own_changes(&self) -> OwnChanges<'_, K, V> {

@@ -45,7 +45,7 @@ use accept::Arrivals;
 use directory::Directory;
 use keyed::Keyed;
 use managed::{AnyCache, Invalid, ManagedCache};
-use refresh::{Turns, refresh};
+use refresh::{Turns, refresh, sleep};
 use whole::Whole;
 
 /// The owner's set of named caches.
@@ -278,7 +278,8 @@ impl Store {
     }
 
     /// As [`refresh`](Self::refresh), but skips a cache that another thread or process is building.
-    /// Its last generation stays meanwhile.
+    /// Its last generation stays meanwhile. Nothing that was [contributed](Self::accept) is folded in,
+    /// which may have to wait: [`fold`](Self::fold) does that.
     ///
     /// # Errors
     /// As [`refresh`](Self::refresh).
@@ -288,15 +289,13 @@ impl Store {
 
     fn refresh_as(&self, waits: bool) -> Result<Report> {
         self.check_owner()?;
-        let pause = |time| {
-            std::thread::sleep(time);
-            false
-        };
         let turns = Turns {
             waits,
-            pause: &pause,
+            pause: &sleep,
         };
-        Ok(refresh(&self.caches, Some(&self.arrivals), &turns))
+        // A merge waits for its turn.
+        let arrivals = waits.then_some(&*self.arrivals);
+        Ok(refresh(&self.caches, arrivals, &turns))
     }
 
     /// Starts a thread that refreshes now and after each interval, until the returned

@@ -2,7 +2,7 @@
 //!
 //! An owner that accepts contributions has a *door*: a socket pair, one end of which all readers
 //! of the cache share. A contributor makes a *lane*, a socket pair of its own, and sends one end
-//! through the door. Each contribution is one message on the lane, with the page files of a delta
+//! through the door. Each contribution is one message on the lane, with the memfd of a delta
 //! and one end of a third socket pair, on which the answer comes.
 //!
 //! # Why so

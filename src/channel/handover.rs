@@ -15,8 +15,10 @@ use crate::sys::process;
 
 /// `NAME/CONTROL/MAILBOX` for each cache, joined with slashes, which no name contains.
 const VARIABLE: &str = "FLOE_LIVE";
-/// `NAME/DOOR` for each cache to which programs can contribute.
+/// `NAME/DOOR` for each of them, the door being `-` where programs cannot contribute: what this
+/// program was told itself by its parent says nothing of them.
 const DOORS: &str = "FLOE_ACCEPT";
+const NO_DOOR: &str = "-";
 /// Standard input, output and error have the numbers before.
 const FIRST_FREE: RawFd = 3;
 
@@ -32,10 +34,9 @@ pub(super) fn pass(subscription: &Subscription, command: &mut Command) -> io::Re
     let [control, mailbox] = passed.each_ref().map(AsRawFd::as_raw_fd);
     let name = &subscription.name;
     add_row(command, VARIABLE, &format!("{name}/{control}/{mailbox}"));
-    if let Some(door) = &door {
-        let number = door.as_raw_fd();
-        add_row(command, DOORS, &format!("{name}/{number}"));
-    }
+    let number = door.as_ref().map(|door| door.as_raw_fd().to_string());
+    let number = number.unwrap_or_else(|| NO_DOOR.to_owned());
+    add_row(command, DOORS, &format!("{name}/{number}"));
     process::keep_open_in(command, passed.into_iter().chain(door).collect());
     Ok(())
 }
@@ -116,10 +117,28 @@ fn inherited_door(name: &str) -> Result<Option<RawFd>> {
         return Err(malformed());
     }
     let door = rows.iter().rfind(|row| row[0] == name);
+    let door = door.filter(|row| row[1] != NO_DOOR);
     door.map(|row| row[1].parse().map_err(|_| malformed()))
         .transpose()
 }
 
 fn not_inherited(reason: InheritanceError) -> Error {
     Error::Channel(ChannelError::NotInherited { reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::Publisher;
+    use crate::frozen::Frozen;
+
+    #[test]
+    fn a_program_is_told_that_it_cannot_contribute() {
+        let publisher = Publisher::new(&Frozen::freeze("number", &1_u32).unwrap()).unwrap();
+        let mut command = Command::new("true");
+        publisher.pass_to(&mut command).unwrap();
+        let mut told = command.get_envs();
+        let doors = told.find_map(|(key, value)| (key == DOORS).then_some(value?));
+        assert_eq!(doors, Some("number/-".as_ref()));
+    }
 }

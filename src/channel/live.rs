@@ -172,7 +172,7 @@ impl<T: Content> Live<T> {
         }
     }
 
-    /// Sends the page files of a delta to the owner.
+    /// Sends the memfd of a delta to the owner.
     ///
     /// # Errors
     /// Those of [`contribute`](crate::channel::contribute::contribute).

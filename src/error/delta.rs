@@ -40,6 +40,9 @@ pub enum DeltaError {
         /// The message of the panic.
         message: String,
     },
+    /// The merge was stopped while another process had the turn of the cache.
+    #[error("the merge was stopped while it waited for another process; merge again")]
+    Stopped,
     /// The cache is built by closures, which would undo what is merged.
     #[error("the cache is built by closures; declare it with `Store::merged` to merge into it")]
     Built,

@@ -12,7 +12,7 @@ use crate::frozen::Frozen;
 use crate::map::{EntryRef, LoneEntry, LoneWriter, Map};
 use crate::region::Label;
 
-pub(crate) use plan::{Ages, Fresh, Plan};
+pub(crate) use plan::{Ages, Fresh, Origin, Plan};
 pub(crate) use write::Stands;
 
 /// Merges deltas into the next generation of a map, in their order.
@@ -51,6 +51,7 @@ pub fn merge<K: OverlayKey, V: OverlayValue>(
         name: region.name().to_owned(),
         generation: region.generation(),
         changed: !plan.changes_nothing(),
+        saved: false,
         entries: next.len() as u64,
         evicted: 0,
         deltas: plan.reports,

@@ -16,6 +16,8 @@ pub struct MergeReport {
     pub generation: u64,
     /// Whether that is a new one. A merge that changes nothing makes none.
     pub changed: bool,
+    /// Whether the directory of the store has that generation; false without one.
+    pub saved: bool,
     /// Its entries after the merge.
     pub entries: u64,
     /// Entries that were evicted to keep within the bounds of the policy.

@@ -42,7 +42,7 @@ pub enum Choice<V> {
     Keep,
     /// What is offered takes its place; the key goes, if it is offered to be removed.
     Take,
-    /// This value takes the place of both.
+    /// This value takes the place of both. It goes when an input of either changes.
     Value(V),
 }
 

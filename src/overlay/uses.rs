@@ -36,7 +36,14 @@ impl Uses {
         }
     }
 
-    /// What was noted so far, in order.
+    /// Forgets what a delta tells, in order.
+    pub(super) fn forget(&self, told: &[u64]) {
+        if let Ok(mut found) = self.found.try_lock() {
+            found.retain(|hash| told.binary_search(hash).is_err());
+        }
+    }
+
+    /// What was noted since it was told last, in order.
     pub(super) fn noted(&self) -> Vec<u64> {
         let found = self.found.try_lock();
         let mut noted: Vec<u64> = found

@@ -3,17 +3,17 @@
 mod arrivals;
 
 use std::os::fd::OwnedFd;
-use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rkyv::Archive;
 
-use super::Store;
 use super::keyed::StoreKey;
 use super::managed::AnyCache;
-use crate::channel::contribute::{Acceptor, Limits, Merged, Offer};
-use crate::error::{ChannelError, Error, NotTaken, Result};
+use super::refresh::sleep;
+use super::{Store, Turns};
+use crate::channel::contribute::{Acceptor, Door, Limits, Merged, Offer};
+use crate::error::{ChannelError, DeltaError, Error, NotTaken, Result};
 use crate::overlay::{Delta, DeltaReport, MergeReport, OverlayKey, OverlayValue, Rule};
 use crate::sys::panics::catch;
 
@@ -28,11 +28,15 @@ pub(super) struct Accepting {
     name: String,
     acceptor: Acceptor,
     fold: Box<Fold>,
+    give_door: Box<GiveDoor>,
     /// Held while a batch is folded in, so that batches keep their order.
     batch: Mutex<Batch>,
 }
 
-type Fold = dyn Fn(&Acceptor, Vec<Offer>) -> Vec<MergeReport> + Send + Sync;
+type Fold = dyn Fn(&Acceptor, Vec<Offer>, &Turns<'_>) -> Vec<MergeReport> + Send + Sync;
+
+/// Gives those who follow the cache another door.
+type GiveDoor = dyn Fn(Door) -> Result<()> + Send + Sync;
 
 /// Deltas that wait for others.
 #[derive(Default)]
@@ -52,7 +56,7 @@ impl Accepting {
     }
 
     /// Folds in all that has come.
-    fn fold_all(&self) -> Vec<MergeReport> {
+    fn fold_all(&self, turns: &Turns<'_>) -> Vec<MergeReport> {
         let mut batch = self.lock();
         let (mut reports, mut folded) = (Vec::new(), 0);
         while folded < MOST_FOLDED {
@@ -61,14 +65,14 @@ impl Accepting {
                 break;
             }
             folded += batch.offers.len();
-            reports.extend(self.fold(&mut batch));
+            reports.extend(self.fold(&mut batch, turns));
         }
         reports
     }
 
     /// Folds in a batch that is full, or has waited for long enough; also tells how long the next
     /// one waits.
-    fn fold_due(&self) -> (Vec<MergeReport>, Option<Duration>) {
+    fn fold_due(&self, turns: &Turns<'_>) -> (Vec<MergeReport>, Option<Duration>) {
         let limits = self.acceptor.limits();
         let mut batch = self.lock();
         let is_full = self.fill(&mut batch, true);
@@ -78,7 +82,7 @@ impl Accepting {
         match limits.gather.saturating_sub(since.elapsed()) {
             left if !left.is_zero() && !is_full => (Vec::new(), Some(left)),
             // More may have come that nothing tells of any more.
-            _ => (self.fold(&mut batch), Some(Duration::ZERO)),
+            _ => (self.fold(&mut batch, turns), Some(Duration::ZERO)),
         }
     }
 
@@ -88,6 +92,7 @@ impl Accepting {
         let room = limits.batch.saturating_sub(batch.offers.len());
         let most = limits.batch_bytes.saturating_sub(batch.bytes);
         let offers = self.acceptor.receive(room, most, woken);
+        self.acceptor.give_replaced_door(&self.give_door);
         batch.bytes += offers.iter().map(Offer::length).sum::<u64>();
         batch.offers.extend(offers);
         if batch.since.is_none() && !batch.offers.is_empty() {
@@ -96,10 +101,10 @@ impl Accepting {
         batch.offers.len() >= limits.batch || batch.bytes >= limits.batch_bytes
     }
 
-    fn fold(&self, batch: &mut Batch) -> Vec<MergeReport> {
+    fn fold(&self, batch: &mut Batch, turns: &Turns<'_>) -> Vec<MergeReport> {
         let Batch { offers, .. } = std::mem::take(batch);
         // Who is left without an answer learns that nobody has it any more.
-        catch(|| (self.fold)(&self.acceptor, offers)).unwrap_or_default()
+        catch(|| (self.fold)(&self.acceptor, offers, turns)).unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, Batch> {
@@ -123,8 +128,8 @@ impl Drop for Accepting {
 /// Whether a contributor may write under a key.
 type Allows<K> = dyn Fn(Contributor, &<K as Archive>::Archived) -> bool + Send + Sync;
 
-/// Opens offers, merges them by `merge`, and answers. If they cannot be merged together, each is
-/// merged alone: who offers what cannot be merged does not keep others from it.
+/// Opens offers, merges them by `merge`, and answers. If they cannot be merged together, fewer are
+/// at a time: who offers what cannot be merged does not keep others from it.
 fn fold<K: OverlayKey, V: OverlayValue>(
     acceptor: &Acceptor,
     offers: Vec<Offer>,
@@ -133,7 +138,9 @@ fn fold<K: OverlayKey, V: OverlayValue>(
 ) -> Vec<MergeReport> {
     let (mut from, mut deltas) = (Vec::new(), Vec::new());
     for mut offer in offers {
-        match open(acceptor, &mut offer, allows) {
+        // Keys that users compare and print, and who decides who may write them, may panic.
+        let opened = catch(|| open(acceptor, &mut offer, allows));
+        match opened.unwrap_or_else(|reason| Err(NotTaken::Failed { reason })) {
             Ok(delta) => {
                 from.push(offer);
                 deltas.push(delta);
@@ -141,30 +148,41 @@ fn fold<K: OverlayKey, V: OverlayValue>(
             Err(why) => acceptor.refuse(offer, why),
         }
     }
-    let merged = |offers: &mut dyn Iterator<Item = Offer>, report: &MergeReport| {
-        for (offer, delta) in offers.zip(&report.deltas) {
-            answer(acceptor, offer, report.generation, delta);
-        }
-    };
-    if deltas.len() > 1
-        && let Ok(report) = merge(&deltas)
-    {
-        merged(&mut from.into_iter(), &report);
-        return vec![report];
+    let mut reports = Vec::new();
+    if !deltas.is_empty() {
+        merge_or_split(acceptor, from, &deltas, &merge, &mut reports);
     }
-    let alone = from.into_iter().zip(&deltas);
-    let alone = alone.filter_map(|(offer, delta)| match merge(slice::from_ref(delta)) {
+    reports
+}
+
+/// Merges deltas together, failing that the halves of them.
+fn merge_or_split<K: OverlayKey, V: OverlayValue>(
+    acceptor: &Acceptor,
+    mut from: Vec<Offer>,
+    deltas: &[Delta<K, V>],
+    merge: &impl Fn(&[Delta<K, V>]) -> Result<MergeReport>,
+    reports: &mut Vec<MergeReport>,
+) {
+    match merge(deltas) {
         Ok(report) => {
-            merged(&mut std::iter::once(offer), &report);
-            Some(report)
+            for (offer, delta) in from.into_iter().zip(&report.deltas) {
+                answer(acceptor, offer, &report, delta);
+            }
+            reports.push(report);
         }
-        Err(error) => {
-            let reason = error.to_string();
-            acceptor.refuse(offer, NotTaken::Failed { reason });
-            None
+        Err(error) if deltas.len() == 1 => {
+            for offer in from {
+                let reason = error.to_string();
+                acceptor.refuse(offer, NotTaken::Failed { reason });
+            }
         }
-    });
-    alone.collect()
+        Err(_) => {
+            let (first, second) = deltas.split_at(deltas.len() / 2);
+            let behind = from.split_off(first.len());
+            merge_or_split(acceptor, from, first, merge, reports);
+            merge_or_split(acceptor, behind, second, merge, reports);
+        }
+    }
 }
 
 /// A delta of which every byte was checked, and that its contributor may hand over.
@@ -192,16 +210,24 @@ fn open<K: OverlayKey, V: OverlayValue>(
     }
 }
 
-fn answer(acceptor: &Acceptor, offer: Offer, generation: u64, delta: &DeltaReport) {
+fn answer(acceptor: &Acceptor, offer: Offer, report: &MergeReport, delta: &DeltaReport) {
     match &delta.refused {
-        Some(reason) => {
-            let reason = reason.to_string();
-            acceptor.refuse(offer, NotTaken::Invalid { reason });
+        Some(refused) => {
+            let reason = refused.to_string();
+            // What the rule of the owner does is no fault of its contributors.
+            let why = match refused {
+                DeltaError::Panicked { .. } | DeltaError::Value { .. } => {
+                    NotTaken::Failed { reason }
+                }
+                _ => NotTaken::Invalid { reason },
+            };
+            acceptor.refuse(offer, why);
         }
         None => acceptor.merged(
             offer,
             Merged {
-                generation,
+                generation: report.generation,
+                saved: report.saved,
                 taken: delta.added + delta.replaced + delta.removed,
                 kept: delta.kept,
                 equal: delta.equal,
@@ -294,16 +320,18 @@ impl Store {
                 reason: source,
             })
         })?;
-        cache.set_door(Some(acceptor.door().clone()))?;
+        cache.set_door(Some(acceptor.door()))?;
+        let followed = Arc::clone(&cache);
         let allows: Box<Allows<K>> = Box::new(allows);
         self.arrivals.add(Accepting {
             name: name.to_owned(),
             acceptor,
-            fold: Box::new(move |acceptor, offers| {
+            fold: Box::new(move |acceptor, offers, turns| {
                 fold(acceptor, offers, &*allows, |deltas| {
-                    cache.merge(deltas, &rule)
+                    cache.merge(deltas, &rule, turns)
                 })
             }),
+            give_door: Box::new(move |door| followed.replace_door(door)),
             batch: Mutex::default(),
         });
         Ok(())
@@ -327,7 +355,7 @@ impl Store {
     /// [`Error::NotOwner`]. What could not be merged, its contributors are told.
     pub fn fold(&self) -> Result<Vec<MergeReport>> {
         self.check_owner()?;
-        Ok(self.arrivals.fold_all())
+        Ok(self.arrivals.fold_all(&Turns::waiting(&sleep)))
     }
 
     /// Descriptors of which one becomes readable when something may have been contributed, for an

@@ -88,7 +88,7 @@ impl Background {
                 tell(&refresh(&caches, None, &turns));
                 #[cfg(feature = "watch")]
                 watch.follow(&caches);
-                if seen.wait(interval, &arrivals, &mut tell) {
+                if seen.wait(interval, &arrivals, &turns, &mut tell) {
                     return;
                 }
             }
@@ -159,11 +159,17 @@ impl Signal {
 
     /// Folds in what workers contribute until the time has passed or the thread is asked for
     /// something; true if it is to stop.
-    fn wait(&self, time: Duration, arrivals: &Arrivals, tell: &mut dyn FnMut(&Report)) -> bool {
+    fn wait(
+        &self,
+        time: Duration,
+        arrivals: &Arrivals,
+        turns: &Turns<'_>,
+        tell: &mut dyn FnMut(&Report),
+    ) -> bool {
         let start = Instant::now();
         loop {
             let folding = Instant::now();
-            let (merges, next) = arrivals.fold_due();
+            let (merges, next) = arrivals.fold_due(turns);
             if !merges.is_empty() {
                 tell(&Report {
                     caches: Vec::new(),

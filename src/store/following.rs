@@ -53,12 +53,20 @@ impl Following {
     /// # Errors
     /// [`ChannelError::Step`](crate::error::ChannelError::Step); all stays as it was.
     pub(super) fn set_door(&self, door: Option<Door>) -> Result<()> {
+        self.lock().set_door(door)
+    }
+
+    /// Gives them another door to the same acceptor, unless they have one to another by now.
+    ///
+    /// # Errors
+    /// As [`set_door`](Self::set_door).
+    pub(super) fn replace_door(&self, door: Door) -> Result<()> {
         let mut channel = self.lock();
-        if let Some(open) = &channel.publisher {
-            open.set_door(door.clone())?;
+        let current = channel.door.as_ref();
+        match current.is_some_and(|it| it.is_of_same_acceptor(&door)) {
+            true => channel.set_door(Some(door)),
+            false => Ok(()),
         }
-        channel.door = door;
-        Ok(())
     }
 
     /// Brings those who follow the newest generation, if they do not have it, and what is known of
@@ -105,6 +113,16 @@ impl Following {
 
     fn lock(&self) -> MutexGuard<'_, Channel> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Channel {
+    fn set_door(&mut self, door: Option<Door>) -> Result<()> {
+        if let Some(open) = &self.publisher {
+            open.set_door(door.clone())?;
+        }
+        self.door = door;
+        Ok(())
     }
 }
 

@@ -48,6 +48,8 @@ pub(super) trait AnyCache: Send + Sync {
     fn publisher(&self) -> Result<Publisher>;
     /// Gives those who follow it from now on a door to contribute through, or none.
     fn set_door(&self, door: Option<Door>) -> Result<()>;
+    /// The same in the place of one that somebody has shut.
+    fn replace_door(&self, door: Door) -> Result<()>;
     /// The paths among its inputs.
     #[cfg(feature = "watch")]
     fn paths(&self) -> Vec<std::path::PathBuf>;
@@ -138,6 +140,10 @@ impl<T: Content> AnyCache for ManagedCache<T> {
 
     fn set_door(&self, door: Option<Door>) -> Result<()> {
         self.following.set_door(door)
+    }
+
+    fn replace_door(&self, door: Door) -> Result<()> {
+        self.following.replace_door(door)
     }
 
     fn invalidate(&self, what: Invalid) {

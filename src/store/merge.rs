@@ -11,7 +11,8 @@ use super::build::{Build, Built, Counts, Due, Earlier, Job};
 use super::cache::Cache;
 use super::keyed::StoreKey;
 use super::managed::ManagedCache;
-use super::{BuildResult, Store};
+use super::refresh::sleep;
+use super::{BuildResult, Store, Turns};
 use crate::error::{DeltaError, Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::map::{EntryRef, Key, Map, MapBuilder, offset_of_unit, unit};
@@ -63,9 +64,16 @@ impl Store {
     /// report says what became of each. If nothing changes, nothing is published. Store and cache
     /// stay as they are if the merge fails.
     ///
+    /// The rule must not call its own store.
+    ///
     /// With a [directory](Self::open), the merge takes the turn of the cache, starts from what another
     /// process has saved meanwhile, and saves its own generation: so nothing of two owners is lost.
-    /// That writes the whole cache; merge many deltas at once there.
+    /// That writes the whole cache; merge many deltas at once there. What cannot be saved just now is
+    /// merged all the same, and saved by a later refresh, unless another process has saved a later
+    /// generation by then: the report says whether it [is saved](MergeReport::saved).
+    ///
+    /// A delta does not tell under which value of [`keyed_by`](Policy::keyed_by) its entries were
+    /// found out. One that was kept in a file is not to be merged under another.
     ///
     /// ```
     /// use floe::overlay::Rule;
@@ -98,7 +106,8 @@ impl Store {
         deltas: &[Delta<K, V>],
         rule: &Rule<K, V>,
     ) -> Result<MergeReport> {
-        self.mergeable::<K, V>(name)?.merge(deltas, rule)
+        let cache = self.mergeable::<K, V>(name)?;
+        cache.merge(deltas, rule, &Turns::waiting(&sleep))
     }
 
     /// The cache of a name, if it can be merged into.
@@ -158,10 +167,15 @@ impl<K: StoreKey, V: OverlayValue> ManagedCache<Map<K, V>> {
     ///
     /// # Errors
     /// As [`Store::merge`].
-    pub(super) fn merge(&self, deltas: &[Delta<K, V>], rule: &Rule<K, V>) -> Result<MergeReport> {
+    pub(super) fn merge(
+        &self,
+        deltas: &[Delta<K, V>],
+        rule: &Rule<K, V>,
+        turns: &Turns<'_>,
+    ) -> Result<MergeReport> {
         let start = Instant::now();
         let mut reports = Vec::new();
-        let extended = self.extend(|job, earlier| {
+        let extended = self.extend(turns, |job, earlier| {
             let recorded = Recorded::of(deltas, earlier);
             let mut plan = Plan::of(earlier.frozen, deltas, rule, &recorded);
             reports = std::mem::take(&mut plan.reports);
@@ -171,6 +185,7 @@ impl<K: StoreKey, V: OverlayValue> ManagedCache<Map<K, V>> {
             name: extended.frozen.region().name().to_owned(),
             generation: extended.frozen.region().generation(),
             changed: extended.changed,
+            saved: extended.saved,
             entries: extended.frozen.len() as u64,
             evicted: extended.counts.evicted,
             deltas: reports,
@@ -249,7 +264,10 @@ fn next_generation<'a, K: StoreKey, V: OverlayValue>(
                 Fresh::Offered(delta, entry) => {
                     recorded.add_to(&mut sets, recorded_of(&deltas[*delta], *entry))
                 }
-                Fresh::Made(_) => sets.add([]),
+                Fresh::Made(_, origins) => {
+                    let inputs = origins.iter();
+                    sets.add(inputs.flat_map(|origin| recorded.inputs_of(deltas, *origin)))
+                }
             };
             if let Some(offset) = stands {
                 sets.set_of(unit(name, *offset)?, set);

@@ -16,6 +16,18 @@ pub(super) struct Turns<'a> {
     pub(super) pause: &'a dyn Fn(Duration) -> bool,
 }
 
+impl<'a> Turns<'a> {
+    pub(super) fn waiting(pause: &'a dyn Fn(Duration) -> bool) -> Self {
+        Self { waits: true, pause }
+    }
+}
+
+/// Pauses to the end.
+pub(super) fn sleep(time: Duration) -> bool {
+    std::thread::sleep(time);
+    false
+}
+
 impl Turns<'_> {
     pub(super) fn patience(&self, most: Duration) -> Patience<'_> {
         Patience {
@@ -47,7 +59,7 @@ pub(super) fn refresh(
     Report {
         caches,
         // Behind that, since a cache may have its first generation by now.
-        merges: arrivals.map(Arrivals::fold_all).unwrap_or_default(),
+        merges: arrivals.map_or_else(Vec::new, |it| it.fold_all(turns)),
         seconds: start.elapsed().as_secs_f64(),
     }
 }

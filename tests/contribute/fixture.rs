@@ -18,7 +18,11 @@ pub(crate) fn unlimited() -> Limits {
 
 /// A store with the empty cache `lengths`, which accepts contributions.
 pub(crate) fn owner(limits: Limits) -> Store {
-    let store = Store::new();
+    accepting(Store::new(), limits)
+}
+
+/// The same of a store that is there.
+pub(crate) fn accepting(store: Store, limits: Limits) -> Store {
     let policy = Policy::new();
     store.merged::<String, u64>("lengths", policy).unwrap();
     let rule = Rule::FirstWins;

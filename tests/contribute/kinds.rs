@@ -1,12 +1,16 @@
 //! Workers that were forked, that were started by exec, and that nobody has started.
 
+use std::fs::File;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use floe::{Live, prefork};
+use floe::contribute::NotTaken;
+use floe::{Live, Store, prefork};
 
-use crate::fixture::{LONG, Lengths, contribute, entries, fold, live, merged, owner, unlimited};
+use crate::fixture::{
+    LONG, Lengths, accepting, contribute, entries, fold, live, merged, owner, refused, unlimited,
+};
 use crate::forking::Gate;
 
 /// Arguments that make this program contribute instead of running tests.
@@ -99,6 +103,33 @@ pub(crate) fn a_thread_wakes_for_what_comes() {
     let later = store.live("later").unwrap();
     assert_eq!(merged(contribute(&later, "word")).taken, 1);
     drop(background);
+}
+
+pub(crate) fn a_thread_that_waits_for_another_process_stops_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Store::open(&path).unwrap().with_lock_timeout(LONG / 2);
+    let store = accepting(store, unlimited().without_batches());
+    let live = live(&store);
+    let background = store.refresh_in_background(100 * LONG, |_| {}).unwrap();
+    let turn = File::open(path.join("lengths.lock")).unwrap();
+    rustix::fs::flock(&turn, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let contribution = contribute(&live, "word");
+    let connected = || {
+        let status = &store.status().unwrap()[0];
+        status.contributions.unwrap().connected
+    };
+    while connected() == 0 {
+        std::thread::yield_now();
+    }
+    drop(background);
+    let why = refused(contribution);
+    assert!(matches!(why, NotTaken::Failed { .. }), "{why}");
+    drop(turn);
+    let again = contribute(&live, "word");
+    store.refresh().unwrap();
+    let merged = merged(again);
+    assert_eq!((merged.taken, merged.saved), (1, true));
 }
 
 pub(crate) fn a_thread_gathers_batches() {

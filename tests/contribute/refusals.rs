@@ -151,8 +151,29 @@ pub(crate) fn a_rule_that_panics_costs_one_delta() {
     let good = contribute(&handle, "other");
     store.fold().unwrap();
     let why = refused(panics);
+    assert!(matches!(why, NotTaken::Failed { .. }), "{why}");
     assert!(why.to_string().contains("it cannot decide"), "{why}");
     assert_eq!(merged(good).taken, 1);
+}
+
+pub(crate) fn a_restriction_that_panics_costs_one_delta() {
+    let store = owner(unlimited());
+    let allows = |_, key: &<String as rkyv::Archive>::Archived| {
+        assert!(key != "word", "it cannot tell");
+        true
+    };
+    let rule = Rule::FirstWins;
+    store
+        .accept_where::<String, u64>("lengths", rule, unlimited(), allows)
+        .unwrap();
+    let handle = live(&store);
+    let (before, panics) = (contribute(&handle, "one"), contribute(&handle, "word"));
+    let behind = contribute(&handle, "other");
+    store.fold().unwrap();
+    let why = refused(panics);
+    assert!(why.to_string().contains("it cannot tell"), "{why}");
+    assert_eq!(merged(before).taken, 1);
+    assert_eq!(merged(behind).taken, 1);
 }
 
 pub(crate) fn an_owner_without_memory_says_so() {
@@ -177,11 +198,11 @@ pub(crate) fn an_owner_without_memory_says_so() {
 pub(crate) fn what_cannot_be_merged_is_refused_alone() {
     let store = owner(unlimited());
     let handle = live(&store);
-    let first = contribute(&handle, "first");
+    let first = ["a", "b", "c", "d"].map(|key| contribute(&handle, key));
     let mut overlay = Overlay::over(&handle.clone().pin());
     overlay.insert(&"x".repeat(1 << 20), &1).unwrap();
     let large = handle.clone().contribute(&overlay).unwrap();
-    let last = contribute(&handle, "last");
+    let last = ["e", "f", "g"].map(|key| contribute(&handle, key));
     // SAFETY: ignoring a signal runs no code.
     let handler = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.unwrap();
     let limit = set_limit(Resource::RLIMIT_FSIZE, 1 << 19);
@@ -189,10 +210,14 @@ pub(crate) fn what_cannot_be_merged_is_refused_alone() {
     set_limit(Resource::RLIMIT_FSIZE, limit);
     // SAFETY: the handler is the one that was there before.
     unsafe { signal(Signal::SIGXFSZ, handler) }.unwrap();
-    assert_eq!(reports.unwrap().len(), 2);
+    // Half of them, a quarter, and one.
+    let reports = reports.unwrap().into_iter();
+    let merges: Vec<usize> = reports.map(|it| it.deltas.len()).collect();
+    assert_eq!(merges, [4, 1, 2]);
     assert!(matches!(refused(large), NotTaken::Failed { .. }));
-    assert_eq!((merged(first).taken, merged(last).taken), (1, 1));
-    assert_eq!(entries(&store).len(), 2);
+    let others = first.into_iter().chain(last);
+    assert!(others.map(merged).all(|it| it.taken == 1));
+    assert_eq!(entries(&store).len(), 7);
 }
 
 /// However few it may open, the contributor is told, and not blamed.

@@ -87,6 +87,25 @@ fn reading_in_workers_is_use_where_it_is_counted() {
 }
 
 #[test]
+fn a_use_counts_once() {
+    let bounded = Bounded::by(Policy::new().max_entries(3));
+    bounded.merge("a=1 b=1 c=1");
+    let map = bounded.cache.get().unwrap();
+    let counters = Counters::for_workers(1).unwrap();
+    let reader = Overlay::over(&map).counted_by(&counters, 0);
+    let merge_read = |key: &str, changes: &str| {
+        assert!(reader.get(key).is_some());
+        let deltas = [reader.to_delta().unwrap(), delta(&texts(""), changes)];
+        let rule = Rule::FirstWins;
+        bounded.store.merge("texts", &deltas, &rule).unwrap();
+    };
+    merge_read("a", "d=1");
+    assert_eq!(bounded.told(), "a=1 c=1 d=1");
+    merge_read("c", "e=1");
+    assert_eq!(bounded.told(), "c=1 d=1 e=1");
+}
+
+#[test]
 fn uses_are_remembered_without_a_new_generation_and_by_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let open = || {

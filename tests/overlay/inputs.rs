@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use floe::error::DeltaError;
-use floe::overlay::Rule;
+use floe::overlay::{Choice, Rule};
 use floe::{Delta, Frozen, Inputs, Map, Overlay, Policy, Store};
 
 use crate::deltas::forged;
@@ -156,4 +156,33 @@ fn inputs_that_cannot_be_read_refuse_their_delta_alone() {
         Some(DeltaError::Inputs { .. })
     ));
     assert_eq!(told(&cache.get().unwrap()), "c=1");
+}
+
+#[test]
+fn what_a_rule_makes_goes_when_the_inputs_of_either_change() {
+    type Text = <String as rkyv::Archive>::Archived;
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+    let rule = Rule::by(|_, kept: &Text, offered: Option<&Text>| {
+        let offered = offered.map_or("", |it| it.as_str());
+        Choice::Value(format!("{}{offered}", kept.as_str()))
+    });
+    for (changed, together) in [(&one, true), (&other, true), (&one, false), (&other, false)] {
+        write(&one, "1", 100);
+        write(&other, "2", 100);
+        let store = Store::new();
+        let policy = Policy::new().revalidate_inputs();
+        let cache = store.merged("texts", policy).unwrap();
+        store.refresh().unwrap();
+        let map = cache.get().unwrap();
+        let deltas = [read_from(&map, "a", &one), read_from(&map, "a", &other)];
+        for deltas in deltas.chunks(if together { 2 } else { 1 }) {
+            store.merge("texts", deltas, &rule).unwrap();
+        }
+        store.refresh().unwrap();
+        assert_eq!(told(&cache.get().unwrap()), "a=12");
+        write(changed, "3", 50);
+        store.refresh().unwrap();
+        assert_eq!(told(&cache.get().unwrap()), "", "{changed:?} {together}");
+    }
 }

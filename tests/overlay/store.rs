@@ -1,6 +1,8 @@
 //! Caches of a store that grow by merges.
 
+use std::fs::File;
 use std::thread;
+use std::time::Duration;
 
 use floe::error::DeltaError;
 use floe::overlay::{Rule, merge};
@@ -143,6 +145,27 @@ fn a_start_takes_over_what_was_merged() {
     assert_eq!(told(&cache.get().unwrap()), "a=1 b=2");
     let report = merge_into(&store, &cache, &["c=3"]);
     assert_eq!((report.generation, report.trouble), (3, None));
+}
+
+#[test]
+fn a_merge_tells_whether_the_directory_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("store");
+    let store = Store::open(&directory).unwrap();
+    let store = store.with_lock_timeout(Duration::from_millis(1));
+    let cache = declared(&store);
+    store.refresh().unwrap();
+    assert!(merge_into(&store, &cache, &["a=1"]).saved);
+    let turn = File::open(directory.join("texts.lock")).unwrap();
+    rustix::fs::flock(&turn, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let report = merge_into(&store, &cache, &["b=2"]);
+    assert!(report.changed && !report.saved && report.trouble.is_some());
+    drop(turn);
+    assert!(merge_into(&store, &cache, &["b=2"]).saved);
+    let in_memory = Store::new();
+    let cache = declared(&in_memory);
+    in_memory.refresh().unwrap();
+    assert!(!merge_into(&in_memory, &cache, &["a=1"]).saved);
 }
 
 #[test]

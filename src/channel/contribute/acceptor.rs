@@ -19,7 +19,7 @@ use super::outcome::{Merged, Outcome};
 use super::peers::{Contributor, Peers};
 use super::protocol::{CONNECT, LONGEST_REQUEST, goodbye, request};
 use super::waker::Waker;
-use crate::error::NotTaken;
+use crate::error::{NotTaken, Result};
 use crate::sys::clock;
 use crate::sys::limits;
 use crate::sys::message::{Received, receive, send};
@@ -41,15 +41,19 @@ const MOST_HELD: usize = 4096;
 pub(crate) struct Acceptor {
     limits: Limits,
     owner: Owner,
-    /// The owner's end of the door, and the one that contributors share.
-    door: OwnedFd,
-    outside: Door,
+    tally: Arc<Tally>,
     /// Only the owner locks it, so no fork finds it locked.
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
+    /// The owner's end of the door; none while there are no descriptors for another one.
+    door: Option<OwnedFd>,
+    /// The end that contributors share.
+    outside: Door,
+    /// Whether it takes the place of one that somebody has shut, and was not given to anybody yet.
+    is_replaced: bool,
     /// The one whose turn is next comes first.
     lanes: VecDeque<Lane>,
     peers: Peers,
@@ -68,14 +72,8 @@ struct Lane {
 
 impl Acceptor {
     pub(crate) fn new(limits: Limits) -> io::Result<Self> {
-        let (door, outside) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
-        shutdown(&door, Shutdown::Write)?;
-        let waker = Waker::new(&door)?;
+        let (door, outside) = pair()?;
+        let waker = Waker::new(Some(&door))?;
         let most = limits::most_descriptors();
         let part = |of: u64| usize::try_from(most / of).unwrap_or(usize::MAX).max(1);
         let other_users = limits.other_users;
@@ -84,21 +82,24 @@ impl Acceptor {
             batch: limits.batch.min(part(BATCH_PART)),
             ..limits
         };
+        let tally = Arc::<Tally>::default();
         let state = State {
+            door: Some(door),
+            outside: Door {
+                outside: Arc::new(outside),
+                other_users,
+                tally: Arc::clone(&tally),
+            },
+            is_replaced: false,
             lanes: VecDeque::new(),
             peers: Peers::new(limits.clone()),
             waker,
-            tally: Arc::default(),
+            tally: Arc::clone(&tally),
         };
         Ok(Self {
             limits,
             owner: Owner::here(),
-            door,
-            outside: Door {
-                outside: Arc::new(outside),
-                other_users,
-                tally: Arc::clone(&state.tally),
-            },
+            tally,
             state: Mutex::new(state),
         })
     }
@@ -113,8 +114,22 @@ impl Acceptor {
     }
 
     /// What contributors are given.
-    pub(crate) fn door(&self) -> &Door {
-        &self.outside
+    pub(crate) fn door(&self) -> Door {
+        self.lock().outside.clone()
+    }
+
+    /// Gives contributors another door, if somebody has shut the one before; again next time, if
+    /// that fails.
+    pub(crate) fn give_replaced_door(&self, give: impl FnOnce(Door) -> Result<()>) {
+        let door = {
+            let state = self.lock();
+            state.is_replaced.then(|| state.outside.clone())
+        };
+        if let Some(door) = door
+            && give(door).is_ok()
+        {
+            self.lock().is_replaced = false;
+        }
     }
 
     /// A descriptor that becomes readable when something may have come.
@@ -131,12 +146,18 @@ impl Acceptor {
             return offers;
         }
         let is_full = |offers: &[Offer], bytes| offers.len() == most || bytes >= most_bytes;
+        if state.door.is_none() {
+            state.replace_door(&self.limits);
+        }
         while !is_full(&offers, bytes) && looks < MOST_LOOKS {
-            let Some(ready) = state.ready(&self.door) else {
+            let Some(ready) = state.ready() else {
                 break;
             };
             if ready.door {
-                looks += state.connect_all(&self.door, &self.limits);
+                looks += state.connect_all(&self.limits);
+            }
+            if ready.is_shut {
+                state.replace_door(&self.limits);
             }
             // Those that were connected just now come behind.
             for is_ready in ready.lanes {
@@ -158,13 +179,15 @@ impl Acceptor {
             }
             looks += 1;
         }
-        let State { lanes, waker, .. } = &mut *state;
+        let State {
+            door, lanes, waker, ..
+        } = &mut *state;
         match looks {
             0 if !woken => {}
-            0 => waker.found_nothing(&self.door, lanes.iter().map(|lane| lane.socket.as_fd())),
+            0 => waker.found_nothing(door.as_ref(), lanes.iter().map(|lane| lane.socket.as_fd())),
             _ => waker.found_something(),
         }
-        let connected = &self.outside.tally.connected;
+        let connected = &self.tally.connected;
         connected.store(lanes.len() as u64, Relaxed);
         offers
     }
@@ -180,7 +203,7 @@ impl Acceptor {
 
     /// Lets a contributor know that its delta was merged.
     pub(crate) fn merged(&self, offer: Offer, merged: Merged) {
-        count(&self.outside.tally.merged);
+        count(&self.tally.merged);
         offer.reply.send(&Outcome::Merged(merged));
     }
 
@@ -201,32 +224,44 @@ impl Drop for Acceptor {
             return;
         }
         let mut state = self.lock();
-        for _ in 0..MOST_HELD / MOST_CONNECTED {
-            if state.connect_all(&self.door, &self.limits) < MOST_CONNECTED {
-                break;
-            }
+        state.connect_rest(&self.limits);
+        if let Some(door) = state.door.take() {
+            let _ = shutdown(door, Shutdown::Both);
         }
-        let _ = shutdown(&self.door, Shutdown::Both);
         while let Some(lane) = state.lanes.pop_front() {
             state.close(lane, &NotTaken::Closed);
         }
     }
 }
 
+/// A door: the owner's end, through which it says nothing, and the one that contributors share.
+fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (door, outside) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    shutdown(&door, Shutdown::Write)?;
+    Ok((door, outside))
+}
+
 /// What can be received without waiting.
 struct Ready {
     door: bool,
+    /// Somebody has shut the end of the door that all share, and nothing more can come.
+    is_shut: bool,
     /// One for each lane, in their order.
     lanes: Vec<bool>,
 }
 
 impl State {
     /// `None` if there is nothing.
-    fn ready(&self, door: &OwnedFd) -> Option<Ready> {
+    fn ready(&self) -> Option<Ready> {
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let lanes = self.lanes.iter().map(|lane| lane.socket.as_fd());
-        let mut polled: Vec<PollFd> = std::iter::once(door.as_fd())
-            .chain(lanes)
+        let mut polled: Vec<PollFd> = lanes
+            .chain(self.door.as_ref().map(AsFd::as_fd))
             .map(readable)
             .collect();
         match poll(&mut polled, PollTimeout::ZERO) {
@@ -236,24 +271,66 @@ impl State {
             Err(_) => {
                 return Some(Ready {
                     door: true,
+                    is_shut: false,
                     lanes: vec![true; self.lanes.len()],
                 });
             }
         }
-        let mut ready = polled.iter().map(|it| it.any().unwrap_or(true));
+        let (lanes, door) = polled.split_at(self.lanes.len());
+        let is_ready = |it: &PollFd| it.any().unwrap_or(true);
+        // The owner has shut its own direction, so both are.
+        let is_shut = |it: &PollFd| {
+            it.revents()
+                .is_some_and(|what| what.contains(PollFlags::POLLHUP))
+        };
         Some(Ready {
-            door: ready.next().unwrap_or_default(),
-            lanes: ready.collect(),
+            door: door.iter().any(is_ready),
+            is_shut: door.iter().any(is_shut),
+            lanes: lanes.iter().map(is_ready).collect(),
         })
     }
 
+    /// Opens another door, when a hostile contributor has shut the end that it shared. Who is
+    /// connected stays so; others need a handle that is made from now on.
+    fn replace_door(&mut self, limits: &Limits) {
+        self.connect_rest(limits);
+        if let Some(shut) = self.door.take() {
+            self.waker.remove(shut);
+        }
+        let opened = pair().and_then(|(door, outside)| {
+            self.waker.add(&door)?;
+            Ok((door, outside))
+        });
+        if let Ok((door, outside)) = opened {
+            self.door = Some(door);
+            self.outside.outside = Arc::new(outside);
+            self.is_replaced = true;
+        }
+    }
+
+    /// Takes the lanes of all who have knocked, at a door at which nobody will any more.
+    fn connect_rest(&mut self, limits: &Limits) {
+        for _ in 0..MOST_HELD / MOST_CONNECTED {
+            if self.connect_all(limits) < MOST_CONNECTED {
+                break;
+            }
+        }
+    }
+
     /// Takes the lanes of all who knock; tells how many there were.
-    fn connect_all(&mut self, door: &OwnedFd, limits: &Limits) -> usize {
+    fn connect_all(&mut self, limits: &Limits) -> usize {
         for number in 0..MOST_CONNECTED {
+            let Some(door) = &self.door else {
+                return number;
+            };
             let mut bytes = [0; LONGEST_REQUEST];
             let Ok(received) = receive(door, &mut bytes, RecvFlags::empty()) else {
                 return number;
             };
+            if received.length == 0 && received.descriptors.is_empty() {
+                // An empty message, or the end: the next look tells.
+                return number;
+            }
             let is_request = received.length == LONGEST_REQUEST && bytes == request(CONNECT);
             let socket = <[OwnedFd; 1]>::try_from(received.descriptors).ok();
             let socket = socket.filter(|[socket]| is_request && offer::is_local(socket));

@@ -21,6 +21,11 @@ impl Door {
     pub(crate) fn counts(&self) -> Counts {
         self.tally.counts()
     }
+
+    /// Whether both lead to the same owner's end, or one of them did before it was shut.
+    pub(crate) fn is_of_same_acceptor(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tally, &other.tally)
+    }
 }
 
 /// How many contributions there were since the owner began to accept them.

@@ -11,9 +11,13 @@ use super::peers::Contributor;
 use super::protocol::{LONGEST_REQUEST, OFFER, answer, request};
 use crate::error::NotTaken;
 use crate::sys::memfd::SealedFile;
-use crate::sys::message::{MOST_DESCRIPTORS, Received, send};
+use crate::sys::message::{Received, send};
 use crate::sys::owner::Owner;
 use crate::sys::peer;
+
+/// Descriptors of a contribution: the answer and one file. A delta shares no pages, so that is all of
+/// it; and however many contributions a batch has, the owner keeps descriptors for its other work.
+const DESCRIPTORS: usize = 2;
 
 /// A contribution: files with all seals, of a length that the limits allow, of which not a byte was
 /// read. Dropping it lets its contributor know that it was not taken.
@@ -91,7 +95,7 @@ pub(super) fn read(
     peer: Contributor,
 ) -> (Option<Reply>, Result<Files, NotTaken>) {
     let invalid = |reason: String| NotTaken::Invalid { reason };
-    let is_full = received.descriptors.len() == MOST_DESCRIPTORS;
+    let is_surplus = received.descriptors.len() > DESCRIPTORS;
     let mut descriptors = received.descriptors.into_iter();
     let reply = descriptors.next();
     let reply = reply.and_then(|socket| Reply::open(socket, peer));
@@ -101,7 +105,7 @@ pub(super) fn read(
             Err(invalid("this message is no contribution".to_owned())),
         );
     }
-    if is_full {
+    if is_surplus {
         let reason = "more descriptors came than a delta has files".to_owned();
         return (reply, Err(invalid(reason)));
     }

@@ -8,7 +8,7 @@ use crate::error::NotTaken;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It was merged; what of it was taken, the counts say.
+    /// It was merged, which is said once it is published: what of it was taken, the counts say.
     Merged(Merged),
     /// Nothing of it was taken.
     NotTaken(NotTaken),
@@ -20,6 +20,10 @@ pub enum Outcome {
 pub struct Merged {
     /// The generation that has what was taken.
     pub generation: u64,
+    /// Whether the store has saved it, so that it outlives the owner; false for a store without a
+    /// directory.
+    #[serde(default)]
+    pub saved: bool,
     /// Additions and removals that were taken.
     pub taken: u64,
     /// Those for which the cache kept what it has.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! door      magic | 1 + lane                       a new contributor's connection
-//! lane      magic | 2 + answer, page files         a delta
+//! lane      magic | 2 + answer, file               a delta
 //! answer    magic | 3 | Outcome as JSON            what became of it
 //! lane back magic | 4 | NotTaken as JSON           why the owner has closed the lane
 //! ```

@@ -199,7 +199,7 @@ fn nonsense_is_refused_and_others_go_on() {
     for (files, why) in [
         (&[][..], "no file"),
         (&[open.as_fd()], "F_SEAL_WRITE"),
-        (&[good.as_fd(), open.as_fd()], "F_SEAL_WRITE"),
+        (&[good.as_fd(), good.as_fd()], "more descriptors"),
         (&[null.as_fd()], "F_SEAL_WRITE"),
         (&[pipe.as_fd()], "F_SEAL_WRITE"),
         (&[lane.as_fd()], "F_SEAL_WRITE"),
@@ -243,7 +243,7 @@ fn nonsense_is_refused_and_others_go_on() {
     let mut sent = contribute_byte(&mut other, 2).unwrap();
     assert_eq!(fixture.merge(), [2]);
     assert!(matches!(sent.outcome(), Some(Outcome::Merged(_))));
-    assert_eq!(fixture.acceptor.door().counts().refused, 22);
+    assert_eq!(fixture.acceptor.door().counts().refused, 21);
 }
 
 #[test]
@@ -346,14 +346,55 @@ fn a_spoiled_waker_is_replaced() {
     }
     let waker = fixture.acceptor.waker();
     assert_ne!(waker.as_raw_fd(), spoiled.as_raw_fd());
-    let is_ready = || {
-        let mut polled = [nix::poll::PollFd::new(
-            waker.as_fd(),
-            nix::poll::PollFlags::POLLIN,
-        )];
-        nix::poll::poll(&mut polled, nix::poll::PollTimeout::ZERO) == Ok(1)
-    };
-    assert!(!is_ready());
+    assert!(!is_readable(&waker));
     let _sent = contribute_byte(&mut fixture.contributor(), 1).unwrap();
-    assert!(is_ready());
+    assert!(is_readable(&waker));
+}
+
+/// The end that all share is anybody's to shut down.
+#[test]
+fn a_door_that_somebody_shuts_is_replaced() {
+    let fixture = Fixture::new(Limits::new());
+    let mut connected = fixture.contributor();
+    let mut sent = contribute_byte(&mut connected, 1).unwrap();
+    assert_eq!(fixture.merge(), [1]);
+    assert!(matches!(sent.outcome(), Some(Outcome::Merged(_))));
+    let mut behind_door = contribute_byte(&mut fixture.contributor(), 2).unwrap();
+
+    let shut = fixture.acceptor.door();
+    rustix::net::shutdown(&*shut.outside, rustix::net::Shutdown::Both).unwrap();
+    // What came before counts.
+    assert_eq!(fixture.merge(), [2]);
+    assert!(matches!(behind_door.outcome(), Some(Outcome::Merged(_))));
+    assert!(!is_readable(&fixture.acceptor.waker()));
+    assert!(fixture.receive(10).is_empty());
+    assert_eq!(fixture.acceptor.door().counts().refused, 0);
+
+    let _sent = contribute_byte(&mut connected, 3).unwrap();
+    assert_eq!(fixture.merge(), [3]);
+    let early = not_sent(contribute_byte(&mut fixture.contributor(), 4).unwrap_err());
+    assert_eq!(early, NotTaken::Closed);
+    let failed = || {
+        Err(Error::NotBuilt {
+            name: String::new(),
+        })
+    };
+    fixture.acceptor.give_replaced_door(|_| failed());
+    let give = |door| fixture.publisher.set_door(Some(door));
+    fixture.acceptor.give_replaced_door(give);
+    fixture
+        .acceptor
+        .give_replaced_door(|_| panic!("it was given"));
+    let _sent = contribute_byte(&mut fixture.contributor(), 5).unwrap();
+    assert!(is_readable(&fixture.acceptor.waker()));
+    assert_eq!(fixture.merge(), [5]);
+    assert_eq!(fixture.acceptor.door().counts().merged, 4);
+}
+
+fn is_readable(fd: &OwnedFd) -> bool {
+    let mut polled = [nix::poll::PollFd::new(
+        fd.as_fd(),
+        nix::poll::PollFlags::POLLIN,
+    )];
+    nix::poll::poll(&mut polled, nix::poll::PollTimeout::ZERO) == Ok(1)
 }

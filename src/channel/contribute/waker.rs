@@ -19,13 +19,13 @@ pub(super) struct Waker {
 }
 
 impl Waker {
-    pub(super) fn new(door: &OwnedFd) -> io::Result<Self> {
+    pub(super) fn new(door: Option<&OwnedFd>) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let waker = Self {
             epoll: Arc::new(epoll),
             false_alarms: 0,
         };
-        waker.add(door)?;
+        door.map_or(Ok(()), |door| waker.add(door))?;
         Ok(waker)
     }
 
@@ -55,7 +55,7 @@ impl Waker {
 
     pub(super) fn found_nothing<'a>(
         &mut self,
-        door: &OwnedFd,
+        door: Option<&OwnedFd>,
         mut lanes: impl Iterator<Item = BorrowedFd<'a>>,
     ) {
         self.false_alarms += 1;

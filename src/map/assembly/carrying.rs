@@ -87,9 +87,9 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
 }
 
 impl<K: MapKey, V: Value> Map<K, V> {
-    /// Entries from anywhere, whose keys differ, and are those of no entry that stays, beside those of an earlier generation that are not
-    /// `going`; as [`MapBuilder::carry`](crate::MapBuilder::carry). They must be independent. None if
-    /// small entries have to be arranged afresh.
+    /// Entries from anywhere beside those of an earlier generation that are not `going`, as
+    /// [`MapBuilder::carry`](crate::MapBuilder::carry). Their keys differ, and no entry that stays
+    /// has one of them. They must be independent. None if small entries have to be arranged afresh.
     pub(crate) fn carry_entries(
         label: Label,
         earlier: &Frozen<Self>,

@@ -34,15 +34,23 @@ pub(crate) struct Plan<'a, K: OverlayKey, V: OverlayValue> {
 pub(crate) enum Fresh<'a, K: OverlayKey, V: OverlayValue> {
     /// Of a delta, by its number.
     Offered(usize, EntryRef<'a, K, V>),
-    /// Made by the rule.
-    Made(LoneEntry<K, V>),
+    /// Made by the rule, of others.
+    Made(LoneEntry<K, V>, Vec<Origin<'a, K, V>>),
+}
+
+/// An entry of which the rule has made another one.
+pub(crate) enum Origin<'a, K: OverlayKey, V: OverlayValue> {
+    /// Of the map.
+    Kept(EntryRef<'a, K, V>),
+    /// Of a delta, by its number.
+    Offered(usize, EntryRef<'a, K, V>),
 }
 
 impl<K: OverlayKey, V: OverlayValue> Fresh<'_, K, V> {
     pub(crate) fn entry(&self) -> EntryRef<'_, K, V> {
         match self {
             Self::Offered(_, entry) => *entry,
-            Self::Made(entry) => entry.entry(),
+            Self::Made(entry, _) => entry.entry(),
         }
     }
 }
@@ -62,6 +70,26 @@ enum There<'s, 'a, K: OverlayKey, V: OverlayValue> {
     Nothing,
     Kept(EntryRef<'a, K, V>),
     Brought(&'s Fresh<'a, K, V>),
+}
+
+impl<K: OverlayKey, V: OverlayValue> Clone for Origin<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K: OverlayKey, V: OverlayValue> Copy for Origin<'_, K, V> {}
+
+impl<'a, K: OverlayKey, V: OverlayValue> There<'_, 'a, K, V> {
+    /// What an entry is made of that is made of this one.
+    fn origins(&self) -> Vec<Origin<'a, K, V>> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Kept(entry) => vec![Origin::Kept(*entry)],
+            Self::Brought(Fresh::Offered(delta, entry)) => vec![Origin::Offered(*delta, *entry)],
+            Self::Brought(Fresh::Made(_, origins)) => origins.clone(),
+        }
+    }
 }
 
 /// What becomes of a key, by one delta.
@@ -250,7 +278,11 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
                 return Ok(None);
             }
             Choice::Take => Fresh::Offered(number, offered),
-            Choice::Value(value) => made(key, &value, writer)?,
+            Choice::Value(value) => {
+                let mut origins = there.origins();
+                origins.push(Origin::Offered(number, offered));
+                made(key, &value, origins, writer)?
+            }
         };
         report.replaced += 1;
         Ok(Some(step(replaced, now)))
@@ -272,7 +304,7 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
                         self.ages.of_offered(&self.deltas[*delta], *entry)
                     }
                     There::Kept(entry) => self.ages.of_kept(*entry),
-                    There::Brought(Fresh::Made(_)) | There::Nothing => None,
+                    There::Brought(Fresh::Made(..)) | There::Nothing => None,
                 };
                 self.ages.of_offered(&self.deltas[number], offered) > age
             }
@@ -315,7 +347,7 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
             }
             Choice::Value(value) => {
                 report.replaced += 1;
-                Some(made(key, &value, writer)?)
+                Some(made(key, &value, there.origins(), writer)?)
             }
         };
         let changed = Changed {
@@ -332,11 +364,12 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
 fn made<'a, K: OverlayKey, V: OverlayValue>(
     key: &K::Archived,
     value: &V,
+    origins: Vec<Origin<'a, K, V>>,
     writer: &mut LoneWriter<K, V>,
 ) -> Result<Fresh<'a, K, V>, DeltaError> {
     let made = thaw::<K>(key).and_then(|key| writer.write(&key, value));
     match made {
-        Ok(entry) => Ok(Fresh::Made(entry)),
+        Ok(entry) => Ok(Fresh::Made(entry, origins)),
         Err(error) => Err(DeltaError::Value {
             key: format!("{key:?}"),
             reason: error.to_string(),

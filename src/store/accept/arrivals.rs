@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Accepting;
 use crate::overlay::MergeReport;
+use crate::store::Turns;
 use crate::store::background::Signal;
 
 /// Only the owner of the store locks what is in here, so no fork finds it locked.
@@ -18,11 +19,16 @@ pub(in crate::store) struct Arrivals {
 impl Arrivals {
     /// Accepts contributions for one more cache, or others for the same.
     pub(super) fn add(&self, accepting: Accepting) {
-        let mut all = lock(&self.accepting);
-        all.retain(|it| it.name() != accepting.name());
-        all.push(Arc::new(accepting));
-        drop(all);
+        let replaced = {
+            let mut all = lock(&self.accepting);
+            let place = all.iter().position(|it| it.name() == accepting.name());
+            let replaced = place.map(|place| all.remove(place));
+            all.push(Arc::new(accepting));
+            replaced
+        };
         self.wake();
+        // Without the lock: closures of the user's go with it.
+        drop(replaced);
     }
 
     /// Accepts none any more for a cache.
@@ -48,15 +54,19 @@ impl Arrivals {
     }
 
     /// Folds in all that has come.
-    pub(in crate::store) fn fold_all(&self) -> Vec<MergeReport> {
-        self.all().iter().flat_map(|it| it.fold_all()).collect()
+    pub(in crate::store) fn fold_all(&self, turns: &Turns<'_>) -> Vec<MergeReport> {
+        let all = self.all();
+        all.iter().flat_map(|it| it.fold_all(turns)).collect()
     }
 
     /// Folds in the batches that are due; also tells when the next is, if one waits.
-    pub(in crate::store) fn fold_due(&self) -> (Vec<MergeReport>, Option<Duration>) {
+    pub(in crate::store) fn fold_due(
+        &self,
+        turns: &Turns<'_>,
+    ) -> (Vec<MergeReport>, Option<Duration>) {
         let (mut reports, mut next) = (Vec::new(), None);
         for accepting in self.all() {
-            let (report, left) = accepting.fold_due();
+            let (report, left) = accepting.fold_due(turns);
             reports.extend(report);
             next = next.into_iter().chain(left).min();
         }

@@ -78,8 +78,17 @@ impl Sets {
 
     /// The same for an entry.
     pub(crate) fn last_change_of(&self, unit: u32) -> Option<i64> {
+        self.last_change(self.set_of(unit))
+    }
+
+    /// The inputs of an entry.
+    pub(crate) fn of_entry(&self, unit: u32) -> impl Iterator<Item = Input> {
+        self.inputs_of(self.set_of(unit)).cloned()
+    }
+
+    fn set_of(&self, unit: u32) -> u32 {
         let found = self.entries.binary_search_by_key(&unit, |(unit, _)| *unit);
-        self.last_change(found.map_or(self.common, |at| self.entries[at].1))
+        found.map_or(self.common, |at| self.entries[at].1)
     }
 
     fn last_change(&self, set: u32) -> Option<i64> {

@@ -1,7 +1,5 @@
 //! The next generation of a cache that grows by merges.
 
-use std::time::Duration;
-
 use super::super::Turns;
 use super::super::build::{Built, Counts, Earlier, Job};
 use super::super::directory::{Turn, TurnTaken};
@@ -9,7 +7,7 @@ use super::super::report::Outcome;
 use super::building::give_back;
 use super::state::{Generation, Work};
 use super::{ManagedCache, joined, lock};
-use crate::error::{Error, Result};
+use crate::error::{DeltaError, Error, Result};
 use crate::frozen::{Content, Frozen};
 
 /// How often what another process saves under another value of `keyed_by` is built again.
@@ -20,6 +18,8 @@ pub(in crate::store) struct Extended<T: Content> {
     pub(in crate::store) frozen: Frozen<T>,
     /// Whether that is a new generation.
     pub(in crate::store) changed: bool,
+    /// Whether the directory has it.
+    pub(in crate::store) saved: bool,
     pub(in crate::store) counts: Counts,
     /// What is wrong with the directory, or the channel.
     pub(in crate::store) trouble: Option<String>,
@@ -30,12 +30,13 @@ impl<T: Content> ManagedCache<T> {
     /// Waits for whoever builds.
     pub(in crate::store) fn extend(
         &self,
+        turns: &Turns<'_>,
         build: impl FnOnce(&Job<'_, T>, Earlier<'_, T>) -> Result<Built<T>>,
     ) -> Result<Extended<T>> {
         self.shared.owner.check("a store")?;
         let mut work = lock(&self.work);
         let mut notes = Vec::new();
-        let extended = self.extend_now(&mut work, &mut notes, build);
+        let extended = self.extend_now(&mut work, &mut notes, turns, build);
         notes.extend(work.keeping.report_new());
         if let Some(directory) = &self.shared.directory {
             notes.extend(directory.lacks().report_new());
@@ -55,17 +56,11 @@ impl<T: Content> ManagedCache<T> {
         &self,
         work: &mut Work<T>,
         notes: &mut Vec<String>,
+        turns: &Turns<'_>,
         build: impl FnOnce(&Job<'_, T>, Earlier<'_, T>) -> Result<Built<T>>,
     ) -> Result<Extended<T>> {
-        let pause = |time: Duration| {
-            std::thread::sleep(time);
-            false
-        };
-        let turns = Turns {
-            waits: true,
-            pause: &pause,
-        };
-        let turn = self.turn_to_extend(work, notes, &turns);
+        let turns = Turns::waiting(turns.pause);
+        let turn = self.turn_to_extend(work, notes, &turns)?;
         let Some(newest) = work.newest.as_ref().filter(|it| self.has_same_key(it)) else {
             let name = self.name.clone();
             return Err(Error::NotBuilt { name });
@@ -89,9 +84,11 @@ impl<T: Content> ManagedCache<T> {
         let (counts, frozen) = (built.counts, built.frozen.clone());
         let newest = Generation::built(built, since, checked, work.newest.as_ref());
         let outcome = self.conclude(work, newest, "merge", turn.as_ref(), numbered);
+        let newest = work.newest.as_ref().filter(|it| !it.owes.generation);
         Ok(Extended {
             frozen,
             changed: outcome == Outcome::Published,
+            saved: self.shared.directory.is_some() && newest.is_some(),
             counts,
             trouble: None,
         })
@@ -99,12 +96,15 @@ impl<T: Content> ManagedCache<T> {
 
     /// Takes the turn, where a directory is shared, and what others have saved; before that, what was
     /// built under another value of `keyed_by` is built again.
+    ///
+    /// # Errors
+    /// If this is to end before the turn comes.
     fn turn_to_extend(
         &self,
         work: &mut Work<T>,
         notes: &mut Vec<String>,
         turns: &Turns<'_>,
-    ) -> Option<Turn> {
+    ) -> Result<Option<Turn>> {
         let mut turn = None;
         for _ in 0..ATTEMPTS {
             drop(turn.take());
@@ -120,14 +120,20 @@ impl<T: Content> ManagedCache<T> {
                 Some(TurnTaken::Unshared(error)) => {
                     work.keeping.failed(&error, self.shared.clock.now());
                 }
-                Some(TurnTaken::Busy) | None => {}
+                Some(TurnTaken::Busy) => {
+                    return Err(Error::Delta {
+                        name: self.name.clone(),
+                        reason: DeltaError::Stopped,
+                    });
+                }
+                None => {}
             }
             self.adopt(work, notes);
             if is_ready(work) {
                 break;
             }
         }
-        turn
+        Ok(turn)
     }
 
     fn has_same_key(&self, generation: &Generation<T>) -> bool {

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use super::StoreKey;
 use crate::error::DeltaError;
 use crate::map::{EntryRef, Key, Map, unit};
-use crate::overlay::{Ages, Delta, OverlayValue};
+use crate::overlay::{Ages, Delta, Origin, OverlayValue};
 use crate::store::build::Earlier;
-use crate::store::inputs::{Sets, SetsBuilder, decode};
+use crate::store::inputs::{Input, Sets, SetsBuilder, decode};
 
 /// The inputs of the entries of deltas, decoded once where entries share them.
 pub(super) struct Recorded<'a> {
@@ -64,6 +64,26 @@ impl<'a> Recorded<'a> {
             }
         }
         recorded
+    }
+
+    /// The inputs of an entry of which the rule has made another.
+    pub(super) fn inputs_of<K: StoreKey, V: OverlayValue>(
+        &self,
+        deltas: &[Delta<K, V>],
+        origin: Origin<'_, K, V>,
+    ) -> Vec<Input> {
+        match origin {
+            Origin::Kept(entry) => {
+                let found = self.earlier.zip(unit(self.name, entry.offset()).ok());
+                found.map_or_else(Vec::new, |(sets, unit)| sets.of_entry(unit).collect())
+            }
+            Origin::Offered(delta, entry) => {
+                let key = entry.key();
+                let recorded = deltas[delta].recorded(key.key_hash(), key);
+                let decoded = recorded.and_then(|it| self.decoded.get(&it.as_ptr()));
+                decoded.map_or_else(Vec::new, |sets| sets.of_value().collect())
+            }
+        }
     }
 
     /// Numbers the inputs of an entry among those of the next generation.
