@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::Value;
 use super::archived::View;
 use super::dict::ArchivedDict;
-use super::format;
+use super::format::{self, LONG_RUN};
 use super::key::{KeyRef, Number};
 use super::raw::{ArchivedValue, Keys};
 
@@ -38,15 +38,9 @@ impl Comparison {
             // What contains a NaN is not equal to itself, unless it is the same: so is it in Python.
             return !matches!(left.view(), View::Float(_));
         }
-        let has_parts = |view: &View<'_>| {
-            matches!(
-                view,
-                View::List(_) | View::Tuple(_) | View::Dict(_) | View::Set(_)
-            )
-        };
         let (left, right) = (left.view(), right.view());
         self.steps += 1;
-        if self.steps <= PATIENCE || !has_parts(&left) {
+        if self.steps <= PATIENCE || !is_long(&left) {
             return self.views(&left, &right);
         }
         let Some((left_at, right_at)) = pair else {
@@ -131,7 +125,7 @@ impl Comparison {
 
     /// The position of a key among others.
     fn find(&mut self, keys: Keys<'_>, key: &ArchivedValue) -> Option<usize> {
-        if let Some(text) = key.as_str() {
+        if let Some(text) = key.as_str().filter(|text| text.len() < LONG_RUN) {
             return keys.find_text(format::text_hash(text.as_bytes()), text);
         }
         let hash = self.hash(key)?;
@@ -143,6 +137,16 @@ impl Comparison {
 
     fn hash(&mut self, key: &ArchivedValue) -> Option<u64> {
         let view = key.view();
+        let at = key.address().filter(|_| is_long(&view));
+        if let Some(hash) = at.and_then(|at| self.hashes.get(&at)) {
+            return Some(*hash);
+        }
+        let hash = self.new_hash(view)?;
+        self.hashes.extend(at.map(|at| (at, hash)));
+        Some(hash)
+    }
+
+    fn new_hash(&mut self, view: View<'_>) -> Option<u64> {
         let items = match view {
             View::Tuple(items) => items,
             View::Set(set) => set.items(),
@@ -156,17 +160,23 @@ impl Comparison {
             View::Bytes(bytes) => return KeyRef::Bytes(bytes).hash(),
             View::List(_) | View::Dict(_) => return None,
         };
-        let at = key.address()?;
-        if let Some(hash) = self.hashes.get(&at) {
-            return Some(*hash);
-        }
         let hashes: Option<Vec<u64>> = items.iter().map(|item| self.hash(item)).collect();
-        let hash = match view {
+        Some(match view {
             View::Tuple(_) => format::tuple_hash(hashes?.into_iter()),
             _ => format::set_hash(hashes?.into_iter()),
-        };
-        self.hashes.insert(at, hash);
-        Some(hash)
+        })
+    }
+}
+
+/// Whether a value takes more than a few steps to compare.
+fn is_long(view: &View<'_>) -> bool {
+    match view {
+        View::List(_) | View::Tuple(_) | View::Dict(_) | View::Set(_) => true,
+        View::Text(text) => text.len() >= LONG_RUN,
+        View::TextWithSurrogates(bytes) | View::Bytes(bytes) | View::BigInt(bytes) => {
+            bytes.len() >= LONG_RUN
+        }
+        View::None | View::Bool(_) | View::Int(_) | View::Float(_) => false,
     }
 }
 

@@ -6,7 +6,7 @@ use floe::value::{ArchivedValue, Expansion, Value};
 use floe::{Error, Frozen, Map, MapBuilder};
 use floe_testkit::forge::Forgery;
 
-use super::hostile::{LIST, TEXT, TUPLE, Words};
+use super::hostile::{DICT, LIST, TEXT, TUPLE, Words, tag_of};
 
 /// Lists and tuples of so many levels, each with the one below so often, around a text.
 fn tower(levels: usize, uses: usize, text: &str) -> Frozen<Value> {
@@ -161,4 +161,43 @@ fn keys_with_parts_are_found_in_other_dicts() {
     let map: Frozen<Map<u32, Value>> = map.finish().unwrap();
     assert!(map[&0] == map[&1]);
     assert!(map[&1] != map[&2]);
+}
+
+/// Dicts with one long key, and what is equal to them with another copy of it.
+#[test]
+fn long_keys_and_texts_of_many_dicts_are_looked_at_once() {
+    let (long, dicts) = ("x".repeat(4 << 20), 60_000_u32);
+    let tag = tag_of(&long);
+    let mut words = Words::default();
+    let mut lists = Vec::new();
+    for _ in 0..2 {
+        let key = words.text(&long);
+        let places: Vec<usize> = (0..dicts)
+            .map(|_| {
+                let shape = [1 << 3, 0, words.to(TEXT, 2, key), tag, 0];
+                let shape = words.add(&shape);
+                let dict = [words.to(DICT, 0, shape), words.to(TEXT, 1, key)];
+                words.add(&dict)
+            })
+            .collect();
+        let mut list = vec![dicts << 3 | LIST];
+        list.extend(
+            (1..)
+                .zip(&places)
+                .map(|(ahead, place)| words.to(DICT, ahead, *place)),
+        );
+        lists.push(words.add(&list));
+    }
+    let pair = [
+        2 << 3 | LIST,
+        words.to(LIST, 1, lists[0]),
+        words.to(LIST, 2, lists[1]),
+    ];
+    let pair = words.add(&pair);
+    words.add(&[words.to(LIST, 0, pair)]);
+    let mut forged = Forgery::of(&Frozen::freeze_on_heap("value", &Value::None).unwrap());
+    *forged.archive() = words.0.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let frozen = Frozen::<Value>::from_bytes(&forged.bytes()).unwrap();
+    assert!(frozen[0] == frozen[1]);
+    assert_refused(&frozen);
 }

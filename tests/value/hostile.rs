@@ -85,7 +85,7 @@ fn honest_words_are_read() {
     assert_eq!(*frozen, read);
 }
 
-fn tag_of(key: &str) -> u32 {
+pub fn tag_of(key: &str) -> u32 {
     use floe::Key;
     (key.key_hash() as u8).max(1).into()
 }
