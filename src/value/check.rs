@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use super::format::{
     self, BIG, BYTES, CONSTANT, DICT, FALSE, FEW, FLOAT, FLOATS, INTEGER, INTEGERS, LIST, LONG,
-    NONE, OTHER, OUT_OF_REACH, SET, SHAPE, SURROGATES, TEXT, TRUE, TUPLE, TableLayout, WORD,
-    hash_tag, home, integer_word, payload, signed, tag,
+    LONG_RUN, NONE, OTHER, OUT_OF_REACH, SET, SHAPE, SURROGATES, TEXT, TRUE, TUPLE, TableLayout,
+    WORD, hash_tag, home, integer_word, payload, signed, tag,
 };
 use super::{number, surrogates};
 use crate::archive::{DEPTH_LIMIT, PointerError, Validator};
@@ -274,15 +274,16 @@ impl<'a> Check<'a> {
         }
         let place = self.target(at, word, usize::MAX)?;
         let number = payload(self.read(place)?) as usize;
-        let run = |start: usize, length: usize| &self.archive[start..start + length];
+        let archive = self.archive;
+        let run = |start: usize, length: usize| &archive[start..start + length];
         match tag(word) {
             TEXT => {
                 let text = run(place + WORD, number >> 1);
-                return Ok(Some(format::text_hash(text)));
+                return Ok(Some(self.run_hash(place, text, format::text_hash)));
             }
             OTHER => {
                 let start = place + 2 * WORD;
-                let length = || Ok::<_, ValueError>(self.read(place + WORD)? as usize);
+                let length = self.read(place + WORD)? as usize;
                 let eight = || {
                     let bytes = run(place + WORD, 8).first_chunk();
                     bytes.copied().unwrap_or_default()
@@ -290,9 +291,9 @@ impl<'a> Check<'a> {
                 return Ok(match number as u32 {
                     FLOAT => format::float_hash(f64::from_le_bytes(eight())),
                     LONG => Some(format::int_hash(i64::from_le_bytes(eight()))),
-                    BIG => Some(format::big_hash(run(start, length()?))),
-                    BYTES => Some(format::bytes_hash(run(start, length()?))),
-                    SURROGATES => Some(format::text_hash(run(start, length()?))),
+                    BIG => Some(self.run_hash(place, run(start, length), format::big_hash)),
+                    BYTES => Some(self.run_hash(place, run(start, length), format::bytes_hash)),
+                    SURROGATES => Some(self.run_hash(place, run(start, length), format::text_hash)),
                     _ => None,
                 });
             }
@@ -318,6 +319,19 @@ impl<'a> Check<'a> {
             self.validator.visited.set_hash(place / WORD, hash);
         }
         Ok(hash)
+    }
+
+    /// The hash of the bytes of the value at a place; of many bytes it is computed once.
+    fn run_hash(&mut self, place: usize, bytes: &[u8], hash: fn(&[u8]) -> u64) -> u64 {
+        if bytes.len() < LONG_RUN {
+            return hash(bytes);
+        }
+        if let Some(known) = self.validator.visited.hash(place / WORD) {
+            return known;
+        }
+        let hash = hash(bytes);
+        self.validator.visited.set_hash(place / WORD, hash);
+        hash
     }
 
     /// The hashes of so many words, if all can be keys.

@@ -7,21 +7,25 @@ use std::collections::HashMap;
 use super::Value;
 use super::archived::View;
 use super::dict::ArchivedDict;
-use super::format;
+use super::format::{self, LONG_RUN};
 use super::key::{KeyRef, Number};
 use super::raw::{ArchivedValue, Keys};
 
-/// Comparisons after which it pays to remember what pairs were found to be: a value from anywhere may
-/// use few parts very often.
+/// Comparisons after which it pays to remember what was found equal: a value from anywhere may use few
+/// parts very often.
 const PATIENCE: usize = 1 << 12;
-/// Most parts of a key that are hashed to find it: one that has more is compared with all.
-const HASHED_PARTS: usize = 1 << 10;
 
 /// A comparison of two values.
+///
+/// What is equal to one value is equal to all that are equal to that: values form classes, and as many
+/// comparisons succeed as there are values, not pairs of them. The first one that fails ends it all.
 #[derive(Default)]
 struct Comparison {
     steps: usize,
-    known: HashMap<(usize, usize), bool>,
+    /// The address of another value of the same class, for those that are not the first of theirs.
+    classes: HashMap<usize, usize>,
+    /// Of keys that have parts.
+    hashes: HashMap<usize, u64>,
 }
 
 impl Comparison {
@@ -34,23 +38,37 @@ impl Comparison {
             // What contains a NaN is not equal to itself, unless it is the same: so is it in Python.
             return !matches!(left.view(), View::Float(_));
         }
-        let has_parts = |view: &View<'_>| {
-            matches!(
-                view,
-                View::List(_) | View::Tuple(_) | View::Dict(_) | View::Set(_)
-            )
-        };
         let (left, right) = (left.view(), right.view());
         self.steps += 1;
-        if self.steps <= PATIENCE || !has_parts(&left) {
+        if self.steps <= PATIENCE || !is_long(&left) {
             return self.views(&left, &right);
         }
-        if let Some(known) = pair.and_then(|pair| self.known.get(&pair)) {
-            return *known;
+        let Some((left_at, right_at)) = pair else {
+            return self.views(&left, &right);
+        };
+        if self.class(left_at) == self.class(right_at) {
+            return true;
         }
         let is_equal = self.views(&left, &right);
-        self.known.extend(pair.map(|pair| (pair, is_equal)));
+        if is_equal {
+            let (own, other) = (self.class(left_at), self.class(right_at));
+            if own != other {
+                self.classes.insert(own, other);
+            }
+        }
         is_equal
+    }
+
+    /// The first value of a class.
+    fn class(&mut self, mut at: usize) -> usize {
+        while let Some(&next) = self.classes.get(&at) {
+            // Halves the way for the next time.
+            if let Some(&behind) = self.classes.get(&next) {
+                self.classes.insert(at, behind);
+            }
+            at = next;
+        }
+        at
     }
 
     fn views(&mut self, left: &View<'_>, right: &View<'_>) -> bool {
@@ -107,35 +125,58 @@ impl Comparison {
 
     /// The position of a key among others.
     fn find(&mut self, keys: Keys<'_>, key: &ArchivedValue) -> Option<usize> {
-        if let Some(text) = key.as_str() {
+        if let Some(text) = key.as_str().filter(|text| text.len() < LONG_RUN) {
             return keys.find_text(format::text_hash(text.as_bytes()), text);
         }
-        let mut most = HASHED_PARTS;
-        match hash(key, &mut most) {
-            Some(hash) => keys.find(hash, |found| self.values(key, found)),
-            None => keys.keys.iter().position(|found| self.values(key, found)),
+        let hash = self.hash(key)?;
+        // Few have the hash, of which the table knows a part only.
+        keys.find(hash, |found| {
+            self.hash(found) == Some(hash) && self.values(key, found)
+        })
+    }
+
+    fn hash(&mut self, key: &ArchivedValue) -> Option<u64> {
+        let view = key.view();
+        let at = key.address().filter(|_| is_long(&view));
+        if let Some(hash) = at.and_then(|at| self.hashes.get(&at)) {
+            return Some(*hash);
         }
+        let hash = self.new_hash(view)?;
+        self.hashes.extend(at.map(|at| (at, hash)));
+        Some(hash)
+    }
+
+    fn new_hash(&mut self, view: View<'_>) -> Option<u64> {
+        let items = match view {
+            View::Tuple(items) => items,
+            View::Set(set) => set.items(),
+            View::None => return KeyRef::None.hash(),
+            View::Bool(flag) => return KeyRef::Bool(flag).hash(),
+            View::Int(number) => return KeyRef::Int(number).hash(),
+            View::BigInt(bytes) => return KeyRef::BigInt(bytes).hash(),
+            View::Float(number) => return KeyRef::Float(number).hash(),
+            View::Text(text) => return KeyRef::Text(text).hash(),
+            View::TextWithSurrogates(bytes) => return KeyRef::TextWithSurrogates(bytes).hash(),
+            View::Bytes(bytes) => return KeyRef::Bytes(bytes).hash(),
+            View::List(_) | View::Dict(_) => return None,
+        };
+        let hashes: Option<Vec<u64>> = items.iter().map(|item| self.hash(item)).collect();
+        Some(match view {
+            View::Tuple(_) => format::tuple_hash(hashes?.into_iter()),
+            _ => format::set_hash(hashes?.into_iter()),
+        })
     }
 }
 
-/// The hash of a key that has no more parts than `left`.
-fn hash(key: &ArchivedValue, left: &mut usize) -> Option<u64> {
-    *left = left.checked_sub(1)?;
-    let mut all = |items: &[ArchivedValue]| -> Option<Vec<u64>> {
-        items.iter().map(|item| hash(item, left)).collect()
-    };
-    match key.view() {
-        View::Tuple(items) => Some(format::tuple_hash(all(items)?.into_iter())),
-        View::Set(set) => Some(format::set_hash(all(set.items())?.into_iter())),
-        View::None => KeyRef::None.hash(),
-        View::Bool(flag) => KeyRef::Bool(flag).hash(),
-        View::Int(number) => KeyRef::Int(number).hash(),
-        View::BigInt(bytes) => KeyRef::BigInt(bytes).hash(),
-        View::Float(number) => KeyRef::Float(number).hash(),
-        View::Text(text) => KeyRef::Text(text).hash(),
-        View::TextWithSurrogates(bytes) => KeyRef::TextWithSurrogates(bytes).hash(),
-        View::Bytes(bytes) => KeyRef::Bytes(bytes).hash(),
-        View::List(_) | View::Dict(_) => None,
+/// Whether a value takes more than a few steps to compare.
+fn is_long(view: &View<'_>) -> bool {
+    match view {
+        View::List(_) | View::Tuple(_) | View::Dict(_) | View::Set(_) => true,
+        View::Text(text) => text.len() >= LONG_RUN,
+        View::TextWithSurrogates(bytes) | View::Bytes(bytes) | View::BigInt(bytes) => {
+            bytes.len() >= LONG_RUN
+        }
+        View::None | View::Bool(_) | View::Int(_) | View::Float(_) => false,
     }
 }
 

@@ -95,6 +95,9 @@ pub(crate) const WORD: usize = 4;
 pub(crate) const TAG_BITS: u32 = 3;
 /// Keys that are found without a table.
 pub(crate) const FEW: usize = 8;
+/// Bytes from which on it pays to remember their hash, and what they are equal to: they may be used
+/// very often.
+pub(crate) const LONG_RUN: usize = 256;
 /// Texts have fewer bytes.
 pub(crate) const TEXT_LIMIT: usize = 1 << 28;
 /// Lists and shapes have fewer items.
