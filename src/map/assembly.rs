@@ -317,7 +317,7 @@ fn put_beside<K: MapKey, V: Value>(
     next.begin(SectionKind::Inputs);
     next.write(inputs(&moved));
     next.begin(SectionKind::Schema);
-    next.keep_or_write(description.to_json());
+    next.keep_or_write(description.json().to_vec());
     let region = next.seal(description.fingerprint())?;
     // SAFETY: with lines, the archive is two blocks of whole entries. The first is that of a valid
     // map, so its entries and every pointer in them were checked; pointers are relative and lead

@@ -6,9 +6,12 @@ use super::storage::{Backing, Sealed, Storage};
 use super::unsealed::Label;
 use crate::error::Result;
 use crate::region::format::{Digesting, Digests, Header};
+use crate::sys::threads;
 
 /// Bytes that are digested and written together: they stay in the processor's caches in between.
 const PIECE: usize = 1 << 18;
+/// From so many bytes on they are digested beside the writing.
+const MANY_BYTES: usize = 4 << 20;
 
 /// Bytes behind the room of a header: those of a region, or the pages of one file of it.
 pub(super) struct DigestedFile {
@@ -88,20 +91,42 @@ impl DigestedFile {
         Ok(())
     }
 
-    /// Appends many pieces, of which small ones are written together.
-    pub(super) fn append_all<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) -> Result<()> {
-        let mut waiting: Vec<u8> = Vec::new();
-        for piece in pieces {
-            if waiting.len() + piece.len() > PIECE {
-                self.append(&waiting)?;
-                waiting.clear();
-            }
-            match piece.len() < PIECE {
-                true => waiting.extend_from_slice(piece),
-                false => self.append(piece)?,
-            }
+    /// Appends many pieces, of which small ones are written together. Many bytes are digested on one
+    /// processor while another writes them.
+    pub(super) fn append_all<'a>(
+        &mut self,
+        pieces: impl Iterator<Item = &'a [u8]> + Clone + Sync,
+    ) -> Result<()> {
+        let length: usize = pieces.clone().map(<[u8]>::len).sum();
+        if length < MANY_BYTES {
+            return self.append_each(pieces);
         }
-        self.append(&waiting)
+        let digest = || {
+            let mut digesting = self.digesting.clone();
+            pieces.clone().for_each(|piece| digesting.update(piece));
+            digesting
+        };
+        let (storage, start) = (&mut self.storage, self.end as u64);
+        let write = || {
+            let mut end = start;
+            together(pieces.clone(), |piece| {
+                storage.write_at(piece, end)?;
+                end += piece.len() as u64;
+                Ok(())
+            })
+        };
+        let (digesting, written) = threads::both(digest, write);
+        if let Err(error) = written {
+            let _ = self.storage.cut(self.end);
+            return Err(self.label.not_written(error));
+        }
+        self.digesting = digesting;
+        self.end += length;
+        Ok(())
+    }
+
+    fn append_each<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) -> Result<()> {
+        together(pieces, |piece| self.append(piece))
     }
 
     /// Appends zeros up to an offset: there are no holes.
@@ -121,4 +146,23 @@ impl DigestedFile {
         let written = self.storage.write_at(bytes, offset);
         written.map_err(|source| self.label.not_written(source))
     }
+}
+
+/// Hands pieces over in their order, of which small ones are joined.
+fn together<'a, E>(
+    pieces: impl Iterator<Item = &'a [u8]>,
+    mut take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut waiting: Vec<u8> = Vec::new();
+    for piece in pieces {
+        if waiting.len() + piece.len() > PIECE {
+            take(&waiting)?;
+            waiting.clear();
+        }
+        match piece.len() < PIECE {
+            true => waiting.extend_from_slice(piece),
+            false => take(piece)?,
+        }
+    }
+    take(&waiting)
 }

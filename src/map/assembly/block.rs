@@ -39,28 +39,39 @@ impl<'a, K: MapKey, V: Value> Block<'a, K, V> {
         }
     }
 
-    /// The same of entries wherever they are, which must be independent, and vetted.
-    pub(super) fn of_entries(entries: Vec<EntryRef<'a, K, V>>) -> Self {
+    /// The same of entries wherever they are, with the hashes of their keys, which must be
+    /// independent, and vetted.
+    pub(super) fn of_entries(
+        from: impl ExactSizeIterator<Item = (u64, EntryRef<'a, K, V>)>,
+    ) -> Self {
         assert!(
             entries_are_independent(&Map::<K, V>::describe()),
             "an entry that points to others is none without them"
         );
-        let mut records = Vec::with_capacity(entries.len());
-        let mut length = 0;
-        for entry in &entries {
-            records.push(Record {
-                offset: length,
-                ..Record::from(*entry)
-            });
-            length += entry.length();
+        let mut records = Vec::with_capacity(from.len());
+        let mut entries: Vec<EntryRef<'a, K, V>> = Vec::with_capacity(from.len());
+        let mut pieces = Vec::new();
+        let (mut offset, mut run) = (0, None);
+        for (hash, entry) in from {
+            records.push(Record { hash, offset });
+            offset += entry.length();
+            if let (Some(first), Some(last)) = (run, entries.last())
+                && !last.is_before(entry)
+            {
+                pieces.push(EntryRef::bytes_to_end_of(first, *last));
+                run = None;
+            }
+            run.get_or_insert(entry);
+            entries.push(entry);
         }
-        let runs = entries.chunk_by(|one, next| one.is_before(*next));
-        let pieces = runs.map(|run| run[0].bytes_to_end_of(run[run.len() - 1]));
+        if let (Some(first), Some(last)) = (run, entries.last()) {
+            pieces.push(first.bytes_to_end_of(*last));
+        }
         Self {
-            pieces: pieces.collect(),
             records,
             entries,
-            length,
+            pieces,
+            length: offset,
             is_vetted: true,
         }
     }
