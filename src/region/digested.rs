@@ -11,7 +11,7 @@ use crate::sys::threads;
 /// Bytes that are digested and written together: they stay in the processor's caches in between.
 const PIECE: usize = 1 << 18;
 /// From so many bytes on they are digested beside the writing.
-const MANY_BYTES: usize = 4 << 20;
+pub(super) const MANY_BYTES: usize = 4 << 20;
 
 /// Bytes behind the room of a header: those of a region, or the pages of one file of it.
 pub(super) struct DigestedFile {

@@ -97,7 +97,8 @@ impl<K: MapKey, V: Value> Map<K, V> {
         entries: impl ExactSizeIterator<Item = (u64, EntryRef<'e, K, V>)>,
         inputs: impl FnOnce(&Moved) -> Vec<u8>,
     ) -> Result<Option<Frozen<Self>>> {
-        put_beside(label, earlier, going, &Block::of_entries(entries), inputs)
+        let block = Block::of_entries(entries, going.is_empty());
+        put_beside(label, earlier, going, &block, inputs)
     }
 }
 

@@ -77,14 +77,14 @@ impl<K: MapKey, V: Value> Block<'_, K, V> {
             return Ok(None);
         }
         let mut table = Table::from_lines(ChangedLines::new(earlier.lines()));
+        if self.is_vetted && gone.is_empty() {
+            // None of its keys is there.
+            let fits = records.fold(true, |fits, record| fits && table.add(record));
+            return Ok(fits.then_some(table));
+        }
         let mut vanished: HashSet<_> = gone.iter().copied().collect();
-        // Where nothing goes, no vetted key is there.
-        let all_are_new = self.is_vetted && gone.is_empty();
         for (record, entry) in records.zip(&self.entries) {
-            let replaced = match all_are_new {
-                true => None,
-                false => earlier.find_entry(record.hash, entry.key()),
-            };
+            let replaced = earlier.find_entry(record.hash, entry.key());
             fits &= match replaced {
                 Some(replaced) if !vanished.remove(&replaced) => {
                     return Err(duplicate::<K>(name, entry.key()));
