@@ -166,3 +166,39 @@ fn together<'a, E>(
     }
     take(&waiting)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(backing: Backing) -> DigestedFile {
+        let storage = Storage::create(backing, "floe:pieces.1").unwrap();
+        DigestedFile::create(storage, Label::first("pieces").unwrap(), 64).unwrap()
+    }
+
+    #[test]
+    fn many_bytes_are_digested_and_written_as_few_are() {
+        let bytes: Vec<u8> = (0..MANY_BYTES as u32 + 999)
+            .map(|it| (it / 7) as u8)
+            .collect();
+        for backing in [Backing::Heap, Backing::Memfd] {
+            let (mut few, mut many) = (file(backing), file(backing));
+            for part in bytes.chunks(PIECE / 3) {
+                few.append_all([part].into_iter()).unwrap();
+            }
+            // Small ones before, between and behind large ones.
+            let (start, rest) = bytes.split_at(100);
+            let (large, rest) = rest.split_at(3 * PIECE);
+            let pieces = [start, large].into_iter().chain(rest.chunks(1000));
+            many.append_all(pieces).unwrap();
+            for file in [&mut few, &mut many] {
+                // Both go on behind.
+                file.append(b"behind").unwrap();
+                assert_eq!(file.end(), 64 + bytes.len() as u64 + 6);
+                let view = file.storage().view().unwrap();
+                assert!(view[64..].starts_with(&bytes) && view.ends_with(b"behind"));
+            }
+            assert_eq!(few.digests(), many.digests());
+        }
+    }
+}
