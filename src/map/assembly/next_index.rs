@@ -70,7 +70,7 @@ impl<K: MapKey, V: Value> Block<'_, K, V> {
         entries: u64,
         earlier: &'a ArchivedMap<K, V>,
         gone: &[EntryRef<'_, K, V>],
-        records: impl Iterator<Item = Record>,
+        mut records: impl Iterator<Item = Record>,
     ) -> Result<Option<Table<ChangedLines<'a>>>> {
         let mut fits = entries <= MOST_TAKEN * earlier.lines().len() as u64;
         if !fits && self.is_vetted {
@@ -79,7 +79,7 @@ impl<K: MapKey, V: Value> Block<'_, K, V> {
         let mut table = Table::from_lines(ChangedLines::new(earlier.lines()));
         if self.is_vetted && gone.is_empty() {
             // None of its keys is there.
-            let fits = records.fold(true, |fits, record| fits && table.add(record));
+            let fits = records.all(|record| table.add(record));
             return Ok(fits.then_some(table));
         }
         let mut vanished: HashSet<_> = gone.iter().copied().collect();

@@ -18,6 +18,12 @@ const DELTAS_AHEAD: usize = 8;
 /// seem to be among them.
 const BITS: usize = 16;
 
+/// The hash of a key, the entry that a delta adds, and the one that the map has.
+pub(super) type Added<'a, K, V> = (u64, EntryRef<'a, K, V>, Option<EntryRef<'a, K, V>>);
+
+/// What was found of a delta, or the message of the panic of a key.
+pub(super) type Looked<'a, K, V> = Result<LookedUp<'a, K, V>, String>;
+
 /// What a delta adds, and what the map has under the same keys.
 pub(super) struct LookedUp<'a, K: OverlayKey, V: OverlayValue> {
     /// With the hashes of their keys.
@@ -36,9 +42,7 @@ impl<'a, K: OverlayKey, V: OverlayValue> LookedUp<'a, K, V> {
     }
 
     /// Hashes of keys, entries, and those of the map with the same keys.
-    pub(super) fn added(
-        &self,
-    ) -> impl Iterator<Item = (u64, EntryRef<'a, K, V>, Option<EntryRef<'a, K, V>>)> {
+    pub(super) fn added(&self) -> impl Iterator<Item = Added<'a, K, V>> {
         let mut found = self.found.iter().peekable();
         let added = self.added.iter().enumerate();
         added.map(move |(number, (hash, entry))| {
@@ -52,12 +56,12 @@ impl<'a, K: OverlayKey, V: OverlayValue> LookedUp<'a, K, V> {
 pub(super) fn look_up_all<'a, K: OverlayKey, V: OverlayValue>(
     map: &'a Frozen<Map<K, V>>,
     deltas: &'a [Delta<K, V>],
-) -> (Vec<Result<LookedUp<'a, K, V>, String>>, Contested) {
+) -> (Vec<Looked<'a, K, V>>, Contested) {
     let keys = deltas.iter().map(Delta::len).sum();
     let mut contested = Contested::among(if deltas.len() > 1 { keys } else { 0 });
     let mut looked_up = Vec::with_capacity(deltas.len());
     let look_up = |delta: &&'a Delta<K, V>| catch(|| look_up(map, delta));
-    let mut take = |of_delta: Result<LookedUp<'a, K, V>, String>| {
+    let mut take = |of_delta: Looked<'a, K, V>| {
         if let Ok(of_delta) = &of_delta {
             contested.note_all(of_delta.hashes());
         }

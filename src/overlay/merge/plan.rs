@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::lookups::{Contested, LookedUp, look_up_all};
+use super::lookups::{Added, Contested, Looked, LookedUp, look_up_all};
 use crate::archive::thaw;
 use crate::error::{DeltaError, Result};
 use crate::frozen::Frozen;
@@ -159,7 +159,7 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
     fn fold(
         &mut self,
         number: usize,
-        (delta, looked_up): (&'a Delta<K, V>, Result<LookedUp<'a, K, V>, String>),
+        (delta, looked_up): (&'a Delta<K, V>, Looked<'a, K, V>),
         writer: &mut LoneWriter<K, V>,
     ) -> DeltaReport {
         if delta.name() != self.map.region().name() {
@@ -210,9 +210,8 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
         steps: &mut Steps<'a, K, V>,
     ) -> Result<DeltaReport, DeltaError> {
         let mut report = DeltaReport::default();
-        for (hash, offered, kept) in looked_up.added() {
-            let looked_up = (number, hash, offered, kept);
-            if let Some(change) = self.decide_added(looked_up, writer, &mut report)? {
+        for added in looked_up.added() {
+            if let Some(change) = self.decide_added(number, added, writer, &mut report)? {
                 self.bring(change, steps);
             }
         }
@@ -267,7 +266,8 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
 
     fn decide_added(
         &self,
-        (number, hash, offered, kept): (usize, u64, EntryRef<'a, K, V>, Option<EntryRef<'a, K, V>>),
+        number: usize,
+        (hash, offered, kept): Added<'a, K, V>,
         writer: &mut LoneWriter<K, V>,
         report: &mut DeltaReport,
     ) -> Result<Option<Change<'a, K, V>>, DeltaError> {
