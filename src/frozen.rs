@@ -21,7 +21,7 @@ use crate::region::format::SectionKind;
 #[cfg(feature = "posix-shm")]
 use crate::region::posix;
 use crate::region::{self, Backing, Label, Region, Unsealed};
-use crate::schema::Description;
+use crate::schema::Described;
 
 pub use crate::archive::content::Content;
 pub use crate::archive::trust::Trust;
@@ -109,7 +109,7 @@ impl<T: Value> Frozen<T> {
             unsealed.begin(SectionKind::Inputs)?;
             unsealed.append(inputs)?;
         }
-        let region = Self::seal(unsealed, &Description::of::<T::Archived>())?;
+        let region = Self::seal(unsealed, &T::describe())?;
         // rkyv's traits are safe to implement, so what they wrote is no more trusted than bytes
         // from elsewhere.
         Ok(Self::from_checked(Checked::from_region(region, None)?))
@@ -118,9 +118,9 @@ impl<T: Value> Frozen<T> {
 
 impl<T: Content> Frozen<T> {
     /// Adds the schema section to a region that holds a `T`, and seals it.
-    pub(crate) fn seal(mut unsealed: Unsealed, description: &Description) -> Result<Region> {
+    pub(crate) fn seal(mut unsealed: Unsealed, description: &Described) -> Result<Region> {
         unsealed.begin(SectionKind::Schema)?;
-        unsealed.append(&description.to_json())?;
+        unsealed.append(description.json())?;
         unsealed.seal(description.fingerprint())
     }
 

@@ -204,7 +204,7 @@ impl Region {
             next.begin(section.kind);
             next.keep_equal_pages(&self.bytes()[section.range()]);
         }
-        next.seal_shared(self.header.content, self.fingerprint())
+        next.seal_shared(Some(self.header.content), self.fingerprint())
     }
 
     pub(crate) fn header(&self) -> &Header {

@@ -80,7 +80,7 @@ use crate::archive::{ArchivedAs, Freezer, Scratch, Sink, Value};
 use crate::error::{Error, Result, RootError, SectionKind};
 use crate::frozen::{Content, Frozen};
 use crate::map::{ENTRY_LIMIT, Map, MapKey, Pair, RootMapBuilder, sorted};
-use crate::region::{Backing, Label, Unsealed};
+use crate::region::{Backing, Label, Region, Unsealed};
 
 pub use crate::archive::checked::RootList;
 pub use crate::archive::roots::{Root, RootField, RootName, Roots, Several};
@@ -258,7 +258,13 @@ impl RootsBuilder {
     }
 
     /// The same with an inputs section.
-    pub(crate) fn finish_with<R: Roots>(mut self, inputs: Option<&[u8]>) -> Result<Frozen<R>> {
+    pub(crate) fn finish_with<R: Roots>(self, inputs: Option<&[u8]>) -> Result<Frozen<R>> {
+        let region = self.seal::<R>(inputs)?;
+        Ok(Frozen::from_checked(Checked::from_region(region, None)?))
+    }
+
+    /// The region alone, whose roots are not checked: for whoever does not read it.
+    pub(crate) fn seal<R: Roots>(mut self, inputs: Option<&[u8]>) -> Result<Region> {
         let table = self.table::<R>()?;
         self.sink.pad(ROOT_ALIGNMENT);
         self.sink.append(&table)?;
@@ -277,8 +283,7 @@ impl RootsBuilder {
             unsealed.begin(SectionKind::Inputs)?;
             unsealed.append(inputs)?;
         }
-        let region = Frozen::<R>::seal(unsealed, &R::describe())?;
-        Ok(Frozen::from_checked(Checked::from_region(region, None)?))
+        Frozen::<R>::seal(unsealed, &R::describe())
     }
 
     /// The table of where each declared root lies.

@@ -9,6 +9,7 @@
 
 mod collections;
 mod compounds;
+mod described;
 mod description;
 mod impls;
 mod pointers;
@@ -18,6 +19,7 @@ mod tests;
 mod types;
 
 pub use crate::error::Fingerprint;
+pub(crate) use described::Described;
 pub use description::{
     Description, Field, FieldStyle, MapLayout, NamedRoot, NoneMark, Shape, Type, TypeIndex, Variant,
 };

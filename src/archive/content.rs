@@ -1,12 +1,15 @@
 //! What a region can hold.
 #![forbid(unsafe_code)]
 
+use std::any::TypeId;
+use std::sync::Arc;
+
 #[cfg(doc)]
 use super::Value;
 use super::checked::Form;
 #[cfg(doc)]
 use super::roots::Roots;
-use crate::schema::Description;
+use crate::schema::Described;
 
 /// What a region can hold: every [`Value`], [`Map`](crate::Map), and [`Roots`] of both.
 ///
@@ -20,8 +23,8 @@ pub trait Content: Sized + 'static {
 
     /// The archived types.
     #[doc(hidden)]
-    fn describe() -> Description {
-        Description::by(Self::Form::describe)
+    fn describe() -> Arc<Described> {
+        Described::of(TypeId::of::<Self>(), Self::Form::describe)
     }
 }
 

@@ -16,7 +16,6 @@ use super::validator::Validator;
 use crate::error::{Error, Result};
 use crate::region::Region;
 use crate::region::format::SectionKind;
-use crate::schema::Description;
 use crate::sys::threads;
 
 /// What a check has found that the check of the next generation builds on.
@@ -73,7 +72,7 @@ pub(super) fn check_whole<T: Value>(part: &Part<'_>) -> Result<()> {
     let context = Strategy::<_, BoxedError>::wrap(&mut validator);
     check_pos_with_context::<<T as Archive>::Archived, _, BoxedError>(archive, position, context)
         .map_err(|error| invalid(error.to_string()))?;
-    let description = Description::of::<<T as Archive>::Archived>();
+    let description = T::describe();
     let checked = Collections::new(&description, archive).check(position);
     checked.map_err(|refusal| invalid(refusal.to_string()))
 }

@@ -163,6 +163,21 @@ impl<K: MapKey, V: Value> ArchivedMap<K, V> {
         self.raw.entry_ref(self.find(hash, key)?)
     }
 
+    /// Asks for the memory that a search for a hash begins with.
+    pub(crate) fn prefetch(&self, hash: u64) {
+        if !Entry::<K, V>::IN_SLOTS {
+            self.raw.prefetch_line(hash);
+        }
+    }
+
+    /// The entries that a range of lines leads to, in the order of the lines.
+    pub(super) fn line_entries(
+        &self,
+        lines: Range<u64>,
+    ) -> impl Iterator<Item = EntryRef<'_, K, V>> {
+        self.raw.line_entries(lines)
+    }
+
     /// An entry whose key has a hash.
     pub(crate) fn find_hash(&self, hash: u64) -> Option<EntryRef<'_, K, V>> {
         if Entry::<K, V>::IN_SLOTS {

@@ -163,6 +163,9 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     /// Checks the entries that were written since the last check. rkyv's traits are safe to
     /// implement, so what they wrote is no more trusted than bytes from elsewhere.
     fn check_flushed(&mut self) -> Result<()> {
+        if self.records.is_empty() && self.complete == self.check.offset() {
+            return Ok(());
+        }
         let view = self.sink.readable()?;
         let mut records = self.records[self.compared..].iter();
         let mut odd_key = None;
@@ -226,9 +229,11 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         inputs: Option<MakeInputs<'_>>,
     ) -> Result<Index> {
         let mut header = IndexHeader::new(self.records.len() as u64);
-        let view = self.sink.readable()?;
+        let view = (!self.records.is_empty()).then(|| self.sink.readable());
+        let view = view.transpose()?;
+        let archive = view.as_ref().map_or(&[][..], Readable::archive);
         // SAFETY: the caller's promise.
-        let replaces = unsafe { self.replaces(view.archive(), last_wins) };
+        let replaces = unsafe { self.replaces(archive, last_wins) };
         let crowded = || self.crowded();
         let table = Table::build(header.lines, &self.records, replaces, crowded)?;
         drop(view);
@@ -317,7 +322,7 @@ fn put_beside<K: MapKey, V: Value>(
     next.begin(SectionKind::Inputs);
     next.write(inputs(&moved));
     next.begin(SectionKind::Schema);
-    next.keep_or_write(description.to_json());
+    next.keep_or_write(description.json().to_vec());
     let region = next.seal(description.fingerprint())?;
     // SAFETY: with lines, the archive is two blocks of whole entries. The first is that of a valid
     // map, so its entries and every pointer in them were checked; pointers are relative and lead

@@ -215,18 +215,6 @@ impl<K: MapKey, V: Value> RawMap<K, V> {
         unsafe { std::slice::from_raw_parts(self.table.cast(), self.lines.lines as usize) }
     }
 
-    /// The slots, if there are some: not where lines lead to entries.
-    #[inline]
-    pub(super) fn slot_view(&self) -> Option<SlotView<'_, K, V>> {
-        (self.slots.buckets != 0).then_some(SlotView {
-            slots: self.archive,
-            pilots: self.table,
-            buckets: self.slots.buckets,
-            mask: self.mask,
-            types: PhantomData,
-        })
-    }
-
     /// The entry in a slot, live or not, or in the overflow behind all slots.
     #[inline]
     fn in_slot(&self, slot: u64) -> Option<Entry<'_, K, V>> {
@@ -268,6 +256,12 @@ impl<K: MapKey, V: Value> RawMap<K, V> {
         let number = home(hash, self.lines.lines);
         // SAFETY: `home` is below the number of lines for every hash, as that is not zero.
         unsafe { self.line(number) }
+    }
+
+    /// A line, if there are so many.
+    fn line_at(&self, number: u64) -> Option<MapLine<'_, K, V>> {
+        // SAFETY: it is below their number.
+        (number < self.lines.lines).then(|| unsafe { self.line(number) })
     }
 
     /// # Safety

@@ -17,11 +17,6 @@ impl<T> Default for ByKey<T> {
 }
 
 impl<T> ByKey<T> {
-    pub(super) fn with_capacity(count: usize) -> Self {
-        let things = HashMap::with_capacity_and_hasher(count, BuildHasherDefault::default());
-        Self { things }
-    }
-
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.things.is_empty()

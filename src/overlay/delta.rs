@@ -50,10 +50,18 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
     /// Seals changes, in a memfd of their own.
     pub(super) fn seal(label: Label, own: &OwnChanges<'_, K, V>) -> Result<Self> {
         let unsealed = Unsealed::create(label, Backing::Memfd)?;
-        Self::seal_in(unsealed, own)
+        let frozen = Self::roots_in(unsealed, own)?.finish()?;
+        Ok(Self { frozen })
     }
 
-    fn seal_in(mut unsealed: Unsealed, own: &OwnChanges<'_, K, V>) -> Result<Self> {
+    /// The same in a memfd that is there already, for another process, which opens it with every
+    /// check.
+    fn seal_in(unsealed: Unsealed, own: &OwnChanges<'_, K, V>) -> Result<()> {
+        let roots = Self::roots_in(unsealed, own)?;
+        roots.seal::<Changes<K, V>>(None).map(drop)
+    }
+
+    fn roots_in(mut unsealed: Unsealed, own: &OwnChanges<'_, K, V>) -> Result<RootsBuilder> {
         // A memfd that was made before a fork is the one that has to be filled.
         unsealed.expect_archive(own.most_bytes())?;
         let independent = entries_are_independent(&Map::<K, V>::describe());
@@ -86,8 +94,7 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
                     map.insert(&thaw::<K>(entry.key())?, &recorded)
                 })
             })?;
-        let frozen = roots.value(Changes::<K, V>::USED, &own.used)?.finish()?;
-        Ok(Self { frozen })
+        roots.value(Changes::<K, V>::USED, &own.used)
     }
 
     /// Opens the memfds of a delta that somebody else made, as

@@ -1,5 +1,6 @@
 //! Folding deltas into the next generation of a map.
 
+mod lookups;
 mod plan;
 mod write;
 

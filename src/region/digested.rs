@@ -6,9 +6,12 @@ use super::storage::{Backing, Sealed, Storage};
 use super::unsealed::Label;
 use crate::error::Result;
 use crate::region::format::{Digesting, Digests, Header};
+use crate::sys::threads;
 
 /// Bytes that are digested and written together: they stay in the processor's caches in between.
 const PIECE: usize = 1 << 18;
+/// From so many bytes on they are digested beside the writing.
+pub(super) const MANY_BYTES: usize = 4 << 20;
 
 /// Bytes behind the room of a header: those of a region, or the pages of one file of it.
 pub(super) struct DigestedFile {
@@ -88,20 +91,42 @@ impl DigestedFile {
         Ok(())
     }
 
-    /// Appends many pieces, of which small ones are written together.
-    pub(super) fn append_all<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) -> Result<()> {
-        let mut waiting: Vec<u8> = Vec::new();
-        for piece in pieces {
-            if waiting.len() + piece.len() > PIECE {
-                self.append(&waiting)?;
-                waiting.clear();
-            }
-            match piece.len() < PIECE {
-                true => waiting.extend_from_slice(piece),
-                false => self.append(piece)?,
-            }
+    /// Appends many pieces, of which small ones are written together. Many bytes are digested on one
+    /// processor while another writes them.
+    pub(super) fn append_all<'a>(
+        &mut self,
+        pieces: impl Iterator<Item = &'a [u8]> + Clone + Sync,
+    ) -> Result<()> {
+        let length: usize = pieces.clone().map(<[u8]>::len).sum();
+        if length < MANY_BYTES {
+            return self.append_each(pieces);
         }
-        self.append(&waiting)
+        let digest = || {
+            let mut digesting = self.digesting.clone();
+            pieces.clone().for_each(|piece| digesting.update(piece));
+            digesting
+        };
+        let (storage, start) = (&mut self.storage, self.end as u64);
+        let write = || {
+            let mut end = start;
+            together(pieces.clone(), |piece| {
+                storage.write_at(piece, end)?;
+                end += piece.len() as u64;
+                Ok(())
+            })
+        };
+        let (digesting, written) = threads::both(digest, write);
+        if let Err(error) = written {
+            let _ = self.storage.cut(self.end);
+            return Err(self.label.not_written(error));
+        }
+        self.digesting = digesting;
+        self.end += length;
+        Ok(())
+    }
+
+    fn append_each<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) -> Result<()> {
+        together(pieces, |piece| self.append(piece))
     }
 
     /// Appends zeros up to an offset: there are no holes.
@@ -120,5 +145,60 @@ impl DigestedFile {
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> Result<()> {
         let written = self.storage.write_at(bytes, offset);
         written.map_err(|source| self.label.not_written(source))
+    }
+}
+
+/// Hands pieces over in their order, of which small ones are joined.
+fn together<'a, E>(
+    pieces: impl Iterator<Item = &'a [u8]>,
+    mut take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut waiting: Vec<u8> = Vec::new();
+    for piece in pieces {
+        if waiting.len() + piece.len() > PIECE {
+            take(&waiting)?;
+            waiting.clear();
+        }
+        match piece.len() < PIECE {
+            true => waiting.extend_from_slice(piece),
+            false => take(piece)?,
+        }
+    }
+    take(&waiting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(backing: Backing) -> DigestedFile {
+        let storage = Storage::create(backing, "floe:pieces.1").unwrap();
+        DigestedFile::create(storage, Label::first("pieces").unwrap(), 64).unwrap()
+    }
+
+    #[test]
+    fn many_bytes_are_digested_and_written_as_few_are() {
+        let bytes: Vec<u8> = (0..MANY_BYTES as u32 + 999)
+            .map(|it| (it / 7) as u8)
+            .collect();
+        for backing in [Backing::Heap, Backing::Memfd] {
+            let (mut few, mut many) = (file(backing), file(backing));
+            for part in bytes.chunks(PIECE / 3) {
+                few.append_all([part].into_iter()).unwrap();
+            }
+            // Small ones before, between and behind large ones.
+            let (start, rest) = bytes.split_at(100);
+            let (large, rest) = rest.split_at(3 * PIECE);
+            let pieces = [start, large].into_iter().chain(rest.chunks(1000));
+            many.append_all(pieces).unwrap();
+            for file in [&mut few, &mut many] {
+                // Both go on behind.
+                file.append(b"behind").unwrap();
+                assert_eq!(file.end(), 64 + bytes.len() as u64 + 6);
+                let view = file.storage().view().unwrap();
+                assert!(view[64..].starts_with(&bytes) && view.ends_with(b"behind"));
+            }
+            assert_eq!(few.digests(), many.digests());
+        }
     }
 }

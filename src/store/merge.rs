@@ -259,9 +259,9 @@ fn next_generation<'a, K: StoreKey, V: OverlayValue>(
         let whole = sets.carry(earlier.sets, |it| {
             unit(name, stands.of(offset_of_unit(it))?).ok()
         });
-        for (fresh, stands) in plan.fresh.iter().zip(&stands.fresh) {
+        for (fresh, stands) in plan.fresh.iter().zip(stands.fresh()) {
             let set = match fresh {
-                Fresh::Offered(delta, entry) => {
+                Fresh::Offered { delta, entry, .. } => {
                     recorded.add_to(&mut sets, recorded_of(&deltas[*delta], *entry))
                 }
                 Fresh::Made(_, origins) => {
@@ -270,7 +270,7 @@ fn next_generation<'a, K: StoreKey, V: OverlayValue>(
                 }
             };
             if let Some(offset) = stands {
-                sets.set_of(unit(name, *offset)?, set);
+                sets.set_of(unit(name, offset)?, set);
             }
         }
         for (offset, generation) in uses.iter().flat_map(Uses::idle) {

@@ -1,10 +1,13 @@
 //! Which entry stays where several are offered.
 
+use std::collections::HashMap;
+use std::ops::Range;
+
 use floe::error::DeltaError;
 use floe::overlay::{Choice, Rule, merge};
-use floe::{Map, Overlay};
+use floe::{Frozen, Map, Overlay};
 
-use crate::fixture::{delta, merged, split, texts, told};
+use crate::fixture::{counts, delta, merged, split, texts, told};
 
 #[test]
 fn the_first_wins() {
@@ -121,4 +124,78 @@ fn generations_share_the_pages_that_stay() {
     let (next, _) = merge(&map, &[delta(&map, "new=1")], &Rule::FirstWins).unwrap();
     assert_eq!(next.region().as_fds().unwrap().len(), 2);
     assert_eq!((next.len(), next["new"].as_str()), (20_001, "1"));
+}
+
+/// Enough keys for threads to look for them: those of a map, of several deltas, of both, and of one.
+#[test]
+fn many_entries_are_merged_as_few_are() {
+    const EACH: u64 = 6_000;
+    let key = |number: u64| format!("key {number}");
+    // So many bytes that they are digested beside the writing.
+    let long = |number: u64| number.to_string().repeat(320);
+    let entries = |numbers: Range<u64>, value: &str| {
+        let value = value.to_owned();
+        numbers.map(move |number| (key(number), value.clone()))
+    };
+    // By so many the index is made anew, or serves.
+    for kept in [2 * EACH, 40 * EACH] {
+        let map = Map::freeze("texts", entries(0..kept, "kept")).unwrap();
+        // Each begins within the one before it, and the first within the map.
+        let first = |delta: u64| kept + delta * EACH * 2 / 3 - EACH / 3;
+        let deltas = (0..4).map(|number| {
+            let mut overlay = Overlay::over(&map);
+            for (key, value) in entries(first(number)..first(number) + EACH, &long(number)) {
+                overlay.insert(&key, &value).unwrap();
+            }
+            for number in (number * 100..kept / 2).step_by(1000) {
+                overlay.remove(&key(number)).unwrap();
+            }
+            overlay.into_delta().unwrap()
+        });
+        let deltas: Vec<_> = deltas.collect();
+        for (rule, last_wins) in [(Rule::FirstWins, false), (Rule::LastWins, true)] {
+            let mut model: HashMap<String, String> = entries(0..kept, "kept").collect();
+            let mut expected = Vec::new();
+            for (number, delta) in deltas.iter().enumerate() {
+                let mut counts = [0_u64; 5];
+                for (key, value) in delta.added() {
+                    let (key, value) = (key.to_string(), value.to_string());
+                    let there = model.contains_key(&key);
+                    counts[if !there {
+                        0
+                    } else if last_wins {
+                        1
+                    } else {
+                        4
+                    }] += 1;
+                    if !there || last_wins {
+                        model.insert(key, value);
+                    }
+                }
+                for key in delta.removed() {
+                    match last_wins {
+                        true => {
+                            let was = model.remove(key.as_str()).is_some();
+                            counts[if was { 2 } else { 3 }] += 1;
+                        }
+                        false => counts[4] += 1,
+                    }
+                }
+                assert_ne!(counts[0], 0, "delta {number} brings something");
+                expected.push(counts);
+            }
+            let (next, report) = merge(&map, &deltas, &rule).unwrap();
+            assert_eq!(
+                report.deltas.iter().map(counts).collect::<Vec<_>>(),
+                expected
+            );
+            assert_eq!(next.len(), model.len());
+            for (key, value) in &model {
+                assert_eq!(next.get(key.as_str()).unwrap(), value);
+            }
+            let opened =
+                Frozen::<Map<String, String>>::from_fds(next.region().try_clone_fds().unwrap());
+            assert_eq!(opened.unwrap().len(), model.len());
+        }
+    }
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::frozen::Content;
 use crate::map::check::entries_are_independent;
 use crate::map::index::ARCHIVE_LIMIT;
-use crate::map::raw::EntryRef;
+use crate::map::raw::{Entry, EntryRef};
 use crate::map::table::Record;
 use crate::map::{Map, MapKey};
 
@@ -17,6 +17,7 @@ use crate::map::{Map, MapKey};
 pub(super) struct Block<'a, K: MapKey, V: Value> {
     /// Where the entries are in the block.
     pub(super) records: Vec<Record>,
+    /// Empty where nobody asks for them: entries with lines that are all new.
     pub(super) entries: Vec<EntryRef<'a, K, V>>,
     /// The bytes of the block.
     pub(super) pieces: Vec<&'a [u8]>,
@@ -39,28 +40,43 @@ impl<'a, K: MapKey, V: Value> Block<'a, K, V> {
         }
     }
 
-    /// The same of entries wherever they are, which must be independent, and vetted.
-    pub(super) fn of_entries(entries: Vec<EntryRef<'a, K, V>>) -> Self {
+    /// The same of entries wherever they are, with the hashes of their keys, which must be
+    /// independent, and vetted.
+    pub(super) fn of_entries(
+        from: impl ExactSizeIterator<Item = (u64, EntryRef<'a, K, V>)>,
+        are_all_new: bool,
+    ) -> Self {
         assert!(
             entries_are_independent(&Map::<K, V>::describe()),
             "an entry that points to others is none without them"
         );
-        let mut records = Vec::with_capacity(entries.len());
-        let mut length = 0;
-        for entry in &entries {
-            records.push(Record {
-                offset: length,
-                ..Record::from(*entry)
-            });
-            length += entry.length();
+        let mut records = Vec::with_capacity(from.len());
+        let mut entries = Vec::new();
+        let mut pieces = Vec::new();
+        let mut offset = 0;
+        // The first and the last entry of those that follow each other.
+        let mut run: Option<[EntryRef<'a, K, V>; 2]> = None;
+        let is_asked_for = Entry::<K, V>::IN_SLOTS || !are_all_new;
+        for (hash, entry) in from {
+            records.push(Record { hash, offset });
+            offset += entry.length();
+            match &mut run {
+                Some([_, last]) if last.is_before(entry) => *last = entry,
+                _ => {
+                    let before = run.replace([entry; 2]);
+                    pieces.extend(before.map(|[first, last]| first.bytes_to_end_of(last)));
+                }
+            }
+            if is_asked_for {
+                entries.push(entry);
+            }
         }
-        let runs = entries.chunk_by(|one, next| one.is_before(*next));
-        let pieces = runs.map(|run| run[0].bytes_to_end_of(run[run.len() - 1]));
+        pieces.extend(run.map(|[first, last]| first.bytes_to_end_of(last)));
         Self {
-            pieces: pieces.collect(),
             records,
             entries,
-            length,
+            pieces,
+            length: offset,
             is_vetted: true,
         }
     }

@@ -13,11 +13,10 @@ use crate::map::garbage;
 use crate::map::index::{IndexHeader, Line};
 use crate::map::raw::EntryRef;
 use crate::map::slots::ChangedSlots;
-use crate::map::table::Record;
 use crate::map::{Map, MapKey};
 use crate::region::format::SectionKind;
 use crate::region::{Label, Region, Successor, Unsealed};
-use crate::schema::Description;
+use crate::schema::Described;
 
 /// What comes of a carry.
 pub(in crate::map) enum Carried<K: MapKey, V: Value> {
@@ -40,7 +39,7 @@ impl Index {
         self,
         mut unsealed: Unsealed,
         garbage_offsets: Vec<u64>,
-        description: &Description,
+        description: &Described,
     ) -> Result<Region> {
         unsealed.begin(SectionKind::Index)?;
         unsealed.append(&self.start)?;
@@ -56,7 +55,7 @@ impl Index {
             unsealed.append(inputs)?;
         }
         unsealed.begin(SectionKind::Schema)?;
-        unsealed.append(&description.to_json())?;
+        unsealed.append(description.json())?;
         unsealed.seal(description.fingerprint())
     }
 }
@@ -87,17 +86,19 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
 }
 
 impl<K: MapKey, V: Value> Map<K, V> {
-    /// Entries from anywhere beside those of an earlier generation that are not `going`, as
-    /// [`MapBuilder::carry`](crate::MapBuilder::carry). Their keys differ, and no entry that stays
-    /// has one of them. They must be independent. None if small entries have to be arranged afresh.
-    pub(crate) fn carry_entries(
+    /// Entries from anywhere, with the hashes of their keys, which differ, and are those of no entry
+    /// that stays, beside those of an earlier generation that are not `going`; as
+    /// [`MapBuilder::carry`](crate::MapBuilder::carry). They must be independent. None if small
+    /// entries have to be arranged afresh.
+    pub(crate) fn carry_entries<'e>(
         label: Label,
         earlier: &Frozen<Self>,
         going: &HashSet<EntryRef<'_, K, V>>,
-        entries: Vec<EntryRef<'_, K, V>>,
+        entries: impl ExactSizeIterator<Item = (u64, EntryRef<'e, K, V>)>,
         inputs: impl FnOnce(&Moved) -> Vec<u8>,
     ) -> Result<Option<Frozen<Self>>> {
-        put_beside(label, earlier, going, &Block::of_entries(entries), inputs)
+        let block = Block::of_entries(entries, going.is_empty());
+        put_beside(label, earlier, going, &block, inputs)
     }
 }
 
@@ -117,13 +118,12 @@ impl<K: MapKey, V: Value> Block<'_, K, V> {
         next.keep(0..shift);
         self.pieces.iter().for_each(|piece| next.write(*piece));
 
-        let records = self.records.iter();
-        let records: Vec<Record> = records.map(|record| record.behind(shift)).collect();
-        let entries = (earlier.len() + records.len() - gone.len()) as u64;
+        let records = self.records.iter().map(|record| record.behind(shift));
+        let entries = (earlier.len() + self.records.len() - gone.len()) as u64;
         let lengths = gone.iter().map(|entry| entry.length());
         let garbage = earlier.garbage() + lengths.sum::<u64>();
         next.begin(SectionKind::Index);
-        match self.reused_table(name, entries, earlier, gone, &records)? {
+        match self.reused_table(name, entries, earlier, gone, records.clone())? {
             Some(table) => {
                 let lines = earlier.lines().len();
                 let header = IndexHeader {
@@ -134,12 +134,11 @@ impl<K: MapKey, V: Value> Block<'_, K, V> {
             }
             None => {
                 let going: HashSet<_> = gone.iter().copied().collect();
-                let kept = earlier.entries().filter(|entry| !going.contains(entry));
                 let header = IndexHeader {
                     garbage,
                     ..IndexHeader::new(entries)
                 };
-                let table = self.new_table(name, &header, kept.map(Record::from), &records)?;
+                let table = self.new_table(name, &header, (earlier, &going), records)?;
                 next.write(header.encode().to_vec());
                 next.write(line_bytes(table.lines()));
             }
@@ -190,5 +189,9 @@ impl<K: MapKey, V: Value> Block<'_, K, V> {
 
 /// The bytes of lines.
 pub(super) fn line_bytes(lines: &[Line]) -> Vec<u8> {
-    lines.iter().flat_map(|line| line.to_bytes()).collect()
+    let mut bytes = Vec::with_capacity(size_of_val(lines));
+    lines
+        .iter()
+        .for_each(|line| bytes.extend_from_slice(&line.to_bytes()));
+    bytes
 }

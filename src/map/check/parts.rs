@@ -9,11 +9,12 @@ use std::ops::Range;
 
 use super::{MapError, Search, Sections, entries_are_independent};
 use crate::archive::{Validator, Value};
-use crate::map::MapKey;
+use crate::frozen::Content;
 use crate::map::index::{Line, home, most_steps};
 use crate::map::key::Key;
-use crate::map::raw::{Entry, EntryRange, ask_for, check_entries};
-use crate::schema::{Description, Shape};
+use crate::map::raw::{EntryRange, ask_for, check_entries};
+use crate::map::{Map, MapKey};
+use crate::schema::Shape;
 use crate::sys::threads;
 
 /// Bytes of a part: it takes so long that a thread pays, and so short that threads end together.
@@ -52,11 +53,15 @@ where
     K: MapKey,
     V: Value,
 {
-    let processors = threads::processors().get();
-    if processors == 1 || sections.archive.len() - sections.start < 2 * PART {
+    if sections.archive.len() - sections.start < 2 * PART {
         return None;
     }
-    let description = Description::by(Entry::<K, V>::describe);
+    // Only here: to find it out reads files, in each process anew.
+    let processors = threads::processors().get();
+    if processors == 1 {
+        return None;
+    }
+    let description = Map::<K, V>::describe();
     let shares = !entries_are_independent(&description);
     // Two pointers to a shared slice of different lengths would meet in one check only.
     let counts = |shape: &Shape| matches!(shape, Shape::Shared { .. });

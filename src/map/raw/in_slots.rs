@@ -1,6 +1,7 @@
 //! Lookups and walks where entries stand in slots.
 #![forbid(unsafe_code)]
 
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr;
 
@@ -14,6 +15,18 @@ use crate::map::slots::{PART_BUCKETS, SlotHeader, bucket_of};
 impl<K: MapKey, V: Value> RawMap<K, V> {
     pub(in crate::map) fn slots(&self) -> &SlotHeader {
         &self.slots
+    }
+
+    /// The slots, if there are some: not where lines lead to entries.
+    #[inline]
+    pub(in crate::map) fn slot_view(&self) -> Option<SlotView<'_, K, V>> {
+        (self.slots.buckets != 0).then_some(SlotView {
+            slots: self.archive,
+            pilots: self.table,
+            buckets: self.slots.buckets,
+            mask: self.mask,
+            types: PhantomData,
+        })
     }
 
     /// The entry with a key, where entries stand in slots.

@@ -1,13 +1,16 @@
 //! How far a check of entries has come.
 #![forbid(unsafe_code)]
 
+use std::any::TypeId;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use super::Entry;
 use crate::archive::{Seen, Validator, Value};
+use crate::map::Map;
 use crate::map::check::entries_are_independent;
 use crate::map::entry::entry_alignment;
-use crate::schema::Description;
+use crate::schema::Described;
 
 /// What [`check_entries`](super::check_entries) has counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub(in crate::map) struct EntryRange<'a> {
 
 /// Checks the entries of an archive section, which may grow meanwhile.
 pub(in crate::map) struct EntryCheck<K, V> {
-    pub(super) description: Description,
+    pub(super) description: Arc<Described>,
     /// Entries start at multiples of this.
     pub(super) alignment: u64,
     /// Archive offset behind the last entry that was checked.
@@ -50,7 +53,7 @@ pub(in crate::map) struct EntryCheck<K, V> {
 impl<K: Value, V: Value> EntryCheck<K, V> {
     /// A check that has seen nothing yet, of the entries from an archive offset on.
     pub(in crate::map) fn starting_at(offset: usize) -> Self {
-        let description = Description::by(Entry::<K, V>::describe);
+        let description = Described::of(TypeId::of::<Map<K, V>>(), Entry::<K, V>::describe);
         let mut validator = Validator::default();
         if !entries_are_independent(&description) {
             validator.share();
@@ -101,7 +104,7 @@ impl<K: Value, V: Value> EntryCheck<K, V> {
         }
     }
 
-    pub(in crate::map) fn description(&self) -> &Description {
+    pub(in crate::map) fn description(&self) -> &Described {
         &self.description
     }
 

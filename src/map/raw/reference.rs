@@ -3,6 +3,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::mem::offset_of;
+use std::ops::Range;
 use std::ptr;
 
 use rkyv::Archive;
@@ -16,7 +17,7 @@ use crate::archive::{CheckStrategy, Collections, Validator, Value};
 use crate::map::MapKey;
 use crate::map::entry::{entry_length, frame};
 use crate::map::garbage::GarbageList;
-use crate::map::index::{Line, home};
+use crate::map::index::{LINE_SLOTS, Line, home};
 use crate::map::slots::{MOST_SIZE, SlotLayout};
 use crate::schema::{Description, MapLayout, Schema, Shape, TypeIndex, Types};
 
@@ -255,6 +256,35 @@ impl<K: MapKey, V: Value> RawMap<K, V> {
         prefetch(self.table.wrapping_add(home * size_of::<Line>()));
     }
 
+    /// The entries that a range of lines leads to, in the order of the lines.
+    pub(in crate::map) fn line_entries(
+        &self,
+        lines: Range<u64>,
+    ) -> impl Iterator<Item = EntryRef<'_, K, V>> {
+        let groups = lines.clone().step_by(LINES_AT_ONCE as usize);
+        let group = move |first: u64| {
+            let mut entries = Vec::with_capacity(LINES_AT_ONCE as usize * LINE_SLOTS);
+            let numbers = first..lines.end.min(first + LINES_AT_ONCE);
+            for line in numbers.filter_map(|number| self.line_at(number)) {
+                let mut last = 0;
+                let mut tags: [u8; LINE_SLOTS] = [0; LINE_SLOTS];
+                for (place, (tag, offset)) in tags.iter_mut().zip(line.line.slots()) {
+                    self.prefetch(offset, 2);
+                    *place = tag;
+                }
+                tags.sort_unstable();
+                for tag in tags {
+                    if std::mem::replace(&mut last, tag) != tag {
+                        entries.extend(line.candidates(tag.into()));
+                    }
+                }
+            }
+            entries
+        };
+        let entries = groups.flat_map(group);
+        entries.filter_map(|entry| self.entry_ref(entry))
+    }
+
     /// Asks for some lines of memory from an archive offset on, which may lie behind the end.
     #[inline]
     pub(super) fn prefetch(&self, offset: u64, lines: u64) {
@@ -283,6 +313,8 @@ impl<K: MapKey, V: Value> RawMap<K, V> {
 pub(super) const AHEAD: u64 = 2048;
 /// Most lines that it asks for at each step.
 const MOST_AHEAD: u64 = 8;
+/// Lines of an index whose entries are asked for at once.
+const LINES_AT_ONCE: u64 = 8;
 
 /// The entries of a map that are not garbage: in the order in which they were inserted, or in that
 /// of their slots.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::lookups::{Added, Contested, Looked, LookedUp, look_up_all};
 use crate::archive::thaw;
 use crate::error::{DeltaError, Result};
 use crate::frozen::Frozen;
@@ -32,8 +33,13 @@ pub(crate) struct Plan<'a, K: OverlayKey, V: OverlayValue> {
 
 /// An entry that comes.
 pub(crate) enum Fresh<'a, K: OverlayKey, V: OverlayValue> {
-    /// Of a delta, by its number.
-    Offered(usize, EntryRef<'a, K, V>),
+    Offered {
+        /// The number of its delta.
+        delta: usize,
+        entry: EntryRef<'a, K, V>,
+        /// Of its key.
+        hash: u64,
+    },
     /// Made by the rule, of others.
     Made(LoneEntry<K, V>, Vec<Origin<'a, K, V>>),
 }
@@ -49,20 +55,25 @@ pub(crate) enum Origin<'a, K: OverlayKey, V: OverlayValue> {
 impl<K: OverlayKey, V: OverlayValue> Fresh<'_, K, V> {
     pub(crate) fn entry(&self) -> EntryRef<'_, K, V> {
         match self {
-            Self::Offered(_, entry) => *entry,
+            Self::Offered { entry, .. } => *entry,
             Self::Made(entry, _) => entry.entry(),
+        }
+    }
+
+    /// The hash of its key.
+    pub(crate) fn hash(&self) -> u64 {
+        match self {
+            Self::Offered { hash, .. } => *hash,
+            Self::Made(entry, _) => entry.entry().key().key_hash(),
         }
     }
 }
 
-/// A key that some delta has changed.
-struct Changed<'a, K: OverlayKey, V: OverlayValue> {
-    hash: u64,
+/// Where a key stands that some delta has changed, and others may change.
+struct Place<'a, K: OverlayKey> {
     key: &'a K::Archived,
-    /// The entry of the map, which goes.
-    replaced: Option<EntryRef<'a, K, V>>,
-    /// The entry that comes in its place, if one does.
-    now: Option<Fresh<'a, K, V>>,
+    /// Among what comes.
+    at: usize,
 }
 
 /// Where a key stands when a delta is looked at.
@@ -86,17 +97,33 @@ impl<'a, K: OverlayKey, V: OverlayValue> There<'_, 'a, K, V> {
         match self {
             Self::Nothing => Vec::new(),
             Self::Kept(entry) => vec![Origin::Kept(*entry)],
-            Self::Brought(Fresh::Offered(delta, entry)) => vec![Origin::Offered(*delta, *entry)],
+            Self::Brought(Fresh::Offered { delta, entry, .. }) => {
+                vec![Origin::Offered(*delta, *entry)]
+            }
             Self::Brought(Fresh::Made(_, origins)) => origins.clone(),
         }
     }
 }
 
-/// What becomes of a key, by one delta.
-struct Step<'a, K: OverlayKey, V: OverlayValue> {
+/// What a delta does beside bringing entries, done once all of it is decided.
+struct Steps<'a, K: OverlayKey, V: OverlayValue> {
+    going: Vec<EntryRef<'a, K, V>>,
+    /// By the hashes of their keys.
+    placed: Vec<(u64, Place<'a, K>)>,
+    /// What comes in the place of what an earlier delta has changed.
+    exchanged: Vec<(usize, Option<Fresh<'a, K, V>>)>,
+}
+
+/// A key that a delta changes.
+struct Change<'a, K: OverlayKey, V: OverlayValue> {
+    hash: u64,
+    key: &'a K::Archived,
     /// Where it is among those that were changed before.
     place: Option<usize>,
-    changed: Changed<'a, K, V>,
+    /// The entry of the map, which goes.
+    replaced: Option<EntryRef<'a, K, V>>,
+    /// The entry that comes in its place, if one does.
+    now: Option<Fresh<'a, K, V>>,
 }
 
 struct Planner<'a, 'r, K: OverlayKey, V: OverlayValue> {
@@ -104,9 +131,13 @@ struct Planner<'a, 'r, K: OverlayKey, V: OverlayValue> {
     deltas: &'a [Delta<K, V>],
     rule: &'r Rule<K, V>,
     ages: &'r dyn Ages<K, V>,
-    changed: Vec<Changed<'a, K, V>>,
-    /// Places of those.
-    places: ByKey<u32>,
+    going: HashSet<EntryRef<'a, K, V>>,
+    /// What comes; nothing, in the place of what is removed after all.
+    fresh: Vec<Option<Fresh<'a, K, V>>>,
+    /// Keys that several deltas may change.
+    contested: &'r Contested,
+    /// Those of them that one has changed.
+    places: ByKey<Place<'a, K>>,
 }
 
 impl<'a, K: OverlayKey, V: OverlayValue> Plan<'a, K, V> {
@@ -117,31 +148,26 @@ impl<'a, K: OverlayKey, V: OverlayValue> Plan<'a, K, V> {
         rule: &Rule<K, V>,
         ages: &dyn Ages<K, V>,
     ) -> Self {
-        let most = deltas.iter().map(Delta::len).sum();
+        let (looked_up, contested) = look_up_all(map, deltas);
         let mut planner = Planner {
             map,
             deltas,
             rule,
             ages,
-            changed: Vec::with_capacity(most),
-            places: ByKey::with_capacity(if deltas.len() > 1 { most } else { 0 }),
+            going: HashSet::new(),
+            fresh: Vec::with_capacity(deltas.iter().map(Delta::len).sum()),
+            contested: &contested,
+            places: ByKey::default(),
         };
         let mut writer = LoneWriter::new(map.region().name());
-        let is_last = |number: usize| number + 1 == deltas.len();
-        let deltas = deltas.iter().enumerate();
-        let reports =
-            deltas.map(|(number, delta)| planner.fold(number, delta, is_last(number), &mut writer));
+        let deltas = deltas.iter().zip(looked_up).enumerate();
+        let reports = deltas.map(|(number, delta)| planner.fold(number, delta, &mut writer));
         let reports = reports.collect();
-        let mut plan = Self {
-            going: HashSet::new(),
-            fresh: Vec::with_capacity(planner.changed.len()),
+        Self {
+            going: planner.going,
+            fresh: planner.fresh.into_iter().flatten().collect(),
             reports,
-        };
-        for changed in planner.changed {
-            plan.going.extend(changed.replaced);
-            plan.fresh.extend(changed.now);
         }
-        plan
     }
 
     /// Entries go, and none come.
@@ -159,12 +185,11 @@ impl<'a, K: OverlayKey, V: OverlayValue> Plan<'a, K, V> {
 }
 
 impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
-    /// Takes a delta, or nothing of it. Behind the last one, nobody looks for what was changed.
+    /// Takes a delta, or nothing of it.
     fn fold(
         &mut self,
         number: usize,
-        delta: &'a Delta<K, V>,
-        is_last: bool,
+        (delta, looked_up): (&'a Delta<K, V>, Looked<'a, K, V>),
         writer: &mut LoneWriter<K, V>,
     ) -> DeltaReport {
         if delta.name() != self.map.region().name() {
@@ -175,95 +200,125 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
         if let Some(reason) = self.ages.refuses(number) {
             return DeltaReport::refused(reason);
         }
+        let before = self.fresh.len();
         // Keys that users compare, and rules, may panic.
-        let decided = catch(|| self.decide_all(number, delta, writer));
+        let decided = looked_up.and_then(|looked_up| {
+            let mut steps = Steps::default();
+            let decided =
+                catch(|| self.decide_all(number, (delta, &looked_up), writer, &mut steps));
+            decided.map(|decided| decided.map(|report| (report, steps)))
+        });
         let decided = decided.unwrap_or_else(|message| Err(DeltaError::Panicked { message }));
         match decided {
             Ok((report, steps)) => {
-                steps.into_iter().for_each(|step| self.take(step, is_last));
+                self.take(steps);
                 report
             }
-            Err(reason) => DeltaReport::refused(reason),
+            Err(reason) => {
+                self.fresh.truncate(before);
+                DeltaReport::refused(reason)
+            }
         }
     }
 
-    fn take(&mut self, step: Step<'a, K, V>, is_last: bool) {
-        let Step { place, changed } = step;
-        match place {
-            Some(place) => self.changed[place].now = changed.now,
-            None => {
-                if !is_last {
-                    // A key stands in a delta once, and was looked for before.
-                    let place = self.changed.len() as u32;
-                    self.places.put(changed.hash, |_| false, place);
-                }
-                self.changed.push(changed);
-            }
+    fn take(&mut self, steps: Steps<'a, K, V>) {
+        self.going.extend(steps.going);
+        for (at, now) in steps.exchanged {
+            self.fresh[at] = now;
+        }
+        for (hash, place) in steps.placed {
+            // A key stands in a delta once, and was looked for before.
+            self.places.put(hash, |_| false, place);
         }
     }
 
     fn decide_all(
-        &self,
+        &mut self,
         number: usize,
-        delta: &'a Delta<K, V>,
+        (delta, looked_up): (&'a Delta<K, V>, &LookedUp<'a, K, V>),
         writer: &mut LoneWriter<K, V>,
-    ) -> Result<(DeltaReport, Vec<Step<'a, K, V>>), DeltaError> {
+        steps: &mut Steps<'a, K, V>,
+    ) -> Result<DeltaReport, DeltaError> {
         let mut report = DeltaReport::default();
-        let mut steps = Vec::with_capacity(delta.len());
-        for entry in delta.added().entries() {
-            steps.extend(self.decide_added(number, entry, writer, &mut report)?);
+        for added in looked_up.added() {
+            if let Some(change) = self.decide_added(number, added, writer, &mut report)? {
+                self.bring(change, steps);
+            }
         }
         let same_lineage = delta.is_of_lineage(self.map.region());
         for key in delta.removed() {
             // What another owner had says nothing of what this one has.
-            match same_lineage {
-                true => steps.extend(self.decide_removed(key, writer, &mut report)?),
-                false => report.kept += 1,
+            if !same_lineage {
+                report.kept += 1;
+            } else if let Some(change) = self.decide_removed(key, writer, &mut report)? {
+                self.bring(change, steps);
             }
         }
-        Ok((report, steps))
+        Ok(report)
     }
 
-    /// The place of a key among those that were changed, and where it stands.
-    fn find(&self, hash: u64, key: &K::Archived) -> (Option<usize>, There<'_, 'a, K, V>) {
-        let changed = &self.changed;
-        let place = match self.places.is_empty() {
-            true => None,
-            false => self
-                .places
-                .find(hash, |place| changed[*place as usize].key == key),
-        };
-        if let Some(place) = place {
-            let place = *place as usize;
-            let there = changed[place].now.as_ref();
-            return (Some(place), there.map_or(There::Nothing, There::Brought));
+    /// Brings what comes in a new place. The rest becomes true once all of the delta is decided: no
+    /// other key of it is concerned.
+    fn bring(&mut self, change: Change<'a, K, V>, steps: &mut Steps<'a, K, V>) {
+        let Change { hash, key, .. } = change;
+        steps.going.extend(change.replaced);
+        if let Some(at) = change.place {
+            steps.exchanged.push((at, change.now));
+        } else if self.contested.may_have(hash) {
+            let at = self.fresh.len();
+            steps.placed.push((hash, Place { key, at }));
+            self.fresh.push(change.now);
+        } else if change.now.is_some() {
+            self.fresh.push(change.now);
         }
-        let found = self.map.find_entry(hash, key);
-        (None, found.map_or(There::Nothing, There::Kept))
+    }
+
+    /// The place of a key among those that were changed, and where it stands; `find` finds it in the
+    /// map.
+    fn find(
+        &self,
+        hash: u64,
+        key: &K::Archived,
+        find: impl FnOnce() -> Option<EntryRef<'a, K, V>>,
+    ) -> (Option<usize>, There<'_, 'a, K, V>) {
+        let place = match self.contested.may_have(hash) {
+            true => self.places.find(hash, |place| place.key == key),
+            false => None,
+        };
+        match place {
+            Some(place) => {
+                let there = self.fresh[place.at].as_ref();
+                (Some(place.at), there.map_or(There::Nothing, There::Brought))
+            }
+            None => (None, find().map_or(There::Nothing, There::Kept)),
+        }
     }
 
     fn decide_added(
         &self,
         number: usize,
-        offered: EntryRef<'a, K, V>,
+        (hash, offered, kept): Added<'a, K, V>,
         writer: &mut LoneWriter<K, V>,
         report: &mut DeltaReport,
-    ) -> Result<Option<Step<'a, K, V>>, DeltaError> {
-        let (key, hash) = (offered.key(), offered.key().key_hash());
-        let (place, there) = self.find(hash, key);
-        let step = |replaced, now| Step {
+    ) -> Result<Option<Change<'a, K, V>>, DeltaError> {
+        let key = offered.key();
+        let (place, there) = self.find(hash, key, || kept);
+        let change = |replaced, now| Change {
+            hash,
+            key,
             place,
-            changed: Changed {
-                hash,
-                key,
-                replaced,
-                now: Some(now),
-            },
+            replaced,
+            now: Some(now),
+        };
+        let taken = Fresh::Offered {
+            delta: number,
+            entry: offered,
+            hash,
         };
         let (kept, replaced) = match &there {
             There::Nothing => {
                 report.added += 1;
-                return Ok(Some(step(None, Fresh::Offered(number, offered))));
+                return Ok(Some(change(None, taken)));
             }
             There::Kept(kept) => (*kept, Some(*kept)),
             There::Brought(brought) => (brought.entry(), None),
@@ -277,7 +332,7 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
                 report.kept += 1;
                 return Ok(None);
             }
-            Choice::Take => Fresh::Offered(number, offered),
+            Choice::Take => taken,
             Choice::Value(value) => {
                 let mut origins = there.origins();
                 origins.push(Origin::Offered(number, offered));
@@ -285,7 +340,7 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
             }
         };
         report.replaced += 1;
-        Ok(Some(step(replaced, now)))
+        Ok(Some(change(replaced, now)))
     }
 
     fn choose(
@@ -300,7 +355,7 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
             Rule::LastWins => true,
             Rule::Newest => {
                 let age = match there {
-                    There::Brought(Fresh::Offered(delta, entry)) => {
+                    There::Brought(Fresh::Offered { delta, entry, .. }) => {
                         self.ages.of_offered(&self.deltas[*delta], *entry)
                     }
                     There::Kept(entry) => self.ages.of_kept(*entry),
@@ -320,9 +375,9 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
         key: &'a K::Archived,
         writer: &mut LoneWriter<K, V>,
         report: &mut DeltaReport,
-    ) -> Result<Option<Step<'a, K, V>>, DeltaError> {
+    ) -> Result<Option<Change<'a, K, V>>, DeltaError> {
         let hash = key.key_hash();
-        let (place, there) = self.find(hash, key);
+        let (place, there) = self.find(hash, key, || self.map.find_entry(hash, key));
         let (kept, replaced) = match &there {
             There::Nothing => {
                 report.equal += 1;
@@ -350,13 +405,23 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
                 Some(made(key, &value, there.origins(), writer)?)
             }
         };
-        let changed = Changed {
+        Ok(Some(Change {
             hash,
             key,
+            place,
             replaced,
             now,
-        };
-        Ok(Some(Step { place, changed }))
+        }))
+    }
+}
+
+impl<K: OverlayKey, V: OverlayValue> Default for Steps<'_, K, V> {
+    fn default() -> Self {
+        Self {
+            going: Vec::new(),
+            placed: Vec::new(),
+            exchanged: Vec::new(),
+        }
     }
 }
 

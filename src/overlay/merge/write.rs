@@ -6,15 +6,14 @@ use super::{Fresh, Plan};
 use crate::archive::thaw;
 use crate::error::Result;
 use crate::frozen::{Content, Frozen};
-use crate::map::{EntryRef, Map, MapBuilder, Moved, Places, entries_are_independent};
+use crate::map::{Map, MapBuilder, Moved, Places, entries_are_independent};
 use crate::overlay::{OverlayKey, OverlayValue};
 use crate::region::{Backing, Label};
 
 /// Where entries stand in the next generation.
 pub(crate) struct Stands<'p> {
     earlier: &'p dyn Fn(u64) -> Option<u64>,
-    /// Those that came, in their order.
-    pub(crate) fresh: Vec<Option<u64>>,
+    fresh: &'p dyn Fn() -> Vec<Option<u64>>,
 }
 
 impl Stands<'_> {
@@ -22,8 +21,13 @@ impl Stands<'_> {
     pub(crate) fn as_they_are() -> Self {
         Self {
             earlier: &Some,
-            fresh: Vec::new(),
+            fresh: &Vec::new,
         }
+    }
+
+    /// Those that came, in their order.
+    pub(crate) fn fresh(&self) -> Vec<Option<u64>> {
+        (self.fresh)()
     }
 
     /// Where an entry stands that stood at an offset of the map, if it stays.
@@ -59,36 +63,36 @@ impl<K: OverlayKey, V: OverlayValue> Plan<'_, K, V> {
         builder: impl FnOnce(Label) -> Result<MapBuilder<K, V>>,
         inputs: impl FnOnce(&Stands<'_>) -> Vec<u8>,
     ) -> Result<Frozen<Map<K, V>>> {
-        let entries: Vec<_> = self.fresh.iter().map(Fresh::entry).collect();
-        let offset = |end: &mut u64, entry: &EntryRef<'_, K, V>| {
-            let start = *end;
-            *end += entry.length();
-            Some(start)
-        };
-        let offsets: Vec<u64> = entries.iter().scan(0, offset).collect();
         let gone: HashSet<u64> = self.going.iter().map(|entry| entry.offset()).collect();
         let mut inputs = Some(inputs);
         let mut once = |moved: &Moved| {
             let stays = |offset: u64| Some(offset).filter(|offset| !gone.contains(offset));
             let stands = Stands {
                 earlier: &|offset| stays(offset).and_then(|offset| moved.earlier.of(offset)),
-                fresh: offsets.iter().map(|at| moved.fresh.of(*at)).collect(),
+                fresh: &|| {
+                    let mut end = 0;
+                    let starts = self.fresh.iter().map(|it| {
+                        end += it.entry().length();
+                        end - it.entry().length()
+                    });
+                    starts.map(|at| moved.fresh.of(at)).collect()
+                },
             };
             inputs.take().map_or_else(Vec::new, |it| it(&stands))
         };
         let going = self.going.iter().map(|entry| entry.length());
         let garbage = map.garbage() + going.sum::<u64>();
         if garbage * 4 <= map.archive().len() as u64 {
-            let (label, entries) = (label.clone(), entries.clone());
+            let entries = self.fresh.iter().map(|it| (it.hash(), it.entry()));
+            let label = label.clone();
             let next = Map::carry_entries(label, map, &self.going, entries, &mut once)?;
             if let Some(next) = next {
                 return Ok(next);
             }
         }
         let mut builder = builder(label)?;
-        entries
-            .into_iter()
-            .try_for_each(|entry| builder.copy(entry))?;
+        let mut entries = self.fresh.iter().map(Fresh::entry);
+        entries.try_for_each(|entry| builder.copy(entry))?;
         builder.compact(map, &self.going, once)
     }
 
@@ -117,7 +121,7 @@ impl<K: OverlayKey, V: OverlayValue> Plan<'_, K, V> {
             };
             inputs(&Stands {
                 earlier: &earlier,
-                fresh: offsets.iter().map(|at| places.of(*at)).collect(),
+                fresh: &|| offsets.iter().map(|at| places.of(*at)).collect(),
             })
         })?;
         next.sharing(map.region())

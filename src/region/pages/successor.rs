@@ -15,13 +15,14 @@ use super::plan::Plan;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::{Fingerprint, Result, SectionKind};
-use crate::region::digested::DigestedFile;
+use crate::region::digested::{DigestedFile, MANY_BYTES};
 use crate::region::format::{Header, MOST_FILES, Section, Spacing};
 use crate::region::storage::{Sealed, Storage};
 use crate::region::unsealed::{Label, PAGES_FROM, Unsealed};
 use crate::region::{Backing, Region, failed};
 use crate::sys::limits;
 use crate::sys::memfd::UnsealedFile;
+use crate::sys::threads;
 
 /// A generation in the making that has pages of the one before.
 ///
@@ -164,17 +165,17 @@ impl<'a> Successor<'a> {
     /// # Errors
     /// [`Error::Memfd`] and [`Error::Write`].
     pub(crate) fn seal(self, fingerprint: Fingerprint) -> Result<Region> {
-        match self.seal_shared(self.content(), fingerprint)? {
+        match self.seal_shared(None, fingerprint)? {
             Some(region) => Ok(region),
             None => self.copy(fingerprint),
         }
     }
 
-    /// The same with a known digest of the content; none where no page is shared within the bounds,
-    /// or this process cannot map so many runs.
+    /// The same, with a digest of the content if one is known; none where no page is shared within the
+    /// bounds, or this process cannot map so many runs.
     pub(crate) fn seal_shared(
         &self,
-        content: u128,
+        content: Option<u128>,
         fingerprint: Fingerprint,
     ) -> Result<Option<Region>> {
         let length: u64 = self.sections.iter().map(|it| it.length).sum();
@@ -207,6 +208,15 @@ impl<'a> Successor<'a> {
             }
         }
         unsealed.seal(fingerprint)
+    }
+
+    fn bytes_to_write(&self) -> usize {
+        let pieces = self.sections.iter().flat_map(|it| &it.pieces);
+        let written = pieces.map(|it| match it {
+            Piece::Kept(_) => 0,
+            Piece::Written(bytes) => bytes.len(),
+        });
+        written.sum()
     }
 
     /// A digest of what changes in the content, and of the content that it changes.
@@ -262,7 +272,7 @@ impl<'a> Successor<'a> {
         &self,
         earlier: &Image,
         page: u64,
-        content: u128,
+        content: Option<u128>,
         fingerprint: Fingerprint,
     ) -> Result<Option<Region>> {
         let name = self.label.name.as_str();
@@ -284,10 +294,19 @@ impl<'a> Successor<'a> {
         };
         sections.push(layout);
         let (storage, label) = (Storage::Memfd(own), self.label.clone());
-        let mut file = DigestedFile::create(storage, label, page as usize)?;
-        file.append(&layout::encode(&runs))?;
-        file.pad(file.end().next_multiple_of(page))?;
-        plan.write_to(&mut file)?;
+        let write = || -> Result<DigestedFile> {
+            let mut file = DigestedFile::create(storage, label, page as usize)?;
+            file.append(&layout::encode(&runs))?;
+            file.pad(file.end().next_multiple_of(page))?;
+            plan.write_to(&mut file)?;
+            Ok(file)
+        };
+        let content = || content.unwrap_or_else(|| self.content());
+        let (content, file) = match self.bytes_to_write() {
+            MANY_BYTES.. => threads::both(content, write),
+            _ => (content(), write()),
+        };
+        let file = file?;
         let others: Vec<Arc<PageFile>> = in_use
             .iter()
             .map(|it| Arc::clone(&earlier.files()[*it]))
