@@ -105,7 +105,7 @@ pub enum Error {
         /// What the serialiser said.
         reason: String,
     },
-    /// An archived value could not be deserialised.
+    /// An archived value could not be deserialised, or is too large outside of its region.
     #[error("cannot thaw a value of type {type_name}: {reason}")]
     Thaw {
         /// The type.

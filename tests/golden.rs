@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use floe::map::RootMapBuilder;
+use floe::value::{BigInt, Value};
 use floe::{
     Content, Error, Frozen, Intern, Key, Map, MapBuilder, Root, Roots, RootsBuilder, Schema,
 };
@@ -115,6 +116,68 @@ fn roots() -> Frozen<Both> {
         .unwrap()
 }
 
+/// Every kind of self-describing value, over several entries that share parts.
+fn self_describing() -> Frozen<Map<u32, Value>> {
+    let entry = |number: u32| (number, any_value(i64::from(number)));
+    Map::freeze("golden self-describing", (0..3).map(entry)).unwrap()
+}
+
+fn any_value(number: i64) -> Value {
+    let big = |bytes: &[u8]| BigInt::from_bytes(bytes).map(Value::BigInt).unwrap();
+    let texts = Value::list(["", "zlib", "Größe", "zlib"]);
+    let key = Value::tuple([Value::from(number), Value::frozen_set(["a", "b"])]);
+    Value::dict([
+        (
+            Value::from("constants"),
+            Value::list([Value::None, true.into(), false.into()]),
+        ),
+        (
+            Value::from("small"),
+            Value::tuple([-(1 << 28), number, (1 << 28) - 1]),
+        ),
+        (
+            Value::from("long"),
+            Value::tuple([Value::from(1_i64 << 28), i64::MIN.into()]),
+        ),
+        (Value::from("integers"), Value::list([number, i64::MAX])),
+        (
+            Value::from("floats"),
+            Value::list([0.5, -0.0, f64::INFINITY]),
+        ),
+        (Value::from("float"), Value::from(number as f64 + 0.25)),
+        (
+            Value::from("big"),
+            Value::list([big(&[1; 9]), big(&[0xfe; 17])]),
+        ),
+        (Value::from("bytes"), Value::Bytes(vec![0, 1, 0xff])),
+        (
+            Value::from("surrogates"),
+            Value::TextWithSurrogates(vec![b'a', 0xed, 0xb0, 0x80]),
+        ),
+        (Value::from("texts"), texts),
+        (
+            Value::from("sets"),
+            Value::tuple([Value::set([3, 1, 2]), Value::frozen_set(["x"])]),
+        ),
+        (
+            Value::from("empty"),
+            Value::tuple([Value::list([0; 0]), Value::dict([("", 0); 0])]),
+        ),
+        (
+            Value::from("20"),
+            Value::dict((0..20).map(|it| (format!("key {it}"), number + it))),
+        ),
+        (
+            Value::from("300"),
+            Value::dict((0..300).map(|it| (it, "value"))),
+        ),
+        (Value::from(number), Value::from("under an integer")),
+        (Value::from(-0.75), Value::from("under a float")),
+        (key, Value::from("under a tuple")),
+        (Value::None, Value::from("under none")),
+    ])
+}
+
 fn path(file: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests/golden", file]
         .iter()
@@ -132,6 +195,7 @@ const MAP: &str = "map-2.floe";
 const SLOTS: &str = "slots-2.floe";
 const VALUE: &str = "value-2.floe";
 const ROOTS: &str = "roots-2.floe";
+const SELF_DESCRIBING: &str = "self-describing-2.floe";
 
 /// The bytes of a region without those that differ from time to time and from build to build:
 /// when it was created, by which version, of which lineage, and the digest over all that.
@@ -179,6 +243,28 @@ fn a_value_is_frozen_into_the_same_bytes_for_ever() {
 #[test]
 fn roots_are_frozen_into_the_same_bytes_for_ever() {
     assert_golden(&roots(), ROOTS);
+}
+
+#[test]
+fn self_describing_values_are_frozen_into_the_same_bytes_for_ever() {
+    assert_golden(&self_describing(), SELF_DESCRIBING);
+}
+
+#[test]
+fn self_describing_values_of_version_2_can_be_read() {
+    let golden = Frozen::<Map<u32, Value>>::load(path(SELF_DESCRIBING)).unwrap();
+    assert_eq!(golden.len(), 3);
+    for number in 0..3 {
+        let expected = any_value(number.into());
+        assert_eq!(golden[&number], expected);
+        let Value::Dict(entries) = &expected else {
+            unreachable!()
+        };
+        for (key, value) in entries {
+            let found = golden[&number].as_dict().unwrap().get_value(key);
+            assert_eq!(found.unwrap(), value);
+        }
+    }
 }
 
 #[test]

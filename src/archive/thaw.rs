@@ -28,11 +28,13 @@ pub type ThawStrategy = Strategy<Pool, BoxedError>;
 ///
 /// Costs the time and the heap of building the value anew. What is [interned](crate::Intern) is
 /// written once in a region, but built as often as it is pointed to: a region from somebody who is
-/// not trusted can be far larger thawed than frozen, and is better read in place.
+/// not trusted can be far larger thawed than frozen, and is better read in place. One self-describing
+/// [`Value`](crate::value::Value) has a limit.
 ///
 /// # Errors
 /// [`Error::Thaw`] if the deserialisation of the type, or of a wrapper in it, refuses the value.
-/// Those that rkyv brings and derives refuse none.
+/// Those that rkyv brings and derives refuse none; a self-describing value is refused as
+/// [`to_value`](crate::value::ArchivedValue::to_value) says.
 pub fn thaw<T>(archived: &T::Archived) -> Result<T>
 where
     T: Archive<Archived: Deserialize<T, ThawStrategy>>,

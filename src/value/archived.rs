@@ -1,16 +1,17 @@
 //! Reading frozen values.
 #![forbid(unsafe_code)]
 
-use std::fmt;
 use std::ops::Index;
 
 use rkyv::primitive::{ArchivedF64, ArchivedI64};
 
+use super::Value;
 use super::dict::{ArchivedDict, ArchivedSet};
+use super::expansion::Expansion;
 use super::format::{self, DICT, FALSE, INTEGER, LIST, NONE, TEXT, TRUE, TUPLE, signed};
-use super::number::{self, BigInt};
+use super::number::BigInt;
 use super::raw::{ArchivedValue, Other};
-use super::{Value, surrogates};
+use crate::error::Result;
 
 /// What a frozen value is, with its content, which is borrowed from the region.
 #[derive(Clone, Copy)]
@@ -298,11 +299,25 @@ impl ArchivedValue {
 
     /// The value on the heap.
     ///
-    /// What a region has once is built as often as it is used: a region from somebody who is not
-    /// trusted can be far larger so than frozen.
-    #[must_use]
-    pub fn to_value(&self) -> Value {
+    /// What a region has once is built as often as it is used. Reading in place never expands
+    /// anything.
+    ///
+    /// # Errors
+    /// [`Error::Thaw`](crate::Error::Thaw) if it comes to more than 1 GiB, and 64 bytes for each byte of
+    /// the region between the first and the last that it was read from: bytes of anybody could make
+    /// it endless. [`to_value_up_to`](Self::to_value_up_to) takes another limit.
+    pub fn to_value(&self) -> Result<Value> {
         self.view().to_value()
+    }
+
+    /// The value on the heap, if it takes no more than so many bytes there, allocators aside.
+    ///
+    /// # Errors
+    /// As [`to_value`](Self::to_value), with this limit.
+    pub fn to_value_up_to(&self, bytes: u64) -> Result<Value> {
+        let view = self.view();
+        Expansion::up_to(bytes, size_of::<Value>()).check(&view)?;
+        Ok(view.copied())
     }
 }
 
@@ -326,9 +341,18 @@ impl View<'_> {
     }
 
     /// The value on the heap; see [`ArchivedValue::to_value`].
-    #[must_use]
-    pub fn to_value(&self) -> Value {
-        let all = |items: &[ArchivedValue]| items.iter().map(ArchivedValue::to_value).collect();
+    ///
+    /// # Errors
+    /// As there.
+    pub fn to_value(&self) -> Result<Value> {
+        Expansion::on_heap(size_of::<Value>()).check(self)?;
+        Ok(self.copied())
+    }
+
+    /// A copy, however large that is.
+    pub(super) fn copied(&self) -> Value {
+        let copied = |value: &ArchivedValue| value.view().copied();
+        let all = |items: &[ArchivedValue]| items.iter().map(copied).collect();
         match self {
             Self::None => Value::None,
             Self::Bool(flag) => Value::Bool(*flag),
@@ -338,12 +362,10 @@ impl View<'_> {
             Self::Text(text) => Value::Text((*text).to_owned()),
             Self::TextWithSurrogates(bytes) => Value::TextWithSurrogates(bytes.to_vec()),
             Self::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
-            Self::List(list) => Value::List(list.iter().map(|item| item.to_value()).collect()),
+            Self::List(list) => Value::List(list.iter().map(|item| item.copied()).collect()),
             Self::Tuple(items) => Value::Tuple(all(items)),
             Self::Dict(dict) => {
-                let pair = |(key, value): (&ArchivedValue, &ArchivedValue)| {
-                    (key.to_value(), value.to_value())
-                };
+                let pair = |(key, value)| (copied(key), copied(value));
                 Value::Dict(dict.iter().map(pair).collect())
             }
             Self::Set(set) if set.is_frozen() => Value::FrozenSet(all(set.items())),
@@ -379,47 +401,6 @@ impl Index<usize> for ArchivedValue {
             }
             None => panic!("a {:?} has no items", self.kind()),
         }
-    }
-}
-
-/// As Python shows it.
-impl fmt::Debug for View<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("None"),
-            Self::Bool(flag) => fmt::Debug::fmt(flag, f),
-            Self::Int(number) => fmt::Debug::fmt(number, f),
-            Self::BigInt(bytes) => number::write_digits(bytes, f),
-            Self::Float(number) => fmt::Debug::fmt(number, f),
-            Self::Text(text) => fmt::Debug::fmt(text, f),
-            Self::TextWithSurrogates(bytes) => fmt::Debug::fmt(&surrogates::lossy(bytes), f),
-            Self::Bytes(bytes) => write!(f, "b\"{}\"", bytes.escape_ascii()),
-            Self::List(list) => f.debug_list().entries(list.iter()).finish(),
-            Self::Tuple(items) => {
-                let mut tuple = f.debug_tuple("");
-                items.iter().for_each(|item| {
-                    tuple.field(item);
-                });
-                match items.is_empty() {
-                    true => f.write_str("()"),
-                    false => tuple.finish(),
-                }
-            }
-            Self::Dict(dict) => fmt::Debug::fmt(dict, f),
-            Self::Set(set) => fmt::Debug::fmt(set, f),
-        }
-    }
-}
-
-impl fmt::Debug for ArchivedValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.view().fmt(f)
-    }
-}
-
-impl fmt::Debug for ArchivedList<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Frozen dicts and sets, and how their keys are found.
 #![forbid(unsafe_code)]
 
-use std::fmt;
 use std::ops::Index;
 
 use super::format::{FEW, hash_tag, home, position_width, text_hash};
@@ -212,17 +211,5 @@ impl Index<&str> for ArchivedDict<'_> {
 
     fn index(&self, key: &str) -> &ArchivedValue {
         self.get(key).unwrap_or_else(|| panic!("no key {key:?}"))
-    }
-}
-
-impl fmt::Debug for ArchivedDict<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
-    }
-}
-
-impl fmt::Debug for ArchivedSet<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.items()).finish()
     }
 }

@@ -11,17 +11,21 @@ use super::format;
 use super::key::{KeyRef, Number};
 use super::raw::{ArchivedValue, Keys};
 
-/// Comparisons after which it pays to remember what pairs were found to be: a value from anywhere may
-/// use few parts very often.
+/// Comparisons after which it pays to remember what was found equal: a value from anywhere may use few
+/// parts very often.
 const PATIENCE: usize = 1 << 12;
-/// Most parts of a key that are hashed to find it: one that has more is compared with all.
-const HASHED_PARTS: usize = 1 << 10;
 
 /// A comparison of two values.
+///
+/// What is equal to one value is equal to all that are equal to that: values form classes, and as many
+/// comparisons succeed as there are values, not pairs of them. The first one that fails ends it all.
 #[derive(Default)]
 struct Comparison {
     steps: usize,
-    known: HashMap<(usize, usize), bool>,
+    /// The address of another value of the same class, for those that are not the first of theirs.
+    classes: HashMap<usize, usize>,
+    /// Of keys that have parts.
+    hashes: HashMap<usize, u64>,
 }
 
 impl Comparison {
@@ -45,12 +49,32 @@ impl Comparison {
         if self.steps <= PATIENCE || !has_parts(&left) {
             return self.views(&left, &right);
         }
-        if let Some(known) = pair.and_then(|pair| self.known.get(&pair)) {
-            return *known;
+        let Some((left_at, right_at)) = pair else {
+            return self.views(&left, &right);
+        };
+        if self.class(left_at) == self.class(right_at) {
+            return true;
         }
         let is_equal = self.views(&left, &right);
-        self.known.extend(pair.map(|pair| (pair, is_equal)));
+        if is_equal {
+            let (own, other) = (self.class(left_at), self.class(right_at));
+            if own != other {
+                self.classes.insert(own, other);
+            }
+        }
         is_equal
+    }
+
+    /// The first value of a class.
+    fn class(&mut self, mut at: usize) -> usize {
+        while let Some(&next) = self.classes.get(&at) {
+            // Halves the way for the next time.
+            if let Some(&behind) = self.classes.get(&next) {
+                self.classes.insert(at, behind);
+            }
+            at = next;
+        }
+        at
     }
 
     fn views(&mut self, left: &View<'_>, right: &View<'_>) -> bool {
@@ -110,32 +134,39 @@ impl Comparison {
         if let Some(text) = key.as_str() {
             return keys.find_text(format::text_hash(text.as_bytes()), text);
         }
-        let mut most = HASHED_PARTS;
-        match hash(key, &mut most) {
-            Some(hash) => keys.find(hash, |found| self.values(key, found)),
-            None => keys.keys.iter().position(|found| self.values(key, found)),
-        }
+        let hash = self.hash(key)?;
+        // Few have the hash, of which the table knows a part only.
+        keys.find(hash, |found| {
+            self.hash(found) == Some(hash) && self.values(key, found)
+        })
     }
-}
 
-/// The hash of a key that has no more parts than `left`.
-fn hash(key: &ArchivedValue, left: &mut usize) -> Option<u64> {
-    *left = left.checked_sub(1)?;
-    let mut all = |items: &[ArchivedValue]| -> Option<Vec<u64>> {
-        items.iter().map(|item| hash(item, left)).collect()
-    };
-    match key.view() {
-        View::Tuple(items) => Some(format::tuple_hash(all(items)?.into_iter())),
-        View::Set(set) => Some(format::set_hash(all(set.items())?.into_iter())),
-        View::None => KeyRef::None.hash(),
-        View::Bool(flag) => KeyRef::Bool(flag).hash(),
-        View::Int(number) => KeyRef::Int(number).hash(),
-        View::BigInt(bytes) => KeyRef::BigInt(bytes).hash(),
-        View::Float(number) => KeyRef::Float(number).hash(),
-        View::Text(text) => KeyRef::Text(text).hash(),
-        View::TextWithSurrogates(bytes) => KeyRef::TextWithSurrogates(bytes).hash(),
-        View::Bytes(bytes) => KeyRef::Bytes(bytes).hash(),
-        View::List(_) | View::Dict(_) => None,
+    fn hash(&mut self, key: &ArchivedValue) -> Option<u64> {
+        let view = key.view();
+        let items = match view {
+            View::Tuple(items) => items,
+            View::Set(set) => set.items(),
+            View::None => return KeyRef::None.hash(),
+            View::Bool(flag) => return KeyRef::Bool(flag).hash(),
+            View::Int(number) => return KeyRef::Int(number).hash(),
+            View::BigInt(bytes) => return KeyRef::BigInt(bytes).hash(),
+            View::Float(number) => return KeyRef::Float(number).hash(),
+            View::Text(text) => return KeyRef::Text(text).hash(),
+            View::TextWithSurrogates(bytes) => return KeyRef::TextWithSurrogates(bytes).hash(),
+            View::Bytes(bytes) => return KeyRef::Bytes(bytes).hash(),
+            View::List(_) | View::Dict(_) => return None,
+        };
+        let at = key.address()?;
+        if let Some(hash) = self.hashes.get(&at) {
+            return Some(*hash);
+        }
+        let hashes: Option<Vec<u64>> = items.iter().map(|item| self.hash(item)).collect();
+        let hash = match view {
+            View::Tuple(_) => format::tuple_hash(hashes?.into_iter()),
+            _ => format::set_hash(hashes?.into_iter()),
+        };
+        self.hashes.insert(at, hash);
+        Some(hash)
     }
 }
 

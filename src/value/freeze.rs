@@ -1,9 +1,10 @@
 //! Values on their way into regions, and back.
 #![forbid(unsafe_code)]
 
-use rkyv::rancor::{BoxedError, Fallible};
+use rkyv::rancor::{BoxedError, Fallible, Source};
 use rkyv::{Archive, Deserialize, Place, Serialize};
 
+use super::expansion::Expansion;
 use super::format::{OUT_OF_REACH, pointer_word};
 use super::owned::sorted;
 use super::writer::{self, ToValue, WriteError, Writer, Written};
@@ -75,9 +76,11 @@ impl<'a> Serialize<FreezeStrategy<'a>> for Value {
     }
 }
 
-impl<D: Fallible + ?Sized> Deserialize<Value, D> for ArchivedValue {
+impl<D: Fallible<Error: Source> + ?Sized> Deserialize<Value, D> for ArchivedValue {
     fn deserialize(&self, _: &mut D) -> Result<Value, D::Error> {
-        Ok(self.to_value())
+        let view = self.view();
+        let checked = Expansion::on_heap(size_of::<Value>()).check(&view);
+        checked.map(|()| view.copied()).map_err(D::Error::new)
     }
 }
 

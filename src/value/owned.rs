@@ -35,6 +35,11 @@ use super::number::{BigInt, Whole};
 /// A value is nested at most 128 deep. All of it lies within 1 GiB, a text within 256 MiB; more goes
 /// into a [`Map`](crate::Map) of values. What an entry of a map repeats that lies more than 512 MiB
 /// back is written again.
+///
+/// What a region has once, it may use at very many places. To read it there costs nothing; copies and
+/// texts of it have limits, since bytes of anybody could make them endless:
+/// [`to_value`](super::ArchivedValue::to_value), serialisation and `Debug` tell theirs, and
+/// [`Expansion`](super::Expansion) tells it to whoever makes copies by hand.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Value {

@@ -33,7 +33,7 @@ fn walk(value: &ArchivedValue) -> usize {
         View::Tuple(items) => all(items),
         View::Dict(dict) => {
             for (key, value) in dict.iter() {
-                let found = dict.get_value(&key.to_value());
+                let found = dict.get_value(&key.to_value().unwrap());
                 assert!(std::ptr::eq(found.unwrap(), value));
             }
             all(dict.keys()) + all(dict.values())

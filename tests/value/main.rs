@@ -1,6 +1,7 @@
 //! Self-describing values: what is frozen is read back, once in a region, in equal bytes.
 
 mod any;
+mod expanding;
 mod following;
 mod hostile;
 mod inspecting;

@@ -24,7 +24,7 @@ pub fn read_everything(value: &ArchivedValue) {
             View::Dict(dict) => {
                 for (key, value) in dict.iter() {
                     if is_small(key) {
-                        let found = dict.get_value(&key.to_value());
+                        let found = dict.get_value(&key.to_value().unwrap());
                         assert!(std::ptr::eq(found.unwrap(), value));
                     }
                 }
@@ -34,7 +34,7 @@ pub fn read_everything(value: &ArchivedValue) {
             }
             View::Set(set) => {
                 let small = set.items().iter().filter(|item| is_small(item));
-                small.for_each(|item| assert!(set.contains_value(&item.to_value())));
+                small.for_each(|item| assert!(set.contains_value(&item.to_value().unwrap())));
                 pending.extend(set.items());
             }
             _ => {
