@@ -1,6 +1,6 @@
 //! Maps built entry by entry, also in forked processes.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use floe::map::MapShard;
 use floe::value::{AsValue, Value};
@@ -10,14 +10,15 @@ use pyo3::prelude::*;
 use crate::errors::{OrRaise, invalid};
 use crate::freeze::Source;
 use crate::frozen::{Content, Frozen};
+use crate::lock::locked;
 
 /// Builds a map from texts to values, entry by entry: none of them is kept on the heap.
 #[pyclass(frozen, module = "floe")]
 pub(crate) struct Builder(Mutex<Option<MapBuilder<String, Value>>>);
 
 impl Builder {
-    fn taken(&self) -> MutexGuard<'_, Option<MapBuilder<String, Value>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn taken(&self, py: Python<'_>) -> MutexGuard<'_, Option<MapBuilder<String, Value>>> {
+        locked(py, &self.0)
     }
 }
 
@@ -47,7 +48,7 @@ impl Builder {
     fn insert(&self, key: String, value: &Bound<'_, PyAny>, as_base: bool) -> PyResult<()> {
         let py = value.py();
         let source = Source::new(value, as_base);
-        let mut builder = self.taken();
+        let mut builder = self.taken(py);
         let builder = builder.as_mut().ok_or_else(|| finished(py))?;
         let inserted = builder.insert_as(&key, &AsValue(&source));
         match source.refused() {
@@ -63,7 +64,7 @@ impl Builder {
             Ok(part) => Some(part.get().open(py)?),
             Err(_) => None,
         };
-        let mut builder = self.taken();
+        let mut builder = self.taken(py);
         let builder = builder.as_mut().ok_or_else(|| finished(py))?;
         if let Some(map) = opened {
             return builder.append(&map).or_raise(py);
@@ -79,13 +80,13 @@ impl Builder {
 
     /// Seals the map, and returns the handle on it.
     fn finish(&self, py: Python<'_>) -> PyResult<Frozen> {
-        let builder = self.taken().take().ok_or_else(|| finished(py))?;
+        let builder = self.taken(py).take().ok_or_else(|| finished(py))?;
         let map = py.detach(|| builder.finish()).or_raise(py)?;
         Ok(Frozen::new(Content::Map(map)))
     }
 
-    fn __len__(&self) -> usize {
-        self.taken().as_ref().map_or(0, MapBuilder::len)
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.taken(py).as_ref().map_or(0, MapBuilder::len)
     }
 }
 
@@ -95,7 +96,7 @@ pub(crate) struct Part(Mutex<Option<MapShard>>);
 
 impl Part {
     fn open(&self, py: Python<'_>) -> PyResult<floe::Frozen<Map<String, Value>>> {
-        let shard = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let shard = locked(py, &self.0).take();
         match shard {
             Some(shard) => py.detach(|| shard.open()).or_raise(py),
             None => Err(invalid(py, "this part was appended before".to_owned())),
@@ -112,7 +113,7 @@ impl Part {
 
     /// The builder that fills this part, in whatever process it is asked for; once over all of them.
     fn builder(&self, py: Python<'_>) -> PyResult<Builder> {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*locked(py, &self.0) {
             Some(shard) => Ok(Builder(Mutex::new(Some(shard.builder().or_raise(py)?)))),
             None => Err(invalid(py, "this part was appended before".to_owned())),
         }

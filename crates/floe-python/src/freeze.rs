@@ -53,6 +53,7 @@ impl ToValue for Source<'_, '_> {
             memo: HashMap::default(),
             written: 0,
             stack: Vec::new(),
+            copies: Vec::new(),
         };
         freezer.value(self.value).map_err(|refused| {
             let told = refused.to_string();
@@ -196,6 +197,8 @@ struct Freezer<'a, 'w> {
     written: usize,
     /// The containers around.
     stack: Vec<usize>,
+    /// Copies that were made on the way.
+    copies: Vec<Py<PyAny>>,
 }
 
 impl Freezer<'_, '_> {
@@ -218,6 +221,7 @@ impl Freezer<'_, '_> {
         let written = self.write(value, &data)?;
         if self.written > MEMO_SPAN {
             self.memo.clear();
+            self.copies.clear();
             self.written = 0;
         }
         self.memo.insert(address, written);
@@ -231,10 +235,13 @@ impl Freezer<'_, '_> {
                 self.written += bytes.as_bytes().len();
                 Ok(self.writer.bytes(bytes.as_bytes())?)
             }
-            Data::Held(held) => Ok(self.writer.value(&held.to_value())?),
+            Data::Held(held) => Ok(self.writer.value(&held.to_value()?)?),
             Data::Map(map) => {
                 let dict = map.get().thaw(map.py())?;
-                self.dict(&dict)
+                let written = self.dict(&dict);
+                // The memo may know its texts, by their addresses.
+                self.copies.push(dict.into_any().unbind());
+                written
             }
             _ => {
                 self.enter(value)?;
@@ -332,7 +339,7 @@ impl Freezer<'_, '_> {
     /// Sets are written in their canonical order.
     fn set(&mut self, set: &Bound<'_, PyAny>, length: usize, is_frozen: bool) -> Frozen {
         self.written += 8 * length;
-        let items = set.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+        let items = items_of_set(set)?;
         let texts: Option<Vec<&str>> = items
             .iter()
             .map(|item| item.cast_exact::<PyString>().ok()?.to_str().ok())
@@ -351,6 +358,18 @@ impl Freezer<'_, '_> {
         };
         Ok(self.writer.value(&set)?)
     }
+}
+
+/// The items of a set, whatever a subclass gives instead.
+fn items_of_set<'py>(set: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let items = match set.is_instance_of::<PySet>() {
+        true => set.py().get_type::<PySet>(),
+        false => set.py().get_type::<PyFrozenSet>(),
+    };
+    items
+        .call_method1("__iter__", (set,))?
+        .try_iter()?
+        .collect()
 }
 
 /// A key as messages show it.
@@ -372,11 +391,12 @@ fn int(number: &Bound<'_, PyInt>) -> PyResult<Result<i64, BigInt>> {
     if let Ok(number) = number.extract::<i64>() {
         return Ok(Ok(number));
     }
-    let bits: usize = number.call_method0("bit_length")?.extract()?;
-    let py = number.py();
-    let sign = PyDict::new(py);
+    // Of the base: what a subclass has instead could be any code.
+    let class = number.py().get_type::<PyInt>();
+    let bits: usize = class.call_method1("bit_length", (number,))?.extract()?;
+    let sign = PyDict::new(number.py());
     sign.set_item("signed", true)?;
-    let bytes = number.call_method("to_bytes", (bits / 8 + 1, "little"), Some(&sign))?;
+    let bytes = class.call_method("to_bytes", (number, bits / 8 + 1, "little"), Some(&sign))?;
     let bytes = bytes.cast_into::<PyBytes>()?;
     Ok(match BigInt::from_bytes(bytes.as_bytes()) {
         Ok(big) => Err(big),
@@ -386,7 +406,8 @@ fn int(number: &Bound<'_, PyInt>) -> PyResult<Result<i64, BigInt>> {
 
 /// The bytes of a text that is no UTF-8.
 fn with_surrogates(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
-    let bytes = text.call_method1("encode", ("utf-8", "surrogatepass"))?;
+    let class = text.py().get_type::<PyString>();
+    let bytes = class.call_method1("encode", (text, "utf-8", "surrogatepass"))?;
     Ok(bytes.cast_into::<PyBytes>()?.as_bytes().to_vec())
 }
 
@@ -404,9 +425,9 @@ fn owned_at(value: &Bound<'_, PyAny>, as_base: bool, depth: usize) -> Frozen<Val
         item.map_err(|refused| refused.under(|| format!("[{position}]")))
     };
     let in_set = |items: &Bound<'_, PyAny>| -> Frozen<Vec<Value>> {
+        let items = items_of_set(items)?.into_iter();
         items
-            .try_iter()?
-            .map(|item| owned_at(&item?, as_base, depth + 1))
+            .map(|item| owned_at(&item, as_base, depth + 1))
             .collect()
     };
     Ok(match Data::of(value, as_base)? {
@@ -435,7 +456,7 @@ fn owned_at(value: &Bound<'_, PyAny>, as_base: bool, depth: usize) -> Frozen<Val
         }
         Data::Set(set) => Value::Set(in_set(set.as_any())?),
         Data::FrozenSet(set) => Value::FrozenSet(in_set(set.as_any())?),
-        Data::Held(held) => held.to_value(),
+        Data::Held(held) => held.to_value()?,
         Data::Map(map) => owned_at(map.get().thaw(map.py())?.as_any(), as_base, depth + 1)?,
     })
 }

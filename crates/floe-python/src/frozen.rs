@@ -17,7 +17,7 @@ use crate::errors::{OrRaise, invalid};
 use crate::freeze::Source;
 use crate::map::FrozenMap;
 use crate::methods::Made;
-use crate::raw::{Held, Texts, duplicate, trust};
+use crate::raw::{Budget, Held, Texts, duplicate, trust};
 use crate::typed::{self, Typed};
 
 pub(crate) type Values = floe::Frozen<Value>;
@@ -156,7 +156,7 @@ impl Frozen {
 
     /// Bytes of the region.
     #[getter]
-    fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         match &self.held {
             Content::Typed(typed, _) => typed.described().size(),
             _ => self.region().map_or(0, Region::size),
@@ -313,7 +313,7 @@ pub(crate) fn connect(py: Python<'_>, socket: PathBuf, name: &str) -> PyResult<F
 #[pyo3(signature = (value, /))]
 pub(crate) fn thaw<'py>(value: &Bound<'py, PyAny>) -> Made<'py> {
     if let Some(held) = Held::of(value) {
-        return held.thaw();
+        return held.thaw(&Budget::new());
     }
     if let Ok(map) = value.cast::<FrozenMap>() {
         return Ok(map.get().thaw(value.py())?.into_any());

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -11,6 +11,7 @@ use pyo3::types::PyBytes;
 
 use crate::errors::OrRaise;
 use crate::frozen::Frozen;
+use crate::lock::locked;
 use crate::policy::Text;
 use crate::store::Cache;
 
@@ -25,8 +26,8 @@ impl Inputs {
         Bound::new(py, Self(Mutex::new(Some(inputs))))
     }
 
-    pub(crate) fn take_back(&self) -> Option<floe::Inputs> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(crate) fn take_back(&self, py: Python<'_>) -> Option<floe::Inputs> {
+        locked(py, &self.0).take()
     }
 
     fn with<T>(
@@ -34,7 +35,7 @@ impl Inputs {
         py: Python<'_>,
         read: impl FnOnce(&mut floe::Inputs) -> Result<T, floe::Error>,
     ) -> PyResult<T> {
-        let mut inputs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inputs = locked(py, &self.0);
         match &mut *inputs {
             Some(inputs) => read(inputs).or_raise(py),
             None => Err(PyValueError::new_err(

@@ -29,7 +29,7 @@ pub(crate) fn position(held: Held<'_, '_>, key: &Bound<'_, PyAny>) -> PyResult<O
     }
     let hash = key.hash()?;
     match Held::which(key) {
-        Some((Which::Set, set)) => return find(KeyRef::Value(&as_key(set.to_value()))),
+        Some((Which::Set, set)) => return find(KeyRef::Value(&as_key(set.to_value()?))),
         Some(_) => return Ok(None),
         None => {}
     }

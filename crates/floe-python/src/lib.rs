@@ -7,6 +7,7 @@ mod frozen;
 mod inputs;
 mod keys;
 mod live;
+mod lock;
 mod map;
 mod memory;
 mod methods;

@@ -5,16 +5,18 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use floe::value::{AsValue, Value};
 use floe::{Error, Map, Watch};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::errors::{OrRaise, exception, invalid};
 use crate::freeze::Source;
 use crate::frozen::{Content, Frozen};
+use crate::lock::locked;
 use crate::methods::Made;
 use crate::raw::trust;
 
@@ -50,6 +52,20 @@ macro_rules! both {
     };
 }
 
+/// How long a look at a cache takes at most, and how often it is looked whether the owner lives.
+const LOOK: Duration = Duration::from_millis(1);
+const OWNER_LOOKED_AFTER: Duration = Duration::from_secs(1);
+
+/// Waits for a publication, or for the time.
+fn wait(watch: &Watch, time: Duration) {
+    let time = Timespec {
+        tv_sec: time.as_secs() as i64,
+        tv_nsec: i64::from(time.subsec_nanos()),
+    };
+    // An interrupt ends it early, which is allowed.
+    let _ = poll(&mut [PollFd::new(watch, PollFlags::IN)], Some(&time));
+}
+
 fn is_other_type(error: &Error) -> bool {
     matches!(error, Error::SchemaMismatch { .. })
 }
@@ -72,8 +88,8 @@ impl Live {
         })))
     }
 
-    fn follower(&self) -> MutexGuard<'_, Follower> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn follower(&self, py: Python<'_>) -> MutexGuard<'_, Follower> {
+        locked(py, &self.0)
     }
 }
 
@@ -132,7 +148,7 @@ impl Live {
     /// Raises `InvalidError` if that has expired.
     #[getter]
     fn value<'py>(&self, py: Python<'py>) -> Made<'py> {
-        let mut follower = self.follower();
+        let mut follower = self.follower(py);
         let expired = both!(&mut follower.live, live => live.get().map(drop).err());
         if let Some(expired) = expired {
             return Err(exception(py, &expired));
@@ -143,68 +159,92 @@ impl Live {
     /// The value of the newest generation, even if that has expired.
     #[getter]
     fn stale_value<'py>(&self, py: Python<'py>) -> Made<'py> {
-        self.follower().pin(py)?.bind(py).getattr("value")
+        self.follower(py).pin(py)?.bind(py).getattr("value")
     }
 
     /// A handle that stays on the newest generation.
     fn pin(&self, py: Python<'_>) -> PyResult<Py<Frozen>> {
-        self.follower().pin(py)
+        self.follower(py).pin(py)
     }
 
     /// The number of the generation that was last read.
     #[getter]
-    fn generation(&self) -> u64 {
-        both!(&self.follower().live, live => live.generation())
+    fn generation(&self, py: Python<'_>) -> u64 {
+        both!(&self.follower(py).live, live => live.generation())
     }
 
     /// The name of the cache.
     #[getter]
-    fn name(&self) -> String {
-        both!(&self.follower().live, live => live.name().to_owned())
+    fn name(&self, py: Python<'_>) -> String {
+        both!(&self.follower(py).live, live => live.name().to_owned())
     }
 
     /// Waits, for so many seconds at most, until there is a newer generation; whether there is.
     fn wait_newer(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         let timeout = Duration::try_from_secs_f64(timeout);
         let timeout = timeout.map_err(|error| PyValueError::new_err(error.to_string()))?;
-        Ok(py.detach(|| both!(&mut self.follower().live, live => live.wait_newer(timeout))))
+        let (began, before) = (Instant::now(), self.generation(py));
+        loop {
+            // Made before the look, so that it wakes for what is published after that. While this
+            // waits, others may read.
+            let watch = both!(&self.follower(py).live, live => live.watch()).or_raise(py)?;
+            watch.clear();
+            let step = timeout.saturating_sub(began.elapsed()).min(LOOK);
+            let looked = Instant::now();
+            let is_newer = py.detach(|| {
+                let mut follower = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                both!(&mut follower.live, live => live.wait_newer(step))
+            });
+            if is_newer || self.generation(py) > before {
+                return Ok(true);
+            }
+            // It does not wait for what cannot come.
+            let is_orphaned = looked.elapsed() < step;
+            let left = timeout.saturating_sub(began.elapsed());
+            if is_orphaned || left.is_zero() {
+                return Ok(false);
+            }
+            py.detach(|| wait(&watch, left.min(OWNER_LOOKED_AFTER)));
+            py.check_signals()?;
+        }
     }
 
     /// Whether the newest generation has expired.
     #[getter]
-    fn is_expired(&self) -> bool {
-        both!(&self.follower().live, live => live.is_expired())
+    fn is_expired(&self, py: Python<'_>) -> bool {
+        both!(&self.follower(py).live, live => live.is_expired())
     }
 
     /// Whether no further generation can come: the owner is gone.
     #[getter]
-    fn is_orphaned(&self) -> bool {
-        both!(&self.follower().live, live => live.is_orphaned())
+    fn is_orphaned(&self, py: Python<'_>) -> bool {
+        both!(&self.follower(py).live, live => live.is_orphaned())
     }
 
     /// How old the generation is, in seconds.
     #[getter]
-    fn age(&self) -> f64 {
-        both!(&self.follower().live, live => live.age().as_secs_f64())
+    fn age(&self, py: Python<'_>) -> f64 {
+        both!(&self.follower(py).live, live => live.age().as_secs_f64())
     }
 
     /// Why a newer generation could not be taken, if that is so.
     #[getter]
-    fn last_error(&self) -> Option<String> {
-        both!(&self.follower().live, live => live.last_error().map(ToString::to_string))
+    fn last_error(&self, py: Python<'_>) -> Option<String> {
+        both!(&self.follower(py).live, live => live.last_error().map(ToString::to_string))
     }
 
     /// A descriptor that is readable while there is a newer generation, for `select` and its like.
     fn fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
-        let mut follower = self.follower();
+        let mut follower = self.follower(py);
         if follower.watch.is_none() {
             follower.watch = Some(both!(&follower.live, live => live.watch()).or_raise(py)?);
         }
         Ok(follower.watch.as_ref().map_or(-1, AsRawFd::as_raw_fd))
     }
 
-    fn __repr__(&self) -> String {
-        format!("<Live {:?}, generation {}>", self.name(), self.generation())
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let (name, generation) = (self.name(py), self.generation(py));
+        format!("<Live {name:?}, generation {generation}>")
     }
 }
 
@@ -292,7 +332,7 @@ impl Publisher {
 
     /// What `passing` puts into the environment, and the descriptors that go along.
     fn _passing(&self, py: Python<'_>) -> PyResult<(String, Vec<RawFd>)> {
-        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut passed = locked(py, &self.passed);
         if passed.is_none() {
             let mut command = Command::new("");
             self.publisher.pass_to(&mut command).or_raise(py)?;
@@ -331,7 +371,7 @@ impl Broker {
 impl Broker {
     /// Serves one more cache.
     fn offer(&self, py: Python<'_>, publisher: &Publisher) -> PyResult<()> {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*locked(py, &self.0) {
             Some(broker) => broker.offer(&publisher.publisher).or_raise(py),
             None => Err(invalid(py, "this broker was stopped".to_owned())),
         }
@@ -339,7 +379,7 @@ impl Broker {
 
     /// Ends it and removes the socket.
     fn stop(&self, py: Python<'_>) {
-        let broker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let broker = locked(py, &self.0).take();
         py.detach(|| drop(broker));
     }
 

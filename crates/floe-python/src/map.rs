@@ -7,7 +7,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyType};
 
 use crate::frozen::Frozen;
 use crate::methods::{Made, not_implemented};
-use crate::raw::Held;
+use crate::raw::{Budget, Held};
 
 /// A map from texts to values, in a region: read like a dict, and never changed.
 ///
@@ -42,8 +42,9 @@ impl FrozenMap {
     /// An ordinary dict of the values as they are.
     pub(crate) fn shallow<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
+        let budget = Budget::new();
         for (key, value) in Held::entries(self.handle.bind(py)) {
-            dict.set_item(key, value.object()?)?;
+            dict.set_item(key, value.object_within(&budget)?)?;
         }
         Ok(dict)
     }
@@ -104,8 +105,9 @@ impl FrozenMap {
     #[pyo3(name = "_pairs")]
     fn pairs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let pairs = PyList::empty(py);
+        let budget = Budget::new();
         for (key, value) in Held::entries(self.handle.bind(py)) {
-            pairs.append((key, value.object()?))?;
+            pairs.append((key, value.object_within(&budget)?))?;
         }
         Ok(pairs)
     }
@@ -165,8 +167,9 @@ impl FrozenMap {
     #[pyo3(name = "_thaw")]
     pub(crate) fn thaw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
+        let budget = Budget::new();
         for (key, value) in Held::entries(self.handle.bind(py)) {
-            dict.set_item(key, value.thaw()?)?;
+            dict.set_item(key, value.thaw(&budget)?)?;
         }
         Ok(dict)
     }

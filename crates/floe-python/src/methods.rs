@@ -1,6 +1,6 @@
 //! What proxies of dicts and lists do beside reading.
 
-use floe::value::{ArchivedList, ArchivedValue, View};
+use floe::value::{ArchivedList, ArchivedValue, Expansion, View};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -10,8 +10,11 @@ use pyo3::types::{
 
 use crate::keys::{keys_of, values_of};
 use crate::map::FrozenMap;
-use crate::raw::{Held, Which};
+use crate::raw::{Budget, Held, Which};
 use crate::{sets, show};
+
+/// About what an object comes to, in bytes.
+pub(crate) const EACH: usize = 64;
 
 pub(crate) type Made<'py> = PyResult<Bound<'py, PyAny>>;
 
@@ -39,12 +42,17 @@ pub(crate) fn items_of(value: &ArchivedValue) -> &[ArchivedValue] {
 
 /// Objects of all items of a list, set or tuple, or of the keys of a dict.
 pub(crate) fn objects<'py>(held: Held<'_, 'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let budget = Budget::new();
     match held.value().view() {
         View::List(ArchivedList::Values(_)) | View::Tuple(_) => {
-            held.parts(items_of).map(|item| item.object()).collect()
+            let items = held.parts(items_of);
+            items.map(|item| item.object_within(&budget)).collect()
         }
         View::List(packed) => packed.iter().map(|view| held.object_of(view)).collect(),
-        _ => held.parts(keys_of).map(|key| key.object()).collect(),
+        _ => {
+            let keys = held.parts(keys_of);
+            keys.map(|key| key.object_within(&budget)).collect()
+        }
     }
 }
 
@@ -75,8 +83,9 @@ fn dict_like<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDi
 
 fn shallow_dict<'py>(held: Held<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(held.py());
+    let budget = Budget::new();
     for (key, value) in pairs(held) {
-        dict.set_item(key.object()?, value.object()?)?;
+        dict.set_item(key.object_within(&budget)?, value.object_within(&budget)?)?;
     }
     Ok(dict)
 }
@@ -94,7 +103,8 @@ pub(crate) fn slice<'py>(slf: &Bound<'py, PyAny>, key: &Bound<'py, PyAny>) -> Ma
     let mut position = indices.start;
     for _ in 0..indices.slicelength {
         list.append(slf.get_item(position)?)?;
-        position += indices.step;
+        // One that is not used any more may be anywhere.
+        position = position.wrapping_add(indices.step);
     }
     Ok(list.into_any())
 }
@@ -199,14 +209,14 @@ pub(crate) fn copy<'py>(slf: &Bound<'py, PyAny>) -> Made<'py> {
 }
 
 pub(crate) fn deep_copy<'py>(slf: &Bound<'py, PyAny>, _: &Bound<'py, PyAny>) -> Made<'py> {
-    this(slf)?.1.thaw()
+    this(slf)?.1.thaw(&Budget::new())
 }
 
 /// Pickles as what it would be thawed to, so that the receiver needs nothing of this package.
 pub(crate) fn reduce<'py>(slf: &Bound<'py, PyAny>) -> Made<'py> {
     let (which, held) = this(slf)?;
     let py = slf.py();
-    let thawed = held.thaw()?;
+    let thawed = held.thaw(&Budget::new())?;
     let (class, arguments) = match which {
         Which::Dict => (py.get_type::<PyDict>(), (thawed,)),
         Which::List => (py.get_type::<PyList>(), (thawed,)),
@@ -233,6 +243,8 @@ pub(crate) fn generic<'py>(class: &Bound<'py, PyAny>, parameters: &Bound<'py, Py
 pub(crate) fn hash(slf: &Bound<'_, PyAny>) -> PyResult<isize> {
     let (which, held) = this(slf)?;
     let py = slf.py();
+    // Python hashes shared parts at each use.
+    held.check(Expansion::on_heap(EACH))?;
     match which {
         Which::Dict => {
             let pairs =
@@ -270,6 +282,9 @@ pub(crate) fn compare<'py>(
                 || matches!(Held::which(other), Some((Which::List, _)));
             if !is_list {
                 return Ok(not_implemented(py));
+            }
+            if is_equality && let Some((Which::List, other)) = Held::which(other) {
+                return answer((held.value() == other.value()) == asks_equal);
             }
             if is_equality && slf.len()? != other.len()? {
                 return answer(!asks_equal);

@@ -11,6 +11,7 @@
 //!    when that goes. So `value` and `texts` live as long as any proxy that has them.
 #![allow(unsafe_code)]
 
+mod budget;
 mod calls;
 mod held;
 mod slots;
@@ -28,6 +29,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi::*;
 use pyo3::prelude::*;
 
+pub(crate) use budget::Budget;
 pub(crate) use held::{Held, Which, duplicate, references, trust};
 pub(crate) use types::add_types;
 
@@ -255,6 +257,37 @@ unsafe fn object(
     }
 }
 
+/// The same within a budget: what is made whole, and not shared, is taken from that.
+///
+/// # Safety
+/// As [`make`].
+unsafe fn bounded_object(
+    owner: *mut PyObject,
+    texts: *const Texts,
+    value: &ArchivedValue,
+    budget: &Budget,
+) -> *mut PyObject {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let is_left = match value.view() {
+            View::Tuple(items) => {
+                return thawing::tuple_of(items, owner, budget, |item, budget| {
+                    bounded_object(owner, texts, item, budget)
+                });
+            }
+            View::Text(text) => budget.text(owner, text.len()),
+            View::Bytes(bytes) | View::BigInt(bytes) | View::TextWithSurrogates(bytes) => {
+                budget.bytes(owner, bytes.len())
+            }
+            _ => true,
+        };
+        match is_left {
+            true => object(owner, texts, value),
+            false => null_mut(),
+        }
+    }
+}
+
 /// The same for what is not a text mostly; `value` is what the view is of, where that has parts.
 ///
 /// # Safety
@@ -283,20 +316,9 @@ unsafe fn view_object(
             View::Dict(_) => make(DICT, owner, texts, value, 0, false),
             View::Set(_) => make(SET, owner, texts, value, 0, false),
             View::Tuple(items) => {
-                let tuple = PyTuple_New(items.len() as isize);
-                for (position, item) in items.iter().enumerate() {
-                    let item = if tuple.is_null() {
-                        null_mut()
-                    } else {
-                        object(owner, texts, item)
-                    };
-                    if item.is_null() {
-                        Py_XDECREF(tuple);
-                        return null_mut();
-                    }
-                    PyTuple_SetItem(tuple, position as isize, item);
-                }
-                tuple
+                thawing::tuple_of(items, owner, &Budget::new(), |item, budget| {
+                    bounded_object(owner, texts, item, budget)
+                })
             }
             View::TextWithSurrogates(content) => PyUnicode_DecodeUTF8(
                 content.as_ptr().cast(),

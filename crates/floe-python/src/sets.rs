@@ -1,15 +1,18 @@
 //! Frozen sets, and views of keys and items, as sets.
 
+use floe::value::Expansion;
 use pyo3::basic::CompareOp;
 use pyo3::prelude::*;
 use pyo3::types::{PyFrozenSet, PyList, PySet, PyTuple};
 
-use crate::methods::{Made, not_implemented, objects};
+use crate::methods::{EACH, Made, not_implemented, objects};
 use crate::raw::{Held, Which};
 
 /// An ordinary set of the same items; a frozenset of what was one.
 pub(crate) fn shallow<'py>(which: Which, held: Held<'_, 'py>) -> Made<'py> {
     let py = held.py();
+    // Items are hashed, and so shared parts of them at each use.
+    held.check(Expansion::on_heap(EACH))?;
     if which == Which::Items {
         let pairs = crate::methods::pairs(held)
             .map(|(key, value)| PyTuple::new(py, [key.object()?, value.object()?]));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use floe::value::{ArchivedList, View};
+use floe::value::{ArchivedList, Expansion, View};
 use pyo3::prelude::*;
 use pyo3::types::PyFloat;
 
@@ -11,6 +11,7 @@ use crate::methods::items_of;
 use crate::raw::{Held, Which};
 
 pub(crate) fn show(which: Which, held: Held<'_, '_>) -> PyResult<String> {
+    held.check(Expansion::written())?;
     let mut text = String::new();
     match which {
         Which::Dict | Which::List | Which::Set => value(held, &mut text)?,

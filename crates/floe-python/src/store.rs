@@ -15,6 +15,7 @@ use crate::freeze::owned;
 use crate::frozen::{Content, Frozen};
 use crate::inputs::Inputs;
 use crate::live::{Broker, Live, Publisher};
+use crate::lock::locked;
 use crate::methods::Made;
 use crate::policy::{Policy, Text};
 
@@ -41,7 +42,7 @@ fn run<T>(
     Python::attach(|py| {
         let lent = Inputs::lend(py, std::mem::take(inputs))?;
         let made = call(py, &lent);
-        if let Some(returned) = lent.get().take_back() {
+        if let Some(returned) = lent.get().take_back(py) {
             *inputs = returned;
         }
         made.map_err(|error| {
@@ -49,7 +50,7 @@ fn run<T>(
             if let Some(traceback) = error.traceback(py) {
                 let _ = error.value(py).setattr("__traceback__", traceback);
             }
-            let mut raised = raised.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut raised = locked(py, raised);
             raised
                 .entry(name.to_owned())
                 .or_insert_with(|| error.clone_ref(py));
@@ -147,14 +148,14 @@ impl Store {
 
     /// Judges every cache by its policy, and builds what is due. Returns a report.
     fn refresh<'py>(&self, py: Python<'py>) -> Made<'py> {
-        self.raised().clear();
+        self.raised(py).clear();
         let report = py.detach(|| self.store.refresh()).or_raise(py)?;
         self.report(py, &report)
     }
 
     /// The same, but skips what another thread or process is building.
     fn refresh_idle<'py>(&self, py: Python<'py>) -> Made<'py> {
-        self.raised().clear();
+        self.raised(py).clear();
         let report = py.detach(|| self.store.refresh_idle()).or_raise(py)?;
         self.report(py, &report)
     }
@@ -162,11 +163,11 @@ impl Store {
     /// Refreshes now and after each interval, in a thread, until the result is stopped. A process
     /// with a thread does not fork safely.
     #[pyo3(signature = (interval, on_report = None))]
-    fn refresh_in_background(
-        slf: &Bound<'_, Self>,
+    fn refresh_in_background<'py>(
+        slf: &Bound<'py, Self>,
         interval: f64,
         on_report: Option<Py<PyAny>>,
-    ) -> PyResult<Background> {
+    ) -> PyResult<Bound<'py, Background>> {
         let py = slf.py();
         let interval = Duration::try_from_secs_f64(interval);
         let interval = interval.map_err(|error| invalid(py, format!("interval: {error}")))?;
@@ -176,14 +177,19 @@ impl Store {
                 let Some(on_report) = &on_report else { return };
                 let told = store.get().report(py, report);
                 let told = told.and_then(|report| on_report.call1(py, (report,)));
-                store.get().raised().clear();
+                store.get().raised(py).clear();
                 if let Err(error) = told {
                     error.write_unraisable(py, None);
                 }
             });
         };
         let started = slf.get().store.refresh_in_background(interval, report);
-        Ok(Background(Mutex::new(Some(started.or_raise(py)?))))
+        let started = Background(Mutex::new(Some(started.or_raise(py)?)));
+        let started = Bound::new(py, started)?;
+        // A thread cannot enter an interpreter that has ended.
+        let exit = py.import("floe._exit")?;
+        exit.call_method1("stop_at_exit", (&started,))?;
+        Ok(started)
     }
 
     /// How every cache stands, in the order in which they were added.
@@ -225,8 +231,8 @@ impl Store {
 }
 
 impl Store {
-    fn raised(&self) -> std::sync::MutexGuard<'_, HashMap<String, PyErr>> {
-        self.raised.lock().unwrap_or_else(PoisonError::into_inner)
+    fn raised(&self, py: Python<'_>) -> std::sync::MutexGuard<'_, HashMap<String, PyErr>> {
+        locked(py, &self.raised)
     }
 
     /// A report as Python's objects, with the exceptions of builds that failed.
@@ -234,7 +240,7 @@ impl Store {
         let json = serde_json::to_string(report).map_err(failed)?;
         let lines: Vec<String> = report.caches.iter().map(ToString::to_string).collect();
         let raised = pyo3::types::PyDict::new(py);
-        for (name, error) in self.raised().iter() {
+        for (name, error) in self.raised(py).iter() {
             raised.set_item(name, error.value(py))?;
         }
         let make = py.import("floe._report")?.getattr("report")?;
@@ -299,21 +305,35 @@ impl Cache {
 }
 
 /// The thread that refreshes a store, until it is stopped.
-#[pyclass(frozen, module = "floe")]
+#[pyclass(frozen, weakref, module = "floe")]
 pub(crate) struct Background(Mutex<Option<floe::store::Background>>);
+
+impl Drop for Background {
+    /// Its thread may be waiting for the interpreter.
+    fn drop(&mut self) {
+        if let Some(background) = self
+            .0
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            Python::attach(|py| py.detach(|| drop(background)));
+        }
+    }
+}
 
 #[pymethods]
 impl Background {
     /// Lets the thread refresh now.
-    fn wake(&self) {
-        if let Some(background) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+    fn wake(&self, py: Python<'_>) {
+        if let Some(background) = &*locked(py, &self.0) {
             background.wake();
         }
     }
 
     /// Ends the thread, after the refresh that it is at.
     fn stop(&self, py: Python<'_>) {
-        let background = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let background = locked(py, &self.0).take();
         py.detach(|| drop(background));
     }
 

@@ -1,5 +1,6 @@
 //! Regions that a Rust program froze, by the schema that they bring along.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +10,8 @@ use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
 
-use crate::errors::OrRaise;
+use crate::errors::{OrRaise, invalid};
+use crate::methods::EACH;
 
 /// A region with its schema, and the classes of its records.
 pub(crate) struct Typed {
@@ -57,6 +59,8 @@ fn root_value(typed: &Arc<Typed>, root: Option<String>, py: Python<'_>) -> PyRes
         py,
         typed,
         root: root.as_deref(),
+        spent: Cell::new(0),
+        is_hashed: Cell::new(false),
     };
     let value = described.root().or_raise(py)?;
     Ok(reader.value(value)?.unbind())
@@ -169,6 +173,8 @@ impl TypedMap {
             py,
             typed: &self.typed,
             root: self.root.as_deref(),
+            spent: Cell::new(0),
+            is_hashed: Cell::new(false),
         }
     }
 
@@ -187,9 +193,12 @@ impl TypedMap {
         for entry in self.described(py)?.entries().into_iter().flatten() {
             let (key, value) = entry.or_raise(py)?;
             match part {
-                Part::Key => list.append(reader.value(key)?)?,
+                Part::Key => list.append(reader.hashed(|| reader.value(key))?)?,
                 Part::Value => list.append(reader.value(value)?)?,
-                Part::Both => list.append((reader.value(key)?, reader.value(value)?))?,
+                Part::Both => {
+                    let key = reader.hashed(|| reader.value(key))?;
+                    list.append((key, reader.value(value)?))?;
+                }
             }
         }
         Ok(list)
@@ -211,12 +220,28 @@ struct Reader<'a, 'py> {
     py: Python<'py>,
     typed: &'a Typed,
     root: Option<&'a str>,
+    /// About how many bytes were made.
+    spent: Cell<u64>,
+    /// Whether what is made must have a hash.
+    is_hashed: Cell<bool>,
 }
+
+/// What is made of any region, in bytes, and for each byte of it beyond: shared parts are made at each
+/// use.
+const ANY: u64 = 1 << 30;
+const FACTOR: u64 = 64;
 
 impl<'py> Reader<'_, 'py> {
     fn value(&self, value: Dynamic<'_>) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
-        let made = match value.view().or_raise(py)? {
+        let view = value.view().or_raise(py)?;
+        let length = match &view {
+            View::Text(text) => text.len(),
+            View::CString(bytes) => bytes.len(),
+            _ => 0,
+        };
+        self.spend(length)?;
+        let made = match view {
             View::Unit | View::Option(None) => py.None().into_bound(py),
             View::Bool(flag) => flag.into_pyobject(py)?.to_owned().into_any(),
             View::Char(character) => character.into_pyobject(py)?.into_any(),
@@ -229,13 +254,27 @@ impl<'py> Reader<'_, 'py> {
             View::Duration(time) => time.into_pyobject(py)?.into_any(),
             View::IpAddr(address) => address.into_pyobject(py)?.into_any(),
             View::SocketAddr(address) => PyString::new(py, &address.to_string()).into_any(),
+            View::Sequence(items) if self.is_hashed.get() => {
+                PyTuple::new(py, self.items(items)?)?.into_any()
+            }
             View::Sequence(items) => PyList::new(py, self.items(items)?)?.into_any(),
-            View::Set(items) => PyFrozenSet::new(py, self.items(items)?)?.into_any(),
+            View::Set(items) => {
+                let items = self.hashed(|| self.items(items))?;
+                PyFrozenSet::new(py, items)?.into_any()
+            }
+            View::Map(entries) if self.is_hashed.get() => {
+                let pair = |entry: Result<_, _>| {
+                    let (key, item) = entry.or_raise(py)?;
+                    (self.value(key)?, self.value(item)?).into_pyobject(py)
+                };
+                PyFrozenSet::new(py, entries.map(pair).collect::<PyResult<Vec<_>>>()?)?.into_any()
+            }
             View::Map(entries) => {
                 let map = PyDict::new(py);
                 for entry in entries {
                     let (key, item) = entry.or_raise(py)?;
-                    map.set_item(self.value(key)?, self.value(item)?)?;
+                    let key = self.hashed(|| self.value(key))?;
+                    map.set_item(key, self.value(item)?)?;
                 }
                 map.into_any()
             }
@@ -261,6 +300,31 @@ impl<'py> Reader<'_, 'py> {
             other => PyString::new(py, &format!("{other:?}")).into_any(),
         };
         Ok(made)
+    }
+
+    /// What has a hash: tuples in the place of lists.
+    fn hashed<T>(&self, make: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+        let before = self.is_hashed.replace(true);
+        let made = make();
+        self.is_hashed.set(before);
+        made
+    }
+
+    /// Counts a value that is made, with so many bytes of text.
+    fn spend(&self, length: usize) -> PyResult<()> {
+        let spent = self.spent.get().saturating_add(EACH as u64 + length as u64);
+        self.spent.set(spent);
+        let size = self.typed.described.size();
+        let most = ANY.saturating_add(size.saturating_mul(FACTOR));
+        match spent <= most {
+            true => Ok(()),
+            false => Err(invalid(
+                self.py,
+                format!(
+                    "a value comes to more than {most} bytes when its shared parts are written out at each use"
+                ),
+            )),
+        }
     }
 
     fn items(&self, items: Items<'_>) -> PyResult<Vec<Bound<'py, PyAny>>> {

@@ -175,3 +175,50 @@ def test_pickling_gives_a_dict() -> None:
     assert type(copy.deepcopy(overlay)) is dict
     assert overlay | {"c": 3} == {"a": [1], "b": 2, "c": 3}
     assert {"c": 3} | overlay == {"c": 3, "a": [1], "b": 2}
+
+
+def test_an_overlay_over_a_live_moves_on() -> None:
+    publisher = floe.Publisher(floe.freeze({"a": [1], "b": 2, "c": 3}, "base"))
+    live = publisher.live()
+    overlay: floe.Overlay[str, Any] = floe.Overlay(live, thaw=True)
+    assert overlay["a"] == [1]  # a copy, not changed
+    overlay["b"] = 20
+    overlay["d"] = 4
+    overlay["e"] = 5
+    del overlay["c"]
+    assert not overlay.advance()
+    publisher.publish({"a": [1, 2], "b": 2, "d": 4})
+    assert overlay == {"a": [1], "b": 20, "d": 4, "e": 5}
+    assert overlay.advance()
+    assert overlay == {"a": [1, 2], "b": 20, "d": 4, "e": 5}
+    assert len(overlay) == 4
+    changes = overlay.changes()
+    assert (changes.name, changes.set, changes.removed) == ("base", {"b": 20, "e": 5}, set())
+    overlay["a"].append(3)
+    publisher.publish({"a": [0], "b": 20, "e": 5})
+    assert overlay.advance()
+    assert overlay.changes().set == {"a": [1, 2, 3]}
+    assert overlay == {"a": [1, 2, 3], "b": 20, "e": 5}
+    with pytest.raises(TypeError, match="not over FrozenList"):
+        publisher.publish([1])
+        overlay.advance()
+    assert overlay == {"a": [1, 2, 3], "b": 20, "e": 5}
+
+
+def test_missing_values_are_looked_for_in_the_next_generation() -> None:
+    publisher = floe.Publisher(floe.freeze({"a": 1}, "base"))
+    overlay: floe.Overlay[str, int] = floe.Overlay(publisher.live(), missing=int)
+    publisher.publish({"a": 1, "b": 2, "c": 3})
+    assert overlay["b"] == 2
+    assert overlay.setdefault("c", 9) == 3
+    assert overlay["d"] == 0
+    assert overlay.changes().set == {"d": 0}
+
+
+def test_what_the_base_has_is_no_change() -> None:
+    overlay: floe.Overlay[str, Any] = floe.Overlay(frozen({"a": [1], "b": 1}))
+    overlay["a"] = [1]
+    overlay["b"] = 1
+    assert not overlay.changes().set
+    overlay["b"] = True
+    assert overlay.changes().set == {"b": True}

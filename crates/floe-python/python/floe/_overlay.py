@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Generic, TypeVar
 
-from ._floe import FrozenDict, FrozenList, FrozenSet, thaw
+from ._floe import Frozen, FrozenDict, FrozenList, FrozenSet, Live, thaw
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -62,15 +62,26 @@ class Overlay(MutableMapping[K, V]):
     """A mapping with changes of its own over a frozen one, which stays as it is.
 
     Keys keep their order: those of the base first, then the new ones. Reading a key that was not
-    changed reads the base; nothing is copied.
+    changed reads the base; nothing is copied. Over a `Live`, `advance` moves to the newest generation.
 
-    :param base: any mapping; usually a `FrozenDict`, or a `Frozen` whose value is one.
+    :param base: any mapping; usually a `FrozenDict`, or a `Frozen` or `Live` whose value is one.
     :param missing: makes the value of a key that is read and not there, as in a `defaultdict`.
     :param thaw: gives containers of the base as ordinary ones, which may be changed in place. Each
         is copied once, when it is first read, and is a change if it differs from the base later.
     """
 
-    __slots__ = ("_added", "_base", "_gone", "_missing", "_name", "_own", "_read", "_thaw")
+    __slots__ = (
+        "_added",
+        "_base",
+        "_gone",
+        "_live",
+        "_missing",
+        "_name",
+        "_own",
+        "_pinned",
+        "_read",
+        "_thaw",
+    )
 
     def __init__(
         self,
@@ -81,11 +92,12 @@ class Overlay(MutableMapping[K, V]):
     ) -> None:
         """Lay an overlay without changes over a base."""
         self._name: str | None = getattr(base, "name", None)
-        if not isinstance(base, Mapping):
-            base = base.value
-        if not isinstance(base, Mapping):
-            told = f"an overlay lies over a mapping, not over {type(base).__name__}"
-            raise TypeError(told)
+        self._live = base if isinstance(base, Live) else None
+        # What `advance` compares with.
+        self._pinned: Frozen | None = None
+        if self._live is not None:
+            self._pinned = base = self._live.pin()
+        base = _mapping(base)
         if missing is not None and not callable(missing):
             told = f"missing must be callable, not {type(missing).__name__}"
             raise TypeError(told)
@@ -123,6 +135,9 @@ class Overlay(MutableMapping[K, V]):
             return found
         if self._missing is None:
             raise KeyError(key)
+        # The newest generation may have it by now.
+        if self.advance() and key in self:
+            return self[key]
         value = self._missing()
         self[key] = value
         return value
@@ -170,6 +185,8 @@ class Overlay(MutableMapping[K, V]):
     def setdefault(self, key: K, default: Any = None) -> Any:
         """Return the value of a key; set it to the default first, if there is none."""
         found = self.get(key, _ABSENT)
+        if found is _ABSENT and self.advance():
+            found = self.get(key, _ABSENT)
         if found is _ABSENT:
             self[key] = found = default
         return found
@@ -239,12 +256,40 @@ class Overlay(MutableMapping[K, V]):
     def changes(self) -> Changes[K, V]:
         """Return what differs from the base, to be sent to its owner.
 
-        A copy that was read and not changed is no change. Values are not copied: do not change
-        them before the changes are pickled or merged.
+        A value that is equal to that of the base is no change, whether it was set or is a copy that
+        was read. Values are not copied: do not change them before the changes are pickled or merged.
         """
-        unchanged = {key for key in self._read if self._own[key] == self._base[key]}
-        values = {key: value for key, value in self._own.items() if key not in unchanged}
+        values = {
+            key: value
+            for key, value in self._own.items()
+            if not _equal(value, self._base.get(key, _ABSENT))
+        }
         return Changes(self._name, values, self._gone)
+
+    def advance(self) -> bool:
+        """Move to the newest generation of a `Live`; whether there was a newer one.
+
+        Changes that it has with equal values are dropped, and so are removals of keys that it does
+        not have; the others stay. An overlay over anything else stays where it is. Copies that were
+        read and not changed are read anew.
+        """
+        if self._live is None:
+            return False
+        newest = self._live.pin()
+        if newest is self._pinned:
+            return False
+        base = _mapping(newest)
+        changes = self.changes()
+        self._pinned, self._base = newest, base
+        self._own = {
+            key: value
+            for key, value in changes.set.items()
+            if not _equal(value, base.get(key, _ABSENT))
+        }
+        self._read.clear()
+        self._gone = {key for key in changes.removed if key in base}
+        self._added = sum(key not in base for key in self._own)
+        return True
 
     def merge(self, changes: Changes[K, V], rule: Rule = "equal") -> None:
         """Take over the changes of another overlay over the same base, key by key.
@@ -282,6 +327,24 @@ class Overlay(MutableMapping[K, V]):
         self.update(settled)
         for key in removed:
             self.pop(key, None)
+
+
+def _mapping(base: Any) -> Mapping[Any, Any]:
+    """Return a mapping, or that which a handle holds."""
+    if not isinstance(base, Mapping):
+        base = base.value
+    if not isinstance(base, Mapping):
+        told = f"an overlay lies over a mapping, not over {type(base).__name__}"
+        raise TypeError(told)
+    return base
+
+
+def _equal(value: Any, below: Any) -> bool:
+    """Whether a value of an overlay is that of the base, also by its kind: 1 is not True."""
+    if below is _ABSENT or value != below:
+        return False
+    plain = (bool, int, float, str, bytes, type(None))
+    return type(value) is type(below) or not isinstance(value, plain)
 
 
 def _settle(key: Any, earlier: Any, later: Any, rule: Rule) -> Any:

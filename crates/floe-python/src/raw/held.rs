@@ -4,13 +4,17 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
-use floe::value::{ArchivedValue, Value, View};
+use floe::value::{ArchivedValue, Expansion, Value, View};
 use floe::{Content, Trust};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::thawing::thawed;
-use super::{DICT, ITEMS, KEYS, LIST, Proxy, SET, Texts, VALUES, object, type_of, view_object};
+use super::{
+    Budget, DICT, ITEMS, KEYS, LIST, Proxy, SET, Texts, VALUES, bounded_object, object, type_of,
+    view_object,
+};
+use crate::errors::{OrRaise, invalid};
 use crate::frozen::Frozen;
 
 /// A value of a region, with the handle that keeps it.
@@ -117,11 +121,26 @@ impl<'a, 'py> Held<'a, 'py> {
         }
     }
 
-    /// An ordinary copy, of ordinary values all the way down.
-    pub(crate) fn thaw(&self) -> PyResult<Bound<'py, PyAny>> {
+    /// The object, as one of many that a call makes.
+    pub(crate) fn object_within(&self, budget: &Budget) -> PyResult<Bound<'py, PyAny>> {
         // SAFETY: as above.
         unsafe {
-            let object = thawed(self.owner, self.texts, self.value);
+            let object = bounded_object(self.owner, self.texts, self.value, budget);
+            Bound::from_owned_ptr_or_err(self.py, object)
+        }
+    }
+
+    /// Refuses what grows without bound where shared parts are gone through at each use.
+    pub(crate) fn check(&self, limit: Expansion) -> PyResult<()> {
+        let checked = limit.check(&self.value.view());
+        checked.map_err(|refused| invalid(self.py, refused.to_string()))
+    }
+
+    /// An ordinary copy, of ordinary values all the way down.
+    pub(crate) fn thaw(&self, budget: &Budget) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: as above.
+        unsafe {
+            let object = thawed(self.owner, self.texts, self.value, budget);
             Bound::from_owned_ptr_or_err(self.py, object)
         }
     }
@@ -164,8 +183,8 @@ impl<'a, 'py> Held<'a, 'py> {
         self.value
     }
 
-    pub(crate) fn to_value(self) -> Value {
-        self.value.to_value()
+    pub(crate) fn to_value(self) -> PyResult<Value> {
+        self.value.to_value().or_raise(self.py)
     }
 }
 

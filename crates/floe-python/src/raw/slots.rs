@@ -305,6 +305,10 @@ pub(super) struct Buffer {
 
 /// `PyBUF_WRITABLE`.
 const WRITABLE: c_int = 1;
+/// `PyBUF_FORMAT`, `PyBUF_ND`, and the bit of `PyBUF_STRIDES` beside that.
+const FORMAT: c_int = 4;
+const SHAPED: c_int = 8;
+const STRIDED: c_int = 16;
 
 /// Lists of numbers lend their memory.
 pub(super) unsafe extern "C" fn list_buffer(
@@ -329,6 +333,10 @@ pub(super) unsafe extern "C" fn list_buffer(
             return -1;
         }
         proxy.next.set(number);
+        // Who does not ask takes it for bytes.
+        fn asked<T>(is_asked: bool, given: *mut T) -> *mut T {
+            if is_asked { given } else { null_mut() }
+        }
         buffer.write(Buffer {
             memory: memory.cast_mut(),
             object: Py_NewRef(slf),
@@ -336,9 +344,9 @@ pub(super) unsafe extern "C" fn list_buffer(
             item_size: 8,
             read_only: 1,
             dimensions: 1,
-            format: format.as_ptr().cast_mut(),
-            shape: proxy.next.as_ptr().cast(),
-            strides: &raw mut (*buffer).item_size,
+            format: asked(flags & FORMAT != 0, format.as_ptr().cast_mut()),
+            shape: asked(flags & SHAPED != 0, proxy.next.as_ptr().cast()),
+            strides: asked(flags & STRIDED != 0, &raw mut (*buffer).item_size),
             suboffsets: null_mut(),
             internal: null_mut(),
         });

@@ -7,9 +7,10 @@ use floe::value::{ArchivedList, ArchivedValue, Kind};
 use pyo3::ffi::*;
 
 use super::slots::{dict_of, list_of, set_of};
-use super::{Texts, object, text_object, view_object};
+use super::{Budget, Texts, bounded_object, text_object, view_object};
 
-/// A new reference to an ordinary copy, or null with an error set. Values are at most 128 levels deep.
+/// A new reference to an ordinary copy, or null with an error set. Values are at most 128 levels deep;
+/// what their shared parts grow to is taken from the budget.
 ///
 /// # Safety
 /// As [`make`](super::make).
@@ -17,38 +18,56 @@ pub(super) unsafe fn thawed(
     owner: *mut PyObject,
     texts: *const Texts,
     value: &ArchivedValue,
+    budget: &Budget,
 ) -> *mut PyObject {
     // SAFETY: the caller's promise. What is made here nobody else has before it is returned, and
     // all that is put into it is a new reference.
     unsafe {
         if let Some(text) = value.as_str() {
-            return text_object(texts, text);
+            return match budget.text(owner, text.len()) {
+                true => text_object(texts, text),
+                false => null_mut(),
+            };
         }
         match value.kind() {
-            Kind::Dict => dict(owner, texts, value),
-            Kind::List => list(owner, texts, value),
-            Kind::Tuple => tuple(owner, texts, value),
-            Kind::Set | Kind::FrozenSet => set(owner, texts, value),
-            _ => object(owner, texts, value),
+            Kind::Dict => dict(owner, texts, value, budget),
+            Kind::List => list(owner, texts, value, budget),
+            Kind::Tuple => {
+                let items = value.items().unwrap_or_default();
+                tuple_of(items, owner, budget, |item, budget| {
+                    thawed(owner, texts, item, budget)
+                })
+            }
+            Kind::Set | Kind::FrozenSet => set(owner, texts, value, budget),
+            _ => bounded_object(owner, texts, value, budget),
         }
     }
 }
 
 /// # Safety
 /// As [`thawed`], of a dict.
-unsafe fn dict(owner: *mut PyObject, texts: *const Texts, value: &ArchivedValue) -> *mut PyObject {
+unsafe fn dict(
+    owner: *mut PyObject,
+    texts: *const Texts,
+    value: &ArchivedValue,
+    budget: &Budget,
+) -> *mut PyObject {
     // SAFETY: as in `thawed`; `PyDict_SetItem` takes references of its own.
     unsafe {
+        let dict = dict_of(value);
+        if !budget.parts(owner, 2 * dict.len()) {
+            return null_mut();
+        }
         let made = PyDict_New();
         if made.is_null() {
             return made;
         }
-        for (key, item) in dict_of(value).iter() {
-            let key = thawed(owner, texts, key);
+        for (key, item) in dict.iter() {
+            let key = thawed(owner, texts, key, budget);
             let item = if key.is_null() {
                 null_mut()
             } else {
-                thawed(owner, texts, item)
+                thawed(owner, texts, item, budget)
             };
             let failed = item.is_null() || PyDict_SetItem(made, key, item) != 0;
             Py_XDECREF(key);
@@ -64,10 +83,18 @@ unsafe fn dict(owner: *mut PyObject, texts: *const Texts, value: &ArchivedValue)
 
 /// # Safety
 /// As [`thawed`], of a list.
-unsafe fn list(owner: *mut PyObject, texts: *const Texts, value: &ArchivedValue) -> *mut PyObject {
+unsafe fn list(
+    owner: *mut PyObject,
+    texts: *const Texts,
+    value: &ArchivedValue,
+    budget: &Budget,
+) -> *mut PyObject {
     // SAFETY: as in `thawed`; `PyList_SetItem` takes over the item, and there is room for each.
     unsafe {
         let list = list_of(value);
+        if !budget.parts(owner, list.len()) {
+            return null_mut();
+        }
         let made = PyList_New(list.len() as isize);
         if made.is_null() {
             return made;
@@ -75,7 +102,7 @@ unsafe fn list(owner: *mut PyObject, texts: *const Texts, value: &ArchivedValue)
         for position in 0..list.len() {
             let item = match &list {
                 ArchivedList::Values(values) => match values.get(position) {
-                    Some(item) => thawed(owner, texts, item),
+                    Some(item) => thawed(owner, texts, item, budget),
                     None => null_mut(),
                 },
                 packed => match packed.get(position) {
@@ -93,18 +120,27 @@ unsafe fn list(owner: *mut PyObject, texts: *const Texts, value: &ArchivedValue)
     }
 }
 
+/// A tuple of items that are made one by one, or null with an error set.
+///
 /// # Safety
-/// As [`thawed`], of a tuple.
-unsafe fn tuple(owner: *mut PyObject, texts: *const Texts, value: &ArchivedValue) -> *mut PyObject {
+/// `owner` as in [`thawed`]; what makes items returns new references, or null with an error set.
+pub(super) unsafe fn tuple_of(
+    items: &[ArchivedValue],
+    owner: *mut PyObject,
+    budget: &Budget,
+    item_of: impl Fn(&ArchivedValue, &Budget) -> *mut PyObject,
+) -> *mut PyObject {
     // SAFETY: as in `list`.
     unsafe {
-        let items = value.items().unwrap_or_default();
+        if !budget.parts(owner, items.len()) {
+            return null_mut();
+        }
         let made = PyTuple_New(items.len() as isize);
         if made.is_null() {
             return made;
         }
         for (position, item) in items.iter().enumerate() {
-            let item = thawed(owner, texts, item);
+            let item = item_of(item, budget);
             if item.is_null() {
                 Py_DECREF(made);
                 return null_mut();
@@ -117,11 +153,19 @@ unsafe fn tuple(owner: *mut PyObject, texts: *const Texts, value: &ArchivedValue
 
 /// # Safety
 /// As [`thawed`], of a set.
-unsafe fn set(owner: *mut PyObject, texts: *const Texts, value: &ArchivedValue) -> *mut PyObject {
+unsafe fn set(
+    owner: *mut PyObject,
+    texts: *const Texts,
+    value: &ArchivedValue,
+    budget: &Budget,
+) -> *mut PyObject {
     // SAFETY: as in `thawed`; `PySet_Add` takes a reference of its own, and fills a frozen set that
     // nobody else has.
     unsafe {
         let set = set_of(value);
+        if !budget.parts(owner, 2 * set.len()) {
+            return null_mut();
+        }
         let made = match set.is_frozen() {
             true => PyFrozenSet_New(null_mut()),
             false => PySet_New(null_mut()),
@@ -130,7 +174,7 @@ unsafe fn set(owner: *mut PyObject, texts: *const Texts, value: &ArchivedValue) 
             return made;
         }
         for item in set.items() {
-            let item = thawed(owner, texts, item);
+            let item = thawed(owner, texts, item, budget);
             let failed = item.is_null() || PySet_Add(made, item) != 0;
             Py_XDECREF(item);
             if failed {
