@@ -14,6 +14,7 @@ mod sorted;
 mod thaw;
 pub(crate) mod trust;
 mod validator;
+mod visited;
 pub(crate) mod vouching;
 
 use rkyv::bytecheck::CheckBytes;
@@ -24,12 +25,14 @@ use rkyv::{Archive, Serialize};
 use crate::schema::Schema;
 
 pub(crate) use collections::{Collections, Seen};
+pub(crate) use freezer::Output;
 pub use freezer::{Freezer, Interning};
 pub(crate) use layout::{GROUP, NodeLayout, WORD, Word, is_nan};
 pub(crate) use sink::{Readable, Scratch, Sink};
 pub use sorted::Sorted;
 pub use thaw::{Thaw, ThawStrategy, thaw};
 pub use validator::Validator;
+pub(crate) use validator::{DEPTH_LIMIT, PointerError};
 
 /// Most that one whole value may take: relative pointers have 32 bits. Entries of a map, and
 /// interned values that they share, count on them.
@@ -77,5 +80,19 @@ impl<T> Value for T where
     T: Archive<Archived: Schema + Send + Sync + CheckBytes<CheckStrategy>>
         + for<'a> Serialize<FreezeStrategy<'a>>
         + 'static
+{
+}
+
+/// What is archived as a `T` is, and can be frozen in its place: `T` itself, and whatever has its
+/// archived type.
+///
+/// Implemented for every such type; there is nothing to implement by hand.
+pub trait ArchivedAs<T: Archive>:
+    Archive<Archived = T::Archived> + for<'a> Serialize<FreezeStrategy<'a>>
+{
+}
+
+impl<S, T: Archive> ArchivedAs<T> for S where
+    S: Archive<Archived = T::Archived> + for<'a> Serialize<FreezeStrategy<'a>> + ?Sized
 {
 }

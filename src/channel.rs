@@ -37,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 pub mod broker;
+pub mod contribute;
 mod control;
 mod counters;
 mod handover;

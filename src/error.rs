@@ -4,12 +4,15 @@ mod advice;
 mod broker;
 mod bytes;
 mod channel;
+mod contribution;
+mod delta;
 mod fingerprint;
 mod header;
 mod inheritance;
 mod name;
 mod page_files;
 mod policy;
+mod posix;
 mod proc;
 mod region_part;
 mod remedy;
@@ -25,12 +28,15 @@ pub use advice::Advice;
 pub use broker::BrokerError;
 pub use bytes::bytes;
 pub use channel::ChannelError;
+pub use contribution::{Measure, NotTaken};
+pub use delta::DeltaError;
 pub use fingerprint::Fingerprint;
 pub use header::HeaderError;
 pub use inheritance::InheritanceError;
 pub use name::NameError;
 pub use page_files::MissingFile;
 pub use policy::PolicyError;
+pub use posix::PosixError;
 pub use proc::ProcError;
 pub use region_part::{RegionPart, SectionKind};
 pub(crate) use remedy::remedy;
@@ -214,9 +220,9 @@ pub enum Error {
         /// What is wrong, and where.
         reason: String,
     },
-    /// The region lies on the heap, so it has no descriptor.
+    /// The region lies on the heap or in a file that is mapped in place, so it has no descriptor.
     #[error(
-        "cache {name:?} lies on the heap and has no descriptor; freeze it into a memfd to pass it on"
+        "cache {name:?} lies in no memfd and has no descriptor; freeze it, or open it as a copy, to pass it on"
     )]
     NoDescriptor {
         /// The cache.
@@ -353,6 +359,14 @@ pub enum Error {
         /// The names of the caches there.
         known: Vec<String>,
     },
+    /// A delta cannot be merged.
+    #[error("cannot merge a delta into cache {name:?}: {reason}")]
+    Delta {
+        /// The cache.
+        name: String,
+        /// Why.
+        reason: DeltaError,
+    },
     /// The newest generation is older than its policy allows.
     #[error(
         "cache {name:?} has expired: generation {generation} is {} s old, and its owner has not \
@@ -408,6 +422,9 @@ pub enum Error {
     /// A generation cannot be published or followed.
     #[error(transparent)]
     Channel(#[from] ChannelError),
+    /// A POSIX shared memory object cannot be published, opened or removed.
+    #[error(transparent)]
+    Posix(#[from] PosixError),
     /// A broker cannot be started, or does not answer.
     #[error(transparent)]
     Broker(#[from] BrokerError),

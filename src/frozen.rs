@@ -1,5 +1,7 @@
 //! Typed handles on frozen generations.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+mod in_place;
 
 use std::fmt;
 use std::fs::File;
@@ -11,11 +13,13 @@ use std::sync::Arc;
 
 use crate::archive::checked::{Checked, Form};
 use crate::archive::vouching::Vouched;
-use crate::archive::{Freezer, Scratch, Sink, Thaw, VALUE_LIMIT, Value};
+use crate::archive::{ArchivedAs, Freezer, Scratch, Sink, Thaw, VALUE_LIMIT, Value};
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
 use crate::region::format::SectionKind;
+#[cfg(feature = "posix-shm")]
+use crate::region::posix;
 use crate::region::{self, Backing, Label, Region, Unsealed};
 use crate::schema::Description;
 
@@ -60,6 +64,15 @@ impl<T: Value> Frozen<T> {
         Self::freeze_in(Backing::Memfd, Label::first(name)?, value, None)
     }
 
+    /// The same for a value of another type that is archived as a `T` is: a `&str` for a `String`, or
+    /// an [`AsValue`](crate::value::AsValue) for a [`value::Value`](crate::value::Value).
+    ///
+    /// # Errors
+    /// As [`freeze`](Self::freeze).
+    pub fn freeze_as(name: &str, value: &impl ArchivedAs<T>) -> Result<Self> {
+        Self::freeze_in(Backing::Memfd, Label::first(name)?, value, None)
+    }
+
     /// The same in a private heap buffer, for tests and for systems without memfds: it
     /// cannot be handed to other processes, and a fork copies it like any heap.
     ///
@@ -77,7 +90,7 @@ impl<T: Value> Frozen<T> {
     pub(crate) fn freeze_in(
         backing: Backing,
         label: Label,
-        value: &T,
+        value: &impl ArchivedAs<T>,
         inputs: Option<&[u8]>,
     ) -> Result<Self> {
         const {
@@ -217,6 +230,20 @@ impl<T: Content> Frozen<T> {
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::loaded(region::load(path), path)
+    }
+
+    /// Opens what an owner of this user has published under a POSIX name, by
+    /// [`Region::publish_posix`]: copies it into a sealed memfd and checks that like
+    /// [`from_fd`](Self::from_fd). What happens to the object afterwards cannot reach a reader.
+    ///
+    /// The object has to be a file of this user with mode 0600, one name and no holes. There is an
+    /// [example](mod@crate::posix).
+    ///
+    /// # Errors
+    /// [`PosixError`](crate::error::PosixError) for the object, [`Error::Load`] for its content.
+    #[cfg(feature = "posix-shm")]
+    pub fn open_posix(name: &str) -> Result<Self> {
+        Self::load_opened(posix::open(name)?, &posix::path(name))
     }
 
     /// The same for a file that was opened before.

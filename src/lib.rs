@@ -36,7 +36,10 @@
 //! - [`Store`], [`Policy`], [`Inputs`]: caches by name that are built anew when what they were
 //!   built from changes, entry by entry.
 //! - [`Publisher`] and [`Live`]: the owner publishes a generation, workers that run see it.
+//! - [`Overlay`] and [`Delta`]: what a worker adds to a map, and how it comes back to the owner.
+//! - [`Store::accept`] and [`mod@contribute`]: workers hand deltas over while they run.
 //! - [`Broker`] and [`Client`]: the same for processes that the owner has not started.
+//! - [`posix`]: regions by name in `/dev/shm`.
 //! - [`prefork`]: workers that hand back typed results.
 //! - [`dynamic`]: what is in a region whose Rust types are not at hand.
 //! - [`census`]: which kinds and fields take the bytes of a region.
@@ -87,12 +90,14 @@ extern crate self as floe;
 pub mod archive;
 pub mod error;
 pub mod map;
+pub mod overlay;
 #[cfg(feature = "prefork")]
 pub mod prefork;
 pub mod roots;
 pub mod schema;
 #[cfg(feature = "store")]
 pub mod store;
+pub mod value;
 
 #[cfg(feature = "channel")]
 mod channel;
@@ -103,10 +108,11 @@ mod region;
 mod sys;
 
 pub use archive::intern::{self, Intern, Interned};
-pub use archive::{Sorted, Value, thaw};
+pub use archive::{ArchivedAs, Sorted, Value, thaw};
 #[cfg(feature = "channel")]
 pub use channel::{
-    Broker, ChannelStatus, Client, Counter, Counters, Live, Publisher, Watch, broker, prometheus,
+    Broker, ChannelStatus, Client, Counter, Counters, Live, Publisher, Watch, broker, contribute,
+    prometheus,
 };
 pub use error::{Advice, Error, Result};
 pub use floe_derive::{Key, Roots, Schema};
@@ -114,6 +120,9 @@ pub use frozen::{Content, Frozen, Trust};
 #[cfg(feature = "inspect")]
 pub use inspect::{census, dynamic, pages, usage};
 pub use map::{Key, Map, MapBuilder};
+pub use overlay::{Delta, Overlay};
+#[cfg(feature = "posix-shm")]
+pub use region::posix;
 pub use region::{Region, format};
 /// The serialisation framework that values are archived with, so that a crate which derives
 /// its traits needs no dependency on it: the derives are told by `crate` where it is.

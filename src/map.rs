@@ -30,6 +30,7 @@ use crate::region::Region;
 use crate::region::format::SectionKind;
 
 pub use archived::ArchivedMap;
+pub(crate) use assembly::{LoneEntry, LoneWriter};
 pub use builder::MapBuilder;
 pub(crate) use builder::{Moved, Places, offset_of_unit, unit};
 pub(crate) use check::{MapError, Search, check_lines, entries_are_independent};

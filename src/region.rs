@@ -9,6 +9,8 @@ mod file;
 pub mod format;
 mod heap;
 mod pages;
+#[cfg(feature = "posix-shm")]
+pub mod posix;
 mod storage;
 mod stream;
 mod unsealed;
@@ -20,12 +22,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::SystemTime;
 
+use memmap2::Mmap;
 use rkyv::util::AlignedVec;
 
 use crate::error::{Advice, Error, Fingerprint, HeaderError, RegionPart, Result, SectionKind};
 use format::{Digesting, Header, Spacing};
 use pages::{Image, other_pages};
 
+#[cfg(feature = "posix-shm")]
+pub(crate) use file::read_opened;
 pub(crate) use file::{TEMPORARY, generation_in_header, load, load_opened, open, where_known};
 pub(crate) use pages::{PageFileStart, Run, Successor};
 pub(crate) use storage::Backing;
@@ -33,7 +38,8 @@ pub(crate) use stream::read;
 pub(crate) use unsealed::{Label, Unsealed, View};
 
 /// One frozen generation as it lies in memory: bytes that nobody can change, in memfds with all
-/// four seals or in a private heap buffer.
+/// four seals or in a private heap buffer; or that somebody has promised not to, in a file that is
+/// [mapped in place](crate::Frozen::map_file).
 ///
 /// ```
 /// use floe::Frozen;
@@ -55,6 +61,8 @@ pub struct Region {
 enum Bytes {
     Image(Image),
     Heap(AlignedVec<64>),
+    /// A file of which an unsafe function was promised that it stays as it is.
+    InPlace(Mmap),
 }
 
 impl From<Image> for Bytes {
@@ -68,6 +76,21 @@ impl Bytes {
         match self {
             Self::Image(image) => image.bytes(),
             Self::Heap(bytes) => bytes,
+            Self::InPlace(map) => map,
+        }
+    }
+
+    fn advise(&self, advice: Advice) -> io::Result<()> {
+        match self {
+            Self::Image(image) => image.mapping().map_or(Ok(()), |map| map.advise(advice)),
+            Self::Heap(_) => Ok(()),
+            Self::InPlace(map) => map.advise(match advice {
+                Advice::WillNeed => memmap2::Advice::WillNeed,
+                Advice::NoDump => memmap2::Advice::DontDump,
+                Advice::Dump => memmap2::Advice::DoDump,
+                Advice::Populate => memmap2::Advice::PopulateRead,
+                Advice::HugePages => memmap2::Advice::HugePage,
+            }),
         }
     }
 }
@@ -106,6 +129,12 @@ impl Region {
         let mut aligned = AlignedVec::with_capacity(bytes.len());
         aligned.extend_from_slice(bytes);
         Ok(Self::trusted(Bytes::Heap(aligned), header))
+    }
+
+    /// Takes over a file that is mapped in place and has the length of its header. What is in it is
+    /// for those to answer for who mapped it.
+    pub(crate) fn in_place(map: Mmap, header: Header) -> Self {
+        Self::trusted(Bytes::InPlace(map), header)
     }
 
     /// Maps page files that their owner vouches for: the seals are checked, and header and layout
@@ -248,10 +277,7 @@ impl Region {
     /// want of contiguous memory for huge pages. Nothing is lost then but speed. A region on the
     /// heap takes any advice and does nothing.
     pub fn advise(&self, advice: Advice) -> Result<()> {
-        let Some(map) = self.image().and_then(Image::mapping) else {
-            return Ok(());
-        };
-        map.advise(advice).map_err(|source| Error::Advise {
+        self.bytes.advise(advice).map_err(|source| Error::Advise {
             name: self.header.name.clone(),
             advice,
             reason: source,
@@ -262,7 +288,7 @@ impl Region {
     /// [`as_fds`](Self::as_fds).
     ///
     /// # Errors
-    /// [`Error::NoDescriptor`] if the region lies on the heap.
+    /// [`Error::NoDescriptor`] if the region lies in no memfd.
     pub fn as_fd(&self) -> Result<BorrowedFd<'_>> {
         Ok(self.as_fds()?[0])
     }
@@ -272,7 +298,7 @@ impl Region {
     /// it shares pages. Most regions have one.
     ///
     /// # Errors
-    /// [`Error::NoDescriptor`] if the region lies on the heap.
+    /// [`Error::NoDescriptor`] if the region lies in no memfd.
     pub fn as_fds(&self) -> Result<Vec<BorrowedFd<'_>>> {
         self.fds().ok_or_else(|| Error::NoDescriptor {
             name: self.header.name.clone(),
@@ -283,7 +309,7 @@ impl Region {
     /// [`Frozen::from_fds`](crate::Frozen::from_fds).
     ///
     /// # Errors
-    /// [`Error::NoDescriptor`] if the region lies on the heap; [`Error::Descriptor`] if this
+    /// [`Error::NoDescriptor`] if the region lies in no memfd; [`Error::Descriptor`] if this
     /// process may open no more.
     pub fn try_clone_fds(&self) -> Result<Vec<OwnedFd>> {
         let fds = self.as_fds()?.into_iter();
@@ -317,6 +343,21 @@ impl Region {
     /// is there, but a power loss may undo it.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         file::save(self, path.as_ref())
+    }
+
+    /// Copies the region into a POSIX shared memory object, a file in `/dev/shm` of mode 0600, that
+    /// appears under its name whole: [`Frozen::open_posix`](crate::Frozen::open_posix) and
+    /// [`Frozen::map_posix`](crate::Frozen::map_posix) open it. It goes with the
+    /// [`Publication`](posix::Publication).
+    ///
+    /// A name is not taken from an owner that runs, nor from anything else that has it; from one
+    /// that has died it is. The name has no slash, also not the one that POSIX begins it with.
+    ///
+    /// # Errors
+    /// [`PosixError`](crate::error::PosixError), whichever; nothing is left behind then.
+    #[cfg(feature = "posix-shm")]
+    pub fn publish_posix(&self, name: &str) -> Result<posix::Publication> {
+        posix::publish(self, name)
     }
 
     /// Writes the region as one file, as [`save`](Self::save) does, to a pipe, a socket or a
@@ -362,11 +403,11 @@ impl Region {
         Some(files.map(|file| file.sealed.as_fd()).collect())
     }
 
-    /// None if it lies on the heap.
+    /// None if it lies on the heap or in place.
     fn image(&self) -> Option<&Image> {
         match &self.bytes {
             Bytes::Image(image) => Some(image),
-            Bytes::Heap(_) => None,
+            Bytes::Heap(_) | Bytes::InPlace(_) => None,
         }
     }
 }

@@ -76,7 +76,7 @@ use std::ops::Range;
 use crate::archive::checked::Checked;
 use crate::archive::parts::{INDEX_ALIGNMENT, MOST_ROOTS, ROOT_ALIGNMENT, Row};
 use crate::archive::roots::root_types;
-use crate::archive::{Freezer, Scratch, Sink, Value};
+use crate::archive::{ArchivedAs, Freezer, Scratch, Sink, Value};
 use crate::error::{Error, Result, RootError, SectionKind};
 use crate::frozen::{Content, Frozen};
 use crate::map::{ENTRY_LIMIT, Map, MapKey, Pair, RootMapBuilder, sorted};
@@ -133,13 +133,18 @@ impl RootsBuilder {
     }
 
     pub(crate) fn with_label(label: Label, backing: Backing) -> Result<Self> {
-        Ok(Self {
-            sink: Sink::new(Unsealed::create(label, backing)?),
+        Ok(Self::in_unsealed(Unsealed::create(label, backing)?))
+    }
+
+    /// No roots yet, in an empty region.
+    pub(crate) fn in_unsealed(unsealed: Unsealed) -> Self {
+        Self {
+            sink: Sink::new(unsealed),
             scratch: Scratch::default(),
             built: Vec::new(),
             index: Vec::new(),
             garbage: Vec::new(),
-        })
+        }
     }
 
     /// Adds a value, which may take 1 GiB.
@@ -147,7 +152,20 @@ impl RootsBuilder {
     /// # Errors
     /// [`Error::Root`] for a name that there is; [`Error::Serialize`], [`Error::TooLarge`],
     /// [`Error::Write`] and [`Error::NotOwner`].
-    pub fn value<T: Value>(mut self, root: RootName<T>, value: &T) -> Result<Self> {
+    pub fn value<T: Value>(self, root: RootName<T>, value: &T) -> Result<Self> {
+        self.value_as(root, value)
+    }
+
+    /// Adds a value of another type that is archived as a `T` is: a `&str` for a `String`, or an
+    /// [`AsValue`](crate::value::AsValue) for a [`value::Value`](crate::value::Value).
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    pub fn value_as<T: Value>(
+        mut self,
+        root: RootName<T>,
+        value: &impl ArchivedAs<T>,
+    ) -> Result<Self> {
         self.begin(root.as_str())?;
         let start = self.sink.offset();
         self.sink.start(VALUE_POSITION, ENTRY_LIMIT, false);

@@ -1,5 +1,6 @@
 //! The owner's set of named caches: builds them, keeps them fresh, publishes generations.
 
+mod accept;
 mod background;
 mod build;
 mod cache;
@@ -9,6 +10,7 @@ mod following;
 pub mod inputs;
 mod keyed;
 mod managed;
+mod merge;
 pub mod policy;
 mod refresh;
 mod report;
@@ -39,6 +41,7 @@ pub use cache::Cache;
 pub use keyed::StoreKey;
 pub use report::{CacheReport, Outcome, Report, Status};
 
+use accept::Arrivals;
 use directory::Directory;
 use keyed::Keyed;
 use managed::{AnyCache, Invalid, ManagedCache};
@@ -91,6 +94,8 @@ use whole::Whole;
 pub struct Store {
     shared: Arc<Shared>,
     caches: Arc<Mutex<Vec<Arc<dyn AnyCache>>>>,
+    /// What workers contribute.
+    arrivals: Arc<Arrivals>,
 }
 
 /// What all caches of a store use.
@@ -187,6 +192,7 @@ impl Store {
                 lock_timeout,
             }),
             caches: Arc::default(),
+            arrivals: Arc::default(),
         }
     }
 
@@ -290,13 +296,15 @@ impl Store {
             waits,
             pause: &pause,
         };
-        Ok(refresh(&self.caches, &turns))
+        Ok(refresh(&self.caches, Some(&self.arrivals), &turns))
     }
 
     /// Starts a thread that refreshes now and after each interval, until the returned
     /// [`Background`] is dropped.
     ///
-    /// `on_report` gets the report of each refresh. Log those that
+    /// Wakes early for what workers [contribute](Self::accept), which it folds in.
+    ///
+    /// `on_report` gets the report of each refresh, and of each batch of contributions. Log those that
     /// [`has_failures`](Report::has_failures): nothing else shows them. A panic in `on_report` is
     /// caught. With the feature `tracing`, failures and publications are events too.
     ///
@@ -312,8 +320,8 @@ impl Store {
         on_report: impl FnMut(&Report) + Send + 'static,
     ) -> Result<Background> {
         self.check_owner()?;
-        let caches = Arc::clone(&self.caches);
-        Background::start(caches, interval, on_report, self.shared.owner)
+        let (caches, arrivals) = (Arc::clone(&self.caches), Arc::clone(&self.arrivals));
+        Background::start(caches, arrivals, interval, on_report, self.shared.owner)
     }
 
     /// Sets a named value that builds have [recorded](Inputs::value). What was built under another

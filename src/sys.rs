@@ -14,6 +14,10 @@ pub(crate) mod message;
 pub(crate) mod owner;
 pub(crate) mod panics;
 pub(crate) mod peer;
+#[cfg(feature = "posix-shm")]
+pub(crate) mod private_file;
 pub(crate) mod process;
+#[cfg(feature = "posix-shm")]
+pub(crate) mod shm;
 mod single;
 pub(crate) mod threads;

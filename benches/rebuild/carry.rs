@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::hint::black_box;
 
+use floe_testkit::measure::best;
 use memmap2::MmapMut;
 use serde::Serialize;
 
-use crate::machine::best;
 use crate::subject::{Subject, key};
 
 const ROUNDS: usize = 5;

@@ -7,8 +7,8 @@ use std::time::Instant;
 use crate::carry::copy_seconds;
 use crate::machine::shmem;
 use crate::pages::{file_lengths, runs};
-use crate::random::Random;
 use crate::subject::{Subject, key};
+use floe_testkit::measure::Random;
 
 /// Time is the best of the rounds, all others are the most of them.
 #[derive(Debug, Clone)]

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 
 use floe::Policy;
 use floe::store::Outcome;
+use floe_testkit::measure::best;
 use nix::libc;
 
 use crate::layer_files::store_of_old_files;
-use crate::machine::{ReadBytes, best};
+use crate::machine::ReadBytes;
 
 const ROUNDS: usize = 7;
 

@@ -5,9 +5,8 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use floe::Frozen;
+use floe_testkit::measure::{Random, median};
 
-use crate::lookup::median;
-use crate::random::Random;
 use crate::subject::{Subject, Texts, key, value};
 
 pub(crate) struct Follower {

@@ -39,7 +39,7 @@ pub(crate) fn measure(layer: Option<&Path>, recipes: usize) -> Layer {
         let report = refresh(&store);
         (store, caches, report)
     };
-    let (full_seconds, (store, caches, report)) = crate::machine::best(3, build);
+    let (full_seconds, (store, caches, report)) = floe_testkit::measure::best(3, build);
     assert_eq!(report.caches[0].rebuilt, paths.len() as u64);
 
     let edited = paths.iter().filter(|path| path.ends_with(".bb"));

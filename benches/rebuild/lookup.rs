@@ -5,8 +5,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use floe::{Frozen, Map};
+use floe_testkit::measure::{Random, median};
 
-use crate::random::Random;
 use crate::subject::{Texts, key};
 
 const ROUNDS: usize = 15;
@@ -63,13 +63,4 @@ fn read(map: &Frozen<Texts>, keys: &[String]) -> (f64, u64) {
         sum += u64::from(bytes[18]) + (u64::from(bytes[20]) << 8) + bytes.len() as u64;
     }
     (start.elapsed().as_secs_f64(), black_box(sum))
-}
-
-/// The middle one of what was measured.
-pub(crate) fn median(mut measured: Vec<f64>) -> f64 {
-    measured.sort_by(f64::total_cmp);
-    measured
-        .get(measured.len() / 2)
-        .copied()
-        .unwrap_or(f64::NAN)
 }

@@ -1,24 +1,6 @@
 //! What this process and this machine use, from `/proc`.
 
 use std::fs;
-use std::time::Instant;
-
-/// The least time that a call takes, of several.
-pub(crate) fn best<R>(rounds: usize, mut call: impl FnMut() -> R) -> (f64, R) {
-    let mut time = || {
-        let start = Instant::now();
-        let result = call();
-        (start.elapsed().as_secs_f64(), result)
-    };
-    let mut best = time();
-    for _ in 1..rounds {
-        let next = time();
-        if next.0 < best.0 {
-            best = next;
-        }
-    }
-    best
-}
 
 /// Bytes that this process has read by system calls, but for what asking costs.
 pub(crate) struct ReadBytes(u64);

@@ -14,7 +14,6 @@ mod lookup;
 mod machine;
 mod page;
 mod pages;
-mod random;
 mod results;
 mod subject;
 mod successive;

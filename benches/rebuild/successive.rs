@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
+use floe_testkit::measure::Random;
 use serde::Serialize;
 
 use crate::carry::copy_seconds;
 use crate::lookup::get_ratios;
 use crate::pages::{file_lengths, runs};
-use crate::random::Random;
 use crate::subject::{Subject, key, value};
 
 #[derive(Debug, Serialize)]

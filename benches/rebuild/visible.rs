@@ -5,10 +5,9 @@ use std::time::Duration;
 use std::{hint, thread};
 
 use floe::prefork;
+use floe_testkit::measure::{Random, median};
 use nix::time::{ClockId, clock_gettime};
 
-use crate::lookup::median;
-use crate::random::Random;
 use crate::subject::{NAME, Subject, Texts, key, value};
 
 /// Between rebuilds.

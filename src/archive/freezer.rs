@@ -75,6 +75,46 @@ impl<'a> Freezer<'a> {
     }
 }
 
+/// What the writer of self-describing values needs of a serialiser. Offsets are those of the
+/// archive.
+pub(crate) trait Output {
+    /// Offset of the next byte.
+    fn offset(&self) -> u64;
+
+    /// The position by which rkyv knows an offset.
+    fn position_of(&self, offset: u64) -> usize;
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), BoxedError>;
+
+    /// The identity of what bytes tell, and the offset at which the same was written last.
+    fn find_same(&mut self, written_as: TypeId, bytes: &[u8]) -> (u128, Option<u64>);
+
+    fn remember_at(&mut self, written_as: TypeId, identity: u128, offset: u64);
+}
+
+impl Output for Freezer<'_> {
+    fn offset(&self) -> u64 {
+        self.sink.offset()
+    }
+
+    fn position_of(&self, offset: u64) -> usize {
+        self.sink.position_of(offset)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), BoxedError> {
+        self.sink.write(bytes)
+    }
+
+    fn find_same(&mut self, written_as: TypeId, bytes: &[u8]) -> (u128, Option<u64>) {
+        let identity = self.interner.identify_bytes(bytes);
+        (identity, self.interner.find(written_as, identity))
+    }
+
+    fn remember_at(&mut self, written_as: TypeId, identity: u128, offset: u64) {
+        self.interner.remember(written_as, identity, offset);
+    }
+}
+
 impl Positional for Freezer<'_> {
     fn pos(&self) -> usize {
         self.sink.position()

@@ -9,9 +9,11 @@ use std::ops::Range;
 use rkyv::erased::{ErasedPtr, Metadata};
 use rkyv::validation::shared::ValidationState;
 
+use super::visited::Visited;
+
 /// How deep values may be nested: each pointer followed is one level. Without a limit, 50,000
 /// levels overflow a stack of 2 MiB.
-const DEPTH_LIMIT: u32 = 128;
+pub(crate) const DEPTH_LIMIT: u32 = 128;
 
 /// How often each byte of an archive may be claimed on average.
 const CLAIMS_PER_BYTE: usize = 4;
@@ -43,6 +45,8 @@ pub struct Validator {
     granted: usize,
     /// Values behind shared pointers, by archive offset and type.
     shared: HashMap<(usize, TypeId), Shared>,
+    /// What self-describing values were found to lead to.
+    pub(crate) visited: Visited,
 }
 
 #[derive(Debug)]
@@ -61,7 +65,7 @@ enum Progress {
 
 /// Why a pointer was refused.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PointerError {
+pub(crate) enum PointerError {
     #[error("a pointer to {length} bytes at offset {offset} leaves the archive of {archive} bytes")]
     Bounds {
         offset: isize,
@@ -153,6 +157,66 @@ impl Validator {
 
     fn length(&self) -> usize {
         self.archive.end - self.archive.start
+    }
+
+    /// Bytes of the archive.
+    pub(crate) fn archive_length(&self) -> usize {
+        self.length()
+    }
+
+    /// The archive offset of an address, if so many bytes of the archive lie there.
+    pub(crate) fn offset_of(&self, address: usize, size: usize) -> Option<usize> {
+        let offset = address.checked_sub(self.archive.start)?;
+        let end = offset.checked_add(size)?;
+        (end <= self.length()).then_some(offset)
+    }
+
+    /// Accepts bytes at an archive offset that a value leads to, as [`check`](Self::check) does.
+    #[inline]
+    pub(crate) fn claim(&mut self, offset: usize, size: usize) -> Result<(), PointerError> {
+        let end = self.own.end;
+        let fits = self.floor <= offset && offset <= end && size <= end - offset;
+        match self.budget.checked_sub(size) {
+            Some(rest) if fits => {
+                self.budget = rest;
+                Ok(())
+            }
+            _ => Err(self.refused_claim(offset, size)),
+        }
+    }
+
+    #[cold]
+    fn refused_claim(&self, offset: usize, length: usize) -> PointerError {
+        let archive = self.length();
+        let end = offset.checked_add(length);
+        if end.is_none_or(|end| end > archive) {
+            let offset = offset as isize;
+            return PointerError::Bounds {
+                offset,
+                length,
+                archive,
+            };
+        }
+        if offset < self.floor || offset + length > self.own.end {
+            let offset = offset as isize;
+            return PointerError::OtherEntry { offset, length };
+        }
+        PointerError::Overlap { archive }
+    }
+
+    /// How many levels lie around the value that is being checked. It is one itself.
+    pub(crate) fn depth(&self) -> u32 {
+        self.depth.saturating_sub(1)
+    }
+
+    /// Notes that a value reaches so many levels below itself.
+    pub(crate) fn reach_down(&mut self, height: u32) -> Result<(), PointerError> {
+        let deepest = self.depth() + height;
+        if deepest > DEPTH_LIMIT {
+            return Err(PointerError::Depth);
+        }
+        self.deepest = self.deepest.max(deepest);
+        Ok(())
     }
 
     /// Accepts a pointer only if all its bytes lie in the archive that this validator was made for,

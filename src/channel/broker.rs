@@ -5,7 +5,7 @@
 //! request = magic | 1                        list the caches
 //!         | magic | 2 | name                 follow a cache
 //! reply   = magic | 1 + memfd          list: JSON in a sealed memfd
-//!         | magic | 2 + control page, mailbox
+//!         | magic | 2 + control page, mailbox, and a door to contribute through, if there is one
 //!         | magic | 3 + memfd          there is no such cache, but these
 //!         | magic | 4                        refused: another user
 //!         | magic | 5                        busy: ask again later
@@ -120,8 +120,9 @@ impl Broker {
     /// that have it as their own or a supplementary group. The socket has mode 0660 and belongs
     /// to the group. This process must be a member of it, or root's.
     ///
-    /// Members can read every offered cache and write to none. Like workers they can keep others
-    /// from getting a newer generation. Members that are other users must
+    /// Members can read every offered cache and write to none, unless a cache
+    /// [accepts](crate::contribute::Limits::other_users) what they contribute. Like workers they can
+    /// keep others from getting a newer generation. Members that are other users must
     /// [trust](Client::trust_user) the user of this process explicitly.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
-//! Channels for programs that are started by exec: two descriptors, named in the environment.
+//! Channels for programs that are started by exec: two descriptors, named in the environment, and a
+//! third one to contribute through, if the owner accepts contributions.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::process::Command;
+use std::sync::Arc;
 use std::{env, io};
 
 use rustix::io::fcntl_dupfd_cloexec;
@@ -13,6 +15,8 @@ use crate::sys::process;
 
 /// `NAME/CONTROL/MAILBOX` for each cache, joined with slashes, which no name contains.
 const VARIABLE: &str = "FLOE_LIVE";
+/// `NAME/DOOR` for each cache to which programs can contribute.
+const DOORS: &str = "FLOE_ACCEPT";
 /// Standard input, output and error have the numbers before.
 const FIRST_FREE: RawFd = 3;
 
@@ -23,21 +27,33 @@ pub(super) fn pass(subscription: &Subscription, command: &mut Command) -> io::Re
         duplicate(subscription.control.as_fd())?,
         duplicate(subscription.mailbox())?,
     ];
+    let door = subscription.door().map(|door| duplicate(door.as_fd()));
+    let door = door.transpose()?;
+    let [control, mailbox] = passed.each_ref().map(AsRawFd::as_raw_fd);
+    let name = &subscription.name;
+    add_row(command, VARIABLE, &format!("{name}/{control}/{mailbox}"));
+    if let Some(door) = &door {
+        let number = door.as_raw_fd();
+        add_row(command, DOORS, &format!("{name}/{number}"));
+    }
+    process::keep_open_in(command, passed.into_iter().chain(door).collect());
+    Ok(())
+}
+
+/// Adds a row to a variable of a command.
+fn add_row(command: &mut Command, variable: &str, row: &str) {
     let earlier = command
         .get_envs()
-        .find_map(|(key, value)| (key == VARIABLE).then_some(value?.to_str()?));
+        .find_map(|(key, value)| (key == variable).then_some(value?.to_str()?));
     let mut value = earlier.map_or(String::new(), |earlier| format!("{earlier}/"));
-    let [control, mailbox] = passed.each_ref().map(AsRawFd::as_raw_fd);
-    value.push_str(&format!("{}/{control}/{mailbox}", subscription.name));
-    command.env(VARIABLE, value);
-    process::keep_open_in(command, passed);
-    Ok(())
+    value.push_str(row);
+    command.env(variable, value);
 }
 
 /// A channel that the parent of this program has passed.
 pub(crate) struct Inherited {
     pub(crate) subscription: Subscription,
-    pub(crate) numbers: [RawFd; 2],
+    pub(crate) numbers: Vec<RawFd>,
 }
 
 impl Inherited {
@@ -70,19 +86,38 @@ impl Inherited {
             process::inherited(number).map_err(|source| Error::Descriptor { reason: source })
         };
         let [control, mailbox] = numbers.map(opened);
+        let door = inherited_door(name)?;
+        let numbers = numbers.into_iter().chain(door).collect();
+        let door = door.map(opened).transpose()?.map(Arc::new);
         let subscription =
             Subscription::new(name.to_owned(), ControlPage::open(control?)?, mailbox?);
         Ok(Self {
-            subscription,
+            subscription: subscription.with_door(door),
             numbers,
         })
     }
 
     /// Keeps the descriptors from the children of this program. To be called once they have proved
     /// to be those of a channel, and not others that happen to have these numbers.
-    pub(crate) fn close_on_exec(numbers: [RawFd; 2]) {
+    pub(crate) fn close_on_exec(numbers: Vec<RawFd>) {
         numbers.into_iter().for_each(process::close_on_exec);
     }
+}
+
+/// The number of the door of a cache, if its owner accepts contributions.
+fn inherited_door(name: &str) -> Result<Option<RawFd>> {
+    let Ok(value) = env::var(DOORS) else {
+        return Ok(None);
+    };
+    let malformed = || not_inherited(InheritanceError::Malformed);
+    let fields: Vec<&str> = value.split('/').collect();
+    let (rows, rest) = fields.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(malformed());
+    }
+    let door = rows.iter().rfind(|row| row[0] == name);
+    door.map(|row| row[1].parse().map_err(|_| malformed()))
+        .transpose()
 }
 
 fn not_inherited(reason: InheritanceError) -> Error {

@@ -4,11 +4,13 @@ mod reconnection;
 mod watch;
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::channel::broker::Client;
+use crate::channel::contribute::{Lane, Sent, contribute};
 use crate::channel::{Freshness, Inherited, RETRY, Subscription, is_passing};
 use crate::error::{ChannelError, Error, Result};
 use crate::frozen::{Content, Frozen, Trust};
@@ -74,6 +76,8 @@ pub struct Live<T: Content> {
     subscription: Arc<Subscription>,
     missed: Option<Missed>,
     reconnection: Option<Box<Reconnection>>,
+    /// On which this handle contributes.
+    lane: Option<Arc<Lane>>,
 }
 
 /// How often those who wait see whether the owner still lives.
@@ -151,6 +155,7 @@ impl<T: Content> Live<T> {
             freshness: announcement.freshness,
             subscription: Arc::new(subscription),
             missed: None,
+            lane: None,
         })
     }
 
@@ -163,7 +168,16 @@ impl<T: Content> Live<T> {
             subscription,
             missed: None,
             reconnection: None,
+            lane: None,
         }
+    }
+
+    /// Sends the page files of a delta to the owner.
+    ///
+    /// # Errors
+    /// Those of [`contribute`](crate::channel::contribute::contribute).
+    pub(crate) fn send_files(&mut self, files: &[BorrowedFd<'_>]) -> Result<Sent> {
+        contribute(&self.subscription, &mut self.lane, files)
     }
 
     /// The value in the newest generation, unless that has expired.
@@ -200,6 +214,11 @@ impl<T: Content> Live<T> {
     pub fn pin(&mut self) -> Frozen<T> {
         self.refresh();
         self.current.clone()
+    }
+
+    /// The generation that the handle is on.
+    pub(crate) fn current(&self) -> &Frozen<T> {
+        &self.current
     }
 
     /// Waits until the handle has moved to a newer generation, for `timeout` at most. Returns
@@ -389,6 +408,7 @@ impl<T: Content> Clone for Live<T> {
             subscription: Arc::clone(&self.subscription),
             missed: None,
             reconnection: self.reconnection.clone(),
+            lane: None,
         }
     }
 }

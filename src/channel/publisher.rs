@@ -1,7 +1,7 @@
 //! The owner's end of a channel.
 
-use std::any::Any;
-use std::os::fd::OwnedFd;
+mod newest;
+
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,23 +11,26 @@ use super::control::{ControlWriter, Freshness};
 use super::status::ChannelStatus;
 use super::subscription::Subscription;
 use super::{handover, mailbox};
+use crate::archive::ArchivedAs;
 use crate::archive::Value;
+use crate::channel::contribute::Door;
 use crate::channel::counters::Counters;
 use crate::channel::live::Live;
 use crate::error::{ChannelError, Error, Result};
 use crate::frozen::{Content, Frozen};
-use crate::map::{self, Map, MapBuilder, MapKey};
-use crate::region::{Backing, Label, Region, Unsealed};
+use crate::map::{Map, MapBuilder, MapKey};
+use crate::region::{Backing, Label, Unsealed};
 use crate::sys::clock::{self, Clock};
 use crate::sys::limits;
 use crate::sys::owner::Owner;
+use newest::Newest;
 
 /// The owner's end of a channel: publishes the generations of one cache to all who follow it.
 ///
 /// It keeps the newest generation. Clones are the same publisher, for several threads; dropping the
-/// last one closes the channel, which [`Live::is_orphaned`] tells. In a child
-/// forked from the owner it refuses with [`Error::NotOwner`], and dropping it there does nothing;
-/// what children use is the [`Live`] handle that was made before the fork.
+/// last one closes the channel, which [`Live::is_orphaned`] tells. In a child forked from the owner
+/// it refuses with [`Error::NotOwner`], and dropping it there does nothing; what children use is
+/// the [`Live`] handle that was made before the fork.
 ///
 /// Make publishers while no other thread forks: a child that is forked in the very moment could
 /// write to the control page.
@@ -62,36 +65,6 @@ struct Channel {
     newest: Mutex<Newest>,
 }
 
-/// What changes with a publication.
-struct Newest {
-    content: Box<dyn Generation>,
-    /// The owner's end of the mailbox.
-    sender: OwnedFd,
-    subscription: Arc<Subscription>,
-    /// The age at which generations expire.
-    expire_after: Option<Duration>,
-    /// When the cache will be built again, on the boot clock.
-    refresh_at: Option<Duration>,
-    last_error: Option<String>,
-    counters: Option<Counters>,
-}
-
-/// A [`Frozen`] of any type.
-trait Generation: Any + Send + Sync {
-    fn region(&self) -> &Region;
-    fn entries(&self) -> Option<u64>;
-}
-
-impl<T: Content> Generation for Frozen<T> {
-    fn region(&self) -> &Region {
-        self.region()
-    }
-
-    fn entries(&self) -> Option<u64> {
-        map::entries(self.region())
-    }
-}
-
 impl Publisher {
     /// Opens a channel for the cache of a first generation, which may have any number.
     ///
@@ -116,6 +89,7 @@ impl Publisher {
             refresh_at: None,
             last_error: None,
             counters: None,
+            door: None,
         };
         let channel = Channel {
             name: name.clone(),
@@ -286,6 +260,7 @@ impl Publisher {
             last_error: newest.last_error.clone(),
             lookups: newest.counters.as_ref().map(Counters::lookups),
             misses: newest.counters.as_ref().map(Counters::misses),
+            contributions: newest.door.as_ref().map(Door::counts),
         })
     }
 
@@ -311,14 +286,22 @@ impl Publisher {
         Ok(())
     }
 
-    /// Freezes a value as the generation after the newest one, without publishing it. It shares the
-    /// pages that are equal, and at the same place, with the newest one.
+    /// Freezes a value as the generation after the newest one, without publishing it. It shares
+    /// the pages that are equal, and at the same place, with that.
     ///
     /// # Errors
     /// [`Error::NotOwner`], and those of [`Frozen::freeze`].
     pub fn freeze<T: Value>(&self, value: &T) -> Result<Frozen<T>> {
+        self.freeze_as(value)
+    }
+
+    /// The same for a type that is archived alike.
+    ///
+    /// # Errors
+    /// As [`freeze`](Self::freeze).
+    pub fn freeze_as<T: Value>(&self, value: &impl ArchivedAs<T>) -> Result<Frozen<T>> {
         let (label, newest) = self.next::<T>()?;
-        let next = Frozen::freeze_in(Backing::Memfd, label, value, None)?;
+        let next = Frozen::<T>::freeze_in(Backing::Memfd, label, value, None)?;
         match newest {
             Some(newest) => next.sharing(newest.region()),
             None => Ok(next),
@@ -360,6 +343,26 @@ impl Publisher {
         let newest = self.newest()?;
         newest.fill();
         Ok(Arc::clone(&newest.subscription))
+    }
+
+    /// Gives handles that are made from now on a door to contribute through, or none.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`] and [`ChannelError::Step`].
+    pub(crate) fn set_door(&self, door: Option<Door>) -> Result<()> {
+        let mut newest = self.newest()?;
+        let failed = |source| channel_failed(self.name(), "accept contributions", source);
+        let outside = door.as_ref().map(|door| Arc::clone(&door.outside));
+        let subscription = newest.subscription.try_clone_with_door(outside);
+        newest.subscription = Arc::new(subscription.map_err(failed)?);
+        newest.door = door;
+        Ok(())
+    }
+
+    /// Whether a broker may hand the door to clients of other users.
+    pub(crate) fn accepts_other_users(&self) -> bool {
+        let newest = self.newest();
+        newest.is_ok_and(|it| it.door.as_ref().is_some_and(|door| door.other_users))
     }
 
     /// What the next generation is called, and the newest one if it is of a `T`.
@@ -420,74 +423,15 @@ impl Drop for Channel {
     }
 }
 
-impl Newest {
-    /// Refuses what is not a later generation of this cache, of the same type.
-    fn check_continued_by<T: Content>(&self, next: &Frozen<T>) -> Result<()> {
-        let header = self.content.region().header();
-        if next.region().name() != header.name {
-            return Err(Error::Channel(ChannelError::OtherCache {
-                expected: header.name.clone(),
-                got: next.region().name().to_owned(),
-            }));
-        }
-        if next.region().generation() <= header.generation {
-            return Err(Error::Channel(ChannelError::NotNewer {
-                name: header.name.clone(),
-                newest: header.generation,
-                got: next.region().generation(),
-            }));
-        }
-        self.content::<T>().map(drop)
-    }
-
-    /// The newest generation, if the cache is one of a `T`.
-    fn content<T: Content>(&self) -> Result<&Frozen<T>> {
-        let header = self.content.region().header();
-        let content: &dyn Any = &*self.content;
-        content.downcast_ref().ok_or_else(|| Error::SchemaMismatch {
-            name: header.name.clone(),
-            expected_type: std::any::type_name::<T>(),
-            expected: T::describe().fingerprint(),
-            got: header.fingerprint,
-        })
-    }
-
-    /// Opens another mailbox, when a hostile worker has spoiled the one that it shared. Its readers
-    /// keep what they have; those to come get the new one.
-    fn replace_mailbox(&mut self) -> Result<()> {
-        let Subscription { name, control, .. } = &*self.subscription;
-        let failed = |source| opening_failed(name, source);
-        let page = control.try_clone().map_err(failed)?;
-        let (sender, receiver) = mailbox::create().map_err(failed)?;
-        self.subscription = Arc::new(Subscription::new(name.clone(), page, receiver));
-        mailbox::close(std::mem::replace(&mut self.sender, sender));
-        Ok(())
-    }
-
-    /// Fills a mailbox that somebody has emptied, or in which there was no room. Failing that,
-    /// those who have the newest generation keep it, and others wait for it.
-    fn fill(&self) {
-        let receiver = self.subscription.mailbox();
-        let region = self.content.region();
-        if let Some(files) = region.fds().filter(|_| mailbox::is_empty(receiver)) {
-            let _ = mailbox::put(&self.sender, receiver, region.header().generation, &files);
-        }
-    }
-}
-
-fn channel_failed(name: &str, step: &'static str, source: io::Error) -> Error {
+fn channel_failed(name: &str, step: &'static str, reason: io::Error) -> Error {
     let name = name.to_owned();
-    match mailbox::is_crowded(&source) {
-        true => Error::Channel(ChannelError::InFlight {
+    Error::Channel(match mailbox::is_crowded(&reason) {
+        true => ChannelError::InFlight {
             name,
             limit: limits::most_descriptors(),
-        }),
-        false => Error::Channel(ChannelError::Step {
-            name,
-            step,
-            reason: source,
-        }),
-    }
+        },
+        false => ChannelError::Step { name, step, reason },
+    })
 }
 
 fn opening_failed(name: &str, source: io::Error) -> Error {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::contribute::Counts;
+
 /// The status of a published cache, from its owner or from a [broker](crate::Broker).
 ///
 /// Durations are serialised in seconds.
@@ -37,6 +39,9 @@ pub struct ChannelStatus {
     pub lookups: Option<u64>,
     /// Lookups that found nothing.
     pub misses: Option<u64>,
+    /// What workers have contributed, if the owner accepts that.
+    #[serde(default)]
+    pub contributions: Option<Counts>,
 }
 
 impl ChannelStatus {
@@ -54,6 +59,7 @@ impl ChannelStatus {
             last_error: Some(reason),
             lookups: None,
             misses: None,
+            contributions: None,
         }
     }
 }
@@ -74,7 +80,11 @@ type Metric<'a> = (&'a str, &'a str, &'a dyn Fn(&ChannelStatus) -> Option<f64>);
 #[must_use]
 pub fn prometheus(list: &[ChannelStatus]) -> String {
     let seconds = |duration: Option<Duration>| duration.map(|it| it.as_secs_f64());
-    let metrics: [Metric; 9] = [
+    let contributed = |it: &ChannelStatus, count: fn(&Counts) -> u64| {
+        let counts = it.contributions.as_ref();
+        counts.map(|counts| count(counts) as f64)
+    };
+    let metrics: [Metric; 13] = [
         ("generation", "Number of the newest generation.", &|it| {
             Some(it.generation as f64)
         }),
@@ -103,6 +113,22 @@ pub fn prometheus(list: &[ChannelStatus]) -> String {
         ("misses", "Lookups that found nothing.", &|it| {
             it.misses.map(|count| count as f64)
         }),
+        ("contributors", "Connections of contributors.", &|it| {
+            contributed(it, |counts| counts.connected)
+        }),
+        ("contributions_merged", "Deltas that were merged.", &|it| {
+            contributed(it, |counts| counts.merged)
+        }),
+        (
+            "contributions_refused",
+            "Contributions of which nothing was taken.",
+            &|it| contributed(it, |counts| counts.refused),
+        ),
+        (
+            "contributors_cut_off",
+            "How often a contributor was cut off.",
+            &|it| contributed(it, |counts| counts.cut_off),
+        ),
         ("failing", "Whether the last build failed.", &|it| {
             Some(f64::from(u8::from(it.last_error.is_some())))
         }),

@@ -1,7 +1,8 @@
-//! What a worker needs to follow a cache: two descriptors.
+//! What a worker needs to follow a cache: two descriptors, and a third one to contribute to it.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::control::{Announcement, ControlPage};
@@ -22,6 +23,8 @@ pub(crate) struct Subscription {
     pub(crate) name: String,
     pub(crate) control: ControlPage,
     mailbox: OwnedFd,
+    /// Where contributors knock, if the owner accepts contributions.
+    door: Option<Arc<OwnedFd>>,
 }
 
 impl Subscription {
@@ -30,7 +33,23 @@ impl Subscription {
             name,
             control,
             mailbox,
+            door: None,
         }
+    }
+
+    pub(crate) fn with_door(mut self, door: Option<Arc<OwnedFd>>) -> Self {
+        self.door = door;
+        self
+    }
+
+    /// Another handle on the same channel, with another door.
+    pub(crate) fn try_clone_with_door(&self, door: Option<Arc<OwnedFd>>) -> io::Result<Self> {
+        Ok(Self {
+            name: self.name.clone(),
+            control: self.control.try_clone()?,
+            mailbox: self.mailbox.try_clone()?,
+            door,
+        })
     }
 
     /// Believes the owner that it has checked what it publishes.
@@ -114,6 +133,10 @@ impl Subscription {
     /// somebody has shut the mailbox down.
     pub(crate) fn is_orphaned(&self) -> bool {
         mailbox::is_closed(self.mailbox()) || peer::has_ended(&self.mailbox)
+    }
+
+    pub(crate) fn door(&self) -> Option<&Arc<OwnedFd>> {
+        self.door.as_ref()
     }
 
     pub(crate) fn mailbox(&self) -> BorrowedFd<'_> {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{InheritanceError, remedy};
+use super::{InheritanceError, NotTaken, remedy};
 
 /// Why a generation of a cache cannot be published or followed.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,22 @@ pub enum ChannelError {
         generation: u64,
         /// What was found.
         reason: io::Error,
+    },
+    /// The owner of a cache accepts no contributions, or did not yet when this handle was made.
+    #[error(
+        "the owner of cache {name:?} accepts no contributions from this handle; it has to call `Store::accept` before handles are made"
+    )]
+    NotAccepting {
+        /// The cache.
+        name: String,
+    },
+    /// A contribution could not be sent. The contributor still has all of it.
+    #[error("the contribution to cache {name:?} was not sent: {reason}")]
+    NotContributed {
+        /// The cache.
+        name: String,
+        /// Why.
+        reason: NotTaken,
     },
     /// A descriptor is not the control page of a channel.
     #[error("the descriptor is not the control page of a channel")]

@@ -13,6 +13,8 @@ pub enum InheritanceError {
     #[error("FLOE_LIVE is not set; start the program with a command that was given to `pass_to`")]
     NotPassed,
     /// The environment variable cannot be parsed.
-    #[error("FLOE_LIVE is malformed: expected NAME/NUMBER/NUMBER for each cache")]
+    #[error(
+        "FLOE_LIVE is malformed, or FLOE_ACCEPT is: expected NAME/NUMBER/NUMBER for each cache, and NAME/NUMBER for each that accepts contributions"
+    )]
     Malformed,
 }

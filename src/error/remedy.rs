@@ -52,6 +52,20 @@ pub(super) fn read_remedy(source: &io::Error) -> &'static str {
     if is_sandbox(source) { SANDBOX } else { "" }
 }
 
+/// The remedy for a POSIX shared memory object.
+pub(super) fn posix_remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound => {
+            "; its owner has not published it, or has removed it, or nothing is mounted on /dev/shm"
+        }
+        io::ErrorKind::StorageFull => {
+            "; /dev/shm is full: remove what is left there (floe names --sweep), or mount it larger"
+        }
+        io::ErrorKind::PermissionDenied if !is_sandbox(source) => "; it belongs to another user",
+        _ => remedy(source),
+    }
+}
+
 /// Whether the kernel never gives this error for files and sockets outside of a sandbox.
 fn is_sandbox(source: &io::Error) -> bool {
     let errno = source.raw_os_error().map(Errno::from_raw);

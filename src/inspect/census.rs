@@ -37,6 +37,7 @@
 
 mod count;
 mod paths;
+mod self_describing;
 mod table;
 mod texts;
 mod walk;

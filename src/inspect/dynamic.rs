@@ -41,6 +41,7 @@ mod fault;
 mod key;
 mod nearest;
 mod roots;
+mod self_describing;
 mod sequences;
 mod serialize;
 mod source;
@@ -53,6 +54,7 @@ pub(crate) use collections::{EntryFrames, EntryLayout, Frame, FrameKind, Pair, T
 pub use described::Described;
 pub(crate) use fault::{Fault, FaultKind, Read};
 pub use roots::RootValues;
+pub(crate) use self_describing::{Found, boxed_number, find};
 pub use sequences::{Entries, Fields, Items};
 pub(crate) use value::Depth;
 pub use value::{Dynamic, View};

@@ -199,7 +199,7 @@ impl<K: MapKey, V: Value> ArchivedMap<K, V> {
     }
 
     /// The archive section.
-    pub(super) fn archive(&self) -> &[u8] {
+    pub(crate) fn archive(&self) -> &[u8] {
         self.raw.archive()
     }
 

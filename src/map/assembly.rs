@@ -4,22 +4,26 @@
 //! that leads to them.
 #![allow(unsafe_code)]
 
+mod block;
 mod carrying;
 mod insertion;
+mod lone;
 mod next_index;
 mod shared;
 
 use std::collections::HashSet;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use rkyv::Place;
+use rkyv::util::AlignedVec;
 
 use super::archived::ArchivedMap;
 use super::builder::{Moved, Places};
 use super::check::{Earlier, MapError, check, check_after};
 use super::entry::header_of_length;
 use super::garbage::GarbageList;
-use super::index::{ARCHIVE_LIMIT, IndexHeader};
+use super::index::IndexHeader;
 use super::key::Key;
 use super::raw::{Entry, EntryCheck, EntryRef, RawMap};
 use super::slots::Arrangement;
@@ -29,15 +33,17 @@ use crate::archive::checked::{Checked, Form, RootForm};
 use crate::archive::content::sealed;
 use crate::archive::findings::Findings;
 use crate::archive::parts::Part;
-use crate::archive::{Readable, Scratch, Sink, Value};
+use crate::archive::{ArchivedAs, Readable, Scratch, Sink, Value};
 use crate::error::{Error, Result};
 use crate::frozen::{Content, Frozen};
 use crate::region::format::SectionKind;
-use crate::region::{Region, Successor};
+use crate::region::{Label, Region, Successor};
 use crate::schema::{TypeIndex, Types};
 
+pub(crate) use lone::LoneWriter;
 pub(crate) use shared::RootMap;
 
+use block::{Block, check_limit, duplicate};
 pub(super) use carrying::Carried;
 use carrying::Index;
 
@@ -112,13 +118,6 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         Ok(())
     }
 
-    /// Notes garbage of an archive that was appended.
-    fn add_garbage(&mut self, bytes: u64, shift: u64, offsets: impl Iterator<Item = u64>) {
-        self.garbage += bytes;
-        self.garbage_offsets
-            .extend(offsets.map(|offset| offset + shift));
-    }
-
     /// Copies an archive to the end, behind checked entries; returns the offset at which it starts.
     ///
     /// # Safety
@@ -138,14 +137,6 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         // bytes here, and lengths of entries are multiples of their alignment.
         unsafe { self.check.skip_to(self.complete) };
         Ok(shift)
-    }
-
-    /// Copies whole entries to the end, without a check; returns the archive offset of the first.
-    fn append_bytes(&mut self, entries: &[u8]) -> Result<u64> {
-        let start = self.complete;
-        self.sink.append(entries)?;
-        self.complete = self.sink.offset();
-        Ok(start)
     }
 
     /// The entries inserted so far, checked.
@@ -216,7 +207,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     /// Checks the entries and builds the index over them; those that stand in slots are put there.
     fn index(&mut self, last_wins: bool, inputs: Option<MakeInputs<'_>>) -> Result<Index> {
         self.check_all()?;
-        self.check_limit(self.complete)?;
+        check_limit(self.complete, &self.label().name)?;
         match Entry::<K, V>::IN_SLOTS {
             // SAFETY: `check_all` found a valid entry at the offset of every record.
             true => unsafe { self.arrange(last_wins, inputs) },
@@ -298,68 +289,73 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
             match is_same() {
                 false => Ok(None),
                 true if last_wins => Ok(Some(earlier.length())),
-                true => Err(self.duplicate(later.key())),
+                true => Err(duplicate::<K>(&self.label().name, later.key())),
             }
         }
     }
+}
 
-    fn crowded(&self) -> Error {
-        let name = self.label().name.clone();
-        Error::Crowded { name }
+/// A block of entries beside those of an earlier generation.
+fn put_beside<K: MapKey, V: Value>(
+    label: Label,
+    earlier: &Frozen<Map<K, V>>,
+    going: &HashSet<EntryRef<'_, K, V>>,
+    block: &Block<'_, K, V>,
+    inputs: impl FnOnce(&Moved) -> Vec<u8>,
+) -> Result<Option<Frozen<Map<K, V>>>> {
+    let own = going.iter().filter(|entry| entry.is_in(earlier.archive()));
+    let gone: Vec<EntryRef<'_, K, V>> = own.copied().collect();
+    let (name, description) = (label.name.clone(), Map::<K, V>::describe());
+    let mut next = Successor::new(label, earlier.region());
+    let moved = match Entry::<K, V>::IN_SLOTS {
+        true => block.put_into_slots(&name, earlier, &gone, &mut next)?,
+        false => Some(block.put_behind(&name, earlier, &gone, &mut next)?),
+    };
+    let Some(moved) = moved else {
+        return Ok(None);
+    };
+    next.begin(SectionKind::Inputs);
+    next.write(inputs(&moved));
+    next.begin(SectionKind::Schema);
+    next.keep_or_write(description.to_json());
+    let region = next.seal(description.fingerprint())?;
+    // SAFETY: with lines, the archive is two blocks of whole entries. The first is that of a valid
+    // map, so its entries and every pointer in them were checked; pointers are relative and lead
+    // nowhere out of their block, so they lead to the same bytes here. So it is with the second: a
+    // `Block` has valid entries only, all that they point to, and its records are theirs. Lengths of
+    // entries are multiples of their alignment. The table is the earlier index in which no entry
+    // that went has kept its slot, or one of the records of all that stay; what it was given beside
+    // that are the records of the second block. What went is in the list of garbage, beside what was.
+    // In slots, each has an entry of the valid map, or one of the block; there are as many as there
+    // were.
+    let checked = unsafe { Checked::from_region_unchecked(region)? };
+    Ok(Some(Frozen::from_checked(checked)))
+}
+
+/// An entry in private memory of its own, checked, with all that it points to.
+pub(crate) struct LoneEntry<K, V> {
+    bytes: AlignedVec<16>,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K: MapKey, V: Value> LoneEntry<K, V> {
+    /// Copies the entry that an assembly has, if it has one and no more.
+    fn copied(assembly: &mut Assembly<K, V>) -> Result<Self> {
+        assembly.check_all()?;
+        let bytes = assembly.sink.readable()?;
+        assert_eq!(assembly.records.len(), 1, "an entry is alone");
+        let mut copy = AlignedVec::with_capacity(bytes.archive().len());
+        copy.extend_from_slice(bytes.archive());
+        Ok(Self {
+            bytes: copy,
+            types: PhantomData,
+        })
     }
 
-    /// The entries of this assembly beside those of an earlier generation, without the ones that
-    /// are `going`. The archive of the earlier generation is shared, and its index as far as it
-    /// serves. `inputs` is told where the entries come to stand.
-    ///
-    /// The assembly comes back where small entries have to be arranged afresh.
-    pub(super) fn carry(
-        mut self,
-        earlier: &Frozen<Map<K, V>>,
-        going: &HashSet<EntryRef<'_, K, V>>,
-        inputs: impl FnOnce(&Moved) -> Vec<u8>,
-    ) -> Result<Carried<K, V>> {
-        let own = going.iter().filter(|entry| entry.is_in(earlier.archive()));
-        let gone: Vec<EntryRef<'_, K, V>> = own.copied().collect();
-        let label = self.label().clone();
-        let description = self.check.description().clone();
-        let fresh = self.inserted()?;
-        let mut next = Successor::new(label, earlier.region());
-        let moved = match Entry::<K, V>::IN_SLOTS {
-            true => fresh.put_into_slots(earlier, &gone, &mut next)?,
-            false => Some(fresh.put_behind(earlier, &gone, &mut next)?),
-        };
-        let Some(moved) = moved else {
-            drop(next);
-            drop(fresh);
-            return Ok(Carried::Afresh(Box::new(self)));
-        };
-        next.begin(SectionKind::Inputs);
-        next.write(inputs(&moved));
-        next.begin(SectionKind::Schema);
-        next.keep_or_write(description.to_json());
-        let region = next.seal(description.fingerprint())?;
-        // SAFETY: with lines, the archive is two blocks of whole entries. The first is that of a
-        // valid map, so its entries and every pointer in them were checked; pointers are relative
-        // and lead nowhere out of their block, so they lead to the same bytes here. The second
-        // block was accepted by `check_all`. The table is the earlier index in which no entry that
-        // went has kept its slot, or one of the records of all that stay; what it was given beside
-        // that are the records of the second block. What went is in the list of garbage, beside
-        // what was. In slots, each has an entry of the valid map, or one that `check_all` accepted;
-        // there are as many as there were.
-        let checked = unsafe { Checked::from_region_unchecked(region)? };
-        Ok(Carried::Done(Frozen::from_checked(checked)))
-    }
-
-    /// Slots have no more bits for offsets.
-    fn check_limit(&self, archive_length: u64) -> Result<()> {
-        if archive_length > ARCHIVE_LIMIT {
-            return Err(Error::TooLarge {
-                name: self.label().name.clone(),
-                most: ARCHIVE_LIMIT,
-            });
-        }
-        Ok(())
+    pub(crate) fn entry(&self) -> EntryRef<'_, K, V> {
+        // SAFETY: `check_all` found a valid entry at the start of these bytes, which has all that it
+        // points to in them, since nothing stands before it. Nobody changes them.
+        unsafe { EntryRef::at(&self.bytes, 0) }
     }
 }
 
@@ -368,11 +364,11 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
 ///
 /// # Panics
 /// If `bytes` are too few, or not aligned for the entry.
-fn place<K: Value, V: Value>(
+fn place<K: Value, V: Value, S: ArchivedAs<V>>(
     bytes: &mut [u8],
     position: usize,
     (key, key_resolver): (&K, K::Resolver),
-    (value, value_resolver): (&V, V::Resolver),
+    (value, value_resolver): (&S, S::Resolver),
 ) {
     let (key_offset, value_offset) = (Entry::<K, V>::KEY, Entry::<K, V>::VALUE);
     let is_aligned = bytes.as_ptr().addr().is_multiple_of(Entry::<K, V>::ALIGN);

@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::assembly::Assembly;
-use super::{Map, MapKey};
-use crate::archive::Value;
+use super::{EntryRef, Map, MapKey};
+use crate::archive::{ArchivedAs, Value};
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
@@ -115,6 +115,21 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     /// and [`Error::NotOwner`]. The entry is then not in the map; the builder can go on, also if
     /// the serialisation of a key or value panics.
     pub fn insert(&mut self, key: &K, value: &V) -> Result<()> {
+        self.assembly.insert(key, value)
+    }
+
+    /// Adds an entry that was serialised before, and has all that it points to.
+    pub(crate) fn copy(&mut self, entry: EntryRef<'_, K, V>) -> Result<()> {
+        self.assembly.copy_entry(entry)
+    }
+
+    /// Adds an entry whose value has another type that is archived as a `V` is: a `&str` for a
+    /// `String`, or an [`AsValue`](crate::value::AsValue) for a
+    /// [`value::Value`](crate::value::Value).
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub fn insert_as(&mut self, key: &K, value: &impl ArchivedAs<V>) -> Result<()> {
         self.assembly.insert(key, value)
     }
 

@@ -157,8 +157,9 @@ fn check_in_slots<K: MapKey, V: Value>(
 
 /// Whether entries point to nothing in other entries, by their description.
 pub(crate) fn entries_are_independent(description: &Description) -> bool {
-    let interned = |shape: &Shape| matches!(shape, Shape::Interned { .. });
-    !description.types.iter().any(|it| interned(&it.shape))
+    let shared =
+        |shape: &Shape| matches!(shape, Shape::Interned { .. } | Shape::SelfDescribing { .. });
+    !description.types.iter().any(|it| shared(&it.shape))
 }
 
 /// Checks what the lines of an index say by themselves; returns how many slots are taken.

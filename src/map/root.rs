@@ -4,8 +4,8 @@
 use std::fmt;
 
 use super::assembly::{Assembly, RootMap};
-use super::{Map, MapKey};
-use crate::archive::{Scratch, Sink, Value};
+use super::{EntryRef, Map, MapKey};
+use crate::archive::{ArchivedAs, Scratch, Sink, Value};
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
@@ -64,6 +64,21 @@ impl<K: MapKey, V: Value> RootMapBuilder<K, V> {
     /// # Errors
     /// As [`MapBuilder::insert`](super::MapBuilder::insert).
     pub fn insert(&mut self, key: &K, value: &V) -> Result<()> {
+        self.assembly.insert(key, value)
+    }
+
+    /// Adds an entry that was serialised before, and has all that it points to.
+    pub(crate) fn copy(&mut self, entry: EntryRef<'_, K, V>) -> Result<()> {
+        self.assembly.copy_entry(entry)
+    }
+
+    /// Adds an entry whose value has another type that is archived as a `V` is: a `&str` for a
+    /// `String`, or an [`AsValue`](crate::value::AsValue) for a
+    /// [`value::Value`](crate::value::Value).
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub fn insert_as(&mut self, key: &K, value: &impl ArchivedAs<V>) -> Result<()> {
         self.assembly.insert(key, value)
     }
 

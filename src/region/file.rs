@@ -123,6 +123,13 @@ pub(crate) fn load_opened(file: File, path: &Path) -> Result<Region> {
     copy_sealed(file, &start, &header)
 }
 
+/// Reads the header of a file that was opened before; `path` is for messages.
+#[cfg(feature = "posix-shm")]
+pub(crate) fn read_opened(file: File, path: &Path) -> Result<(File, Header)> {
+    let (file, _, header) = read_header(file, path)?;
+    Ok((file, header))
+}
+
 /// Opens a file and reads its header, the bytes of which it returns too.
 pub(crate) fn open(path: &Path) -> Result<(File, Vec<u8>, Header)> {
     let unreadable = |source| Error::ReadFile {

@@ -302,17 +302,21 @@ pub(crate) fn producer() -> String {
 
 /// Refuses names that cannot stand in a header, in the name of a memfd and in a file name.
 pub(crate) fn check_name(name: &str) -> Result<()> {
-    let reason = match name {
-        "" => NameError::Empty,
-        "." | ".." => NameError::Folder,
-        name if name.len() > NAME_LENGTH => NameError::TooLong { most: NAME_LENGTH },
-        name if name.contains('/') || name.contains(char::is_control) => NameError::Character,
-        _ => return Ok(()),
-    };
-    Err(Error::Name {
+    check_file_name(name, NAME_LENGTH).map_err(|reason| Error::Name {
         name: name.to_owned(),
         reason,
     })
+}
+
+/// Refuses what cannot be the name of a file, of so many bytes at most.
+pub(crate) fn check_file_name(name: &str, most: usize) -> Result<(), NameError> {
+    match name {
+        "" => Err(NameError::Empty),
+        "." | ".." => Err(NameError::Folder),
+        name if name.len() > most => Err(NameError::TooLong { most }),
+        name if name.contains('/') || name.contains(char::is_control) => Err(NameError::Character),
+        _ => Ok(()),
+    }
 }
 
 fn check_archive_format(header: &[u8]) -> Result<()> {

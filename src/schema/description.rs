@@ -13,9 +13,7 @@ use super::{Schema, Types};
 /// # What is not known is refused
 /// A reader that meets a kind of shape, or a member of one, that it does not know refuses the whole
 /// description and names it: what it skipped could change the meaning of what it reads. So a later
-/// version may add kinds and members, and an earlier one reads nothing wrong. The kind
-/// `self_describing` is reserved for values whose types are known at run time only, such as the
-/// dictionaries of Python, and in which each value tells what it is. No version writes it so far.
+/// version may add kinds and members, and an earlier one reads nothing wrong.
 ///
 /// A description read from elsewhere can say anything: whoever walks by it checks each index
 /// ([`get`](Self::get)), offset and length against what is there, and limits the depth.
@@ -278,6 +276,14 @@ pub enum Shape {
         /// How entries lie, and are found.
         layout: MapLayout,
     },
+    /// A value that tells itself what it is: a word of four bytes, as
+    /// [`value::Value`](crate::value::Value) is archived.
+    SelfDescribing {
+        /// The type of the items of packed lists of integers.
+        integer: TypeIndex,
+        /// The type of the items of packed lists of floats.
+        float: TypeIndex,
+    },
     /// Several values of one region, each by its name. The bytes are the table of where each of
     /// them lies: a row of six `u64`, little-endian in every archive. They are, in this order, the
     /// offset in the archive section at which the value begins, and the one behind its end; offset
@@ -301,6 +307,7 @@ impl Shape {
             Self::String | Self::CString | Self::Str | Self::Duration | Self::IpAddr => Vec::new(),
             Self::SocketAddrV4 | Self::SocketAddrV6 => Vec::new(),
             Self::Address { v4, v6 } => vec![*v4, *v6],
+            Self::SelfDescribing { integer, float } => vec![*integer, *float],
             Self::Slice { item } | Self::Array { item, .. } | Self::Vec { item } => vec![*item],
             Self::Tuple { parts } => types(parts),
             Self::Struct { fields, .. } => types(fields),

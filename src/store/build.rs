@@ -24,6 +24,11 @@ pub(super) trait Build<T: Content>: Send + Sync {
 
     /// Entries and bytes of garbage.
     fn size(&self, frozen: &Frozen<T>) -> (u64, u64);
+
+    /// Whether the cache grows by what is merged into it.
+    fn grows_by_merges(&self) -> bool {
+        false
+    }
 }
 
 /// What is to be built.

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::channel::contribute::{Counts, Door};
 use crate::channel::{ChannelStatus, Publisher};
 use crate::error::Result;
 use crate::frozen::{Content, Frozen};
@@ -11,7 +12,14 @@ use crate::frozen::{Content, Frozen};
 ///
 /// Only the owner of the store locks it, so no fork finds it locked.
 #[derive(Default)]
-pub(super) struct Following(Mutex<Option<Publisher>>);
+pub(super) struct Following(Mutex<Channel>);
+
+#[derive(Default)]
+struct Channel {
+    publisher: Option<Publisher>,
+    /// Through which those who follow may contribute.
+    door: Option<Door>,
+}
 
 /// What is known of the newest generation.
 pub(super) struct Standing {
@@ -29,11 +37,28 @@ impl Following {
     /// # Errors
     /// As [`Publisher::new`].
     pub(super) fn publisher<T: Content>(&self, newest: &Frozen<T>) -> Result<Publisher> {
-        let mut publisher = self.lock();
-        match &*publisher {
-            Some(open) => Ok(open.clone()),
-            None => Ok(publisher.insert(Publisher::new(newest)?).clone()),
+        let mut channel = self.lock();
+        if let Some(open) = &channel.publisher {
+            return Ok(open.clone());
         }
+        let opened = Publisher::new(newest)?;
+        if let Some(door) = &channel.door {
+            opened.set_door(Some(door.clone()))?;
+        }
+        Ok(channel.publisher.insert(opened).clone())
+    }
+
+    /// Gives those who follow from now on a door to contribute through, or none.
+    ///
+    /// # Errors
+    /// [`ChannelError::Step`](crate::error::ChannelError::Step); all stays as it was.
+    pub(super) fn set_door(&self, door: Option<Door>) -> Result<()> {
+        let mut channel = self.lock();
+        if let Some(open) = &channel.publisher {
+            open.set_door(door.clone())?;
+        }
+        channel.door = door;
+        Ok(())
     }
 
     /// Brings those who follow the newest generation, if they do not have it, and what is known of
@@ -46,8 +71,8 @@ impl Following {
         &self,
         newest: impl FnOnce() -> Option<(Frozen<T>, Standing)>,
     ) -> Result<()> {
-        let publisher = self.lock();
-        let Some(publisher) = &*publisher else {
+        let channel = self.lock();
+        let Some(publisher) = &channel.publisher else {
             return Ok(());
         };
         let Some((newest, standing)) = newest() else {
@@ -68,12 +93,17 @@ impl Following {
         publisher.note(due_in, last_error)
     }
 
-    /// What the channel tells, if anybody follows the cache.
-    pub(super) fn status(&self) -> Option<ChannelStatus> {
-        self.lock().as_ref()?.status().ok()
+    /// What was contributed, if the cache accepts that.
+    pub(super) fn contributions(&self) -> Option<Counts> {
+        self.lock().door.as_ref().map(Door::counts)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Publisher>> {
+    /// What the channel tells, if anybody follows the cache.
+    pub(super) fn status(&self) -> Option<ChannelStatus> {
+        self.lock().publisher.as_ref()?.status().ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Channel> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -94,17 +94,7 @@ impl<K: StoreKey, V: Value + Send> Build<Map<K, V>> for Keyed<K, V> {
     }
 
     fn check_sets(&self, frozen: &Frozen<Map<K, V>>, sets: &Sets) -> Result<(), &'static str> {
-        let mut units = sets.units();
-        let mut next = units.next();
-        for entry in frozen.entries() {
-            while next.is_some_and(|unit| offset_of_unit(unit) == entry.offset()) {
-                next = units.next();
-            }
-        }
-        match next {
-            Some(_) => Err("it names an entry that is not there"),
-            None => Ok(()),
-        }
+        check_units(frozen, sets)
     }
 
     fn size(&self, frozen: &Frozen<Map<K, V>>) -> (u64, u64) {
@@ -441,6 +431,24 @@ fn compose<K: StoreKey, V: Value>(
     let whole = sets.add(list);
     let sets = sets.finish(whole, entries.len());
     Ok(sets.with_keyed_by(job.policy.keyed_by))
+}
+
+/// Refuses sets that name entries which a map does not have.
+pub(super) fn check_units<K: MapKey, V: Value>(
+    frozen: &Frozen<Map<K, V>>,
+    sets: &Sets,
+) -> Result<(), &'static str> {
+    let mut units = sets.units();
+    let mut next = units.next();
+    for entry in frozen.entries() {
+        while next.is_some_and(|unit| offset_of_unit(unit) == entry.offset()) {
+            next = units.next();
+        }
+    }
+    match next {
+        Some(_) => Err("it names an entry that is not there"),
+        None => Ok(()),
+    }
 }
 
 /// Whether each of some entries, given with the hashes of their keys, stands in an earlier

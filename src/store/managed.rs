@@ -10,11 +10,13 @@ mod building;
 mod invalid;
 mod judging;
 mod keeping;
+mod merging;
 mod showing;
 mod state;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
@@ -25,7 +27,8 @@ use super::following::Following;
 use super::report::{CacheReport, Status};
 use super::{Shared, Turns};
 use crate::channel::Publisher;
-use crate::error::Result;
+use crate::channel::contribute::Door;
+use crate::error::{Fingerprint, Result};
 use crate::frozen::Content;
 use crate::store::inputs::Sets;
 use crate::store::policy::Policy;
@@ -43,9 +46,15 @@ pub(super) trait AnyCache: Send + Sync {
     fn status(&self) -> Status;
     /// The channel by which live workers follow it.
     fn publisher(&self) -> Result<Publisher>;
+    /// Gives those who follow it from now on a door to contribute through, or none.
+    fn set_door(&self, door: Option<Door>) -> Result<()>;
     /// The paths among its inputs.
     #[cfg(feature = "watch")]
     fn paths(&self) -> Vec<std::path::PathBuf>;
+    /// The fingerprint of its type.
+    fn fingerprint(&self) -> Fingerprint;
+    /// Itself, for whoever knows its type.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 /// A cache that a store builds, keeps and publishes; [`Cache`](crate::Cache) is the handle on it.
@@ -81,6 +90,11 @@ impl<T: Content> ManagedCache<T> {
             invalid: Mutex::default(),
             following: Following::default(),
         }
+    }
+
+    /// Whether it grows by what is merged into it, and not by closures.
+    pub(super) fn grows_by_merges(&self) -> bool {
+        self.build.grows_by_merges()
     }
 }
 
@@ -122,6 +136,10 @@ impl<T: Content> AnyCache for ManagedCache<T> {
         self.open_channel()
     }
 
+    fn set_door(&self, door: Option<Door>) -> Result<()> {
+        self.following.set_door(door)
+    }
+
     fn invalidate(&self, what: Invalid) {
         lock(&self.invalid).say(&what);
     }
@@ -136,6 +154,14 @@ impl<T: Content> AnyCache for ManagedCache<T> {
         let newest = work.newest.iter();
         let paths = newest.flat_map(|it| it.known().sets.paths());
         paths.map(ToOwned::to_owned).collect()
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        T::describe().fingerprint()
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::accept::Arrivals;
 use super::directory::Patience;
 use super::managed::AnyCache;
 use super::report::Report;
@@ -28,18 +29,25 @@ impl Turns<'_> {
     }
 }
 
-/// Judges caches and builds what is due.
-pub(super) fn refresh(caches: &Mutex<Vec<Arc<dyn AnyCache>>>, turns: &Turns<'_>) -> Report {
+/// Judges caches and builds what is due; then folds in all that was contributed, if it is to.
+pub(super) fn refresh(
+    caches: &Mutex<Vec<Arc<dyn AnyCache>>>,
+    arrivals: Option<&Arrivals>,
+    turns: &Turns<'_>,
+) -> Report {
     let start = Instant::now();
     let caches = caches
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
+    let caches = caches
+        .iter()
+        .map_while(|cache| (!turns.end()).then(|| cache.refresh(turns)))
+        .collect();
     Report {
-        caches: caches
-            .iter()
-            .map_while(|cache| (!turns.end()).then(|| cache.refresh(turns)))
-            .collect(),
+        caches,
+        // Behind that, since a cache may have its first generation by now.
+        merges: arrivals.map(Arrivals::fold_all).unwrap_or_default(),
         seconds: start.elapsed().as_secs_f64(),
     }
 }

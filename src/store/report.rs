@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::channel::contribute::Counts;
 use crate::error::bytes;
+use crate::overlay::MergeReport;
 
-/// What a refresh of a store did. Prints one line for each cache.
+/// What a refresh of a store did. Prints one line for each cache, and some for each batch of
+/// contributions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
     /// The caches in the order in which they were added.
     pub caches: Vec<CacheReport>,
+    /// What was made of the [contributions](crate::Store::accept) that had come, in batches.
+    pub merges: Vec<MergeReport>,
     /// How long the refresh took.
     pub seconds: f64,
 }
@@ -124,6 +129,8 @@ pub struct Status {
     pub lookups: Option<u64>,
     /// Lookups that found nothing.
     pub misses: Option<u64>,
+    /// What workers have [contributed](crate::Store::accept), if the cache accepts that.
+    pub contributions: Option<Counts>,
 }
 
 impl fmt::Display for Report {
@@ -132,7 +139,12 @@ impl fmt::Display for Report {
         if let Some(first) = lines.next() {
             write!(f, "{first}")?;
         }
-        lines.try_for_each(|line| write!(f, "\n{line}"))
+        lines.try_for_each(|line| write!(f, "\n{line}"))?;
+        let mut merges = self.merges.iter().enumerate();
+        merges.try_for_each(|(number, merge)| match (number, self.caches.is_empty()) {
+            (0, true) => write!(f, "{merge}"),
+            _ => write!(f, "\n{merge}"),
+        })
     }
 }
 

@@ -280,7 +280,7 @@ fn sealed_length(file: &File, seals: SealFlags) -> Result<u64> {
 
 /// Refuses a file with holes: it costs its sender nothing, but reading it would fill them with
 /// this process's memory, without end.
-fn check_not_sparse(metadata: &Metadata) -> Result<()> {
+pub(crate) fn check_not_sparse(metadata: &Metadata) -> Result<()> {
     const BLOCK: u64 = 512;
     let (expected, got) = (metadata.len(), metadata.blocks().saturating_mul(BLOCK));
     if got < expected {

@@ -3,8 +3,9 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use nix::sys::socket::{self, ControlMessageOwned, MsgFlags, UnixCredentials};
 use rustix::cmsg_space;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -67,4 +68,26 @@ pub(crate) fn receive(
             .flags
             .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC),
     })
+}
+
+/// Receives one message without descriptors, from whom the kernel says that it is: its process, as
+/// this one sees it, if the socket was told to [say so](rustix::net::sockopt::set_socket_passcred).
+/// Returns its length too, 0 once the other end is closed.
+pub(crate) fn receive_from(
+    socket: impl AsFd,
+    buffer: &mut [u8],
+    peeks: bool,
+) -> io::Result<(usize, Option<UnixCredentials>)> {
+    let mut space = nix::cmsg_space!(UnixCredentials);
+    let mut flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    flags.set(MsgFlags::MSG_PEEK, peeks);
+    let mut slices = [IoSliceMut::new(buffer)];
+    let raw = socket.as_fd().as_raw_fd();
+    // There is no room for descriptors, so the kernel opens none.
+    let message = socket::recvmsg::<()>(raw, &mut slices, Some(&mut space), flags)?;
+    let sender = message.cmsgs()?.find_map(|part| match part {
+        ControlMessageOwned::ScmCredentials(sender) => Some(sender),
+        _ => None,
+    });
+    Ok((message.bytes, sender))
 }

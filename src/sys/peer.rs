@@ -59,6 +59,12 @@ pub(crate) fn has_ended(socket: impl AsFd) -> bool {
     }
 }
 
+/// The number of the process at the other end, 0 if it is in another pid namespace, and its user.
+pub(crate) fn number_and_user(socket: impl AsFd) -> io::Result<(i32, Uid)> {
+    let credentials = getsockopt(&socket, PeerCredentials)?;
+    Ok((credentials.pid(), Uid::from_raw(credentials.uid())))
+}
+
 /// The user and the group of the process at the other end.
 pub(crate) fn credentials(socket: impl AsFd) -> io::Result<(Uid, Gid)> {
     let credentials = getsockopt(&socket, PeerCredentials)?;

@@ -293,7 +293,7 @@ impl Disposition {
 }
 
 /// Leaves descriptors open in the program that a command starts, and in no other.
-pub(crate) fn keep_open_in(command: &mut Command, descriptors: [OwnedFd; 2]) {
+pub(crate) fn keep_open_in(command: &mut Command, descriptors: Vec<OwnedFd>) {
     let keep_open = move || {
         for fd in &descriptors {
             fcntl_setfd(fd, FdFlags::empty())?;
@@ -395,4 +395,28 @@ pub(crate) fn word_erased_on_fork() -> &'static AtomicU64 {
         REGISTERED.store(true, Relaxed);
     }
     &WORD
+}
+
+/// Writes down a descriptor that the children which libc forks are to close. Whoever closes it
+/// stores -1 in the place that it got before. None if all places are taken.
+#[cfg(feature = "posix-shm")]
+pub(crate) fn closed_on_fork(fd: RawFd) -> Option<&'static AtomicI32> {
+    static PLACES: [AtomicI32; 64] = [const { AtomicI32::new(-1) }; 64];
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    extern "C" fn close_all() {
+        for place in &PLACES {
+            let fd = place.swap(-1, Relaxed);
+            if fd >= 0 {
+                // SAFETY: the call takes a plain number. It is that of a `PrivateFile` of the
+                // parent, which in this child neither uses nor closes it.
+                unsafe { libc::close(fd) };
+            }
+        }
+    }
+    if !REGISTERED.swap(true, Relaxed) {
+        // SAFETY: the handler makes system calls and changes atomics of its own.
+        unsafe { libc::pthread_atfork(None, None, Some(close_all)) };
+    }
+    let take = |place: &&AtomicI32| place.compare_exchange(-1, fd, Relaxed, Relaxed).is_ok();
+    PLACES.iter().find(take)
 }

@@ -6,4 +6,5 @@
 
 mod damage;
 mod maps;
+mod self_describing;
 mod values;

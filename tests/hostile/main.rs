@@ -3,6 +3,7 @@
 mod after;
 mod collections;
 mod damage;
+mod delta;
 mod descriptors;
 mod garbage;
 mod index;

@@ -21,7 +21,7 @@ static REGION: LazyLock<Vec<u8>> = LazyLock::new(|| {
 
 /// One edit: where, as a fraction of the region, and what is put there.
 #[derive(Debug, Clone)]
-enum Edit {
+pub enum Edit {
     Byte(u8),
     Word(u32),
     /// Added to the word that is there: small changes of pointers and lengths.
@@ -30,7 +30,7 @@ enum Edit {
     Copy(prop::sample::Index),
 }
 
-fn edit() -> impl Strategy<Value = (prop::sample::Index, Edit)> {
+pub fn edit() -> impl Strategy<Value = (prop::sample::Index, Edit)> {
     let value = prop_oneof![
         any::<u8>().prop_map(Edit::Byte),
         any::<u32>().prop_map(Edit::Word),
@@ -41,7 +41,7 @@ fn edit() -> impl Strategy<Value = (prop::sample::Index, Edit)> {
     (any::<prop::sample::Index>(), value)
 }
 
-fn apply(bytes: &mut [u8], place: usize, edit: &Edit) {
+pub fn apply(bytes: &mut [u8], place: usize, edit: &Edit) {
     let word = place / 4 * 4;
     let old = u32::from_le_bytes(bytes[word..word + 4].try_into().unwrap());
     let new = match edit {

@@ -182,7 +182,7 @@ pub(crate) fn a_program_gets_an_error_that_names_what_is_wrong() {
 }
 
 pub(crate) fn a_program_with_more_rights_than_its_parent_inherits_nothing() {
-    let directory = tempfile::tempdir_in(env::current_dir().unwrap().join("target")).unwrap();
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let program = directory.path().join("program");
     fs::copy("/proc/self/exe", &program).unwrap();
     chown(&program, Some(65534), None).unwrap();

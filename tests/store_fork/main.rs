@@ -7,6 +7,7 @@ mod directories;
 mod faults;
 mod filesystems;
 mod killed;
+mod overlays;
 mod owners;
 mod sharing;
 
@@ -25,6 +26,11 @@ fn main() -> ExitCode {
         owners::a_fork_in_the_middle_of_refreshes_reads,
         owners::rebuilds_leave_nothing_behind,
         owners::nothing_is_published_without_memory,
+        overlays::an_overlay_grows_by_its_additions_only,
+        overlays::what_workers_add_comes_back_beside_their_results,
+        overlays::a_child_adds_to_what_its_parent_added_and_cannot_merge,
+        overlays::a_worker_killed_half_way_loses_its_own_delta_only,
+        overlays::a_merge_without_memory_changes_nothing,
         sharing::one_process_builds_and_the_others_take_it_over,
         sharing::a_lock_that_a_child_inherited_blocks_nobody,
         sharing::a_killed_builder_leaves_the_turn_and_the_generation,

@@ -24,6 +24,7 @@ Examples:
   floe dump recipes.floe zlib
   floe dump ports.floe 443
   floe dump /run/server/floe.sock:recipes zlib
+  floe dump posix:recipes zlib
   floe dump caches.floe --root recipes zlib
   floe dump pairs.floe '[\"zlib\",3]'
   floe dump --jsonl recipes.floe | jq -r 'select(.value.depends == []) | .key'

@@ -49,6 +49,7 @@ Runs:
 Examples:
   floe inspect recipes.floe
   ls -l /proc/4711/fd | grep memfd:floe; floe inspect /proc/4711/fd/9
+  floe inspect posix:recipes
   floe inspect /run/server/floe.sock:recipes --runs
   floe inspect /run/server/floe.sock:recipes --svg pages.svg && xdg-open pages.svg
   floe inspect --json recipes.floe | jq '.schema.types[].name'
@@ -97,7 +98,13 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Comm
     }
     output.styled(TITLE, printable(&target.to_string()))?;
     writeln!(output)?;
-    for (name, fact) in facts(region, &pages, target.is_memory_file()) {
+    let place = match (target.is_memory_file(), pages.files.len()) {
+        (true, 1) => "a memfd".to_owned(),
+        (true, _) => page_files::summary(&pages),
+        (false, _) if target.is_posix_object() => "a POSIX shared memory object".to_owned(),
+        (false, _) => "a file".to_owned(),
+    };
+    for (name, fact) in facts(region, place) {
         output.styled(FAINT, format!("  {name:<11} "))?;
         writeln!(output, "{}", printable(&fact))?;
     }
@@ -112,7 +119,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Comm
     Ok(())
 }
 
-fn facts(region: &Described, pages: &Pages, in_memory: bool) -> Vec<(&'static str, String)> {
+fn facts(region: &Described, place: String) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         (
             "cache",
@@ -124,14 +131,7 @@ fn facts(region: &Described, pages: &Pages, in_memory: bool) -> Vec<(&'static st
             "frozen",
             format!("{} by {}", created(region), region.producer()),
         ),
-        (
-            "lies in",
-            match (in_memory, pages.files.len()) {
-                (true, 1) => "a memfd".to_owned(),
-                (true, _) => page_files::summary(pages),
-                (false, _) => "a file".to_owned(),
-            },
-        ),
+        ("lies in", place),
         ("fingerprint", region.fingerprint().to_string()),
     ];
     if let Some(garbage) = region.garbage().filter(|garbage| *garbage > 0) {

@@ -26,6 +26,8 @@ Columns:
   DUE         time until the owner builds it again; - if the owner does not say
   EXPIRES     time until it expires; - if it never does
   LOOKUPS     lookups of workers; MISSES, lookups that found nothing; - if workers do not count
+  MERGED      what workers contributed and the owner merged; REFUSED, of which nothing was taken;
+              - if the owner accepts no contributions
   LAST ERROR  why the last build failed; - if it did not
 
 As JSON and CSV, durations are in seconds.
@@ -56,6 +58,8 @@ const COLUMNS: &[Column] = &[
     Column("expires_in_seconds", "EXPIRES"),
     Column("lookups", "LOOKUPS"),
     Column("misses", "MISSES"),
+    Column("contributions_merged", "MERGED"),
+    Column("contributions_refused", "REFUSED"),
     Column("last_error", "LAST ERROR"),
 ];
 
@@ -79,6 +83,8 @@ pub(crate) fn table(caches: &[ChannelStatus]) -> Table {
             until(cache.expires_in, "expired"),
             count(cache.lookups),
             count(cache.misses),
+            count(cache.contributions.map(|it| it.merged)),
+            count(cache.contributions.map(|it| it.refused)),
             cache.last_error.as_ref().map_or(Cell::Empty, Cell::text),
         ]);
     }

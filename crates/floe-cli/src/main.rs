@@ -9,6 +9,7 @@ mod inspect;
 mod ls;
 mod mem;
 mod metrics;
+mod names;
 mod output;
 mod processes;
 mod progress;
@@ -32,10 +33,11 @@ use target::User;
 /// Look into frozen regions, and into the memory of the processes that map them
 ///
 /// A region describes its own types, so no verb needs the Rust types. TARGET is one of: a file that
-/// `Region::save` wrote; the memfd of a running process, as /proc/PID/fd/N; or SOCKET:NAME, the
-/// newest generation of a cache that a broker offers (`floe ls SOCKET` lists them). A path that
-/// exists is that file, even if it contains a colon. Verbs that take a SOCKET ask the broker about
-/// all its caches. No verb changes a region.
+/// `Region::save` wrote; the memfd of a running process, as /proc/PID/fd/N; posix:NAME, a
+/// POSIX shared memory object (`floe names` lists them); or SOCKET:NAME, the newest generation of a
+/// cache that a broker offers (`floe ls SOCKET` lists them). A path that exists is that file, even
+/// if it contains a colon. Verbs that take a SOCKET ask the broker about all its caches. No verb
+/// changes a region; `floe names --sweep` removes those whose owners have ended.
 #[derive(Debug, Parser)]
 #[command(
     name = "floe",
@@ -63,6 +65,7 @@ enum Verb {
     Verify(verify::Arguments),
     Mem(mem::Arguments),
     Ls(ls::Arguments),
+    Names(names::Arguments),
     Watch(watch::Arguments),
     Metrics(metrics::Arguments),
 }
@@ -82,6 +85,7 @@ Examples:
   floe mem --tree $(pgrep -o server)    what all its workers share
   floe ls floe.sock                     the caches of a broker, and how they stand
   floe dump floe.sock:recipes zlib      one entry of the newest generation
+  floe names --sweep                    remove what dead owners left in /dev/shm
   floe mem floe.sock                    who maps which generation
 
 Colours appear only on a terminal, and not if NO_COLOR is set.";
@@ -153,6 +157,7 @@ fn main() -> ExitCode {
         Verb::Verify(arguments) => verify::run(arguments, &mut output),
         Verb::Mem(arguments) => mem::run(arguments, &mut output),
         Verb::Ls(arguments) => ls::run(arguments, &mut output),
+        Verb::Names(arguments) => names::run(arguments, &mut output),
         Verb::Watch(arguments) => watch::run(arguments, &mut output),
         Verb::Metrics(arguments) => metrics::run(arguments, &mut output),
     };

@@ -18,9 +18,12 @@ use super::CommandError;
 
 /// What the verbs say about the argument.
 pub(crate) const HELP: &str = "\
-The region: a file, a memfd as /proc/PID/fd/N, or SOCKET:NAME, the newest generation of a \
-cache that a broker offers; `floe ls SOCKET` lists the names. A path that exists is that file, \
-even if it contains a colon";
+The region: a file, a memfd as /proc/PID/fd/N, posix:NAME, a POSIX shared memory object (`floe \
+names` lists them), or SOCKET:NAME, the newest generation of a cache that a broker offers (`floe ls \
+SOCKET` lists them). A path that exists is that file, even if it contains a colon";
+
+/// How the argument begins that names a POSIX shared memory object.
+const POSIX: &str = "posix:";
 
 /// A region on the command line.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ pub(crate) struct Target(OsString);
 /// Where the bytes are.
 enum Place {
     File(PathBuf),
+    /// In a POSIX shared memory object.
+    Posix(String),
     /// In the newest generation of a cache of a broker.
     Cache(Socket, String),
 }
@@ -38,6 +43,7 @@ impl Target {
     pub(crate) fn open(&self) -> Result<Described, CommandError> {
         match self.place()? {
             Place::File(path) => Ok(Described::open(path)?),
+            Place::Posix(name) => Ok(Described::open_posix(&name)?),
             Place::Cache(socket, name) => {
                 let opened = Described::open_fds(socket.fetch(&name)?);
                 opened.map_err(|error| self.refuse(error))
@@ -50,6 +56,7 @@ impl Target {
     pub(crate) fn load(&self) -> Result<Described, CommandError> {
         let path = match self.place()? {
             Place::Cache(socket, name) => return self.described(socket.fetch(&name)?),
+            Place::Posix(name) => return Ok(Described::load_posix(&name)?),
             Place::File(path) => path,
         };
         match page_files(&path) {
@@ -64,8 +71,13 @@ impl Target {
         match self.place() {
             Ok(Place::File(path)) => is_memfd(&path),
             Ok(Place::Cache(..)) => true,
-            Err(_) => false,
+            Ok(Place::Posix(_)) | Err(_) => false,
         }
+    }
+
+    /// Whether the region is in a POSIX shared memory object.
+    pub(crate) fn is_posix_object(&self) -> bool {
+        matches!(self.place(), Ok(Place::Posix(_)))
     }
 
     /// Adds the target to an error that does not tell it.
@@ -93,8 +105,8 @@ impl Target {
         Described::from_fds(fds).map_err(|error| self.refuse(error))
     }
 
-    /// Tells a file from a cache: a path that exists wins, and else what stands before a colon and
-    /// is a socket.
+    /// Tells a file from an object and from a cache: a path that exists wins, then `posix:`, and else
+    /// what stands before a colon and is a socket.
     fn place(&self) -> Result<Place, CommandError> {
         let whole = Path::new(&self.0);
         if is_socket(whole) {
@@ -102,6 +114,12 @@ impl Target {
         }
         if whole.exists() {
             return Ok(Place::File(whole.to_owned()));
+        }
+        if let Some(name) = self.0.as_bytes().strip_prefix(POSIX.as_bytes()) {
+            let name = String::from_utf8_lossy(name);
+            // POSIX begins names with a slash.
+            let name = name.strip_prefix('/').unwrap_or(&name);
+            return Ok(Place::Posix(name.to_owned()));
         }
         let colons = self.0.as_bytes().iter().enumerate();
         let colons = colons.filter(|(_, byte)| **byte == b':');

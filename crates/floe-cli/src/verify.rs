@@ -17,7 +17,7 @@ use super::target::{self, Target};
 Examples:
   floe verify recipes.floe
   floe verify /var/cache/server/*.floe && systemctl restart server
-  floe verify /proc/4711/fd/9 /run/server/floe.sock:recipes
+  floe verify /proc/4711/fd/9 posix:recipes /run/server/floe.sock:recipes
 
 Exit codes: 0 all are good, 1 one is bad, 2 wrong usage")]
 pub(crate) struct Arguments {

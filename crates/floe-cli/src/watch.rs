@@ -13,8 +13,8 @@ use super::target::Socket;
 /// Follow the caches that a broker offers
 ///
 /// On a terminal, redraws the table of `floe ls` every second. Into a pipe or a file, writes one
-/// table at first and another whenever a cache is added, is published, fails to build, recovers or
-/// expires; a changed age alone writes none. Ends with the broker or by Ctrl-C.
+/// table at first and another whenever a cache is added, is published, fails to build, recovers,
+/// expires, or cuts a contributor off; a changed age alone writes none. Ends with the broker or by Ctrl-C.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 `floe ls --help` explains the columns.
@@ -61,6 +61,7 @@ fn state(cache: &ChannelStatus) -> impl PartialEq + use<> {
         cache.name.clone(),
         cache.generation,
         cache.last_error.clone(),
+        cache.contributions.map(|it| it.cut_off),
         cache.expires_in.is_some_and(|left| left.is_zero()),
     )
 }

@@ -11,6 +11,7 @@ pub mod forge;
 pub mod forking;
 pub mod gate;
 pub mod generations;
+pub mod measure;
 pub mod mode;
 pub mod recipes;
 pub mod record;

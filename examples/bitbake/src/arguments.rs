@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 /// Parses a BitBake layer into caches, freezes them, forks workers that read them, and compares
 /// that with the same caches inherited on the heap.
@@ -22,6 +22,11 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "caches", requires = "layer")]
     pub watch: bool,
 
+    /// Who parses the code of a layer: threads of this process, or as many forked ones as there are
+    /// workers, whose overlays are merged; that is compared with pickling what they found.
+    #[arg(long, value_enum, default_value = "threads", conflicts_with = "caches")]
+    pub parsers: ParserKind,
+
     /// How many workers are forked.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub workers: usize,
@@ -37,4 +42,11 @@ pub(crate) struct Arguments {
     /// How many recipes the generated layer has.
     #[arg(long, value_name = "N", default_value_t = 1100, hide = true)]
     pub recipes: usize,
+}
+
+/// Who parses code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ParserKind {
+    Threads,
+    Processes,
 }

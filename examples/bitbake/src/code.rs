@@ -33,7 +33,7 @@ pub(crate) fn hash(body: &str) -> CodeHash {
 
 cached! {
     /// What a shell body refers to.
-    #[derive(Default)]
+    #[derive(Default, serde::Serialize, serde::Deserialize)]
     pub(crate) struct ShellCode {
         /// The variables it reads, shell's own and BitBake's alike.
         #[rkyv(with = Intern)]
@@ -46,7 +46,7 @@ cached! {
 
 cached! {
     /// What a Python body refers to.
-    #[derive(Default)]
+    #[derive(Default, serde::Serialize, serde::Deserialize)]
     pub(crate) struct PythonCode {
         /// The variables it reads or writes by a literal name through the data store.
         #[rkyv(with = Intern)]

@@ -44,6 +44,7 @@ pub(crate) fn read(directory: &Path) -> Result<Source> {
         files: 0,
         parse_seconds: 0.0,
         notes: vec![note.into()],
+        parser_costs: None,
         caches: vec![],
     };
     let infos = dump::<BTreeMap<String, CoreRecipeInfo>>(&mut source, directory, INFOS)?;

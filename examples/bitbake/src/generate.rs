@@ -45,12 +45,12 @@ type File = (String, String);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::Layer;
+    use crate::layer::{Layer, Parsers};
 
     fn generated(recipes: usize) -> Layer {
         let tree = tempfile::tempdir().expect("a folder");
         generate(tree.path(), recipes).expect("a tree");
-        Layer::read(tree.path()).expect("a layer")
+        Layer::read(tree.path(), Parsers::Threads).expect("a layer")
     }
 
     #[test]

@@ -11,6 +11,7 @@ use floe::Inputs;
 
 use crate::Result;
 use crate::code::{self, Code, CodeHash, PythonCode, ShellCode, python, shell};
+use crate::parsers::{self, ParserCosts};
 use crate::patterns::{self, Pattern};
 use crate::recipes::{self, Files, Names, Recipe};
 use crate::statements::{self, Parsed, Statement};
@@ -31,6 +32,17 @@ pub(crate) struct Layer {
     /// The compiled patterns, by their text.
     pub patterns: BTreeMap<String, Pattern>,
     pub summary: Summary,
+    /// What it cost to bring together what processes parsed.
+    pub parser_costs: Option<ParserCosts>,
+}
+
+/// Who parses code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parsers {
+    /// A thread for each processor.
+    Threads,
+    /// So many forked processes, whose overlays are merged.
+    Processes(usize),
 }
 
 /// What there is to tell of a tree that was read.
@@ -56,7 +68,9 @@ impl Layer {
     ///
     /// # Errors
     /// If `path` cannot be listed or holds no metadata.
-    pub(crate) fn read(path: &Path) -> Result<Self> {
+    ///
+    /// Processes parse code alone; everything else is read by threads all the same.
+    pub(crate) fn read(path: &Path, parsers: Parsers) -> Result<Self> {
         let paths = discovery::files(path, &mut Inputs::new())?;
         if !paths.iter().any(|path| discovery::is_metadata(path)) {
             return Err(format!(
@@ -66,10 +80,16 @@ impl Layer {
             )
             .into());
         }
-        let read = parallel::map(&paths, |file| FileContents::read(path, file));
+        let with_code = matches!(parsers, Parsers::Threads);
+        let read = parallel::map(&paths, |file| FileContents::read(path, file, with_code));
         let mut layer = Self::default();
         for (path, contents) in paths.into_iter().zip(read) {
             layer.add(path, contents);
+        }
+        if let Parsers::Processes(count) = parsers {
+            let (code, costs) = parsers::parse(&layer.statements, count)?;
+            (layer.shell, layer.python) = (code.shell, code.python);
+            layer.parser_costs = Some(costs);
         }
         layer.read_recipes();
         layer.compile_patterns();
@@ -144,7 +164,7 @@ struct FileContents {
 }
 
 impl FileContents {
-    fn read(root: &Path, path: &str) -> Self {
+    fn read(root: &Path, path: &str, with_code: bool) -> Self {
         let mut contents = Self::default();
         match discovery::read_text(root, path) {
             Ok(text) => contents.parsed = statements::parse_file(path, text),
@@ -156,7 +176,11 @@ impl FileContents {
             None => text.into(),
         };
         for Statement { kind, .. } in &contents.parsed.statements {
-            let code = Code::from(kind);
+            let code = if with_code {
+                Code::from(kind)
+            } else {
+                Code::default()
+            };
             for body in code.shell() {
                 contents.shell.push((code::hash(body), shell::parse(body)));
             }
@@ -189,7 +213,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
             std::fs::write(path, text).expect("a file");
         }
-        Layer::read(tree.path())
+        Layer::read(tree.path(), Parsers::Threads)
     }
 
     #[test]
@@ -238,7 +262,8 @@ mod tests {
 
     #[test]
     fn a_tree_without_metadata_is_an_error_that_names_the_path() {
-        let error = Layer::read(Path::new("/nonexistent/layer")).expect_err("no such folder");
+        let error = Layer::read(Path::new("/nonexistent/layer"), Parsers::Threads)
+            .expect_err("no such folder");
         let expected = "no metadata in `/nonexistent/layer`";
         assert!(error.to_string().contains(expected), "{error}");
         read(&[("README", b"")]).expect_err("no metadata");

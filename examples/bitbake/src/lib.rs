@@ -12,6 +12,7 @@ mod generate;
 mod interning;
 mod layer;
 mod objects;
+mod parsers;
 mod patterns;
 mod recipes;
 mod report;
@@ -38,6 +39,7 @@ use report::{CacheSize, Report};
 use source::Source;
 
 pub use generate::generate;
+pub use parsers::ParserCosts;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -53,9 +55,15 @@ impl LayerCaches {
     /// # Errors
     /// Those of [`Store::keyed`].
     pub fn add(store: &Store, root: &Path) -> floe::Result<Self> {
+        let caches = Self::without_code(store, root)?;
+        cached::code(store, &caches.statements)?;
+        Ok(caches)
+    }
+
+    /// The same without the caches of code.
+    fn without_code(store: &Store, root: &Path) -> floe::Result<Self> {
         let statements = cached::statements(store, root)?;
         cached::recipes(store, root, &statements)?;
-        cached::code(store, &statements)?;
         Ok(Self { statements })
     }
 
@@ -85,11 +93,20 @@ pub fn layer_files(root: &Path) -> floe::Result<Vec<String>> {
     layer::discovery::files(root, &mut Inputs::new())
 }
 
+/// Reads a layer tree, its code by so many processes; what it cost to bring together what they found.
+///
+/// # Errors
+/// If the tree cannot be read, or this process has other threads.
+pub fn parser_costs(root: &Path, parsers: usize) -> Result<Option<ParserCosts>> {
+    let layer = layer::Layer::read(root, layer::Parsers::Processes(parsers))?;
+    Ok(layer.parser_costs)
+}
+
 /// Does what the command line says.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match (&arguments.layer, arguments.watch) {
-        (Some(layer), true) => watch::watch(layer),
+        (Some(layer), true) => watch::watch(layer, &arguments),
         _ => match Source::read(&arguments) {
             Ok(source) => compare(&arguments, source),
             Err(error) => {
@@ -162,6 +179,7 @@ fn compare(arguments: &Arguments, source: Source) -> Result<()> {
         files,
         parse_seconds,
         freeze_seconds,
+        parsers: source.parser_costs,
         caches: sizes,
         workers,
         inherited,

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::Result;
 use crate::comparison::Measured;
+use crate::parsers::ParserCosts;
 
 /// Everything that one run found out.
 #[derive(Debug, Serialize)]
@@ -15,6 +16,8 @@ pub(crate) struct Report {
     pub files: usize,
     pub parse_seconds: f64,
     pub freeze_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parsers: Option<ParserCosts>,
     pub caches: Vec<CacheSize>,
     pub workers: usize,
     pub inherited: Measured,

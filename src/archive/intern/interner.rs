@@ -66,6 +66,11 @@ impl Interner {
         xxh3_128_with_seed(&self.recorder.bytes, self.seed)
     }
 
+    /// The digest of a value that bytes tell.
+    pub(crate) fn identify_bytes(&self, bytes: &[u8]) -> u128 {
+        xxh3_128_with_seed(bytes, self.seed)
+    }
+
     pub(crate) fn find(&self, written_as: TypeId, identity: u128) -> Option<u64> {
         let (_, offsets) = self.types.iter().find(|(known, _)| *known == written_as)?;
         offsets.get(&ValueDigest::from(identity)).copied()

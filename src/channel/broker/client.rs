@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -158,11 +159,18 @@ impl Client {
         };
         match self.ask(&request, patience)? {
             (Reply::Channel, descriptors) => {
-                let Ok([control, mailbox]) = <[OwnedFd; 2]>::try_from(descriptors) else {
+                let mut descriptors = descriptors.into_iter();
+                let (Some(control), Some(mailbox), door, None) = (
+                    descriptors.next(),
+                    descriptors.next(),
+                    descriptors.next(),
+                    descriptors.next(),
+                ) else {
                     return Err(self.not_broker());
                 };
                 let control = ControlPage::open(control)?;
-                Ok(Subscription::new(name.to_owned(), control, mailbox))
+                let channel = Subscription::new(name.to_owned(), control, mailbox);
+                Ok(channel.with_door(door.map(Arc::new)))
             }
             (Reply::Unknown, descriptors) => {
                 let known = self.received_list(descriptors)?;

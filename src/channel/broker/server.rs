@@ -26,7 +26,7 @@ use crate::sys::message::{receive, send};
 /// dismissed.
 const MOST_SILENT: usize = 64;
 /// Clients that may keep an answer for themselves at the same time, whatever the limit on open
-/// files: each has up to two descriptors in flight.
+/// files: each has up to three descriptors in flight.
 const MOST_ANSWERED: usize = 32;
 /// Of the limit on open files, the part that has a client with an answer.
 const PER_ANSWER: u64 = 32;
@@ -153,7 +153,7 @@ impl Server {
             let _ = send(&client, &Reply::Refused.encode(), &[]);
             return;
         };
-        if self.has_room_for(user) && self.answer(&client, request).is_ok() {
+        if self.has_room_for(user) && self.answer(&client, user, request).is_ok() {
             self.answered.push((client, user));
         } else {
             // It may be that no more descriptors may be in flight.
@@ -174,7 +174,7 @@ impl Server {
         self.answered.len() < most && (is_own(user) || of_user() < most / 4)
     }
 
-    fn answer(&self, client: &OwnedFd, request: Request) -> io::Result<()> {
+    fn answer(&self, client: &OwnedFd, user: Uid, request: Request) -> io::Result<()> {
         let reply = |reply: Reply, fds: &[BorrowedFd]| send(client, &reply.encode(), fds);
         let Request::Follow { name } = request else {
             return reply(Reply::List, &[self.list()?.as_fd()]);
@@ -183,7 +183,10 @@ impl Server {
         match publisher {
             Some(publisher) => {
                 let subscription = publisher.subscription().map_err(io::Error::other)?;
-                let channel = [subscription.control.as_fd(), subscription.mailbox()];
+                let mut channel = vec![subscription.control.as_fd(), subscription.mailbox()];
+                let may_contribute = is_own(user) || publisher.accepts_other_users();
+                let door = subscription.door().filter(|_| may_contribute);
+                channel.extend(door.map(|door| door.as_fd()));
                 reply(Reply::Channel, &channel)
             }
             None => reply(Reply::Unknown, &[self.list()?.as_fd()]),

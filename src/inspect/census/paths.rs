@@ -32,6 +32,8 @@ struct Node<'a> {
     /// The last part of the path; without one, the values count as part of those around them.
     part: Option<Cow<'a, str>>,
     children: Vec<Option<Place>>,
+    /// Which parts of values of the type are counted here, where it is not all of them.
+    row: Option<&'static str>,
     counts: Counts,
     texts: Option<Box<Texts>>,
 }
@@ -96,6 +98,39 @@ impl<'a> Paths<'a> {
         self.new_child(place, number, type_index, part())
     }
 
+    /// The type of a field.
+    pub(super) fn type_index(&self, place: Place) -> TypeIndex {
+        self.nodes[place.0 as usize].type_index
+    }
+
+    /// The row of a number in a field, for what belongs to it and has no type of its own.
+    pub(super) fn row_in(
+        &mut self,
+        place: Place,
+        number: usize,
+        name: &'static str,
+    ) -> Read<Place> {
+        let node = &self.nodes[place.0 as usize];
+        if let Some(Some(known)) = node.children.get(number) {
+            return Ok(*known);
+        }
+        if self.nodes.len() == LIMIT {
+            return Err(Fault::new(0, FaultKind::Paths { most: LIMIT }));
+        }
+        let row = self.push(Some(place), node.type_index, Some(Cow::Borrowed(name)));
+        self.nodes[row.0 as usize].row = Some(name);
+        self.set_child(place, number, row);
+        Ok(row)
+    }
+
+    fn set_child(&mut self, place: Place, number: usize, child: Place) {
+        let children = &mut self.nodes[place.0 as usize].children;
+        if children.len() <= number {
+            children.resize(number + 1, None);
+        }
+        children[number] = Some(child);
+    }
+
     #[cold]
     fn new_child(
         &mut self,
@@ -111,11 +146,7 @@ impl<'a> Paths<'a> {
             Some(outer) => outer,
             None => self.push(Some(place), type_index, part),
         };
-        let children = &mut self.nodes[place.0 as usize].children;
-        if children.len() <= number {
-            children.resize(number + 1, None);
-        }
-        children[number] = Some(child);
+        self.set_child(place, number, child);
         Ok(child)
     }
 
@@ -139,6 +170,7 @@ impl<'a> Paths<'a> {
             parent,
             part: part.map(cut),
             children: Vec::new(),
+            row: None,
             counts: Counts::default(),
             texts: None,
         });
@@ -170,7 +202,7 @@ impl<'a> Paths<'a> {
                 |it| names[it.0 as usize].clone(),
             );
             path.extend(node.part.as_deref().map(str::to_owned));
-            let kind = sums.kinds.entry(node.type_index).or_default();
+            let kind = sums.kinds.entry((node.type_index, node.row)).or_default();
             kind.count += node.counts.count;
             kind.bytes += node.counts.bytes;
             kind.largest = kind.largest.max(node.counts.largest);
@@ -201,7 +233,7 @@ fn cut(part: Cow<'_, str>) -> Cow<'_, str> {
 pub(super) struct Sums {
     /// What the paths of the root begin with that is counted next.
     pub(super) prefix: Option<String>,
-    kinds: HashMap<TypeIndex, Counts>,
+    kinds: HashMap<(TypeIndex, Option<&'static str>), Counts>,
     fields: HashMap<Vec<String>, FieldSum>,
 }
 
@@ -218,8 +250,11 @@ impl Sums {
 
     /// Rows by type and by path.
     pub(super) fn rows(self, types: &Checked) -> (Vec<Row>, Vec<Row>) {
-        let kind = |(index, counts): (TypeIndex, Counts)| Row {
-            name: types.get(index).name.clone(),
+        let kind = |((index, row), counts): ((TypeIndex, Option<&str>), Counts)| Row {
+            name: match row {
+                None => types.get(index).name.clone(),
+                Some(row) => format!("{} {row}", types.get(index).name),
+            },
             ..counts.row()
         };
         let field = |(path, sum): (Vec<String>, FieldSum)| Row {

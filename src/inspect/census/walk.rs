@@ -18,7 +18,7 @@ const VISITS: u64 = 1 << 24;
 
 /// Counts values, entry by entry.
 pub(super) struct Walk<'a> {
-    archive: Archive<'a>,
+    pub(super) archive: Archive<'a>,
     pub(super) paths: Paths<'a>,
     /// Bytes in which shared values are counted: those of the entry. Its first use is there too.
     own: Range<u64>,
@@ -106,9 +106,13 @@ impl<'a> Walk<'a> {
             }
             Shape::Shared { target } | Shape::Interned { target } => {
                 let run = self.archive.pointee(at, *target)?;
-                if self.own.contains(&run.at) && self.seen.insert((run.at, *target)) {
+                if self.is_first(run.at, *target) {
                     inside = self.target(place, *target, at, depth)?;
                 }
+                size
+            }
+            Shape::SelfDescribing { .. } => {
+                self.self_describing(place, at, depth)?;
                 size
             }
             Shape::BTreeMap {
@@ -150,7 +154,12 @@ impl<'a> Walk<'a> {
         Ok(2 * WORD_LENGTH + run.length)
     }
 
-    fn text(&mut self, place: Place, run: Run) -> Read<()> {
+    /// Whether a shared value at an offset is counted here, and was not before.
+    pub(super) fn is_first(&mut self, at: u64, target: TypeIndex) -> bool {
+        self.own.contains(&at) && self.seen.insert((at, target))
+    }
+
+    pub(super) fn text(&mut self, place: Place, run: Run) -> Read<()> {
         // Claimed before it is hashed, so that overlapping texts cost no more than the archive.
         if run.length > self.archive.length() - self.claimed {
             return Err(self.overlap(run.at));
@@ -273,7 +282,7 @@ impl<'a> Walk<'a> {
     }
 
     #[inline]
-    fn visit(&mut self, at: u64, times: u64) -> Read<()> {
+    pub(super) fn visit(&mut self, at: u64, times: u64) -> Read<()> {
         match self.visits_left.checked_sub(times) {
             Some(left) => self.visits_left = left,
             None => {
@@ -286,7 +295,7 @@ impl<'a> Walk<'a> {
 
     /// Takes bytes that belong to one value only.
     #[inline]
-    fn claim(&mut self, at: u64, bytes: u64) -> Read<()> {
+    pub(super) fn claim(&mut self, at: u64, bytes: u64) -> Read<()> {
         self.claimed = self.claimed.saturating_add(bytes);
         if self.claimed > self.archive.length() {
             return Err(self.overlap(at));

@@ -104,6 +104,11 @@ impl<'a> Archive<'a> {
         self.bytes.array(at)
     }
 
+    /// Refuses a range that leaves the section.
+    pub(crate) fn check(self, at: u64, length: u64) -> Read<()> {
+        self.bytes.check(at, length)
+    }
+
     pub(crate) fn bytes(self, run: Run) -> Read<Cow<'a, [u8]>> {
         self.bytes.get(run.at, run.length)
     }

@@ -1,5 +1,6 @@
 //! The check of all values and of the index, without the Rust types.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::archive::Run;
@@ -9,11 +10,12 @@ use super::fault::{Fault, FaultKind, Read};
 use super::sequences::Items;
 use super::serialize::Budget;
 use super::value::{Dynamic, View};
-use crate::archive::WORD;
+use crate::archive::{Validator, WORD};
 use crate::error::Result;
 use crate::map;
 use crate::map::{INDEX_HEADER_LENGTH, IndexHeader, Line, Search, SlotHeader};
 use crate::schema::{Shape, TypeIndex};
+use crate::value;
 
 /// Values for each byte of the archive, and beyond that, that a check visits.
 const VISITS_FACTOR: u64 = 64;
@@ -40,6 +42,7 @@ impl Described {
         let root = self.root()?;
         let mut values = Values {
             seen: HashSet::new(),
+            self_describing: None,
             left: VISITS_FACTOR
                 .saturating_mul(self.archive().length())
                 .saturating_add(VISITS),
@@ -137,18 +140,23 @@ impl<'a> Keys<'a> {
 }
 
 /// Values that are visited, shared ones once.
-struct Values {
+struct Values<'a> {
     seen: HashSet<(u64, TypeIndex)>,
+    /// The archive, and what self-describing values in it were found to lead to.
+    self_describing: Option<(Cow<'a, [u8]>, Validator)>,
     left: u64,
 }
 
-impl Values {
-    fn check(&mut self, value: &Dynamic<'_>) -> Read<()> {
+impl<'a> Values<'a> {
+    fn check(&mut self, value: &Dynamic<'a>) -> Read<()> {
         let left = self.left.checked_sub(1);
         self.left = left.ok_or_else(|| {
             let most = VISITS_FACTOR.saturating_mul(value.archive.length());
             Fault::new(value.at, FaultKind::Expansion { most })
         })?;
+        if let Shape::SelfDescribing { .. } = value.described().shape {
+            return self.self_describing(value);
+        }
         match value.read()? {
             View::Sequence(items) | View::Set(items) => self.items(items),
             View::Map(mut entries) => {
@@ -171,7 +179,25 @@ impl Values {
         }
     }
 
-    fn shared(&mut self, target: &Dynamic<'_>) -> Read<()> {
+    /// Checks a value that tells itself what it is, as readers with its type do.
+    fn self_describing(&mut self, value: &Dynamic<'a>) -> Read<()> {
+        let (archive, at) = (value.archive, value.at);
+        if self.self_describing.is_none() {
+            let bytes = archive.bytes(Run {
+                at: 0,
+                length: archive.length(),
+            })?;
+            let validator = Validator::new(&bytes);
+            self.self_describing = Some((bytes, validator));
+        }
+        let Some((bytes, validator)) = &mut self.self_describing else {
+            return Ok(());
+        };
+        let checked = value::check::check(bytes, at as usize, validator);
+        checked.map_err(|error| Fault::new(at, FaultKind::Value(error.to_string())))
+    }
+
+    fn shared(&mut self, target: &Dynamic<'a>) -> Read<()> {
         if !self.seen.insert((target.at, target.type_index)) {
             return Ok(());
         }
@@ -183,7 +209,7 @@ impl Values {
         self.check(target)
     }
 
-    fn items(&mut self, mut items: Items<'_>) -> Read<()> {
+    fn items(&mut self, mut items: Items<'a>) -> Read<()> {
         while let Some(item) = items.read_next() {
             let item = item?;
             // Any bytes are a number, and there can be very many of them.

@@ -197,6 +197,10 @@ impl Checked {
                 self.check_part(described, "key", *key, *key_offset)?;
                 self.check_part(described, "value", *value, *value_offset)
             }
+            Shape::SelfDescribing { integer, float } => {
+                self.check_numbers(*integer, *float)?;
+                exactly(WORD)
+            }
             Shape::Roots { roots } => self.check_roots(described, roots),
         }
     }
@@ -212,6 +216,16 @@ impl Checked {
             }
         }
         Ok(())
+    }
+
+    /// The items of packed lists are numbers of eight bytes.
+    fn check_numbers(&self, integer: TypeIndex, float: TypeIndex) -> Result<(), SchemaFault> {
+        let (integer, float) = (self.sized("integer", integer)?, self.sized("float", float)?);
+        let is_wide = |described: &Type| described.size == 8;
+        match integer.shape == Shape::Signed && float.shape == Shape::Float {
+            true if is_wide(integer) && is_wide(float) => Ok(()),
+            _ => Err(SchemaFault::Entry),
+        }
     }
 
     fn check_roots(&self, described: &Type, roots: &[NamedRoot]) -> Result<(), SchemaFault> {

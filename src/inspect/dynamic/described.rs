@@ -20,6 +20,8 @@ use crate::error::{Error, Fingerprint, HeaderError, Result};
 use crate::frozen::{Content, Frozen};
 use crate::inspect::pages::{Pages, page_files};
 use crate::region::format::{Header, Section, SectionKind};
+#[cfg(feature = "posix-shm")]
+use crate::region::posix;
 use crate::region::{self, Region};
 use crate::schema::{Description, NamedRoot, Shape, TypeIndex};
 
@@ -35,6 +37,7 @@ use sections::{IndexReading, Source, read_garbage, read_schema, within};
 /// | [`load`](Self::load) | a sealed copy of a file in memory | all |
 /// | [`open_fds`](Self::open_fds) | from sealed memfds, what is asked for | of the header |
 /// | [`from_fd`](Self::from_fd) | a sealed memfd | all |
+/// | `open_posix`, `load_posix` | as `open` and `load`, by a [POSIX name](mod@crate::posix) | as these |
 /// | [`from_bytes`](Self::from_bytes) | a copy of bytes on the heap | all |
 /// | [`of`](Self::of) | the region of a handle | were checked |
 ///
@@ -101,6 +104,36 @@ impl Described {
         });
         let loaded = or_with_others(loaded, path, Self::from_fds);
         loaded.map_err(|error| error.of_file(path))
+    }
+
+    /// Opens what an owner of this user has published under a POSIX name, and reads no more of it
+    /// than is asked for, as [`open`](Self::open) does of a file.
+    ///
+    /// # Errors
+    /// [`PosixError`](crate::error::PosixError) for the object, [`Error::Load`] for its content.
+    #[cfg(feature = "posix-shm")]
+    pub fn open_posix(name: &str) -> Result<Self> {
+        let (file, path) = (posix::open(name)?, posix::path(name));
+        let opened = region::read_opened(file, &path).and_then(|(file, header)| {
+            let source = Source::File(BlockFile::new(file, header.length));
+            Self::from_source(source, header)
+        });
+        opened.map_err(|error| error.of_file(&path))
+    }
+
+    /// The same by a copy in a sealed memfd of which all digests are checked, as
+    /// [`load`](Self::load) does with a file.
+    ///
+    /// # Errors
+    /// As [`open_posix`](Self::open_posix).
+    #[cfg(feature = "posix-shm")]
+    pub fn load_posix(name: &str) -> Result<Self> {
+        let (file, path) = (posix::open(name)?, posix::path(name));
+        let loaded = region::load_opened(file, &path).and_then(|region| {
+            region.check_bytes()?;
+            Self::over_region(region)
+        });
+        loaded.map_err(|error| error.of_file(&path))
     }
 
     /// Opens a sealed memfd from anywhere, and checks all digests.

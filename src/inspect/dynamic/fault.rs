@@ -68,6 +68,10 @@ pub(crate) enum FaultKind {
     Frame { length: u64, least: u64, most: u64 },
     #[error("the schema has more than {most} fields, counted by their paths")]
     Paths { most: usize },
+    #[error("its word {got:#x} is of no kind that this version knows, or leads to another one")]
+    Word { got: u32 },
+    #[error("{0}")]
+    Value(String),
     #[error("it is no entry of a keyed map")]
     Unkeyed,
     #[error("it expands to more than {most} values and bytes of text")]

@@ -145,6 +145,8 @@ enum Pairs<'a> {
     Tree(Tree<'a>),
     Table(Table<'a>),
     Keyed(EntryFrames<'a>),
+    /// Words of self-describing values, the next key and its value.
+    Words(Pair),
 }
 
 impl<'a> Entries<'a> {
@@ -176,6 +178,22 @@ impl<'a> Entries<'a> {
             depth: whole.depth.behind_pointer(whole.at)?,
             remaining: table.length(),
             pairs: Pairs::Table(table),
+        })
+    }
+
+    /// Words of keys, and as many of values.
+    pub(super) fn words(whole: Dynamic<'a>, keys: Run, values: u64) -> Read<Self> {
+        let next = Pair {
+            key: keys.at,
+            value: values,
+        };
+        Ok(Self {
+            whole,
+            key: whole.type_index,
+            value: whole.type_index,
+            depth: whole.depth.behind_pointer(whole.at)?,
+            remaining: keys.length,
+            pairs: Pairs::Words(next),
         })
     }
 
@@ -232,6 +250,18 @@ impl<'a> Entries<'a> {
         let pair = match &mut self.pairs {
             Pairs::Tree(tree) => tree.next()?,
             Pairs::Table(table) => table.next()?,
+            Pairs::Words(next) => {
+                if self.remaining == 0 {
+                    return None;
+                }
+                let pair = *next;
+                let size = self.whole.described().size as u64;
+                *next = Pair {
+                    key: pair.key + size,
+                    value: pair.value + size,
+                };
+                Ok(pair)
+            }
             Pairs::Keyed(keyed) => {
                 let layout = keyed.layout();
                 let is_entry = |it: &Frame| it.kind == FrameKind::Entry;

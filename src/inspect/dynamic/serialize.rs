@@ -73,7 +73,7 @@ impl Serialize for Walk<'_, '_> {
         let refused = value.refused();
         budget.spend(1, value.at).map_err(&refused)?;
         match value.read().map_err(&refused)? {
-            View::Unit => serializer.serialize_unit(),
+            View::Unit | View::None => serializer.serialize_unit(),
             View::Bool(flag) => serializer.serialize_bool(flag),
             View::Char(character) => serializer.serialize_char(character),
             View::Unsigned(number) => match u64::try_from(number) {
@@ -84,6 +84,12 @@ impl Serialize for Walk<'_, '_> {
                 Ok(number) => serializer.serialize_i64(number),
                 Err(_) => serializer.serialize_i128(number),
             },
+            View::BigInt(number) => {
+                // Digits take three characters for ten bits.
+                let length = number.as_bytes().len() as u64 * 3;
+                budget.spend(length, value.at).map_err(&refused)?;
+                serializer.collect_str(&number)
+            }
             View::F32(number) => serializer.serialize_f32(number),
             View::F64(number) => serializer.serialize_f64(number),
             View::Text(text) => {
@@ -91,7 +97,7 @@ impl Serialize for Walk<'_, '_> {
                 budget.spend(length, value.at).map_err(&refused)?;
                 serializer.serialize_str(&text)
             }
-            View::CString(bytes) => {
+            View::CString(bytes) | View::Bytes(bytes) => {
                 let length = bytes.len() as u64;
                 budget.spend(length, value.at).map_err(&refused)?;
                 serializer.serialize_bytes(&bytes)
@@ -165,7 +171,8 @@ impl<'a> Walk<'a, '_> {
     /// Whether the value can be a key in JSON: text, a number, a flag, a variant without fields.
     fn is_simple(&self) -> Read<bool> {
         let inner = match self.value.read()? {
-            View::Unit | View::CString(_) | View::Duration(_) => return Ok(false),
+            View::Unit | View::None | View::CString(_) | View::Bytes(_) => return Ok(false),
+            View::Duration(_) => return Ok(false),
             View::Sequence(_) | View::Set(_) | View::Map(_) | View::Roots(_) => return Ok(false),
             View::Struct {
                 style: FieldStyle::Tuple,

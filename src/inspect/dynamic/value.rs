@@ -11,6 +11,7 @@ use super::roots::RootValues;
 use super::sequences::{Entries, Fields, Items};
 use crate::error::Result;
 use crate::schema::{FieldStyle, Type, TypeIndex};
+use crate::value::BigInt;
 
 /// Most pointers on the way to a value, as where values are frozen.
 const POINTER_LIMIT: u8 = 128;
@@ -64,6 +65,8 @@ pub(crate) struct Depth {
 pub enum View<'a> {
     /// One value without bytes: `()`, `PhantomData`, `RangeFull`.
     Unit,
+    /// Nothing, where a value could be of any kind: JSON's `null`.
+    None,
     /// `bool`.
     Bool(bool),
     /// `char`.
@@ -72,6 +75,8 @@ pub enum View<'a> {
     Unsigned(u128),
     /// A signed integer.
     Signed(i128),
+    /// An integer of more than 128 bits.
+    BigInt(BigInt),
     /// `f32`.
     F32(f32),
     /// `f64`.
@@ -80,6 +85,8 @@ pub enum View<'a> {
     Text(Cow<'a, str>),
     /// The bytes of a `CString`, without the final NUL.
     CString(Cow<'a, [u8]>),
+    /// A byte string.
+    Bytes(Cow<'a, [u8]>),
     /// `Duration`.
     Duration(Duration),
     /// An IP address.

@@ -7,6 +7,7 @@ use super::archive::Run;
 use super::checked::{Checked, address_offset};
 use super::collections::{EntryLayout, Table, Tree};
 use super::fault::{Fault, FaultKind, Read};
+use super::self_describing;
 use super::sequences::{Entries, Fields, Items};
 use super::value::{Dynamic, View};
 use crate::region::format::{BIG_ENDIAN, byte_order};
@@ -94,6 +95,9 @@ pub(super) fn view<'a>(value: &Dynamic<'a>) -> Read<View<'a>> {
             let layout = EntryLayout::new(archive.types, value.type_index);
             let layout = layout.ok_or_else(|| Fault::new(at, FaultKind::Unkeyed))?;
             View::Map(Entries::keyed(*value, layout)?)
+        }
+        Shape::SelfDescribing { integer, float } => {
+            self_describing::view(value, (*integer, *float))?
         }
         Shape::Roots { .. } => View::Roots(archive.roots().iter()),
     })

@@ -3,7 +3,8 @@
 
 use std::collections::HashSet;
 
-use super::{Assembly, Inserted};
+use super::block::{Block, duplicate};
+use super::{Assembly, put_beside};
 use crate::archive::Value;
 use crate::error::Result;
 use crate::frozen::Frozen;
@@ -15,7 +16,7 @@ use crate::map::slots::ChangedSlots;
 use crate::map::table::Record;
 use crate::map::{Map, MapKey};
 use crate::region::format::SectionKind;
-use crate::region::{Region, Successor, Unsealed};
+use crate::region::{Label, Region, Successor, Unsealed};
 use crate::schema::Description;
 
 /// What comes of a carry.
@@ -60,29 +61,69 @@ impl Index {
     }
 }
 
-impl<K: MapKey, V: Value> Inserted<'_, K, V> {
+impl<K: MapKey, V: Value> Assembly<K, V> {
+    /// The entries of this assembly beside those of an earlier generation, without the ones that
+    /// are `going`. The archive of the earlier generation is shared, and its index as far as it
+    /// serves. `inputs` is told where the entries come to stand.
+    ///
+    /// The assembly comes back where small entries have to be arranged afresh.
+    pub(in crate::map) fn carry(
+        mut self,
+        earlier: &Frozen<Map<K, V>>,
+        going: &HashSet<EntryRef<'_, K, V>>,
+        inputs: impl FnOnce(&Moved) -> Vec<u8>,
+    ) -> Result<Carried<K, V>> {
+        let label = self.label().clone();
+        let fresh = self.inserted()?;
+        let block = Block::of_inserted(&fresh);
+        let next = put_beside(label, earlier, going, &block, inputs)?;
+        drop(block);
+        drop(fresh);
+        Ok(match next {
+            Some(next) => Carried::Done(next),
+            None => Carried::Afresh(Box::new(self)),
+        })
+    }
+}
+
+impl<K: MapKey, V: Value> Map<K, V> {
+    /// Entries from anywhere, whose keys differ, and are those of no entry that stays, beside those of an earlier generation that are not
+    /// `going`; as [`MapBuilder::carry`](crate::MapBuilder::carry). They must be independent. None if
+    /// small entries have to be arranged afresh.
+    pub(crate) fn carry_entries(
+        label: Label,
+        earlier: &Frozen<Self>,
+        going: &HashSet<EntryRef<'_, K, V>>,
+        entries: Vec<EntryRef<'_, K, V>>,
+        inputs: impl FnOnce(&Moved) -> Vec<u8>,
+    ) -> Result<Option<Frozen<Self>>> {
+        put_beside(label, earlier, going, &Block::of_entries(entries), inputs)
+    }
+}
+
+impl<K: MapKey, V: Value> Block<'_, K, V> {
     /// Puts archive, index and garbage into the next generation: the entries behind those of the
     /// earlier one, which stay where they are.
     pub(super) fn put_behind<'n>(
         &'n self,
+        name: &str,
         earlier: &Frozen<Map<K, V>>,
         gone: &[EntryRef<'_, K, V>],
         next: &mut Successor<'n>,
     ) -> Result<Moved> {
         let shift = earlier.archive().len() as u64;
-        let assembly = self.assembly;
-        assembly.check_limit(shift + assembly.complete)?;
+        self.check_limit_behind(shift, name)?;
         next.begin(SectionKind::Archive);
         next.keep(0..shift);
-        next.write(self.bytes.archive());
+        self.pieces.iter().for_each(|piece| next.write(*piece));
 
-        let records = assembly.records.iter();
+        let records = self.records.iter();
         let records: Vec<Record> = records.map(|record| record.behind(shift)).collect();
         let entries = (earlier.len() + records.len() - gone.len()) as u64;
         let lengths = gone.iter().map(|entry| entry.length());
         let garbage = earlier.garbage() + lengths.sum::<u64>();
         next.begin(SectionKind::Index);
-        match assembly.reused_table(entries, earlier, gone, &records, self)? {
+        match self.reused_table(name, entries, earlier, gone, &records)? {
             Some(table) => {
                 let lines = earlier.lines().len();
                 let header = IndexHeader {
@@ -98,7 +139,7 @@ impl<K: MapKey, V: Value> Inserted<'_, K, V> {
                     garbage,
                     ..IndexHeader::new(entries)
                 };
-                let table = assembly.new_table(&header, kept.map(Record::from), &records)?;
+                let table = self.new_table(name, &header, kept.map(Record::from), &records)?;
                 next.write(header.encode().to_vec());
                 next.write(line_bytes(table.lines()));
             }
@@ -121,6 +162,7 @@ impl<K: MapKey, V: Value> Inserted<'_, K, V> {
     /// parts are filled anew that change; `None` if the entries do not fit.
     pub(super) fn put_into_slots(
         &self,
+        name: &str,
         earlier: &Frozen<Map<K, V>>,
         gone: &[EntryRef<'_, K, V>],
         next: &mut Successor<'_>,
@@ -128,8 +170,9 @@ impl<K: MapKey, V: Value> Inserted<'_, K, V> {
         let section = |kind| earlier.region().section(kind);
         let sections = (section(SectionKind::Archive)?, section(SectionKind::Index)?);
         let gone = gone.iter().map(|entry| entry.offset()).collect();
-        let fresh = self.assembly.records.iter().copied().zip(self.entries());
-        let duplicate = |key: &K::Archived| self.assembly.duplicate(key);
+        let fresh = self.records.iter().copied();
+        let fresh = fresh.zip(self.entries.iter().copied());
+        let duplicate = |key: &K::Archived| duplicate::<K>(name, key);
         let changed = ChangedSlots::new(earlier, sections, &gone, fresh, duplicate)?;
         let Some(changed) = changed else {
             return Ok(None);

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Assembly, place};
-use crate::archive::{Freezer, Value};
+use crate::archive::{ArchivedAs, Freezer, Value};
 use crate::error::Result;
 use crate::map::MapKey;
 use crate::map::entry::ENTRY_LIMIT;
@@ -18,7 +18,7 @@ const CHECKED_AT_ONCE: u64 = 1 << 20;
 
 impl<K: MapKey, V: Value> Assembly<K, V> {
     /// Adds an entry; after an error or a panic it is not there.
-    pub(in crate::map) fn insert(&mut self, key: &K, value: &V) -> Result<()> {
+    pub(in crate::map) fn insert(&mut self, key: &K, value: &impl ArchivedAs<V>) -> Result<()> {
         self.sink.unsealed.check_owner()?;
         self.take_back();
         let record = Record {
@@ -50,7 +50,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         }
     }
 
-    fn write_entry(&mut self, start: u64, key: &K, value: &V) -> Result<()> {
+    fn write_entry(&mut self, start: u64, key: &K, value: &impl ArchivedAs<V>) -> Result<()> {
         self.sink.reserve(Entry::<K, V>::SIZE);
         let mut freezer = Freezer::new(&mut self.sink, &mut self.scratch);
         let key_resolver = freezer.serialize(key)?;
@@ -65,7 +65,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         self.sink.pad(self.check.alignment());
         let entry = self.sink.buffered_mut(start);
         let (key, value) = ((key, key_resolver), (value, value_resolver));
-        place::<K, V>(entry, ENTRY_POSITION as usize, key, value);
+        place::<K, V, _>(entry, ENTRY_POSITION as usize, key, value);
         Ok(())
     }
 

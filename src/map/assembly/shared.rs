@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::Assembly;
 use super::carrying::line_bytes;
 use crate::archive::{Scratch, Sink, Value};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::map::MapKey;
 use crate::map::garbage;
 use crate::map::raw::{Entry, EntryCheck};
@@ -85,5 +85,30 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
             sink: self.sink,
             scratch: self.scratch,
         })
+    }
+
+    /// Notes garbage of an archive that was appended.
+    pub(super) fn add_garbage(
+        &mut self,
+        bytes: u64,
+        shift: u64,
+        offsets: impl Iterator<Item = u64>,
+    ) {
+        self.garbage += bytes;
+        self.garbage_offsets
+            .extend(offsets.map(|offset| offset + shift));
+    }
+
+    /// Copies whole entries to the end, without a check; returns the archive offset of the first.
+    pub(super) fn append_bytes(&mut self, entries: &[u8]) -> Result<u64> {
+        let start = self.complete;
+        self.sink.append(entries)?;
+        self.complete = self.sink.offset();
+        Ok(start)
+    }
+
+    pub(super) fn crowded(&self) -> Error {
+        let name = self.label().name.clone();
+        Error::Crowded { name }
     }
 }

@@ -67,6 +67,19 @@ impl<K: Value, V: Value> EntryCheck<K, V> {
         }
     }
 
+    /// Forgets all that was checked: the entries to come are the first.
+    pub(in crate::map) fn restart(&mut self) {
+        let shares = self.validator.shares();
+        self.validator = Validator::default();
+        if shares {
+            self.validator.share();
+        }
+        self.offset = 0;
+        self.counted = Counted::default();
+        self.seen = Seen::default();
+        self.broken = false;
+    }
+
     /// A check of a part.
     pub(super) fn of_range(part: &EntryRange<'_>) -> Self {
         let mut check = Self::starting_at(part.start);

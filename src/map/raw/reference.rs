@@ -139,6 +139,10 @@ impl<'a, K: Archive, V: Archive> EntryRef<'a, K, V> {
     pub(crate) fn key(self) -> &'a K::Archived {
         self.entry.key
     }
+
+    pub(crate) fn value(self) -> &'a V::Archived {
+        self.entry.value
+    }
 }
 
 impl<'a, K: Value, V: Value> EntryRef<'a, K, V> {
@@ -167,6 +171,16 @@ impl<'a, K: Value, V: Value> EntryRef<'a, K, V> {
     /// The bytes of the entry with all that only it points to.
     pub(crate) fn bytes(self) -> &'a [u8] {
         &self.archive[self.offset() as usize..][..self.length() as usize]
+    }
+
+    /// Whether another entry begins where this one ends.
+    pub(in crate::map) fn is_before(self, next: Self) -> bool {
+        self.is_in(next.archive) && next.offset() == self.offset() + self.length()
+    }
+
+    /// The bytes from the start of this entry to the end of one behind it, in the same archive.
+    pub(in crate::map) fn bytes_to_end_of(self, last: Self) -> &'a [u8] {
+        &self.archive[self.offset() as usize..(last.offset() + last.length()) as usize]
     }
 
     /// Whether another entry that stands in a slot has the same key, byte for byte.

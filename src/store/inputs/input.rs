@@ -15,6 +15,19 @@ pub(crate) struct Input {
     pub(crate) seen: Seen,
 }
 
+impl Input {
+    /// When a file was last written; in nanoseconds since 1970.
+    pub(super) fn last_change(&self) -> Option<i64> {
+        match &self.seen {
+            Seen::Metadata { stamp, .. }
+            | Seen::Content { stamp, .. }
+            | Seen::Listing { stamp, .. }
+            | Seen::TooLarge { stamp, .. } => Some(stamp.modified),
+            Seen::Absent | Seen::Present | Seen::Digest(_) | Seen::Failed { .. } => None,
+        }
+    }
+}
+
 /// What was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Subject {

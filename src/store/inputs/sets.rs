@@ -65,6 +65,32 @@ impl Sets {
         })
     }
 
+    /// The inputs of one build.
+    pub(crate) fn of_value(&self) -> impl Iterator<Item = Input> {
+        self.inputs_of(self.whole).cloned()
+    }
+
+    /// When the files last changed that one build read, by their content or metadata; in nanoseconds
+    /// since 1970. None if it read none.
+    pub(crate) fn last_change_of_value(&self) -> Option<i64> {
+        self.last_change(self.whole)
+    }
+
+    /// The same for an entry.
+    pub(crate) fn last_change_of(&self, unit: u32) -> Option<i64> {
+        let found = self.entries.binary_search_by_key(&unit, |(unit, _)| *unit);
+        self.last_change(found.map_or(self.common, |at| self.entries[at].1))
+    }
+
+    fn last_change(&self, set: u32) -> Option<i64> {
+        self.inputs_of(set).filter_map(Input::last_change).max()
+    }
+
+    fn inputs_of(&self, set: u32) -> impl Iterator<Item = &Input> {
+        let set = self.sets.get(set as usize).map_or(&[][..], Vec::as_slice);
+        set.iter().map(|input| &*self.inputs[*input as usize])
+    }
+
     /// What of a map is touched by changes.
     pub(crate) fn touched(&self, changed: &Changed) -> Touched {
         let touched: Vec<bool> = self

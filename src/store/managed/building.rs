@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::frozen::Content;
 use crate::region::Label;
 use crate::store::inputs::Sets;
+use crate::sys::clock::Moment;
 use crate::sys::panics::catch;
 
 impl<T: Content> ManagedCache<T> {
@@ -77,7 +78,7 @@ impl<T: Content> ManagedCache<T> {
     }
 
     /// Takes the turn to build, where a directory is shared.
-    fn take_turn(&self, work: &mut Work<T>, turns: &Turns<'_>) -> Option<TurnTaken> {
+    pub(super) fn take_turn(&self, work: &mut Work<T>, turns: &Turns<'_>) -> Option<TurnTaken> {
         let directory = self.shared.directory.as_ref()?;
         let patience = turns.patience(self.shared.lock_timeout);
         let waits = turns.waits || work.generation() == 0;
@@ -109,9 +110,33 @@ impl<T: Content> ManagedCache<T> {
             None => (started, Some(started)),
             Some(earlier) => (earlier.known().built, checked.or(earlier.checked)),
         };
+        let numbered = self.number(work, turn);
+        let label = self.label(work, numbered.number, carried.map(|_| since));
+        let (built, failed) = self.run(work, label, due, |job| self.build.build(job));
+        let built = match built {
+            Ok(built) => built,
+            Err(error) => {
+                give_back(turn, numbered.claim);
+                return self.failed(work, why, &error, failed);
+            }
+        };
+        let counts = built.counts;
+        let newest = Generation::built(built, since, checked, work.newest.as_ref());
+        let outcome = self.conclude(work, newest, kind, turn, numbered);
+        lock(&self.invalid).settle(&said);
+        self.counted(outcome, why, counts)
+    }
+
+    /// The number of the next generation.
+    pub(super) fn number(&self, work: &Work<T>, turn: Option<&Turn>) -> Numbered {
         let highest = work.generation().max(work.keeping.highest_generation_seen);
         let claim = turn.map(|turn| turn.claim(highest));
         let number = claim.map_or(highest.saturating_add(1), |claim| claim.number);
+        Numbered { number, claim }
+    }
+
+    /// What it is called; `built` is when all of it was, if that was before.
+    pub(super) fn label(&self, work: &Work<T>, number: u64, built: Option<Moment>) -> Label {
         let label = match &work.newest {
             Some(newest) => Label::after(newest.frozen().region(), number),
             None => Label {
@@ -119,35 +144,38 @@ impl<T: Content> ManagedCache<T> {
                 ..Label::new(&self.name)
             },
         };
-        let label = Label {
-            built: carried.map(|_| since),
-            ..label
-        };
-        let (built, failed) = self.run(work, label, due);
-        let built = match built {
-            Ok(built) => built,
-            Err(error) => {
-                give_back(turn, claim);
-                return self.failed(work, why, &error, failed);
-            }
-        };
-        let counts = built.counts;
-        let newest = Generation::built(built, since, checked, work.newest.as_ref());
+        Label { built, ..label }
+    }
+
+    /// Takes over what was built, and keeps it.
+    pub(super) fn conclude(
+        &self,
+        work: &mut Work<T>,
+        newest: Generation<T>,
+        kind: &'static str,
+        turn: Option<&Turn>,
+        numbered: Numbered,
+    ) -> Outcome {
         let outcome = self.succeeded(work, newest, kind);
-        lock(&self.invalid).settle(&said);
         if outcome == Outcome::Unchanged {
-            give_back(turn, claim);
+            give_back(turn, numbered.claim);
         }
         match turn {
             Some(turn) => self.keep(work, turn),
             None if self.shared.directory.is_none() => {}
-            None => work.keeping.sees_generation(number),
+            None => work.keeping.sees_generation(numbered.number),
         }
-        self.counted(outcome, why, counts)
+        outcome
     }
 
     /// Runs the closures; the second are the inputs of those that failed.
-    fn run(&self, work: &Work<T>, label: Label, due: Option<Due>) -> (Result<Built<T>>, Sets) {
+    pub(super) fn run(
+        &self,
+        work: &Work<T>,
+        label: Label,
+        due: Option<Due>,
+        build: impl FnOnce(&Job<'_, T>) -> Result<Built<T>>,
+    ) -> (Result<Built<T>>, Sets) {
         let job = Job {
             label,
             earlier: work.newest.as_ref().map(Generation::as_earlier),
@@ -158,7 +186,7 @@ impl<T: Content> ManagedCache<T> {
             failed: Mutex::default(),
         };
         // A closure may also panic where keys are compared.
-        let built = catch(|| self.build.build(&job));
+        let built = catch(|| build(&job));
         let built = built.unwrap_or_else(|message| Err(self.panicked(message)));
         (built, job.into_failed())
     }
@@ -250,8 +278,15 @@ impl<T: Content> ManagedCache<T> {
     }
 }
 
+/// The number of a generation, and the claim on it, if it was given in a turn.
+#[derive(Clone, Copy)]
+pub(super) struct Numbered {
+    pub(super) number: u64,
+    pub(super) claim: Option<Claim>,
+}
+
 /// Gives back the number of a generation that did not come about.
-fn give_back(turn: Option<&Turn>, claim: Option<Claim>) {
+pub(super) fn give_back(turn: Option<&Turn>, claim: Option<Claim>) {
     if let (Some(turn), Some(claim)) = (turn, claim) {
         turn.give_back(claim);
     }

@@ -159,6 +159,7 @@ impl<T: Content> ManagedCache<T> {
             reasons: shown.tally.reasons.clone(),
             lookups: counted.as_ref().and_then(|it| it.lookups),
             misses: counted.as_ref().and_then(|it| it.misses),
+            contributions: self.following.contributions(),
         }
     }
 

@@ -84,7 +84,7 @@ fn a_list_tells_how_caches_stand() {
 
     let table = floe(["ls", &served.path]).good();
     assert_eq!(table.lines().count(), 3, "{table}");
-    let titles = "NAME GEN AGE ENTRIES SIZE DUE EXPIRES LOOKUPS MISSES LAST ERROR";
+    let titles = "NAME GEN AGE ENTRIES SIZE DUE EXPIRES LOOKUPS MISSES MERGED REFUSED LAST ERROR";
     let found: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(found.join(" "), titles);
     assert!(
@@ -107,7 +107,10 @@ fn what_is_over_is_reported_in_words() {
     let served = Served::of([&cache]);
     let table = floe(["ls", &served.path]).good();
     let words: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
-    assert!(words.ends_with(&["now", "expired", "-", "-"]), "{table}");
+    assert!(
+        words.ends_with(&["now", "expired", "-", "-", "-", "-"]),
+        "{table}"
+    );
 }
 
 #[test]

@@ -6,8 +6,10 @@ mod census;
 mod dump;
 mod inspect;
 mod mem;
+mod names;
 mod roots;
 mod streams;
+mod values;
 mod verify;
 mod watch;
 

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use crate::{Saved, floe, recipes};
 
-const VERBS: [&str; 8] = [
-    "inspect", "census", "dump", "verify", "mem", "ls", "watch", "metrics",
+const VERBS: [&str; 9] = [
+    "inspect", "census", "dump", "verify", "mem", "ls", "names", "watch", "metrics",
 ];
 
 #[test]
@@ -33,6 +33,8 @@ fn wrong_usage_is_2() {
         "ls",
         "ls a b",
         "ls --format xml a",
+        "names a",
+        "names --format xml",
         "watch",
         "watch --every 0 a",
         "metrics",

@@ -1,0 +1,300 @@
+"""Private changes over a mapping that stays as it is, and their way back to its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, Generic, TypeVar
+
+from ._floe import FrozenDict, FrozenList, FrozenSet, thaw
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+#: How two values of one key become one: a name, or a function of key, earlier and later value.
+Rule = str | Callable[[Any, Any, Any], Any]
+
+_ABSENT: Any = object()
+
+
+class MergeConflict(ValueError):  # noqa: N818 - what happened, not what class it is
+    """Two sides have different values for one key, and the rule is ``"equal"``."""
+
+    def __init__(self, key: object, earlier: object, later: object) -> None:
+        """Tell the key and both values, the later one being `_ABSENT` where it was removed."""
+        told = "removed" if later is _ABSENT else repr(later)
+        super().__init__(f"{key!r}: {earlier!r} there, {told} here; a rule says which one stays")
+        self.key = key
+
+
+class Changes(Generic[K, V]):
+    """What an overlay has changed: values that were set, and keys that were removed.
+
+    Small: it holds what differs and nothing of the base. Pickles by content.
+    """
+
+    __slots__ = ("name", "removed", "set")
+
+    def __init__(self, name: str | None, values: Mapping[K, V], removed: Iterable[K]) -> None:
+        """Take what was changed, over the base of this name."""
+        self.name = name
+        self.set = dict(values)
+        self.removed = frozenset(removed)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, thaw(self.set), tuple(self.removed))
+
+    def __len__(self) -> int:
+        return len(self.set) + len(self.removed)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Changes):
+            return NotImplemented
+        return (self.name, self.set, self.removed) == (other.name, other.set, other.removed)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        over = "" if self.name is None else f" over {self.name!r}"
+        return f"<Changes{over}: {len(self.set)} set, {len(self.removed)} removed>"
+
+
+class Overlay(MutableMapping[K, V]):
+    """A mapping with changes of its own over a frozen one, which stays as it is.
+
+    Keys keep their order: those of the base first, then the new ones. Reading a key that was not
+    changed reads the base; nothing is copied.
+
+    :param base: any mapping; usually a `FrozenDict`, or a `Frozen` whose value is one.
+    :param missing: makes the value of a key that is read and not there, as in a `defaultdict`.
+    :param thaw: gives containers of the base as ordinary ones, which may be changed in place. Each
+        is copied once, when it is first read, and is a change if it differs from the base later.
+    """
+
+    __slots__ = ("_added", "_base", "_gone", "_missing", "_name", "_own", "_read", "_thaw")
+
+    def __init__(
+        self,
+        base: Mapping[K, V] | Any,
+        *,
+        missing: Callable[[], V] | None = None,
+        thaw: bool = False,
+    ) -> None:
+        """Lay an overlay without changes over a base."""
+        self._name: str | None = getattr(base, "name", None)
+        if not isinstance(base, Mapping):
+            base = base.value
+        if not isinstance(base, Mapping):
+            told = f"an overlay lies over a mapping, not over {type(base).__name__}"
+            raise TypeError(told)
+        if missing is not None and not callable(missing):
+            told = f"missing must be callable, not {type(missing).__name__}"
+            raise TypeError(told)
+        self._base: Mapping[K, V] = base
+        self._missing = missing
+        self._thaw = thaw
+        # Values set here, and copies of values of the base that were read to be changed.
+        self._own: dict[K, V] = {}
+        # Keys of the base that were removed, and those of copies.
+        self._gone: set[K] = set()
+        self._read: set[K] = set()
+        # How many keys of `_own` the base lacks.
+        self._added = 0
+
+    @property
+    def base(self) -> Mapping[K, V]:
+        """The mapping below, without the changes."""
+        return self._base
+
+    def _below(self, key: K) -> V:
+        """Return the value of the base, or `_ABSENT`."""
+        if self._gone and key in self._gone:
+            return _ABSENT  # type: ignore[no-any-return]
+        found = self._base.get(key, _ABSENT)
+        if self._thaw and isinstance(found, (FrozenDict, FrozenList, FrozenSet)):
+            found = self._own[key] = thaw(found)
+            self._read.add(key)
+        return found  # type: ignore[no-any-return]
+
+    def __getitem__(self, key: K) -> V:
+        if key in self._own:
+            return self._own[key]
+        found = self._below(key)
+        if found is not _ABSENT:
+            return found
+        if self._missing is None:
+            raise KeyError(key)
+        value = self._missing()
+        self[key] = value
+        return value
+
+    def get(self, key: K, default: Any = None) -> Any:
+        """Return the value of a key, or the default; the factory of missing values is not asked."""
+        if key in self._own:
+            return self._own[key]
+        found = self._below(key)
+        return default if found is _ABSENT else found
+
+    def __contains__(self, key: object) -> bool:
+        if key in self._own:
+            return True
+        return key in self._base and key not in self._gone
+
+    def __setitem__(self, key: K, value: V) -> None:
+        if key not in self._own and key not in self._base:
+            self._added += 1
+        self._own[key] = value
+        self._read.discard(key)
+        self._gone.discard(key)
+
+    def __delitem__(self, key: K) -> None:
+        if key not in self:
+            raise KeyError(key)
+        below = key in self._base
+        if key in self._own:
+            del self._own[key]
+            self._read.discard(key)
+            self._added -= not below
+        if below:
+            self._gone.add(key)
+
+    def pop(self, key: K, default: Any = _ABSENT) -> Any:
+        """Remove a key and return its value, or the default; no missing value is made."""
+        found = self.get(key, _ABSENT)
+        if found is not _ABSENT:
+            del self[key]
+            return found
+        if default is _ABSENT:
+            raise KeyError(key)
+        return default
+
+    def setdefault(self, key: K, default: Any = None) -> Any:
+        """Return the value of a key; set it to the default first, if there is none."""
+        found = self.get(key, _ABSENT)
+        if found is _ABSENT:
+            self[key] = found = default
+        return found
+
+    def __iter__(self) -> Iterator[K]:
+        if not self._gone and not self._added:
+            return iter(self._base)
+        return self._keys()
+
+    def _keys(self) -> Iterator[K]:
+        for key in self._base:
+            if key not in self._gone:
+                yield key
+        if self._added:
+            for key in list(self._own):
+                if key not in self._base:
+                    yield key
+
+    def __reversed__(self) -> Iterator[K]:
+        return reversed(list(self))
+
+    def __len__(self) -> int:
+        return len(self._base) - len(self._gone) + self._added
+
+    def clear(self) -> None:
+        """Remove every key."""
+        self._own.clear()
+        self._read.clear()
+        self._added = 0
+        self._gone.update(self._base)
+
+    def popitem(self) -> tuple[K, V]:
+        """Remove the last key, and return it with its value."""
+        for key in reversed(self):
+            return key, self.pop(key)
+        told = "popitem(): overlay is empty"
+        raise KeyError(told)
+
+    def copy(self) -> dict[K, V]:
+        """Return an ordinary dict with base and changes; its values are those of the overlay."""
+        return dict(self.items())
+
+    def __or__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {**self.copy(), **other}
+
+    def __ror__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {**other, **self.copy()}
+
+    def __ior__(  # type: ignore[misc]
+        self, other: Any
+    ) -> Overlay[K, V]:
+        self.update(other)
+        return self
+
+    def __repr__(self) -> str:
+        changed = len(self._own) - len(self._read) + len(self._gone)
+        over = "" if self._name is None else f" over {self._name!r}"
+        return f"<Overlay{over}: {len(self)} keys, {changed} changed>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (thaw(self.copy()),)
+
+    def changes(self) -> Changes[K, V]:
+        """Return what differs from the base, to be sent to its owner.
+
+        A copy that was read and not changed is no change. Values are not copied: do not change
+        them before the changes are pickled or merged.
+        """
+        unchanged = {key for key in self._read if self._own[key] == self._base[key]}
+        values = {key: value for key, value in self._own.items() if key not in unchanged}
+        return Changes(self._name, values, self._gone)
+
+    def merge(self, changes: Changes[K, V], rule: Rule = "equal") -> None:
+        """Take over the changes of another overlay over the same base, key by key.
+
+        The rule decides about keys that were changed here, too: ``"equal"`` raises
+        `MergeConflict` unless both are equal, ``"first"`` keeps what is here, ``"last"`` takes
+        what comes; a function of key, earlier and later value returns the one that stays.
+
+        :raises ValueError: for changes over a base of another name. Nothing is merged then, and
+            nothing after a conflict.
+        """
+        if changes.name is not None and self._name is not None and changes.name != self._name:
+            told = f"changes over {changes.name!r} do not fit an overlay over {self._name!r}"
+            raise ValueError(told)
+        mine = self.changes()
+        settled: dict[K, V] = {}
+        removed: list[K] = []
+        for key, value in changes.set.items():
+            if key in mine.set:
+                settled[key] = _settle(key, mine.set[key], value, rule)
+            elif key not in mine.removed:
+                settled[key] = value
+            elif rule == "equal":
+                raise MergeConflict(key, _ABSENT, value)
+            elif rule != "first":
+                settled[key] = value
+        for key in changes.removed:
+            if key not in mine.set:
+                if key not in mine.removed:
+                    removed.append(key)
+            elif rule == "equal":
+                raise MergeConflict(key, mine.set[key], _ABSENT)
+            elif rule == "last":
+                removed.append(key)
+        self.update(settled)
+        for key in removed:
+            self.pop(key, None)
+
+
+def _settle(key: Any, earlier: Any, later: Any, rule: Rule) -> Any:
+    """Make one value of two by a rule."""
+    if callable(rule):
+        return rule(key, earlier, later)
+    if rule == "first":
+        return earlier
+    if rule == "last":
+        return later
+    if rule != "equal":
+        told = f'rule must be "equal", "first", "last" or a function, not {rule!r}'
+        raise ValueError(told)
+    if earlier != later:
+        raise MergeConflict(key, earlier, later)
+    return earlier

@@ -1,0 +1,359 @@
+//! Generations on their way to processes that run.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use floe::value::{AsValue, Value};
+use floe::{Error, Map, Watch};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::errors::{OrRaise, exception, invalid};
+use crate::freeze::Source;
+use crate::frozen::{Content, Frozen};
+use crate::methods::Made;
+use crate::raw::trust;
+
+type Values = floe::Live<Value>;
+type Maps = floe::Live<Map<String, Value>>;
+
+/// A handle that follows a cache from one generation to the next.
+///
+/// `value` reads the newest one. What was read from it stays as it was, and keeps its own generation
+/// in memory: ask again for the next.
+#[pyclass(frozen, module = "floe")]
+pub(crate) struct Live(Mutex<Follower>);
+
+struct Follower {
+    live: Following,
+    /// The newest generation that was asked for.
+    pinned: Option<Py<Frozen>>,
+    watch: Option<Watch>,
+}
+
+enum Following {
+    Value(Box<Values>),
+    Map(Box<Maps>),
+}
+
+/// The same of both kinds.
+macro_rules! both {
+    ($following:expr, $live:ident => $made:expr) => {
+        match $following {
+            Following::Value($live) => $made,
+            Following::Map($live) => $made,
+        }
+    };
+}
+
+fn is_other_type(error: &Error) -> bool {
+    matches!(error, Error::SchemaMismatch { .. })
+}
+
+impl Live {
+    /// Follows a cache of either kind.
+    pub(crate) fn of(
+        values: impl FnOnce() -> Result<Values, Error>,
+        maps: impl FnOnce() -> Result<Maps, Error>,
+    ) -> Result<Self, Error> {
+        let live = match values() {
+            Err(error) if is_other_type(&error) => Following::Map(Box::new(maps()?)),
+            opened => Following::Value(Box::new(opened?)),
+        };
+        let (pinned, watch) = (None, None);
+        Ok(Self(Mutex::new(Follower {
+            live,
+            pinned,
+            watch,
+        })))
+    }
+
+    fn follower(&self) -> MutexGuard<'_, Follower> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Follower {
+    fn pin(&mut self, py: Python<'_>) -> PyResult<Py<Frozen>> {
+        let content = match &mut self.live {
+            Following::Value(live) => {
+                let newest = live.pin();
+                if let Some(pinned) = self.same(newest.region().generation()) {
+                    return Ok(pinned.clone_ref(py));
+                }
+                Content::Value(newest)
+            }
+            Following::Map(live) => {
+                let newest = live.pin();
+                if let Some(pinned) = self.same(newest.region().generation()) {
+                    return Ok(pinned.clone_ref(py));
+                }
+                Content::Map(newest)
+            }
+        };
+        let frozen = Py::new(py, Frozen::new(content))?;
+        self.pinned = Some(frozen.clone_ref(py));
+        Ok(frozen)
+    }
+
+    fn same(&self, generation: u64) -> Option<&Py<Frozen>> {
+        let pinned = self.pinned.as_ref();
+        pinned.filter(|pinned| pinned.get().number() == generation)
+    }
+}
+
+#[pymethods]
+impl Live {
+    /// Follows what the program that started this one has passed: see `Publisher.passing`.
+    #[staticmethod]
+    fn inherited(py: Python<'_>, name: &str) -> PyResult<Self> {
+        let values = || Values::inherited_trusting(name, trust());
+        Self::of(values, || Maps::inherited_trusting(name, trust())).or_raise(py)
+    }
+
+    /// Follows a cache of the broker behind a socket.
+    #[staticmethod]
+    fn connect(py: Python<'_>, socket: PathBuf, name: &str) -> PyResult<Self> {
+        py.detach(|| {
+            Self::of(
+                || Values::connect(&socket, name),
+                || Maps::connect(&socket, name),
+            )
+        })
+        .or_raise(py)
+    }
+
+    /// The value of the newest generation.
+    ///
+    /// Raises `InvalidError` if that has expired.
+    #[getter]
+    fn value<'py>(&self, py: Python<'py>) -> Made<'py> {
+        let mut follower = self.follower();
+        let expired = both!(&mut follower.live, live => live.get().map(drop).err());
+        if let Some(expired) = expired {
+            return Err(exception(py, &expired));
+        }
+        follower.pin(py)?.bind(py).getattr("value")
+    }
+
+    /// The value of the newest generation, even if that has expired.
+    #[getter]
+    fn stale_value<'py>(&self, py: Python<'py>) -> Made<'py> {
+        self.follower().pin(py)?.bind(py).getattr("value")
+    }
+
+    /// A handle that stays on the newest generation.
+    fn pin(&self, py: Python<'_>) -> PyResult<Py<Frozen>> {
+        self.follower().pin(py)
+    }
+
+    /// The number of the generation that was last read.
+    #[getter]
+    fn generation(&self) -> u64 {
+        both!(&self.follower().live, live => live.generation())
+    }
+
+    /// The name of the cache.
+    #[getter]
+    fn name(&self) -> String {
+        both!(&self.follower().live, live => live.name().to_owned())
+    }
+
+    /// Waits, for so many seconds at most, until there is a newer generation; whether there is.
+    fn wait_newer(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        let timeout = Duration::try_from_secs_f64(timeout);
+        let timeout = timeout.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(py.detach(|| both!(&mut self.follower().live, live => live.wait_newer(timeout))))
+    }
+
+    /// Whether the newest generation has expired.
+    #[getter]
+    fn is_expired(&self) -> bool {
+        both!(&self.follower().live, live => live.is_expired())
+    }
+
+    /// Whether no further generation can come: the owner is gone.
+    #[getter]
+    fn is_orphaned(&self) -> bool {
+        both!(&self.follower().live, live => live.is_orphaned())
+    }
+
+    /// How old the generation is, in seconds.
+    #[getter]
+    fn age(&self) -> f64 {
+        both!(&self.follower().live, live => live.age().as_secs_f64())
+    }
+
+    /// Why a newer generation could not be taken, if that is so.
+    #[getter]
+    fn last_error(&self) -> Option<String> {
+        both!(&self.follower().live, live => live.last_error().map(ToString::to_string))
+    }
+
+    /// A descriptor that is readable while there is a newer generation, for `select` and its like.
+    fn fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
+        let mut follower = self.follower();
+        if follower.watch.is_none() {
+            follower.watch = Some(both!(&follower.live, live => live.watch()).or_raise(py)?);
+        }
+        Ok(follower.watch.as_ref().map_or(-1, AsRawFd::as_raw_fd))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Live {:?}, generation {}>", self.name(), self.generation())
+    }
+}
+
+/// The owner's side of a cache: publishes generations to those who follow it.
+#[pyclass(frozen, module = "floe")]
+pub(crate) struct Publisher {
+    publisher: floe::Publisher,
+    /// Keeps descriptors open that were passed.
+    passed: Mutex<Option<Command>>,
+}
+
+impl Publisher {
+    pub(crate) fn new(publisher: floe::Publisher) -> Self {
+        let passed = Mutex::new(None);
+        Self { publisher, passed }
+    }
+}
+
+#[pymethods]
+impl Publisher {
+    /// Publishes a handle as the first generation of its cache.
+    #[new]
+    #[pyo3(signature = (first, *, expire_after = None))]
+    fn of(py: Python<'_>, first: &Frozen, expire_after: Option<f64>) -> PyResult<Self> {
+        let publisher = match first.content() {
+            Content::Value(value) => floe::Publisher::new(value),
+            Content::Map(map) => floe::Publisher::new(map),
+            Content::Typed(..) => {
+                let told = "a region of another type is published by the program that froze it";
+                return Err(invalid(py, told.to_owned()));
+            }
+        };
+        let mut publisher = publisher.or_raise(py)?;
+        if let Some(time) = expire_after {
+            let time = Duration::try_from_secs_f64(time);
+            let time = time.map_err(|error| invalid(py, format!("expire_after: {error}")))?;
+            publisher = publisher.expire_after(time).or_raise(py)?;
+        }
+        Ok(Self::new(publisher))
+    }
+
+    /// Freezes a value as the next generation, and publishes it.
+    #[pyo3(signature = (value, *, as_base = false))]
+    fn publish(&self, value: &Bound<'_, PyAny>, as_base: bool) -> PyResult<Frozen> {
+        let py = value.py();
+        let source = Source::new(value, as_base);
+        let frozen = self.publisher.freeze_as::<Value>(&AsValue(&source));
+        if let Some(refused) = source.refused() {
+            return Err(refused);
+        }
+        let frozen = frozen.or_raise(py)?;
+        self.publisher.publish(&frozen).or_raise(py)?;
+        Ok(Frozen::new(Content::Value(frozen)))
+    }
+
+    /// Says that the newest generation is still up to date: its age starts anew.
+    fn renew(&self, py: Python<'_>) -> PyResult<()> {
+        self.publisher.renew().or_raise(py)
+    }
+
+    /// A handle that follows the cache, in this process and in its children.
+    fn live(&self, py: Python<'_>) -> PyResult<Live> {
+        let publisher = &self.publisher;
+        Live::of(|| publisher.subscribe(), || publisher.subscribe()).or_raise(py)
+    }
+
+    /// The number of the newest generation.
+    #[getter]
+    fn generation(&self, py: Python<'_>) -> PyResult<u64> {
+        self.publisher.generation().or_raise(py)
+    }
+
+    /// The name of the cache.
+    #[getter]
+    fn name(&self) -> &str {
+        self.publisher.name()
+    }
+
+    /// Serves the cache to processes that this one did not start.
+    fn serve(&self, py: Python<'_>, path: PathBuf) -> PyResult<Broker> {
+        floe::Broker::serve(path, [&self.publisher])
+            .map(Broker::new)
+            .or_raise(py)
+    }
+
+    /// What `passing` puts into the environment, and the descriptors that go along.
+    fn _passing(&self, py: Python<'_>) -> PyResult<(String, Vec<RawFd>)> {
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        if passed.is_none() {
+            let mut command = Command::new("");
+            self.publisher.pass_to(&mut command).or_raise(py)?;
+            *passed = Some(command);
+        }
+        let envs = passed.iter().flat_map(Command::get_envs);
+        let value = envs
+            .filter_map(|(name, value)| {
+                (name == OsStr::new("FLOE_LIVE")).then_some(value?.to_str()?)
+            })
+            .next()
+            .unwrap_or_default();
+        let numbers = value
+            .split('/')
+            .skip(1)
+            .filter_map(|number| number.parse().ok());
+        Ok((value.to_owned(), numbers.collect()))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Publisher {:?}>", self.name())
+    }
+}
+
+/// Hands caches to processes that ask at a socket, until it is stopped.
+#[pyclass(frozen, module = "floe")]
+pub(crate) struct Broker(Mutex<Option<floe::Broker>>);
+
+impl Broker {
+    pub(crate) fn new(broker: floe::Broker) -> Self {
+        Self(Mutex::new(Some(broker)))
+    }
+}
+
+#[pymethods]
+impl Broker {
+    /// Serves one more cache.
+    fn offer(&self, py: Python<'_>, publisher: &Publisher) -> PyResult<()> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(broker) => broker.offer(&publisher.publisher).or_raise(py),
+            None => Err(invalid(py, "this broker was stopped".to_owned())),
+        }
+    }
+
+    /// Ends it and removes the socket.
+    fn stop(&self, py: Python<'_>) {
+        let broker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        py.detach(|| drop(broker));
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) {
+        self.stop(py);
+    }
+}

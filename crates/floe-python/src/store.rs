@@ -1,0 +1,333 @@
+//! Caches that functions of Python build, kept fresh.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use floe::value::Value;
+use floe::{Error, Map};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+
+use crate::errors::{OrRaise, invalid};
+use crate::freeze::owned;
+use crate::frozen::{Content, Frozen};
+use crate::inputs::Inputs;
+use crate::live::{Broker, Live, Publisher};
+use crate::methods::Made;
+use crate::policy::{Policy, Text};
+
+/// The exceptions of builds that failed, by the names of their caches.
+type Raised = Arc<Mutex<HashMap<String, PyErr>>>;
+
+/// The owner's set of named caches, each built by functions from what they read through `Inputs`.
+///
+/// `refresh` builds what is due, and of a keyed cache only the entries whose inputs changed. With a
+/// directory, every generation is saved there, and the next process starts from it.
+#[pyclass(frozen, module = "floe")]
+pub(crate) struct Store {
+    store: floe::Store,
+    raised: Raised,
+}
+
+/// Runs a function of Python with inputs, and keeps what it raises.
+fn run<T>(
+    raised: &Raised,
+    name: &str,
+    inputs: &mut floe::Inputs,
+    call: impl for<'py> FnOnce(Python<'py>, &Bound<'py, Inputs>) -> PyResult<T>,
+) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
+    Python::attach(|py| {
+        let lent = Inputs::lend(py, std::mem::take(inputs))?;
+        let made = call(py, &lent);
+        if let Some(returned) = lent.get().take_back() {
+            *inputs = returned;
+        }
+        made.map_err(|error| {
+            // Older interpreters keep the traceback beside the exception.
+            if let Some(traceback) = error.traceback(py) {
+                let _ = error.value(py).setattr("__traceback__", traceback);
+            }
+            let mut raised = raised.lock().unwrap_or_else(PoisonError::into_inner);
+            raised
+                .entry(name.to_owned())
+                .or_insert_with(|| error.clone_ref(py));
+            Box::from(error.to_string())
+        })
+    })
+}
+
+fn callable(function: &Bound<'_, PyAny>, what: &str) -> PyResult<()> {
+    match function.is_callable() {
+        true => Ok(()),
+        false => Err(PyTypeError::new_err(format!("{what} must be a function"))),
+    }
+}
+
+#[pymethods]
+impl Store {
+    #[new]
+    #[pyo3(signature = (directory = None, *, lock_timeout = None))]
+    fn new(
+        py: Python<'_>,
+        directory: Option<PathBuf>,
+        lock_timeout: Option<f64>,
+    ) -> PyResult<Self> {
+        let mut store = match directory {
+            Some(directory) => floe::Store::open(directory).or_raise(py)?,
+            None => floe::Store::new(),
+        };
+        if let Some(time) = lock_timeout {
+            let time = Duration::try_from_secs_f64(time);
+            let time = time.map_err(|error| invalid(py, format!("lock_timeout: {error}")))?;
+            store = store.with_lock_timeout(time);
+        }
+        let raised = Raised::default();
+        Ok(Self { store, raised })
+    }
+
+    /// Adds a cache that is one value, which `build(inputs)` returns.
+    #[pyo3(signature = (name, build, policy = None))]
+    fn cache(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        build: Bound<'_, PyAny>,
+        policy: Option<&Policy>,
+    ) -> PyResult<Cache> {
+        callable(&build, "build")?;
+        let (build, raised, cache) = (build.unbind(), Arc::clone(&self.raised), name.to_owned());
+        let added = self.store.cache(name, chosen(policy), move |inputs| {
+            run(&raised, &cache, inputs, |py, inputs| {
+                owned(&build.bind(py).call1((inputs,))?, false)
+            })
+        });
+        Ok(Cache(Held::Value(added.or_raise(py)?)))
+    }
+
+    /// Adds a cache of entries: `keys(inputs)` lists the keys, which are texts, and
+    /// `build(key, inputs)` returns the value of one.
+    #[pyo3(signature = (name, keys, build, policy = None))]
+    fn keyed(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        keys: Bound<'_, PyAny>,
+        build: Bound<'_, PyAny>,
+        policy: Option<&Policy>,
+    ) -> PyResult<Cache> {
+        callable(&keys, "keys")?;
+        callable(&build, "build")?;
+        let (keys, build) = (keys.unbind(), build.unbind());
+        let raised = [Arc::clone(&self.raised), Arc::clone(&self.raised)];
+        let [list_raised, build_raised] = raised;
+        let names = [name.to_owned(), name.to_owned()];
+        let [list_name, build_name] = names;
+        let added = self.store.keyed(
+            name,
+            chosen(policy),
+            move |inputs| {
+                run(&list_raised, &list_name, inputs, |py, inputs| {
+                    let listed = keys.bind(py).call1((inputs,))?;
+                    listed
+                        .try_iter()?
+                        .map(|key| key?.extract::<String>())
+                        .collect()
+                })
+            },
+            move |key: &String, inputs| {
+                run(&build_raised, &build_name, inputs, |py, inputs| {
+                    owned(&build.bind(py).call1((key, inputs))?, false)
+                })
+            },
+        );
+        Ok(Cache(Held::Map(added.or_raise(py)?)))
+    }
+
+    /// Judges every cache by its policy, and builds what is due. Returns a report.
+    fn refresh<'py>(&self, py: Python<'py>) -> Made<'py> {
+        self.raised().clear();
+        let report = py.detach(|| self.store.refresh()).or_raise(py)?;
+        self.report(py, &report)
+    }
+
+    /// The same, but skips what another thread or process is building.
+    fn refresh_idle<'py>(&self, py: Python<'py>) -> Made<'py> {
+        self.raised().clear();
+        let report = py.detach(|| self.store.refresh_idle()).or_raise(py)?;
+        self.report(py, &report)
+    }
+
+    /// Refreshes now and after each interval, in a thread, until the result is stopped. A process
+    /// with a thread does not fork safely.
+    #[pyo3(signature = (interval, on_report = None))]
+    fn refresh_in_background(
+        slf: &Bound<'_, Self>,
+        interval: f64,
+        on_report: Option<Py<PyAny>>,
+    ) -> PyResult<Background> {
+        let py = slf.py();
+        let interval = Duration::try_from_secs_f64(interval);
+        let interval = interval.map_err(|error| invalid(py, format!("interval: {error}")))?;
+        let store = slf.clone().unbind();
+        let report = move |report: &floe::store::Report| {
+            Python::attach(|py| {
+                let Some(on_report) = &on_report else { return };
+                let told = store.get().report(py, report);
+                let told = told.and_then(|report| on_report.call1(py, (report,)));
+                store.get().raised().clear();
+                if let Err(error) = told {
+                    error.write_unraisable(py, None);
+                }
+            });
+        };
+        let started = slf.get().store.refresh_in_background(interval, report);
+        Ok(Background(Mutex::new(Some(started.or_raise(py)?))))
+    }
+
+    /// How every cache stands, in the order in which they were added.
+    fn status<'py>(&self, py: Python<'py>) -> Made<'py> {
+        let status = self.store.status().or_raise(py)?;
+        let json = serde_json::to_string(&status).map_err(failed)?;
+        py.import("floe._report")?.call_method1("statuses", (json,))
+    }
+
+    /// Sets a named value that builds have recorded: what was built under another one is built again.
+    fn set_value(&self, py: Python<'_>, name: &str, value: Text) -> PyResult<()> {
+        self.store.set_value(name, value.0).or_raise(py)
+    }
+
+    /// Makes the next refresh build a cache again, or one entry of it.
+    #[pyo3(signature = (name, key = None))]
+    fn invalidate(&self, py: Python<'_>, name: &str, key: Option<&str>) -> PyResult<()> {
+        match key {
+            Some(key) => self.store.invalidate_key(name, key),
+            None => self.store.invalidate(name),
+        }
+        .or_raise(py)
+    }
+
+    /// A handle that follows a cache, in this process and in its children.
+    fn live(&self, py: Python<'_>, name: &str) -> PyResult<Live> {
+        Live::of(|| self.store.live(name), || self.store.live(name)).or_raise(py)
+    }
+
+    /// The publisher of a cache.
+    fn publisher(&self, py: Python<'_>, name: &str) -> PyResult<Publisher> {
+        self.store.publisher(name).map(Publisher::new).or_raise(py)
+    }
+
+    /// Serves all caches that have a generation to processes that this one did not start.
+    fn serve(&self, py: Python<'_>, path: PathBuf) -> PyResult<Broker> {
+        self.store.serve(path).map(Broker::new).or_raise(py)
+    }
+}
+
+impl Store {
+    fn raised(&self) -> std::sync::MutexGuard<'_, HashMap<String, PyErr>> {
+        self.raised.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A report as Python's objects, with the exceptions of builds that failed.
+    fn report<'py>(&self, py: Python<'py>, report: &floe::store::Report) -> Made<'py> {
+        let json = serde_json::to_string(report).map_err(failed)?;
+        let lines: Vec<String> = report.caches.iter().map(ToString::to_string).collect();
+        let raised = pyo3::types::PyDict::new(py);
+        for (name, error) in self.raised().iter() {
+            raised.set_item(name, error.value(py))?;
+        }
+        let make = py.import("floe._report")?.getattr("report")?;
+        make.call1((json, lines, raised))
+    }
+}
+
+fn failed(error: serde_json::Error) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}
+
+fn chosen(policy: Option<&Policy>) -> floe::Policy {
+    policy.map_or_else(floe::Policy::new, |policy| policy.0.clone())
+}
+
+/// A cache of a store.
+#[pyclass(frozen, module = "floe")]
+pub(crate) struct Cache(Held);
+
+enum Held {
+    Value(floe::Cache<Value>),
+    Map(floe::Cache<Map<String, Value>>),
+}
+
+#[pymethods]
+impl Cache {
+    /// The newest generation. Builds nothing.
+    fn get(&self, py: Python<'_>) -> PyResult<Frozen> {
+        self.content(None).map(Frozen::new).or_raise(py)
+    }
+
+    /// What the newest generation holds.
+    #[getter]
+    fn value<'py>(&self, py: Python<'py>) -> Made<'py> {
+        Bound::new(py, self.get(py)?)?.getattr("value")
+    }
+
+    /// The name of the cache.
+    #[getter]
+    fn name(&self) -> &str {
+        match &self.0 {
+            Held::Value(cache) => cache.name(),
+            Held::Map(cache) => cache.name(),
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Cache {:?}>", self.name())
+    }
+}
+
+impl Cache {
+    /// The newest generation, recorded as an input if it is read for a build.
+    pub(crate) fn content(&self, inputs: Option<&mut floe::Inputs>) -> Result<Content, Error> {
+        Ok(match (&self.0, inputs) {
+            (Held::Value(cache), None) => Content::Value(cache.get()?),
+            (Held::Map(cache), None) => Content::Map(cache.get()?),
+            (Held::Value(cache), Some(inputs)) => Content::Value(inputs.cache(cache)?),
+            (Held::Map(cache), Some(inputs)) => Content::Map(inputs.cache(cache)?),
+        })
+    }
+}
+
+/// The thread that refreshes a store, until it is stopped.
+#[pyclass(frozen, module = "floe")]
+pub(crate) struct Background(Mutex<Option<floe::store::Background>>);
+
+#[pymethods]
+impl Background {
+    /// Lets the thread refresh now.
+    fn wake(&self) {
+        if let Some(background) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            background.wake();
+        }
+    }
+
+    /// Ends the thread, after the refresh that it is at.
+    fn stop(&self, py: Python<'_>) {
+        let background = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        py.detach(|| drop(background));
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) {
+        self.stop(py);
+    }
+}

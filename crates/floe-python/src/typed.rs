@@ -1,0 +1,336 @@
+//! Regions that a Rust program froze, by the schema that they bring along.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use floe::dynamic::{Described, Dynamic, Fields, Items, View};
+use floe::schema::{FieldStyle, TypeIndex};
+use pyo3::exceptions::PyKeyError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
+
+use crate::errors::OrRaise;
+
+/// A region with its schema, and the classes of its records.
+pub(crate) struct Typed {
+    described: Described,
+    classes: Mutex<HashMap<(String, TypeIndex), Py<PyType>>>,
+}
+
+impl Typed {
+    pub(crate) fn new(described: Described) -> Self {
+        let classes = Mutex::default();
+        Self { described, classes }
+    }
+
+    pub(crate) fn described(&self) -> &Described {
+        &self.described
+    }
+
+    /// The region, or one of its roots.
+    fn of(&self, root: Option<&str>) -> Result<&Described, floe::Error> {
+        root.map_or(Ok(&self.described), |root| self.described.named(root))
+    }
+}
+
+/// What a region holds: maps stay in the region, and everything else is made at once.
+pub(crate) fn value(typed: &Arc<Typed>, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    let roots: Vec<&str> = typed.described.roots().map(|(name, _)| name).collect();
+    if roots.is_empty() {
+        return root_value(typed, None, py);
+    }
+    let values = PyDict::new(py);
+    for root in roots {
+        values.set_item(root, root_value(typed, Some(root.to_owned()), py)?)?;
+    }
+    let make = py.import("floe._record")?.getattr("record")?;
+    Ok(make.call1(("Roots", values))?.unbind())
+}
+
+fn root_value(typed: &Arc<Typed>, root: Option<String>, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    let described = typed.of(root.as_deref()).or_raise(py)?;
+    if described.entry_count().is_some() {
+        let typed = Arc::clone(typed);
+        return Ok(Py::new(py, TypedMap { typed, root })?.into_any());
+    }
+    let reader = Reader {
+        py,
+        typed,
+        root: root.as_deref(),
+    };
+    let value = described.root().or_raise(py)?;
+    Ok(reader.value(value)?.unbind())
+}
+
+/// The entries of a map in a region of another type, by the text of their keys.
+#[pyclass(frozen, mapping, module = "floe")]
+pub(crate) struct TypedMap {
+    typed: Arc<Typed>,
+    root: Option<String>,
+}
+
+#[pymethods]
+impl TypedMap {
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.described(py)?.entry_count().unwrap_or(0) as usize)
+    }
+
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match self.find(key)? {
+            Some(value) => Ok(value),
+            None => Err(PyKeyError::new_err(key.clone().unbind())),
+        }
+    }
+
+    fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Some(text) = key_text(key)? else {
+            return Ok(false);
+        };
+        let py = key.py();
+        Ok(self.described(py)?.get(&text).or_raise(py)?.is_some())
+    }
+
+    #[pyo3(signature = (key, default = None, /))]
+    fn get<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(self.find(key)?.or(default))
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.pairs(py, Part::Key)?.try_iter()?.into_any())
+    }
+
+    /// The keys, in the order of the region.
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.pairs(py, Part::Key)
+    }
+
+    /// The values, in the order of the keys.
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.pairs(py, Part::Value)
+    }
+
+    /// Pairs of key and value.
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.pairs(py, Part::Both)
+    }
+
+    fn __eq__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = other.py();
+        let own = self.thaw(py)?;
+        match other.cast::<Self>() {
+            Ok(other) => own
+                .as_any()
+                .rich_compare(other.get().thaw(py)?, pyo3::basic::CompareOp::Eq),
+            Err(_) => own.as_any().rich_compare(other, pyo3::basic::CompareOp::Eq),
+        }
+    }
+
+    /// An ordinary dict of all entries.
+    fn thaw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        PyDict::from_sequence(self.pairs(py, Part::Both)?.as_any())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let described = self.described(py)?;
+        let entries = described.entry_count().unwrap_or(0);
+        Ok(format!(
+            "<TypedMap {:?}: {entries} entries>",
+            described.name()
+        ))
+    }
+
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyDict>,))> {
+        Ok((py.get_type::<PyDict>(), (self.thaw(py)?,)))
+    }
+}
+
+/// Which part of the entries is wanted.
+#[derive(Clone, Copy)]
+enum Part {
+    Key,
+    Value,
+    Both,
+}
+
+impl TypedMap {
+    fn described(&self, py: Python<'_>) -> PyResult<&Described> {
+        self.typed.of(self.root.as_deref()).or_raise(py)
+    }
+
+    fn reader<'a, 'py>(&'a self, py: Python<'py>) -> Reader<'a, 'py> {
+        Reader {
+            py,
+            typed: &self.typed,
+            root: self.root.as_deref(),
+        }
+    }
+
+    fn find<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(text) = key_text(key)? else {
+            return Ok(None);
+        };
+        let py = key.py();
+        let found = self.described(py)?.get(&text).or_raise(py)?;
+        found.map(|value| self.reader(py).value(value)).transpose()
+    }
+
+    fn pairs<'py>(&self, py: Python<'py>, part: Part) -> PyResult<Bound<'py, PyList>> {
+        let reader = self.reader(py);
+        let list = PyList::empty(py);
+        for entry in self.described(py)?.entries().into_iter().flatten() {
+            let (key, value) = entry.or_raise(py)?;
+            match part {
+                Part::Key => list.append(reader.value(key)?)?,
+                Part::Value => list.append(reader.value(value)?)?,
+                Part::Both => list.append((reader.value(key)?, reader.value(value)?))?,
+            }
+        }
+        Ok(list)
+    }
+}
+
+/// The text that a key is looked up by; none for what is no key of any map.
+fn key_text(key: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    if let Ok(text) = key.cast::<PyString>() {
+        return Ok(text.to_str().ok().map(str::to_owned));
+    }
+    // Raises for what cannot be a key of a dict either.
+    key.hash()?;
+    Ok(Some(key.str()?.to_string()))
+}
+
+/// Makes Python's objects of values, as JSON has them, with records and tuples beside.
+struct Reader<'a, 'py> {
+    py: Python<'py>,
+    typed: &'a Typed,
+    root: Option<&'a str>,
+}
+
+impl<'py> Reader<'_, 'py> {
+    fn value(&self, value: Dynamic<'_>) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.py;
+        let made = match value.view().or_raise(py)? {
+            View::Unit | View::Option(None) => py.None().into_bound(py),
+            View::Bool(flag) => flag.into_pyobject(py)?.to_owned().into_any(),
+            View::Char(character) => character.into_pyobject(py)?.into_any(),
+            View::Unsigned(number) => number.into_pyobject(py)?.into_any(),
+            View::Signed(number) => number.into_pyobject(py)?.into_any(),
+            View::F32(number) => number.into_pyobject(py)?.into_any(),
+            View::F64(number) => number.into_pyobject(py)?.into_any(),
+            View::Text(text) => PyString::new(py, &text).into_any(),
+            View::CString(bytes) => PyBytes::new(py, &bytes).into_any(),
+            View::Duration(time) => time.into_pyobject(py)?.into_any(),
+            View::IpAddr(address) => address.into_pyobject(py)?.into_any(),
+            View::SocketAddr(address) => PyString::new(py, &address.to_string()).into_any(),
+            View::Sequence(items) => PyList::new(py, self.items(items)?)?.into_any(),
+            View::Set(items) => PyFrozenSet::new(py, self.items(items)?)?.into_any(),
+            View::Map(entries) => {
+                let map = PyDict::new(py);
+                for entry in entries {
+                    let (key, item) = entry.or_raise(py)?;
+                    map.set_item(self.value(key)?, self.value(item)?)?;
+                }
+                map.into_any()
+            }
+            View::Tuple(fields) => PyTuple::new(py, self.fields(fields)?)?.into_any(),
+            View::Struct { style, fields } => self.structure(&value, style, fields)?,
+            View::Enum {
+                variant,
+                style,
+                fields,
+                ..
+            } => {
+                if style == FieldStyle::Unit {
+                    PyString::new(py, variant).into_any()
+                } else {
+                    let content = self.variant(variant, style, fields)?;
+                    let map = PyDict::new(py);
+                    map.set_item(variant, content)?;
+                    map.into_any()
+                }
+            }
+            View::Option(Some(inner)) | View::Pointer(inner) => self.value(inner)?,
+            // Roots are never parts of values, and views may grow.
+            other => PyString::new(py, &format!("{other:?}")).into_any(),
+        };
+        Ok(made)
+    }
+
+    fn items(&self, items: Items<'_>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        items
+            .map(|item| self.value(item.or_raise(self.py)?))
+            .collect()
+    }
+
+    fn fields(&self, fields: Fields<'_>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        fields.map(|(_, field)| self.value(field)).collect()
+    }
+
+    /// A record, a tuple, or the only part of a struct without names.
+    fn structure(
+        &self,
+        value: &Dynamic<'_>,
+        style: FieldStyle,
+        fields: Fields<'_>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.py;
+        let names: Vec<&str> = fields.clone().map(|(name, _)| name).collect();
+        let mut parts = self.fields(fields)?;
+        match style {
+            FieldStyle::Unit => Ok(py.None().into_bound(py)),
+            FieldStyle::Tuple if parts.len() == 1 => Ok(parts.remove(0)),
+            FieldStyle::Tuple => Ok(PyTuple::new(py, parts)?.into_any()),
+            FieldStyle::Named => self.class(value, &names)?.call1(PyTuple::new(py, parts)?),
+        }
+    }
+
+    fn variant(
+        &self,
+        name: &str,
+        style: FieldStyle,
+        fields: Fields<'_>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.py;
+        let names: Vec<&str> = fields.clone().map(|(name, _)| name).collect();
+        let mut parts = self.fields(fields)?;
+        match style {
+            FieldStyle::Named => {
+                let values = PyDict::new(py);
+                for (name, part) in names.into_iter().zip(parts) {
+                    values.set_item(name, part)?;
+                }
+                let make = py.import("floe._record")?.getattr("record")?;
+                make.call1((name, values))
+            }
+            _ if parts.len() == 1 => Ok(parts.remove(0)),
+            _ => Ok(PyTuple::new(py, parts)?.into_any()),
+        }
+    }
+
+    /// The class of a struct's records, made once for each region.
+    fn class(&self, value: &Dynamic<'_>, names: &[&str]) -> PyResult<Bound<'py, PyType>> {
+        let py = self.py;
+        let key = (self.root.unwrap_or_default().to_owned(), value.type_index());
+        let classes = || {
+            self.typed
+                .classes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(class) = classes().get(&key) {
+            return Ok(class.bind(py).clone());
+        }
+        let make = py.import("floe._record")?.getattr("record_class")?;
+        let made = make.call1((value.type_name(), PyTuple::new(py, names)?))?;
+        let class = made.cast_into::<PyType>()?;
+        classes().insert(key, class.clone().unbind());
+        Ok(class)
+    }
+}

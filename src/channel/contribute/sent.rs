@@ -1,0 +1,191 @@
+//! A contribution on its way, as its contributor sees it.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
+
+use super::lane::Lane;
+use super::outcome::Outcome;
+use super::protocol::{LONGEST_REPLY, read_answer};
+use crate::channel::{Subscription, mailbox};
+use crate::error::NotTaken;
+use crate::error::{ChannelError, Error, Result};
+use crate::sys::limits;
+use crate::sys::message::receive_from;
+use crate::sys::peer::{self, Process};
+
+/// How often those who wait see whether the owner still lives, where the kernel cannot say so.
+const OWNER_LOOKED_AFTER: Duration = Duration::from_secs(1);
+
+/// A contribution whose answer may come.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    answer: OwnedFd,
+    lane: Arc<Lane>,
+    subscription: Arc<Subscription>,
+    owner: i32,
+    outcome: Option<Outcome>,
+}
+
+/// Sends the files of a delta to the owner of a cache, on a lane that is made for the first one.
+///
+/// # Errors
+/// [`ChannelError::NotAccepting`], [`ChannelError::NotContributed`] and [`ChannelError::Step`].
+pub(crate) fn contribute(
+    subscription: &Arc<Subscription>,
+    kept: &mut Option<Arc<Lane>>,
+    files: &[BorrowedFd<'_>],
+) -> Result<Sent> {
+    let name = || subscription.name.clone();
+    let not_taken = |reason| {
+        Error::Channel(ChannelError::NotContributed {
+            name: name(),
+            reason,
+        })
+    };
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::WouldBlock => not_taken(NotTaken::Full),
+        _ if mailbox::is_crowded(&source) => not_taken(NotTaken::InFlight {
+            limit: limits::most_descriptors(),
+        }),
+        _ => Error::Channel(ChannelError::Step {
+            name: name(),
+            step: "send a contribution",
+            reason: source,
+        }),
+    };
+    let Some(door) = subscription.door() else {
+        return Err(Error::Channel(ChannelError::NotAccepting { name: name() }));
+    };
+    if subscription.is_orphaned() {
+        return Err(not_taken(NotTaken::OwnerEnded));
+    }
+    let (owner, _) = peer::number_and_user(subscription.mailbox()).map_err(failed)?;
+    let mut is_new = false;
+    loop {
+        let lane = match kept.take().filter(|lane| lane.is_own()) {
+            Some(lane) => lane,
+            None => {
+                is_new = true;
+                let opened = Lane::open(door).map_err(|error| match is_closed(&error) {
+                    true => not_taken(NotTaken::Closed),
+                    false => failed(error),
+                });
+                Arc::new(opened?)
+            }
+        };
+        match lane.offer(files) {
+            Ok(answer) => {
+                *kept = Some(Arc::clone(&lane));
+                return Ok(Sent {
+                    answer,
+                    lane,
+                    subscription: Arc::clone(subscription),
+                    owner,
+                    outcome: None,
+                });
+            }
+            Err(closed) if is_closed(&closed) => match lane.goodbye(owner) {
+                Some(reason @ NotTaken::CutOff { .. }) => return Err(not_taken(reason)),
+                reason if is_new => return Err(not_taken(reason.unwrap_or(NotTaken::Closed))),
+                // The owner has made room for another; it takes a new one.
+                _ => {}
+            },
+            Err(error) => {
+                *kept = Some(lane);
+                return Err(failed(error));
+            }
+        }
+    }
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected
+    )
+}
+
+impl Sent {
+    /// What has become of it, if that is known by now.
+    pub(crate) fn outcome(&mut self) -> Option<&Outcome> {
+        if self.outcome.is_none() {
+            self.outcome = self.look(true);
+        }
+        self.outcome.as_ref()
+    }
+
+    /// The same, for which it waits.
+    pub(crate) fn wait(&mut self, timeout: Duration) -> Option<&Outcome> {
+        let began = Instant::now();
+        while self.outcome.is_none() {
+            // A process that has ended before is found by the next look.
+            let owner = match peer::process(self.subscription.mailbox()) {
+                Process::Known(owner) => Some(owner),
+                Process::Ended | Process::Unknown => None,
+            };
+            self.outcome = self.look(true);
+            let left = timeout.saturating_sub(began.elapsed());
+            if self.outcome.is_some() || left.is_zero() {
+                break;
+            }
+            let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+            let mut polled = vec![readable(self.answer.as_fd())];
+            polled.extend(owner.as_ref().map(|owner| readable(owner.as_fd())));
+            // Rounded up, so that it does not look again before its time.
+            let pause = left.min(OWNER_LOOKED_AFTER).as_millis() as u16 + 1;
+            if let Err(Errno::ENOMEM | Errno::EINVAL) = poll(&mut polled, pause) {
+                std::thread::sleep(left.min(OWNER_LOOKED_AFTER));
+            }
+        }
+        self.outcome.as_ref()
+    }
+
+    /// Looks once for an answer, and for the end of the owner.
+    fn look(&self, again: bool) -> Option<Outcome> {
+        let mut bytes = [0; LONGEST_REPLY];
+        loop {
+            match receive_from(&self.answer, &mut bytes, false) {
+                Ok((0, _)) => {
+                    // The owner lets go of what it cannot answer when it closes a lane.
+                    let why = self.lane.goodbye(self.owner);
+                    let ended = || {
+                        self.subscription
+                            .is_orphaned()
+                            .then_some(NotTaken::OwnerEnded)
+                    };
+                    let why = why.or_else(ended).unwrap_or(NotTaken::Lost);
+                    return Some(Outcome::NotTaken(why));
+                }
+                Ok((length, sender)) => {
+                    let is_owner = sender.is_some_and(|it| it.pid() == self.owner);
+                    if let Some(outcome) = read_answer(&bytes[..length]).filter(|_| is_owner) {
+                        return Some(outcome);
+                    }
+                    // A child of the owner pretends to be it.
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    return Some(Outcome::NotTaken(NotTaken::Lost));
+                }
+                Err(_) if !self.subscription.is_orphaned() => return None,
+                // It may have answered before it ended.
+                Err(_) if again => {
+                    let last = self.look(false);
+                    return last.or(Some(Outcome::NotTaken(NotTaken::OwnerEnded)));
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+impl AsFd for Sent {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.answer.as_fd()
+    }
+}

@@ -1,0 +1,46 @@
+//! Errors of what workers hand back.
+
+use serde::Serialize;
+
+/// Why a delta cannot be merged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeltaError {
+    /// It was made over another cache.
+    #[error("it belongs to cache {got:?}; merge it into that one")]
+    OtherCache {
+        /// The cache that the delta was made over.
+        got: String,
+    },
+    /// It adds and removes the same key, which no overlay does.
+    #[error("it both adds and removes the key {key}")]
+    Contradiction {
+        /// The key, as `Debug` prints it.
+        key: String,
+    },
+    /// The recorded inputs of an entry cannot be read.
+    #[error("the inputs of the entry {key} cannot be read: {reason}")]
+    Inputs {
+        /// The key, as `Debug` prints it.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A value that the closure of the rule made cannot be written.
+    #[error("the value that the rule made for the key {key} cannot be written: {reason}")]
+    Value {
+        /// The key, as `Debug` prints it.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The closure of the rule panicked.
+    #[error("the rule panicked: {message}")]
+    Panicked {
+        /// The message of the panic.
+        message: String,
+    },
+    /// The cache is built by closures, which would undo what is merged.
+    #[error("the cache is built by closures; declare it with `Store::merged` to merge into it")]
+    Built,
+}

@@ -1,0 +1,99 @@
+//! What was recorded of the inputs of entries.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::StoreKey;
+use crate::error::DeltaError;
+use crate::map::{EntryRef, Key, Map, unit};
+use crate::overlay::{Ages, Delta, OverlayValue};
+use crate::store::build::Earlier;
+use crate::store::inputs::{Sets, SetsBuilder, decode};
+
+/// The inputs of the entries of deltas, decoded once where entries share them.
+pub(super) struct Recorded<'a> {
+    /// By where they stand.
+    decoded: HashMap<*const u8, Sets>,
+    /// Their numbers in the sets of the next generation.
+    numbers: RefCell<HashMap<*const u8, u32>>,
+    /// Why deltas are refused.
+    refused: HashMap<usize, DeltaError>,
+    earlier: Option<&'a Sets>,
+    name: &'a str,
+}
+
+impl<'a> Recorded<'a> {
+    pub(super) fn none() -> Self {
+        Self {
+            decoded: HashMap::new(),
+            numbers: RefCell::default(),
+            refused: HashMap::new(),
+            earlier: None,
+            name: "",
+        }
+    }
+
+    /// Decodes those of deltas.
+    pub(super) fn of<K: StoreKey, V: OverlayValue>(
+        deltas: &[Delta<K, V>],
+        earlier: Earlier<'a, Map<K, V>>,
+    ) -> Self {
+        let mut recorded = Self {
+            earlier: Some(earlier.sets),
+            name: earlier.frozen.region().name(),
+            ..Self::none()
+        };
+        for (number, delta) in deltas.iter().enumerate() {
+            for (key, inputs) in delta.all_recorded() {
+                if recorded.decoded.contains_key(&inputs.as_ptr()) {
+                    continue;
+                }
+                match decode(inputs) {
+                    Ok(sets) => {
+                        recorded.decoded.insert(inputs.as_ptr(), sets);
+                    }
+                    Err(reason) => {
+                        let refused = DeltaError::Inputs {
+                            key: format!("{key:?}"),
+                            reason: reason.to_owned(),
+                        };
+                        recorded.refused.insert(number, refused);
+                        break;
+                    }
+                }
+            }
+        }
+        recorded
+    }
+
+    /// Numbers the inputs of an entry among those of the next generation.
+    pub(super) fn add_to(&self, sets: &mut SetsBuilder, inputs: Option<&[u8]>) -> u32 {
+        let found = inputs.and_then(|inputs| {
+            let place = inputs.as_ptr();
+            Some((place, self.decoded.get(&place)?))
+        });
+        let Some((place, decoded)) = found else {
+            return sets.add([]);
+        };
+        let mut numbers = self.numbers.borrow_mut();
+        *numbers
+            .entry(place)
+            .or_insert_with(|| sets.add(decoded.of_value()))
+    }
+}
+
+impl<K: StoreKey, V: OverlayValue> Ages<K, V> for Recorded<'_> {
+    fn of_kept(&self, entry: EntryRef<'_, K, V>) -> Option<i64> {
+        let unit = unit(self.name, entry.offset()).ok()?;
+        self.earlier?.last_change_of(unit)
+    }
+
+    fn of_offered(&self, delta: &Delta<K, V>, entry: EntryRef<'_, K, V>) -> Option<i64> {
+        let inputs = delta.recorded(entry.key().key_hash(), entry.key())?;
+        self.decoded.get(&inputs.as_ptr())?.last_change_of_value()
+    }
+
+    fn refuses(&self, delta: usize) -> Option<DeltaError> {
+        self.refused.get(&delta).cloned()
+    }
+}

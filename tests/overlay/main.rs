@@ -1,0 +1,10 @@
+//! What workers add to maps, and what becomes of it.
+
+mod bounds;
+mod deltas;
+mod fixture;
+mod inputs;
+mod model;
+mod reading;
+mod rules;
+mod store;
