@@ -8,15 +8,19 @@ import logging
 import os
 import select
 import signal
+import threading
 from collections.abc import Callable
 
+# Two threads of the cooker save. What one does in native code must not be forked by the other.
+forking = threading.Lock()
 _PATIENCE = 300  # seconds; the work takes about one
 
 
 def run(work: Callable[[], None]) -> None:
     """Does `work` in a forked child and waits for it. Raises what went wrong there as text."""
     reader, writer = os.pipe()
-    pid = os.fork()
+    with forking:
+        pid = os.fork()
     if pid == 0:
         _child(work, writer)
     os.close(writer)
