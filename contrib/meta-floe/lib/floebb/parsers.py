@@ -17,17 +17,19 @@ import bb.utils
 from bb.cache import MultiProcessCache
 from bb.codeparser import CodeParserCache
 
-from floebb import child, findings, say, state
+from floebb import child, findings, say, state, wrap
 
 _SEAM = "parsers"
 # Whether all recipes are parsed this time, so that code which nobody asks for is idle.
 _all_parsed = False
+# For these a region was asked for once; it is not made again and again where it cannot be.
+_tried: list[Any] = []
 
 
 def install() -> None:
     """Puts the seam in. The cache of parsed code is open by now."""
     if "bb.cooker" in sys.modules:
-        _follow_parses(sys.modules["bb.cooker"].CookerParser)
+        _follow_parses(sys.modules["bb.cooker"])
 
     @_method("init_cache")
     def init(original: Any, self: Any, cachedir: str, name: str | None = None) -> None:
@@ -40,6 +42,8 @@ def install() -> None:
             return original(self)
         try:
             _save_extras(self)
+        except OSError as error:
+            say.once(f"{_SEAM}: not saved, will be found again: {error}")
         except Exception as error:
             say.surprise(_SEAM, error)
             detach(self)
@@ -49,12 +53,15 @@ def install() -> None:
     def save_merge(original: Any, self: Any) -> None:
         try:
             _save_merge(self)
+        except OSError as error:
+            # BitBake would write over its file in place, and so lose it.
+            say.once(f"{_SEAM}: not merged, kept for the next time: {error}")
         except Exception as error:
             say.surprise(_SEAM, error)
             detach(self)
             original(self)
 
-    for cache in (bb.codeparser.codeparsercache, bb.fetch2._checksum_cache):
+    for cache in _caches():
         if cache.cachefile and state.active():
             try:
                 attach(cache)
@@ -81,16 +88,27 @@ def _method(name: str) -> Callable[[Callable[..., Any]], None]:
     return put
 
 
-def _follow_parses(parser: Any) -> None:
-    original = parser.start
+def _caches() -> tuple[Any, ...]:
+    return bb.codeparser.codeparsercache, bb.fetch2._checksum_cache
 
-    @functools.wraps(original)
-    def start(self: Any) -> None:
+
+def _follow_parses(cooker: Any) -> None:
+    @wrap.method(cooker.CookerParser, "start")
+    def start(original: Any, self: Any) -> None:
         global _all_parsed
         _all_parsed = 0 < self.total == self.toparse
         original(self)
 
-    parser.start = start
+    @wrap.method(cooker.BBCooker, "updateCache")
+    def update_cache(original: Any, self: Any) -> Any:
+        more = original(self)
+        if more is None:
+            # BitBake merges nothing where nothing was parsed: there may be no region yet.
+            for cache in _caches():
+                if not attached(cache) and cache not in _tried:
+                    _tried.append(cache)
+                    cache.save_merge()
+        return more
 
 
 def attached(cache: Any) -> bool:
