@@ -83,7 +83,7 @@ def _side(side: str, saved: str, folder: Path | None) -> dict[str, float]:
     clock.append(time.perf_counter())
     if side == "with":
         data = CacheData([CoreRecipeInfo])
-        indexes.put(cache._floe.root["indexes"], data, parse_follows=False)
+        indexes.put(cache._floe.root, data, parse_follows=False)
         cache._floe.checked()
     else:
         data = dumps.index(cache, set(appends))

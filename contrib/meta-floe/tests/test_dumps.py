@@ -67,7 +67,7 @@ def test_every_index(saved: Saved) -> None:
         ours = saved.floe()
         assert dumps.validate(ours, saved.appends) == valid
     data = CacheData([CoreRecipeInfo])
-    indexes.put(ours._floe.root["indexes"], data, parse_follows=False)
+    indexes.put(ours._floe.root, data, parse_follows=False)
     for name in indexes.ALL:
         assert dumps.plain(getattr(data, name)) == dumps.plain(getattr(want, name)), name
 
@@ -79,7 +79,7 @@ def test_indexes_without_some_recipes(saved: Saved) -> None:
         dumps.validate(theirs, saved.appends)
         want = dumps.index(theirs, saved.names - gone)
     data = CacheData([CoreRecipeInfo])
-    indexes.put(ours._floe.root["indexes"], data, parse_follows=True)
+    indexes.put(ours._floe.root, data, parse_follows=True)
     indexes.take_out(data, ours._floe.records(gone, ""))
     for name in indexes.ALL:
         assert dumps.plain(getattr(data, name)) == dumps.plain(getattr(want, name)), name

@@ -8,15 +8,20 @@ import logging
 import os
 import select
 import signal
+import threading
 from collections.abc import Callable
 
+# Two threads of the cooker save. What one does in native code must not be forked by the other.
+forking = threading.Lock()
 _PATIENCE = 300  # seconds; the work takes about one
 
 
 def run(work: Callable[[], None]) -> None:
-    """Does `work` in a forked child and waits for it. Raises what went wrong there as text."""
+    """Does `work` in a forked child and waits for it. What went wrong there it raises as text, an
+    error of the system as OSError."""
     reader, writer = os.pipe()
-    pid = os.fork()
+    with forking:
+        pid = os.fork()
     if pid == 0:
         _child(work, writer)
     os.close(writer)
@@ -25,9 +30,10 @@ def run(work: Callable[[], None]) -> None:
     finally:
         os.close(reader)
     if text != b"done":
-        raise RuntimeError(
-            text.decode(errors="replace") or "the child that saves was killed, or did not end"
-        )
+        number, _, told = text.decode(errors="replace").partition(" ")
+        if not told:
+            raise RuntimeError("the child that saves was killed, or did not end")
+        raise OSError(int(number), told) if number != "0" else RuntimeError(told)
 
 
 def _child(work: Callable[[], None], writer: int) -> None:
@@ -43,8 +49,10 @@ def _child(work: Callable[[], None], writer: int) -> None:
         writer = 3
         work()
         text = b"done"
+    except OSError as error:
+        text = f"{error.errno or 0} {error.strerror or error}".encode()[:4000]
     except BaseException as error:
-        text = f"{type(error).__name__}: {error}".encode()[:4000]
+        text = f"0 {type(error).__name__}: {error}".encode()[:4000]
     finally:
         os.write(writer, text)
         os._exit(0)

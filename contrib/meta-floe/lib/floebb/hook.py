@@ -15,7 +15,7 @@ def install() -> None:
     """Once in each process."""
     # A worker has no cooker, and is to stay without what a cooker is made of.
     cooker = "bb.cooker" in sys.modules
-    for seam in ("warm", "signatures", "taskdeps") if cooker else ("signatures", "taskdeps"):
+    for seam in ("parsers", "signatures", "taskdeps", *["warm"] * cooker):
         _put_in(seam)
     if cooker:
         _follow_commands()

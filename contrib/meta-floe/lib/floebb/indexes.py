@@ -60,6 +60,32 @@ class _Values(ValuesView):
             yield floe.Overlay.get(self._mapping, key)
 
 
+class TaskHashes(Mapping):
+    """`basetaskhash` from the records of the recipes that the indexes have. Its keys would be a
+    third of the region."""
+
+    def __init__(self, recipes: Mapping[str, Any], records: Mapping[str, Any]) -> None:
+        self._recipes = recipes
+        self._records = records
+
+    def _of(self, recipe: str) -> Mapping[str, str]:
+        return self._records[recipe]["basetaskhashes"]
+
+    def __getitem__(self, key: str) -> str:
+        recipe, _, task = key.rpartition(":")
+        if recipe not in self._recipes:
+            raise KeyError(key)
+        return self._of(recipe)[task]
+
+    def __iter__(self) -> Iterator[str]:
+        for recipe in self._recipes:
+            for task in self._of(recipe):
+                yield f"{recipe}:{task}"
+
+    def __len__(self) -> int:
+        return sum(len(self._of(recipe)) for recipe in self._recipes)
+
+
 def _nested() -> defaultdict[Any, Any]:
     return defaultdict(list)
 
@@ -76,15 +102,17 @@ def familiar() -> bool:
     return set(vars(CacheData([CoreRecipeInfo]))) - own == set(ALL)
 
 
-def build(infos: Iterable[tuple[str, CoreRecipeInfo]]) -> dict[str, Any]:
-    """The indexes over these recipes, by BitBake's own code, as plain values."""
+def build(infos: Iterable[tuple[str, CoreRecipeInfo]], mc: str = "") -> dict[str, Any]:
+    """The indexes over these recipes, by BitBake's own code, as plain values. What the records
+    tell by themselves is left out; in a multiconfig they have other names."""
     data = CacheData([CoreRecipeInfo])
     for name, info in infos:
         # BitBake extends this list in place, and pickles the info with the extended list.
         copy = CoreRecipeInfo.__new__(CoreRecipeInfo)
         copy.__dict__.update(info.__dict__, rprovides=list(info.rprovides))
         copy.add_cacheData(data, name)
-    return {name: _plain(getattr(data, name)) for name in ALL}
+    names = ALL if mc else [name for name in ALL if name != "basetaskhash"]
+    return {name: _plain(getattr(data, name)) for name in names}
 
 
 def _plain(value: Any) -> Any:
@@ -93,11 +121,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def put(frozen: Mapping[str, Any], data: CacheData, parse_follows: bool) -> None:
-    """Gives `data` the frozen indexes."""
+def put(root: Mapping[str, Any], data: CacheData, parse_follows: bool) -> None:
+    """Gives `data` the frozen indexes of a region."""
+    frozen = root["indexes"]
     thawed = _LISTS if parse_follows else _CHANGED_LATER
     for name in ALL:
-        index = frozen[name]
+        index = frozen.get(name)
+        if index is None:
+            index = TaskHashes(frozen["pkg_fn"], root["infos"])
         if name.startswith(("all_", "possible_", "universe_")):
             setattr(data, name, list(index))
         else:

@@ -44,13 +44,14 @@ def note(kind: str, **facts: Any) -> None:
 
 
 def memory(pid: int | str = "self") -> dict[str, int]:
-    """USS, PSS and RSS of a process, in bytes."""
+    """USS, PSS and RSS of a process, and its anonymous memory, in bytes. Of the last, what children
+    share until they write is part, as it is not of the first."""
     found = {}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
         name, value, _ = line.split()
         found[name.rstrip(":")] = int(value) << 10
     uss = found["Private_Clean"] + found["Private_Dirty"]
-    return {"uss": uss, "pss": found["Pss"], "rss": found["Rss"]}
+    return {"uss": uss, "pss": found["Pss"], "rss": found["Rss"], "own": found["Anonymous"]}
 
 
 def _replace(owner: Any, name: str) -> Callable[[Callable[..., Any]], None]:

@@ -11,7 +11,7 @@ from bb.cache import Cache, CoreRecipeInfo
 from floebb import files, indexes, inputs
 from floebb.recipes import Infos, plain
 
-FORMAT = 1
+FORMAT = 2
 _INPUTS = "-inputs"
 
 
@@ -68,7 +68,9 @@ def contents(
             "infos": {name: info.__dict__ for name, info in infos.items()},
             "whole": whole,
             "skipped": [name for name in members if infos[name].skipped],
-            "indexes": indexes.build((index_name(name, mc), infos[name]) for name in used),
+            "indexes": indexes.build(
+                ((index_name(name, mc), infos[name]) for name in used), mc or ""
+            ),
         },
     }
 

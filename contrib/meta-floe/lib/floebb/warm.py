@@ -96,7 +96,7 @@ def _take_over(parser: CookerParser, mc: str, names: set[str]) -> set[str]:
         return set()
     try:
         taken = {name for name in names if name in warm.whole}
-        indexes.put(warm.root["indexes"], data, parse_follows=taken != names or parser.willparse)
+        indexes.put(warm.root, data, parse_follows=taken != names or parser.willparse)
         gone = warm.records(set(warm.whole) - taken, mc)
         if gone:
             indexes.take_out(data, gone)
