@@ -13,6 +13,7 @@ const LAYERS: [&str; 14] = [
 /// Where `unsafe` may stand: every other file of the library and of its satellites does without.
 const UNSAFE: [&str; 14] = [
     "crates/floe-python/src/raw.rs",
+    "crates/floe-python/src/raw/budget.rs",
     "crates/floe-python/src/raw/calls.rs",
     "crates/floe-python/src/raw/held.rs",
     "crates/floe-python/src/raw/slots.rs",

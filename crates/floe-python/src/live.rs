@@ -32,6 +32,8 @@ pub(crate) struct Live(Mutex<Follower>);
 
 struct Follower {
     live: Following,
+    /// Whether it looks for another owner when its own has ended.
+    reconnects: bool,
     /// The newest generation that was asked for.
     pinned: Option<Py<Frozen>>,
     watch: Option<Watch>,
@@ -75,6 +77,7 @@ impl Live {
     pub(crate) fn of(
         values: impl FnOnce() -> Result<Values, Error>,
         maps: impl FnOnce() -> Result<Maps, Error>,
+        reconnects: bool,
     ) -> Result<Self, Error> {
         let live = match values() {
             Err(error) if is_other_type(&error) => Following::Map(Box::new(maps()?)),
@@ -83,6 +86,7 @@ impl Live {
         let (pinned, watch) = (None, None);
         Ok(Self(Mutex::new(Follower {
             live,
+            reconnects,
             pinned,
             watch,
         })))
@@ -128,7 +132,7 @@ impl Live {
     #[staticmethod]
     fn inherited(py: Python<'_>, name: &str) -> PyResult<Self> {
         let values = || Values::inherited_trusting(name, trust());
-        Self::of(values, || Maps::inherited_trusting(name, trust())).or_raise(py)
+        Self::of(values, || Maps::inherited_trusting(name, trust()), false).or_raise(py)
     }
 
     /// Follows a cache of the broker behind a socket.
@@ -138,6 +142,7 @@ impl Live {
             Self::of(
                 || Values::connect(&socket, name),
                 || Maps::connect(&socket, name),
+                true,
             )
         })
         .or_raise(py)
@@ -190,7 +195,6 @@ impl Live {
             let watch = both!(&self.follower(py).live, live => live.watch()).or_raise(py)?;
             watch.clear();
             let step = timeout.saturating_sub(began.elapsed()).min(LOOK);
-            let looked = Instant::now();
             let is_newer = py.detach(|| {
                 let mut follower = self.0.lock().unwrap_or_else(PoisonError::into_inner);
                 both!(&mut follower.live, live => live.wait_newer(step))
@@ -198,10 +202,12 @@ impl Live {
             if is_newer || self.generation(py) > before {
                 return Ok(true);
             }
-            // It does not wait for what cannot come.
-            let is_orphaned = looked.elapsed() < step;
+            let is_over = {
+                let follower = self.follower(py);
+                !follower.reconnects && both!(&follower.live, live => live.is_orphaned())
+            };
             let left = timeout.saturating_sub(began.elapsed());
-            if is_orphaned || left.is_zero() {
+            if is_over || left.is_zero() {
                 return Ok(false);
             }
             py.detach(|| wait(&watch, left.min(OWNER_LOOKED_AFTER)));
@@ -308,7 +314,7 @@ impl Publisher {
     /// A handle that follows the cache, in this process and in its children.
     fn live(&self, py: Python<'_>) -> PyResult<Live> {
         let publisher = &self.publisher;
-        Live::of(|| publisher.subscribe(), || publisher.subscribe()).or_raise(py)
+        Live::of(|| publisher.subscribe(), || publisher.subscribe(), false).or_raise(py)
     }
 
     /// The number of the newest generation.

@@ -216,7 +216,7 @@ impl Store {
 
     /// A handle that follows a cache, in this process and in its children.
     fn live(&self, py: Python<'_>, name: &str) -> PyResult<Live> {
-        Live::of(|| self.store.live(name), || self.store.live(name)).or_raise(py)
+        Live::of(|| self.store.live(name), || self.store.live(name), false).or_raise(py)
     }
 
     /// The publisher of a cache.

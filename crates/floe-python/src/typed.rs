@@ -237,12 +237,13 @@ impl<'py> Reader<'_, 'py> {
         let view = value.view().or_raise(py)?;
         let length = match &view {
             View::Text(text) => text.len(),
-            View::CString(bytes) => bytes.len(),
+            View::CString(bytes) | View::Bytes(bytes) => bytes.len(),
+            View::BigInt(number) => number.as_bytes().len(),
             _ => 0,
         };
         self.spend(length)?;
         let made = match view {
-            View::Unit | View::Option(None) => py.None().into_bound(py),
+            View::Unit | View::None | View::Option(None) => py.None().into_bound(py),
             View::Bool(flag) => flag.into_pyobject(py)?.to_owned().into_any(),
             View::Char(character) => character.into_pyobject(py)?.into_any(),
             View::Unsigned(number) => number.into_pyobject(py)?.into_any(),
@@ -250,7 +251,10 @@ impl<'py> Reader<'_, 'py> {
             View::F32(number) => number.into_pyobject(py)?.into_any(),
             View::F64(number) => number.into_pyobject(py)?.into_any(),
             View::Text(text) => PyString::new(py, &text).into_any(),
-            View::CString(bytes) => PyBytes::new(py, &bytes).into_any(),
+            View::CString(bytes) | View::Bytes(bytes) => PyBytes::new(py, &bytes).into_any(),
+            View::BigInt(number) => {
+                crate::methods::number(py, floe::value::View::BigInt(number.as_bytes()))?
+            }
             View::Duration(time) => time.into_pyobject(py)?.into_any(),
             View::IpAddr(address) => address.into_pyobject(py)?.into_any(),
             View::SocketAddr(address) => PyString::new(py, &address.to_string()).into_any(),
@@ -297,7 +301,10 @@ impl<'py> Reader<'_, 'py> {
             }
             View::Option(Some(inner)) | View::Pointer(inner) => self.value(inner)?,
             // Roots are never parts of values, and views may grow.
-            other => PyString::new(py, &format!("{other:?}")).into_any(),
+            other => {
+                let told = format!("this version cannot read {other:?}");
+                return Err(invalid(py, told));
+            }
         };
         Ok(made)
     }

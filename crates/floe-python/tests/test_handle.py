@@ -231,14 +231,15 @@ def test_threads_read_at_the_same_time() -> None:
     assert not failures
 
 
-def test_memory_is_told(recipes: floe.Frozen) -> None:
-    assert recipes.value["zlib"]
+def test_memory_is_told() -> None:
+    measured = floe.freeze({"zlib": 1}, "measured")
+    assert measured.value["zlib"]
     table = floe.memory()
     (row,) = table.rows
     assert row.pid == os.getpid()
     assert row.uss <= row.rss
     assert table.pss == row.pss > 0
-    (region,) = [region for region in row.regions if region.name == "recipes"]
+    (region,) = [region for region in row.regions if region.name == "measured"]
     assert region.anonymous == 0
     assert "USS" in repr(table)
     with pytest.raises(OSError, match="cannot read"):

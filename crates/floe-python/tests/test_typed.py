@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import math
+import os
 import pickle
+import re
+import subprocess
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
+from typing import Any
 
 import floe
 import pytest
 
 GOLDEN = Path(__file__).parents[3] / "tests" / "golden"
+#: What `floe dump` prints of these.
+FORMS = Path(__file__).parent / "golden"
 
 
 def test_structs_are_records() -> None:
@@ -63,3 +72,59 @@ def test_roots_are_fields() -> None:
 def test_an_older_format_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="format version 1, this build reads 2"):
         floe.load(GOLDEN / "map-1.floe")
+
+
+def same(value: Any, form: Any, path: str = "value") -> None:
+    """Compare what Python reads with the JSON that the tool prints."""
+    if isinstance(value, floe.Record):
+        value = dict(
+            zip(value._fields, (getattr(value, name) for name in value._fields), strict=True)
+        )
+    if isinstance(value, Mapping):
+        assert isinstance(form, dict), path
+        assert len(value) == len(form), path
+        for (key, item), (told, part) in zip(value.items(), form.items(), strict=True):
+            same_key(key, told, path)
+            same(item, part, f"{path}[{told!r}]")
+    elif isinstance(value, (Set, bytes)) or (
+        isinstance(value, Sequence) and not isinstance(value, str)
+    ):
+        assert isinstance(form, list), path
+        assert len(value) == len(form), path
+        for number, (item, part) in enumerate(zip(value, form, strict=True)):
+            same(item, part, f"{path}[{number}]")
+    elif isinstance(value, str):
+        # JSON has no lone surrogates.
+        assert re.sub("[\ud800-\udfff]", "\ufffd", value) == form, path
+    elif isinstance(value, int) and isinstance(form, str):
+        # JSON's numbers end somewhere.
+        assert abs(value) >= 1 << 64, path
+        assert value == int(form), path
+    elif isinstance(value, float) and not math.isfinite(value):
+        assert form is None, path
+    else:
+        assert (type(value), value) == (type(form), form), path
+        if isinstance(value, float):
+            assert math.copysign(1, value) == math.copysign(1, form), path
+
+
+def same_key(key: Any, told: str, path: str) -> None:
+    """Compare a key: other than texts are JSON in a text."""
+    if isinstance(key, str):
+        assert key == told, path
+    else:
+        same(key, json.loads(told), f"{path} key")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FORMS.glob("*.json")))
+def test_what_python_reads_is_what_the_tool_prints(name: str) -> None:
+    region = GOLDEN / f"{name}.floe"
+    text = (FORMS / f"{name}.json").read_text()
+    # With FLOE_TOOL, the forms are those of a tool that was just built.
+    if tool := os.environ.get("FLOE_TOOL"):
+        text = subprocess.run(
+            [tool, "dump", region], capture_output=True, check=True
+        ).stdout.decode()
+    value, form = floe.load(region).value, json.loads(text)
+    same(value, form)
+    same(floe.thaw(value), form)

@@ -62,7 +62,8 @@ class Overlay(MutableMapping[K, V]):
     """A mapping with changes of its own over a frozen one, which stays as it is.
 
     Keys keep their order: those of the base first, then the new ones. Reading a key that was not
-    changed reads the base; nothing is copied. Over a `Live`, `advance` moves to the newest generation.
+    changed reads the base; nothing is copied. Over a `Live`, `advance` moves to the newest
+    generation.
 
     :param base: any mapping; usually a `FrozenDict`, or a `Frozen` or `Live` whose value is one.
     :param missing: makes the value of a key that is read and not there, as in a `defaultdict`.
@@ -257,7 +258,8 @@ class Overlay(MutableMapping[K, V]):
         """Return what differs from the base, to be sent to its owner.
 
         A value that is equal to that of the base is no change, whether it was set or is a copy that
-        was read. Values are not copied: do not change them before the changes are pickled or merged.
+        was read. Values are not copied: do not change them before the changes are pickled or
+        merged.
         """
         values = {
             key: value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,16 @@ class Report:
         return "\n".join(cache.line for cache in self.caches)
 
 
+def _known(class_: type, read: dict[str, Any]) -> dict[str, Any]:
+    """Return what a class has fields for: the library may tell more."""
+    return {field.name: read[field.name] for field in fields(class_) if field.name in read}
+
+
 def report(text: str, lines: list[str], raised: dict[str, BaseException]) -> Report:
     """Make a report of its JSON, of how its caches print, and of what builds have raised."""
     read = json.loads(text)
     caches = (
-        CacheReport(**cache, exception=raised.get(cache["name"]), line=line)
+        CacheReport(**_known(CacheReport, cache), exception=raised.get(cache["name"]), line=line)
         for cache, line in zip(read["caches"], lines, strict=True)
     )
     return Report(tuple(caches), read["seconds"])
@@ -98,6 +104,8 @@ class Status:
     reasons: dict[str, int]
     lookups: int | None
     misses: int | None
+    #: How many contributions of workers were taken, refused and the like, if the cache takes any.
+    contributions: dict[str, Any] | None = None
 
 
 def statuses(text: str) -> tuple[Status, ...]:
@@ -107,6 +115,12 @@ def statuses(text: str) -> tuple[Status, ...]:
         return None if time is None else time["secs"] + time["nanos"] / 1e9
 
     return tuple(
-        Status(**{**read, "age": seconds(read["age"]), "due_in": seconds(read["due_in"])})
+        Status(
+            **{
+                **_known(Status, read),
+                "age": seconds(read["age"]),
+                "due_in": seconds(read["due_in"]),
+            }
+        )
         for read in json.loads(text)
     )

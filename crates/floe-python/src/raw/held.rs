@@ -138,9 +138,14 @@ impl<'a, 'py> Held<'a, 'py> {
 
     /// An ordinary copy, of ordinary values all the way down.
     pub(crate) fn thaw(&self, budget: &Budget) -> PyResult<Bound<'py, PyAny>> {
-        // SAFETY: as above.
+        // SAFETY: as above. Nothing that is made can be garbage, and no code of Python's runs
+        // meanwhile: the collector would go over all of it again and again.
         unsafe {
+            let was_enabled = ffi::PyGC_Disable();
             let object = thawed(self.owner, self.texts, self.value, budget);
+            if was_enabled != 0 {
+                ffi::PyGC_Enable();
+            }
             Bound::from_owned_ptr_or_err(self.py, object)
         }
     }
