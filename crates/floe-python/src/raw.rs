@@ -269,21 +269,34 @@ unsafe fn bounded_object(
 ) -> *mut PyObject {
     // SAFETY: the caller's promise.
     unsafe {
-        let is_left = match value.view() {
-            View::Tuple(items) => {
-                return thawing::tuple_of(items, owner, budget, |item, budget| {
+        if let Some(text) = value.as_str() {
+            return match budget.text(owner, text.len()) {
+                true => text_object(texts, text),
+                false => null_mut(),
+            };
+        }
+        match value.kind() {
+            Kind::List => make(LIST, owner, texts, value, 0, false),
+            Kind::Dict => make(DICT, owner, texts, value, 0, false),
+            Kind::Tuple => {
+                let items = value.items().unwrap_or_default();
+                thawing::tuple_of(items, owner, budget, |item, budget| {
                     bounded_object(owner, texts, item, budget)
-                });
+                })
             }
-            View::Text(text) => budget.text(owner, text.len()),
-            View::Bytes(bytes) | View::BigInt(bytes) | View::TextWithSurrogates(bytes) => {
-                budget.bytes(owner, bytes.len())
+            _ => {
+                let view = value.view();
+                let is_left = match view {
+                    View::Bytes(bytes) | View::BigInt(bytes) | View::TextWithSurrogates(bytes) => {
+                        budget.bytes(owner, bytes.len())
+                    }
+                    _ => true,
+                };
+                match is_left {
+                    true => view_object(owner, texts, view, value),
+                    false => null_mut(),
+                }
             }
-            _ => true,
-        };
-        match is_left {
-            true => object(owner, texts, value),
-            false => null_mut(),
         }
     }
 }
