@@ -6,12 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers of the library, the lowest first. A layer imports lower ones and itself.
-const LAYERS: [&str; 14] = [
+const LAYERS: &[&str] = &[
     "error", "sys", "schema", "region", "archive", "frozen", "map", "roots", "value", "channel",
     "overlay", "store", "prefork", "inspect",
 ];
 /// Where `unsafe` may stand: every other file of the library and of its satellites does without.
-const UNSAFE: [&str; 14] = [
+const UNSAFE: &[&str] = &[
     "crates/floe-python/src/raw.rs",
     "crates/floe-python/src/raw/budget.rs",
     "crates/floe-python/src/raw/calls.rs",
