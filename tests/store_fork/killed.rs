@@ -217,7 +217,7 @@ fn killed_after(before: u32, files: &str) {
         expected,
         "{whole:?}"
     );
-    let (mut killed, mut newer) = (0, 0);
+    let (mut killed, mut newer, mut early) = (0, 0, 0);
     let calls = calls(&log);
     let calls = calls
         .iter()
@@ -234,8 +234,10 @@ fn killed_after(before: u32, files: &str) {
         for (job, (output, next)) in outputs.iter().zip(&nexts).enumerate() {
             let (what, folder) = (what(job), &folders[job]);
             let text = String::from_utf8_lossy(&output.stdout);
-            // How often threads wait for each other is not the same each time.
-            if *calls[job].0 == "futex" && text.is_empty() {
+            // How often threads wait for each other, and map memory of their own, is not the same
+            // each time: some are killed before they began.
+            if !output.status.success() && text.is_empty() {
+                early += 1;
                 continue;
             }
             let read = |generation: u64| text.ends_with(&format!("read {generation}\n"));
@@ -257,8 +259,8 @@ fn killed_after(before: u32, files: &str) {
         }
     }
     assert!(
-        killed > 30 && newer > 0 && newer < killed,
-        "{killed}, {newer}"
+        killed > 30 && newer > 0 && newer < killed && early < killed / 4,
+        "{killed}, {newer}, {early}"
     );
 }
 
