@@ -122,7 +122,7 @@ pub enum Change<'a, K: Archive, V: Archive> {
         /// The value.
         value: &'a V::Archived,
     },
-    /// A key was removed that the map has.
+    /// A key was removed that the map has, or that an earlier delta adds.
     Removed {
         /// The key.
         key: &'a K::Archived,
@@ -265,7 +265,7 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     }
 
     /// Adds an entry, or puts it in the place of another. One that the map has already, with an equal
-    /// value, is no change.
+    /// value, is no change, unless a delta has told something else of the key.
     ///
     /// # Errors
     /// [`Error::Serialize`], [`Error::TooLarge`] (an entry has at most 1 GiB), [`Error::KeyHash`], and
@@ -285,15 +285,9 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
         let archived = entry.entry().key();
         let hash = archived.key_hash();
         let found = self.current.find_entry(hash, archived);
-        let mut equality = Equality::with(&mut self.writer);
-        if let Some(found) = found
-            && equality.is_equal(entry.entry(), found)
-        {
-            self.own.withdraw(hash, archived, true);
-            return Ok(());
-        }
         let added = Own::Added(Addition { entry, inputs });
-        self.own.say(added, &self.current);
+        let mut equality = Equality::with(&mut self.writer);
+        self.own.say(added, hash, found, &mut equality);
         Ok(())
     }
 
@@ -346,7 +340,8 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
         })
     }
 
-    /// Removes an entry; true if there was one. What the map has is marked as removed.
+    /// Removes an entry; true if there was one. What the map has is marked as removed, and so is what
+    /// a delta has told to add that its owner may merge at any time.
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
@@ -354,22 +349,26 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
         let mark = self.marker.write(key, &())?;
         let archived = mark.entry().key();
         let hash = archived.key_hash();
+        let found = self.current.find_entry(hash, archived);
         let was_there = match self.own.find(hash, archived) {
             Some(own) => own.added().is_some(),
-            None => self.current.find_entry(hash, archived).is_some(),
+            None => found.is_some(),
         };
-        self.own.say(Own::Removed(mark), &self.current);
+        let mut equality = Equality::with(&mut self.writer);
+        let mark = Own::Removed(mark);
+        self.own.say(mark, hash, found, &mut equality);
         Ok(was_there)
     }
 
-    /// Takes back all changes.
+    /// Takes back all changes. What was handed over as a delta stays with whoever has it.
     pub fn clear(&mut self) {
         self.own = OwnTable::new();
     }
 
     /// Moves to the newest generation of a [`Live`] map; true if there was a newer one. Additions
     /// that it has with equal values are dropped, and so are marks of keys that it does not have;
-    /// the others stay. While nothing is new, it costs one load.
+    /// the others stay, and what corrects an earlier delta stays until a later one tells it. While
+    /// nothing is new, it costs one load.
     ///
     /// An overlay over a `Frozen` map stays where it is, and so does one whose `Live` cannot take
     /// the newest generation, for which [`Live::last_error`] says why.
@@ -411,14 +410,29 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
 
     /// The same, while the overlay goes on with its changes: until a generation has them.
     ///
+    /// Deltas of one overlay are to be merged in the order in which they were made: a later one tells
+    /// what was changed again since an earlier one.
+    ///
     /// # Errors
     /// As [`into_delta`](Self::into_delta).
     pub fn to_delta(&self) -> Result<Delta<K, V>> {
+        let (delta, used) = self.seal()?;
+        self.note_told(&used);
+        Ok(delta)
+    }
+
+    /// Seals the changes; gives the uses that the delta tells, too.
+    fn seal(&self) -> Result<(Delta<K, V>, Vec<u64>)> {
         let changes = self.own_changes();
         let delta = Delta::seal(self.label(), &changes)?;
+        Ok((delta, changes.used))
+    }
+
+    /// Notes that a delta is on its way that tells the changes, and these uses.
+    fn note_told(&self, used: &[u64]) {
+        self.own.note_told();
         // Each use counts once.
-        self.uses.iter().for_each(|uses| uses.forget(&changes.used));
-        Ok(delta)
+        self.uses.iter().for_each(|uses| uses.forget(used));
     }
 
     fn own_changes(&self) -> OwnChanges<'_, K, V> {

@@ -92,7 +92,10 @@ impl<K: OverlayKey, V: OverlayValue> Live<Map<K, V>> {
     /// cut this process off, or has not looked at what came before, for which there is no more
     /// room; [`ChannelError::Step`]; those of [`Overlay::to_delta`].
     pub fn contribute(&mut self, overlay: &Overlay<K, V>) -> Result<Contribution<K, V>> {
-        self.contribute_delta(&overlay.to_delta()?)
+        let (delta, used) = overlay.seal()?;
+        let contribution = self.contribute_delta(&delta)?;
+        overlay.note_told(&used);
+        Ok(contribution)
     }
 
     /// The same with a delta that is there already.
@@ -114,12 +117,14 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     /// As [`Live::contribute`]; [`ChannelError::NotAccepting`] also for an overlay that follows
     /// nothing.
     pub fn contribute(&mut self) -> Result<Contribution<K, V>> {
-        let delta = self.to_delta()?;
-        let name = delta.name().to_owned();
+        let (delta, used) = self.seal()?;
         let Some(live) = &mut self.live else {
+            let name = delta.name().to_owned();
             return Err(Error::Channel(ChannelError::NotAccepting { name }));
         };
-        live.contribute_delta(&delta)
+        let contribution = live.contribute_delta(&delta)?;
+        self.note_told(&used);
+        Ok(contribution)
     }
 }
 

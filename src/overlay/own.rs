@@ -1,10 +1,12 @@
 //! What a worker has added and removed.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::by_key::ByKey;
 use super::{Equality, OverlayKey, OverlayValue};
-use crate::map::{ArchivedMap, EntryRef, Key, LoneEntry};
+use crate::map::{ArchivedMap, EntryRef, LoneEntry};
 
 /// What a worker has to say of a key.
 pub(super) enum Own<K, V> {
@@ -33,19 +35,48 @@ impl<K: OverlayKey, V: OverlayValue> Own<K, V> {
             Self::Removed(_) => None,
         }
     }
+
+    /// Whether it says that there is such an entry, or none.
+    fn says_what(
+        &self,
+        found: Option<EntryRef<'_, K, V>>,
+        equality: &mut Equality<'_, K, V>,
+    ) -> bool {
+        match (self.added(), found) {
+            (Some(added), Some(found)) => equality.is_equal(added, found),
+            (None, None) => true,
+            _ => false,
+        }
+    }
 }
 
-/// What was said, and when, by a number.
-type Told<K, V> = (u64, Own<K, V>);
+/// What was said of a key.
+struct Said<K, V> {
+    /// When, by a number.
+    number: u64,
+    own: Own<K, V>,
+    /// Whether a delta tells it.
+    told: AtomicBool,
+    /// Whether a delta has told something else of the key. The owner may come to that at any time, so
+    /// this has to be told too, also where the map says the same today.
+    corrects: bool,
+}
+
+impl<K, V> Said<K, V> {
+    /// Whether it goes once the map says the same.
+    fn is_told_or_corrects_nothing(&self) -> bool {
+        !self.corrects || self.told.load(Relaxed)
+    }
+}
 
 /// All that a worker has added and removed, over a map.
 pub(super) struct OwnTable<K, V> {
-    /// In the order of their numbers, which is that in which they were told.
-    table: ByKey<Told<K, V>>,
+    /// In the order of their numbers, which is that in which they were said.
+    table: ByKey<Said<K, V>>,
     next: u64,
     /// Additions under keys that the map does not have.
     fresh: usize,
-    /// Marks; all are of keys that the map has.
+    /// Marks of keys that the map has.
     marks: usize,
 }
 
@@ -78,58 +109,82 @@ impl<K: OverlayKey, V: OverlayValue> OwnTable<K, V> {
         Q: ?Sized,
         K::Archived: PartialEq<Q>,
     {
-        let found = self.table.find(hash, |(_, own)| own.key() == key);
-        found.map(|(_, own)| own)
+        let found = self.table.find(hash, |said| said.own.key() == key);
+        found.map(|said| &said.own)
     }
 
-    /// Says something of a key, instead of what was said before.
-    pub(super) fn say(&mut self, own: Own<K, V>, map: &ArchivedMap<K, V>) {
-        let key = own.key();
-        let hash = key.key_hash();
-        let is_there = map.find_entry(hash, key).is_some();
-        self.withdraw(hash, own.key(), is_there);
-        match own {
+    /// Says something of a key, instead of what was said before; given what the map has under the key.
+    /// What the map has already is not kept, unless a delta has told something else.
+    pub(super) fn say(
+        &mut self,
+        own: Own<K, V>,
+        hash: u64,
+        found: Option<EntryRef<'_, K, V>>,
+        equality: &mut Equality<'_, K, V>,
+    ) {
+        let before = self.take(hash, own.key(), found.is_some());
+        let corrects = before.is_some_and(|before| match before.told.load(Relaxed) {
+            true => !own.says_what(before.own.added(), equality),
+            false => before.corrects,
+        });
+        if corrects || !own.says_what(found, equality) {
+            let told = AtomicBool::new(false);
+            self.put(
+                hash,
+                found.is_some(),
+                Said {
+                    number: self.next,
+                    own,
+                    told,
+                    corrects,
+                },
+            );
+        }
+    }
+
+    fn put(&mut self, hash: u64, is_there: bool, said: Said<K, V>) {
+        match said.own {
             Own::Added(_) => self.fresh += usize::from(!is_there),
-            // Nothing is left to be removed.
-            Own::Removed(_) if !is_there => return,
-            Own::Removed(_) => self.marks += 1,
+            Own::Removed(_) => self.marks += usize::from(is_there),
         }
-        let number = self.next;
-        self.next += 1;
-        self.table.put(hash, |_| false, (number, own));
+        self.next = self.next.max(said.number + 1);
+        self.table.put(hash, |_| false, said);
     }
 
-    /// Takes back what was said of a key, which the map has or not.
-    pub(super) fn withdraw(&mut self, hash: u64, key: &K::Archived, is_there: bool) {
-        match self.table.take(hash, |(_, own)| own.key() == key) {
-            Some((_, Own::Added(_))) => self.fresh -= usize::from(!is_there),
-            Some((_, Own::Removed(_))) => self.marks -= 1,
-            None => {}
+    fn take(&mut self, hash: u64, key: &K::Archived, is_there: bool) -> Option<Said<K, V>> {
+        let taken = self.table.take(hash, |said| said.own.key() == key)?;
+        match taken.own {
+            Own::Added(_) => self.fresh -= usize::from(!is_there),
+            Own::Removed(_) => self.marks -= usize::from(is_there),
         }
+        Some(taken)
+    }
+
+    /// Notes that a delta tells all of it, which is on its way.
+    pub(super) fn note_told(&self) {
+        let all = self.table.iter();
+        all.for_each(|said| said.told.store(true, Relaxed));
     }
 
     /// Goes over to another map: what that has already is dropped.
     pub(super) fn move_over(&mut self, map: &ArchivedMap<K, V>, mut equality: Equality<'_, K, V>) {
-        let mut earlier: Vec<(u64, Told<K, V>)> = self.table.drain().collect();
-        earlier.sort_unstable_by_key(|(_, (number, _))| *number);
         (self.fresh, self.marks) = (0, 0);
-        for (hash, (_, own)) in earlier {
-            let found = map.find_entry(hash, own.key());
-            let is_done = match (own.added(), found) {
-                (Some(added), Some(found)) => equality.is_equal(added, found),
-                _ => false,
-            };
+        let earlier: Vec<(u64, Said<K, V>)> = self.table.drain().collect();
+        for (hash, said) in earlier {
+            let found = map.find_entry(hash, said.own.key());
+            let is_done =
+                said.is_told_or_corrects_nothing() && said.own.says_what(found, &mut equality);
             if !is_done {
-                self.say(own, map);
+                self.put(hash, found.is_some(), said);
             }
         }
     }
 
-    /// All of it, in the order in which it was told.
+    /// All of it, in the order in which it was said.
     pub(super) fn in_order(&self) -> Vec<&Own<K, V>> {
-        let mut all: Vec<&Told<K, V>> = self.table.iter().collect();
-        all.sort_unstable_by_key(|(number, _)| *number);
-        all.into_iter().map(|(_, own)| own).collect()
+        let mut all: Vec<&Said<K, V>> = self.table.iter().collect();
+        all.sort_unstable_by_key(|said| said.number);
+        all.into_iter().map(|said| &said.own).collect()
     }
 }
 

@@ -1,10 +1,10 @@
 //! Deltas on their way.
 
 use floe::error::{DeltaError, RootError};
-use floe::overlay::DeltaShard;
-use floe::{Delta, Error, Frozen, Map, Overlay};
+use floe::overlay::{DeltaShard, Rule, merge};
+use floe::{Delta, Error, Frozen, Map, Overlay, Publisher};
 
-use crate::fixture::{Texts, delta, texts};
+use crate::fixture::{Texts, delta, split, texts};
 
 fn told(delta: &Delta<String, String>) -> Vec<String> {
     let added = delta.added().iter();
@@ -39,6 +39,61 @@ fn equal_changes_give_equal_deltas() {
     let bytes = |delta: &Delta<String, String>| delta.region().bytes()[1 << 10..].to_vec();
     let (one, other) = (delta(&map, "b=1 c=2 -a"), delta(&map, "b=1 c=2 -a"));
     assert_eq!(bytes(&one), bytes(&other));
+}
+
+/// Changes an overlay: `key=value` adds, `-key` removes.
+fn change(overlay: &mut Overlay<String, String>, change: &str) {
+    match change.strip_prefix('-') {
+        Some(key) => assert!(overlay.remove(&key.to_owned()).unwrap()),
+        None => {
+            let (key, value) = &split(change)[0];
+            overlay.insert(key, value).unwrap();
+        }
+    }
+}
+
+/// What was told is on its way, whatever the map has today.
+#[test]
+fn the_last_word_counts_although_an_earlier_delta_told_another() {
+    let map = texts("a=1");
+    for (first, last, expected) in [
+        ("b=1", "-b", "a=1"),
+        ("-a", "a=1", "a=1"),
+        ("a=2", "a=1", "a=1"),
+        ("a=2", "-a", ""),
+    ] {
+        let mut overlay = Overlay::over(&map);
+        change(&mut overlay, first);
+        let early = overlay.to_delta().unwrap();
+        change(&mut overlay, last);
+        assert_eq!(overlay.len(), split(expected).len());
+        let late = overlay.to_delta().unwrap();
+        let (next, _) = merge(&map, &[early, late], &Rule::LastWins).unwrap();
+        assert_eq!(crate::fixture::told(&next), expected, "{first} {last}");
+    }
+}
+
+#[test]
+fn a_correction_outlives_a_generation_that_knows_neither() {
+    let map = texts("a=1");
+    let publisher = Publisher::new(&map).unwrap();
+    let mut overlay = Overlay::following(publisher.subscribe::<Texts>().unwrap());
+    change(&mut overlay, "b=1");
+    let early = overlay.to_delta().unwrap();
+    change(&mut overlay, "-b");
+    let publish = |map: &Frozen<Texts>, delta: &Delta<String, String>| {
+        let (next, _) = merge(map, std::slice::from_ref(delta), &Rule::LastWins).unwrap();
+        publisher.publish(&next).unwrap();
+        next
+    };
+    let map = publish(&map, &delta(&map, "c=1"));
+    assert!(overlay.advance());
+    assert_eq!((overlay.changes().count(), overlay.len()), (1, 2));
+    let map = publish(&map, &early);
+    assert!(overlay.advance() && !overlay.contains_key("b"));
+    publish(&map, &overlay.to_delta().unwrap());
+    assert!(overlay.advance() && !overlay.contains_key("b"));
+    assert_eq!((overlay.changes().count(), overlay.len()), (0, 2));
 }
 
 #[test]

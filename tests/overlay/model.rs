@@ -101,13 +101,22 @@ type Model = BTreeMap<u8, u8>;
 /// A value that was added, or a mark.
 type Changes = BTreeMap<u8, Option<u8>>;
 
+/// What a worker says of a key.
+#[derive(Clone, Copy)]
+struct Said {
+    value: Option<u8>,
+    told: bool,
+    /// Whether a delta has told something else.
+    corrects: bool,
+}
+
 /// A delta, and what is in it.
 type Waiting<K> = (Delta<<K as Kind>::Key, <K as Kind>::Value>, Changes);
 
 struct Worker<K: Kind> {
     overlay: Overlay<K::Key, K::Value>,
     map: Model,
-    own: Changes,
+    own: BTreeMap<u8, Said>,
 }
 
 impl<K: Kind> Worker<K> {
@@ -115,20 +124,44 @@ impl<K: Kind> Worker<K> {
         Self {
             overlay: Overlay::following(publisher.subscribe().unwrap()),
             map: map.clone(),
-            own: Changes::new(),
+            own: BTreeMap::new(),
         }
     }
 
-    fn settle(&mut self) {
-        let map = &self.map;
-        self.own.retain(|key, own| *own != map.get(key).copied());
+    fn say(&mut self, key: u8, value: Option<u8>) {
+        let corrects = self.own.get(&key).is_some_and(|before| match before.told {
+            true => before.value != value,
+            false => before.corrects,
+        });
+        let said = Said {
+            value,
+            told: false,
+            corrects,
+        };
+        match corrects || value != self.map.get(&key).copied() {
+            true => self.own.insert(key, said),
+            false => self.own.remove(&key),
+        };
+    }
+
+    fn move_over(&mut self, map: &Model) {
+        self.map.clone_from(map);
+        self.own.retain(|key, own| {
+            own.corrects && !own.told || own.value != map.get(key).copied()
+        });
+    }
+
+    fn tell(&mut self) -> Changes {
+        self.own.values_mut().for_each(|own| own.told = true);
+        let told = self.own.iter();
+        told.map(|(key, own)| (*key, own.value)).collect()
     }
 
     fn all(&self) -> Model {
         let mut all = self.map.clone();
         for (key, own) in &self.own {
-            match own {
-                Some(value) => all.insert(*key, *value),
+            match own.value {
+                Some(value) => all.insert(*key, value),
                 None => all.remove(key),
             };
         }
@@ -201,29 +234,27 @@ fn agree<K: Kind>(steps: &[Step]) {
                     .overlay
                     .insert(&K::key(key), &K::value(value))
                     .unwrap();
-                worker.own.insert(key, Some(value));
-                worker.settle();
+                worker.say(key, Some(value));
                 worker.check();
             }
             Step::Remove(worker, key) => {
                 let worker = &mut workers[worker];
                 let removed = worker.overlay.remove(&K::key(key)).unwrap();
                 assert_eq!(removed, worker.all().contains_key(&key));
-                worker.own.insert(key, None);
-                worker.settle();
+                worker.say(key, None);
                 worker.check();
             }
             Step::Advance(worker) => {
                 let worker = &mut workers[worker];
-                worker.overlay.advance();
-                worker.map.clone_from(&model);
-                worker.settle();
+                if worker.overlay.advance() {
+                    worker.move_over(&model);
+                }
                 worker.check();
             }
             Step::Contribute(worker) => {
                 let delta = workers[worker].overlay.to_delta().unwrap();
                 let opened = Delta::from_fds(delta.try_clone_fds().unwrap()).unwrap();
-                waiting.push((opened, workers[worker].own.clone()));
+                waiting.push((opened, workers[worker].tell()));
             }
             Step::Drop(worker) => workers[worker] = Worker::of(&publisher, &model),
             Step::Merge(number) => {
