@@ -309,14 +309,26 @@ impl<'a> Check<'a> {
             }
             SET if self.read(place + WORD)? == 1 => {
                 let shape = self.target(place, self.read(place)?, place)?;
-                let number = payload(self.read(shape)?) as usize;
-                let items = self.hashes(shape + 2 * WORD, number)?;
-                items.map(|items| format::set_hash(items.into_iter()))
+                self.items_hash(shape)?
             }
             _ => None,
         };
         if let Some(hash) = hash {
             self.validator.visited.set_hash(place / WORD, hash);
+        }
+        Ok(hash)
+    }
+
+    /// The hash of frozen sets of the items that a shape has: very many may have the same.
+    fn items_hash(&mut self, shape: usize) -> Checked<Option<u64>> {
+        if let Some(known) = self.validator.visited.hash(shape / WORD) {
+            return Ok(Some(known));
+        }
+        let number = payload(self.read(shape)?) as usize;
+        let items = self.hashes(shape + 2 * WORD, number)?;
+        let hash = items.map(|items| format::set_hash(items.into_iter()));
+        if let Some(hash) = hash {
+            self.validator.visited.set_hash(shape / WORD, hash);
         }
         Ok(hash)
     }

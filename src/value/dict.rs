@@ -3,7 +3,7 @@
 
 use std::ops::Index;
 
-use super::format::{FEW, hash_tag, home, position_width, text_hash};
+use super::format::{FEW, WORD, hash_tag, home, position_width, text_hash};
 use super::key::KeyRef;
 use super::raw::{ArchivedValue, Keys};
 
@@ -25,6 +25,11 @@ pub struct ArchivedSet<'a> {
 }
 
 impl Keys<'_> {
+    /// Where the shape lies.
+    pub(super) fn address(&self) -> usize {
+        self.keys.as_ptr().addr().wrapping_sub(2 * WORD)
+    }
+
     /// The position of the key with a hash that `is_it`.
     #[inline]
     pub(super) fn find(

@@ -46,6 +46,7 @@ impl Comparison {
         let Some((left_at, right_at)) = pair else {
             return self.views(&left, &right);
         };
+        let (left_at, right_at) = (content_at(left_at, &left), content_at(right_at, &right));
         if self.class(left_at) == self.class(right_at) {
             return true;
         }
@@ -138,6 +139,7 @@ impl Comparison {
     fn hash(&mut self, key: &ArchivedValue) -> Option<u64> {
         let view = key.view();
         let at = key.address().filter(|_| is_long(&view));
+        let at = at.map(|at| content_at(at, &view));
         if let Some(hash) = at.and_then(|at| self.hashes.get(&at)) {
             return Some(*hash);
         }
@@ -165,6 +167,15 @@ impl Comparison {
             View::Tuple(_) => format::tuple_hash(hashes?.into_iter()),
             _ => format::set_hash(hashes?.into_iter()),
         })
+    }
+}
+
+/// Where what is compared of a value at an address lies: very many sets may have the items of one
+/// shape.
+fn content_at(address: usize, view: &View<'_>) -> usize {
+    match view {
+        View::Set(set) => set.lookup().address(),
+        _ => address,
     }
 }
 

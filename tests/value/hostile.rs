@@ -326,6 +326,54 @@ fn values_that_overlap_take_no_work() {
     words.refused();
 }
 
+/// Very many frozen sets of the items that one shape has, before whatever is added; where they start.
+fn sets_of_one_shape(sets: usize, items: i32) -> (Words, usize) {
+    let honest = Value::frozen_set(0..items);
+    let honest = Frozen::freeze_on_heap("set", &honest).unwrap();
+    let archive = Forgery::of(&honest).archive().clone();
+    let words = archive.as_chunks().0.iter();
+    let mut words = Words(words.map(|it| u32::from_le_bytes(*it)).collect());
+    let leads = |words: &Words, from: usize| {
+        let distance = words.0[from].cast_signed() >> 3;
+        from.checked_add_signed(distance as isize).unwrap()
+    };
+    let set = leads(&words, words.0.len() - 1);
+    let shape = leads(&words, set);
+    let start = words.0.len();
+    for _ in 0..sets {
+        words.add(&[words.to(SET, 0, shape), 1]);
+    }
+    (words, start)
+}
+
+#[test]
+fn sets_that_share_their_items_take_no_work() {
+    const MANY: usize = 1 << 16;
+    let (words, start) = sets_of_one_shape(MANY, MANY as i32);
+    // As keys of another one, which are all equal.
+    let mut keys = words.clone();
+    let log = (MANY + MANY / 2).next_power_of_two().trailing_zeros();
+    let shape = keys.add(&[(MANY as u32) << 3, log]);
+    for number in 0..MANY {
+        keys.add(&[keys.to(SET, 0, start + 2 * number)]);
+    }
+    keys.0.resize(keys.0.len() + (5 << log) / 4, 0);
+    let set = keys.add(&[keys.to(SET, 0, shape), 1]);
+    keys.add(&[keys.to(SET, 0, set)]);
+    assert!(keys.refused().contains("does not lead to each"));
+    // Side by side, and compared.
+    let mut list = words;
+    let all = list.add(&[(MANY as u32) << 3 | LIST]);
+    for number in 0..MANY {
+        list.add(&[list.to(SET, 0, start + 2 * number)]);
+    }
+    list.add(&[list.to(LIST, 0, all)]);
+    let mut forged = Forgery::of(&Frozen::freeze_on_heap("value", &Value::None).unwrap());
+    *forged.archive() = list.0.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let open = || Frozen::<Value>::from_bytes(&forged.bytes()).unwrap();
+    assert!(*open() == *open());
+}
+
 #[test]
 fn damage_is_refused_or_harmless() {
     let small = Value::dict([
