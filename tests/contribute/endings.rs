@@ -1,5 +1,7 @@
 //! Owners and contributors that end before their time.
 
+use std::cell::RefCell;
+
 use floe::contribute::{NotTaken, Outcome};
 use floe::error::ChannelError;
 use floe::{Error, Overlay, prefork};
@@ -127,4 +129,15 @@ pub(crate) fn children_of_the_owner_leave_its_queue_alone() {
         store.fold().unwrap();
     }
     assert_eq!(workers.join().unwrap(), [1, 1]);
+}
+
+pub(crate) fn a_child_of_a_contributor_leaves_it_the_answer() {
+    let store = owner(unlimited());
+    let contribution = contribute(&live(&store), "word");
+    store.fold().unwrap();
+    let contribution = RefCell::new(Some(contribution));
+    let taken = || merged(contribution.take().unwrap()).taken;
+    let child = prefork::spawn(1, |_| taken());
+    assert_eq!(child.unwrap().join().unwrap(), [1]);
+    assert_eq!(taken(), 1);
 }

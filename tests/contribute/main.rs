@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         model::all_contributions_count_once,
         endings::a_killed_owner_is_told_to_those_who_wait,
         endings::a_killed_contributor_leaves_what_it_sent,
+        endings::a_child_of_a_contributor_leaves_it_the_answer,
         endings::children_of_the_owner_leave_its_queue_alone,
         hostile::a_flood_harms_its_sender_alone,
         hostile::nonsense_costs_no_descriptor,

@@ -297,6 +297,35 @@ fn room_is_made_for_those_who_come() {
     }
 }
 
+/// A child of the owner has its sockets, and no answer of its is one.
+#[test]
+fn a_look_comes_to_an_end_however_much_is_no_answer() {
+    const FORGED: usize = 100;
+    let publisher = Publisher::new(&Frozen::freeze("number", &1_u32).unwrap()).unwrap();
+    let (of_owner, outside) = socketpair_of(SocketType::SEQPACKET);
+    let door = Door {
+        outside: outside.into(),
+        other_users: false,
+        tally: Default::default(),
+    };
+    publisher.set_door(Some(door)).unwrap();
+    let mut live = publisher.subscribe::<u32>().unwrap();
+    let mut sent = contribute_byte(&mut live, 1).unwrap();
+    let received = |socket: &OwnedFd| {
+        let flags = rustix::net::RecvFlags::empty();
+        let received = crate::sys::message::receive(socket, &mut [0; 64], flags);
+        received.unwrap().descriptors.remove(0)
+    };
+    let reply = received(&received(&of_owner));
+    for _ in 0..FORGED {
+        send(&reply, b"no answer", &[]).unwrap();
+    }
+    let answer = Outcome::Merged(Merged::default());
+    send(&reply, &protocol::answer(&answer), &[]).unwrap();
+    assert_eq!(sent.outcome(), None);
+    assert_eq!(sent.wait(Duration::from_secs(60)), Some(&answer));
+}
+
 #[test]
 fn an_owner_that_stops_says_so() {
     let fixture = Fixture::new(Limits::new());
