@@ -17,6 +17,7 @@ mod proc;
 mod region_part;
 mod remedy;
 mod root;
+mod shown;
 mod spawn;
 mod worker;
 
@@ -41,6 +42,7 @@ pub use proc::ProcError;
 pub use region_part::{RegionPart, SectionKind};
 pub(crate) use remedy::remedy;
 pub use root::RootError;
+pub(crate) use shown::shown;
 pub use spawn::SpawnError;
 pub use worker::WorkerError;
 

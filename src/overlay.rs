@@ -424,7 +424,7 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     /// Seals the changes; gives the uses that the delta tells, too.
     fn seal(&self) -> Result<(Delta<K, V>, Vec<u64>)> {
         let changes = self.own_changes();
-        let delta = Delta::seal(self.label(), &changes)?;
+        let delta = Delta::seal(self.label(), self.keyed_by(), &changes)?;
         Ok((delta, changes.used))
     }
 
@@ -438,6 +438,10 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     fn own_changes(&self) -> OwnChanges<'_, K, V> {
         let used = self.uses.as_ref().map(Uses::noted).unwrap_or_default();
         OwnChanges::of(&self.own, used)
+    }
+
+    fn keyed_by(&self) -> Option<u128> {
+        self.current.region().keyed_by()
     }
 
     /// What a delta is called.

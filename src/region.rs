@@ -263,6 +263,12 @@ impl Region {
         Ok(&self.bytes()[section.range()])
     }
 
+    /// The digest of the value that the cache is keyed by, 0 if it is by none; `None` for what no store
+    /// has made.
+    pub(crate) fn keyed_by(&self) -> Option<u128> {
+        format::inputs_head::keyed_by(self.section(SectionKind::Inputs).ok()?)
+    }
+
     /// Where the region lies in this process's memory, for the feature `inspect`.
     #[must_use]
     pub fn address_range(&self) -> Range<usize> {

@@ -12,9 +12,25 @@ pub enum DeltaError {
         /// The cache that the delta was made over.
         got: String,
     },
+    /// What it has was found out under another value of [`Policy::keyed_by`](crate::Policy::keyed_by).
+    #[error(
+        "it was made under another value of keyed_by: expected digest {expected}, got {got}; drop it, and find out anew what it has"
+    )]
+    OtherKey {
+        /// The digest of the value of the cache, in hexadecimal digits.
+        expected: String,
+        /// That of the generation that the delta was made over.
+        got: String,
+    },
     /// It adds and removes the same key, which no overlay does.
     #[error("it both adds and removes the key {key}")]
     Contradiction {
+        /// The key, as `Debug` prints it.
+        key: String,
+    },
+    /// It has a key twice, which no overlay does.
+    #[error("it has the key {key} twice")]
+    Twice {
         /// The key, as `Debug` prints it.
         key: String,
     },

@@ -7,13 +7,15 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use super::merge::Contested;
 use super::own::OwnChanges;
 use super::{OverlayKey, OverlayValue};
-use crate::archive::thaw;
-use crate::error::{DeltaError, Error, Result};
+use crate::archive::{Value, thaw};
+use crate::error::{DeltaError, Error, Result, shown};
 use crate::frozen::Content;
 use crate::frozen::Frozen;
-use crate::map::{ArchivedMap, Key, Map, entries_are_independent};
+use crate::map::{ArchivedMap, EntryRef, Key, Map, entries_are_independent};
+use crate::region::format::inputs_head::without_inputs;
 use crate::region::{Backing, Label, Region, Unsealed};
 use crate::roots::RootsBuilder;
 
@@ -23,8 +25,8 @@ pub use shard::DeltaShard;
 /// The additions and removals of an [`Overlay`](super::Overlay), sealed in a region of their own, on
 /// their way to the owner of the cache.
 ///
-/// It has the name and the lineage of the cache, and the number of the generation that the overlay
-/// lay over. It travels as a region does: by its descriptors, or as a file. Whoever opens it, and did
+/// It has the name and the lineage of the cache, the number of the generation that the overlay lay
+/// over, and what value of [`Policy::keyed_by`](crate::Policy::keyed_by) that was built under. It travels as a region does: by its descriptors, or as a file. Whoever opens it, and did
 /// not make it, checks every byte.
 ///
 /// ```
@@ -48,17 +50,47 @@ pub struct Delta<K: OverlayKey, V: OverlayValue> {
 
 impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
     /// Seals changes, in a memfd of their own.
-    pub(super) fn seal(label: Label, own: &OwnChanges<'_, K, V>) -> Result<Self> {
+    ///
+    /// `keyed_by` is that of the map that they are changes of.
+    pub(super) fn seal(
+        label: Label,
+        keyed_by: Option<u128>,
+        own: &OwnChanges<'_, K, V>,
+    ) -> Result<Self> {
         let unsealed = Unsealed::create(label, Backing::Memfd)?;
-        let frozen = Self::roots_in(unsealed, own)?.finish()?;
+        let inputs = keyed_by.map(without_inputs);
+        let roots = Self::roots_in(unsealed, own)?;
+        let frozen = roots.finish_with(inputs.as_deref())?;
         Ok(Self { frozen })
     }
 
     /// The same in a memfd that is there already, for another process, which opens it with every
     /// check.
-    fn seal_in(unsealed: Unsealed, own: &OwnChanges<'_, K, V>) -> Result<()> {
+    fn seal_in(
+        unsealed: Unsealed,
+        keyed_by: Option<u128>,
+        own: &OwnChanges<'_, K, V>,
+    ) -> Result<()> {
         let roots = Self::roots_in(unsealed, own)?;
-        roots.seal::<Changes<K, V>>(None).map(drop)
+        let inputs = keyed_by.map(without_inputs);
+        roots.seal::<Changes<K, V>>(inputs.as_deref()).map(drop)
+    }
+
+    /// Entries of a map, with their inputs if they have any, as an overlay would add them.
+    pub(crate) fn of_entries(
+        region: &Region,
+        entries: &[(EntryRef<'_, K, V>, Option<Vec<u8>>)],
+    ) -> Result<Self> {
+        let added = entries.iter();
+        let changes = OwnChanges {
+            added: added
+                .map(|(entry, inputs)| (*entry, inputs.as_deref()))
+                .collect(),
+            removed: Vec::new(),
+            used: Vec::new(),
+        };
+        let label = Label::after(region, region.generation());
+        Self::seal(label, region.keyed_by(), &changes)
     }
 
     fn roots_in(mut unsealed: Unsealed, own: &OwnChanges<'_, K, V>) -> Result<RootsBuilder> {
@@ -102,7 +134,7 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
     ///
     /// # Errors
     /// As [`Frozen::from_fd`](crate::Frozen::from_fd); [`Error::Root`] for a delta of other types;
-    /// [`DeltaError::Contradiction`].
+    /// [`DeltaError::Contradiction`] and [`DeltaError::Twice`].
     pub fn from_fds(fds: Vec<OwnedFd>) -> Result<Self> {
         Self::opened(Frozen::from_fds(fds)?)
     }
@@ -118,11 +150,12 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
     /// What is left to check of a delta from elsewhere.
     fn opened(frozen: Frozen<Changes<K, V>>) -> Result<Self> {
         let added = |key: &&K::Archived| frozen.added.find_entry(key.key_hash(), *key).is_some();
-        let twice = frozen.removed.keys().find(added);
-        let twice = twice.map(|key| DeltaError::Contradiction {
-            key: format!("{key:?}"),
-        });
-        match twice {
+        let contradiction = frozen.removed.keys().find(added);
+        let contradiction = contradiction.map(|key| DeltaError::Contradiction { key: shown(key) });
+        // The check of a map leaves that to whoever minds.
+        let twice = || key_twice(&frozen.added).or_else(|| key_twice(&frozen.removed));
+        let twice = || twice().map(|key| DeltaError::Twice { key: shown(key) });
+        match contradiction.or_else(twice) {
             Some(reason) => Err(Error::Delta {
                 name: frozen.region().name().to_owned(),
                 reason,
@@ -211,6 +244,18 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
     pub fn region(&self) -> &Region {
         self.frozen.region()
     }
+}
+
+/// A key under which a map from elsewhere has two entries.
+fn key_twice<K: OverlayKey, V: Value>(map: &ArchivedMap<K, V>) -> Option<&K::Archived> {
+    let mut hashes = Contested::among(map.len());
+    hashes.note_all(map.keys().map(Key::key_hash));
+    let is_other = |entry: &EntryRef<'_, K, V>| {
+        let hash = entry.key().key_hash();
+        let found = || map.find_entry(hash, entry.key());
+        hashes.may_have(hash) && found().is_none_or(|found| found != *entry)
+    };
+    map.entries().find(is_other).map(|entry| entry.key())
 }
 
 impl<K: OverlayKey, V: OverlayValue> Clone for Delta<K, V> {

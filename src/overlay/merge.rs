@@ -13,6 +13,7 @@ use crate::frozen::Frozen;
 use crate::map::{EntryRef, LoneEntry, LoneWriter, Map};
 use crate::region::Label;
 
+pub(super) use lookups::Contested;
 pub(crate) use plan::{Ages, Fresh, Origin, Plan};
 pub(crate) use write::Stands;
 

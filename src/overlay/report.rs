@@ -16,7 +16,8 @@ pub struct MergeReport {
     pub generation: u64,
     /// Whether that is a new one. A merge that changes nothing makes none.
     pub changed: bool,
-    /// Whether the directory of the store has that generation; false without one.
+    /// Whether the directory of the store has that generation; false without one. What it does not have
+    /// is saved later, and is lost if this process ends before.
     pub saved: bool,
     /// Its entries after the merge.
     pub entries: u64,

@@ -53,6 +53,7 @@
 //! page comes from where. All that differs between builds of equal content stands in the header.
 
 mod file_row;
+pub(crate) mod inputs_head;
 mod section;
 
 use std::any::TypeId;

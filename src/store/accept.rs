@@ -13,7 +13,7 @@ use super::managed::AnyCache;
 use super::refresh::sleep;
 use super::{Store, Turns};
 use crate::channel::contribute::{Acceptor, Door, Limits, Merged, Offer};
-use crate::error::{ChannelError, DeltaError, Error, NotTaken, Result};
+use crate::error::{ChannelError, DeltaError, Error, NotTaken, Result, shown};
 use crate::overlay::{Delta, DeltaReport, MergeReport, OverlayKey, OverlayValue, Rule};
 use crate::sys::panics::catch;
 
@@ -203,7 +203,7 @@ fn open<K: OverlayKey, V: OverlayValue>(
     let contributor = offer.contributor();
     let forbidden = delta.added().keys().chain(delta.removed());
     let forbidden = forbidden.filter(|key| !allows(contributor, key));
-    let forbidden = forbidden.map(|key| format!("{key:?}")).next();
+    let forbidden = forbidden.map(shown).next();
     match forbidden {
         Some(key) => Err(NotTaken::Forbidden { key }),
         None => Ok(delta),
@@ -214,11 +214,12 @@ fn answer(acceptor: &Acceptor, offer: Offer, report: &MergeReport, delta: &Delta
     match &delta.refused {
         Some(refused) => {
             let reason = refused.to_string();
-            // What the rule of the owner does is no fault of its contributors.
+            // What the rule of the owner does is no fault of its contributors, nor what it has begun anew
+            // since they looked.
             let why = match refused {
-                DeltaError::Panicked { .. } | DeltaError::Value { .. } => {
-                    NotTaken::Failed { reason }
-                }
+                DeltaError::Panicked { .. }
+                | DeltaError::Value { .. }
+                | DeltaError::OtherKey { .. } => NotTaken::Failed { reason },
                 _ => NotTaken::Invalid { reason },
             };
             acceptor.refuse(offer, why);

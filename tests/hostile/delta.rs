@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::LazyLock;
 
 use floe::overlay::{Rule, merge};
-use floe::{Delta, Error, Frozen, Map, Overlay};
+use floe::{Delta, Error, Frozen, Key, Map, MapBuilder, Overlay, Schema};
 use proptest::prelude::*;
 
 use crate::descriptors::{ALL_SEALS, memfd, sealed};
@@ -70,6 +70,65 @@ fn a_delta_that_could_change_is_refused() {
         assert!(Delta::<String, Recipe>::from_fds(vec![file]).is_err());
     }
     assert!(Delta::<String, Recipe>::from_fds(Vec::new()).is_err());
+}
+
+/// A key of which all have one hash.
+#[derive(Debug, Clone, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(Debug, PartialEq, Schema))]
+struct Alike(String);
+
+impl Key for Alike {
+    fn key_hash(&self) -> u64 {
+        7
+    }
+}
+
+impl Key for ArchivedAlike {
+    fn key_hash(&self) -> u64 {
+        7
+    }
+}
+
+#[test]
+fn a_delta_that_has_a_key_twice_is_refused() {
+    let key = |text: &str| Alike(text.to_owned());
+    let (first, second) = (key("the first twin"), key("the other twin"));
+    let of = |pairs: &[&Alike]| {
+        let pairs = pairs.iter().map(|key| ((*key).clone(), "1".to_owned()));
+        let mut builder = MapBuilder::new("twins").unwrap();
+        pairs.for_each(|(key, value)| builder.insert(&key, &value).unwrap());
+        builder.finish().unwrap()
+    };
+    let forge = |map: &Frozen<Map<Alike, String>>, change: &dyn Fn(&mut Overlay<Alike, String>)| {
+        let mut overlay = Overlay::over(map);
+        change(&mut overlay);
+        let mut bytes = overlay.into_delta().unwrap().region().bytes().to_vec();
+        let honest = Delta::<Alike, String>::from_fds(vec![sealed(&bytes, ALL_SEALS)]);
+        assert_eq!(honest.unwrap().len(), 2);
+        let places: Vec<usize> = (0..bytes.len())
+            .filter(|at| bytes[*at..].starts_with(second.0.as_bytes()))
+            .collect();
+        for at in places {
+            bytes[at..at + first.0.len()].copy_from_slice(first.0.as_bytes());
+        }
+        sign(&mut bytes);
+        let refused = Delta::<Alike, String>::from_fds(vec![sealed(&bytes, ALL_SEALS)]);
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains("the key ArchivedAlike(\"the first twin\") twice"),
+            "{refused}"
+        );
+    };
+    forge(&of(&[]), &|overlay| {
+        for key in [&first, &second] {
+            overlay.insert(key, &"2".to_owned()).unwrap();
+        }
+    });
+    forge(&of(&[&first, &second]), &|overlay| {
+        for key in [&first, &second] {
+            assert!(overlay.remove(key).unwrap());
+        }
+    });
 }
 
 #[test]

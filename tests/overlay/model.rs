@@ -146,9 +146,8 @@ impl<K: Kind> Worker<K> {
 
     fn move_over(&mut self, map: &Model) {
         self.map.clone_from(map);
-        self.own.retain(|key, own| {
-            own.corrects && !own.told || own.value != map.get(key).copied()
-        });
+        self.own
+            .retain(|key, own| own.corrects && !own.told || own.value != map.get(key).copied());
     }
 
     fn tell(&mut self) -> Changes {

@@ -69,7 +69,7 @@ impl DeltaShard {
         };
         let file = self.file.claim().map_err(failed)?.ok_or_else(taken)?;
         let unsealed = Unsealed::adopt(overlay.label(), file)?;
-        Delta::seal_in(unsealed, &overlay.own_changes())
+        Delta::seal_in(unsealed, overlay.keyed_by(), &overlay.own_changes())
     }
 
     /// The delta that a worker has sealed here, every byte checked.

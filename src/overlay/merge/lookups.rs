@@ -113,14 +113,14 @@ fn look_up<'a, K: OverlayKey, V: OverlayValue>(
 
 /// The keys that several deltas change, and some others. Most have none, and then nobody needs a
 /// table of what was changed.
-pub(super) struct Contested {
+pub(in crate::overlay) struct Contested {
     /// Bits of hashes that were noted: once, and again.
     noted: Vec<[u64; 2]>,
 }
 
 impl Contested {
     /// Empty, with room for so many keys; without room, no key is contested.
-    fn among(keys: usize) -> Self {
+    pub(in crate::overlay) fn among(keys: usize) -> Self {
         let words = match keys {
             0 => 0,
             _ => (keys * BITS).div_ceil(64).next_power_of_two(),
@@ -130,7 +130,7 @@ impl Contested {
         }
     }
 
-    fn note_all(&mut self, hashes: impl Iterator<Item = u64>) {
+    pub(in crate::overlay) fn note_all(&mut self, hashes: impl Iterator<Item = u64>) {
         for hash in hashes {
             if let Some((word, bit)) = self.place(hash) {
                 let [once, again] = &mut self.noted[word];
@@ -141,7 +141,7 @@ impl Contested {
     }
 
     /// Whether several deltas may change a key with a hash.
-    pub(super) fn may_have(&self, hash: u64) -> bool {
+    pub(in crate::overlay) fn may_have(&self, hash: u64) -> bool {
         let place = self.place(hash);
         place.is_some_and(|(word, bit)| self.noted[word][1] & bit != 0)
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::lookups::{Added, Contested, Looked, LookedUp, look_up_all};
 use crate::archive::thaw;
-use crate::error::{DeltaError, Result};
+use crate::error::{DeltaError, Result, shown};
 use crate::frozen::Frozen;
 use crate::map::{EntryRef, Key, LoneEntry, LoneWriter, Map};
 use crate::overlay::by_key::ByKey;
@@ -196,6 +196,12 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
             return DeltaReport::refused(DeltaError::OtherCache {
                 got: delta.name().to_owned(),
             });
+        }
+        // What no store has made says nothing of it.
+        let keys = self.map.region().keyed_by().zip(delta.region().keyed_by());
+        if let Some((expected, got)) = keys.filter(|(expected, got)| expected != got) {
+            let [expected, got] = [expected, got].map(|digest| format!("{digest:032x}"));
+            return DeltaReport::refused(DeltaError::OtherKey { expected, got });
         }
         if let Some(reason) = self.ages.refuses(number) {
             return DeltaReport::refused(reason);
@@ -436,7 +442,7 @@ fn made<'a, K: OverlayKey, V: OverlayValue>(
     match made {
         Ok(entry) => Ok(Fresh::Made(entry, origins)),
         Err(error) => Err(DeltaError::Value {
-            key: format!("{key:?}"),
+            key: shown(key),
             reason: error.to_string(),
         }),
     }

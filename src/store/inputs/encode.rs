@@ -35,8 +35,7 @@ use super::input::{Attempt, Input, Seen, Subject};
 use super::proof::Proof;
 use super::sets::Sets;
 use super::stamp::Stamp;
-
-const VERSION: u32 = 2;
+use crate::region::format::inputs_head::VERSION;
 
 /// The sets as bytes.
 pub(crate) fn encode(sets: &Sets) -> Vec<u8> {

@@ -465,3 +465,14 @@ fn a_walk_passes_over_what_is_closed_to_the_user_and_not_over_what_fails() {
         assert!(passed(number, false).is_err(), "{number}");
     }
 }
+
+#[test]
+fn the_head_of_a_section_is_read_without_the_rest() {
+    use crate::region::format::inputs_head;
+    let sets = every_kind().with_keyed_by(7 << 90);
+    let section = encode(&sets);
+    assert_eq!(inputs_head::keyed_by(&section), Some(7 << 90));
+    assert_eq!(inputs_head::keyed_by(&section[..19]), None);
+    let nothing = Sets::of_whole([]).with_keyed_by(7 << 90);
+    assert_eq!(inputs_head::without_inputs(7 << 90), encode(&nothing));
+}

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use super::StoreKey;
-use crate::error::DeltaError;
+use crate::error::{DeltaError, shown};
 use crate::map::{EntryRef, Key, Map, unit};
 use crate::overlay::{Ages, Delta, Origin, OverlayValue};
 use crate::store::build::Earlier;
@@ -54,7 +54,7 @@ impl<'a> Recorded<'a> {
                     }
                     Err(reason) => {
                         let refused = DeltaError::Inputs {
-                            key: format!("{key:?}"),
+                            key: shown(key),
                             reason: reason.to_owned(),
                         };
                         recorded.refused.insert(number, refused);
