@@ -50,6 +50,7 @@ use super::Region;
 use super::format::check_file_name;
 use crate::error::{Error, PosixError, Result};
 use crate::sys::memfd::check_not_sparse;
+use crate::sys::owner::Owner;
 use crate::sys::private_file::PrivateFile;
 use crate::sys::shm;
 
@@ -109,9 +110,15 @@ impl Drop for Publication {
 
 /// An object that is being written, under a name that nobody knows.
 struct Draft {
+    name: DraftName,
+    file: PrivateFile,
+}
+
+/// The name of a draft, which goes with it until it is published.
+struct DraftName {
     name: String,
-    /// None once it is published.
-    file: Option<PrivateFile>,
+    owner: Owner,
+    is_published: bool,
 }
 
 impl Draft {
@@ -122,7 +129,12 @@ impl Draft {
             match shm::create(&name) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 created => {
-                    let file = Some(PrivateFile::new(created?));
+                    let file = PrivateFile::new(created?);
+                    let name = DraftName {
+                        name,
+                        owner: Owner::here(),
+                        is_published: false,
+                    };
                     return Ok(Self { name, file });
                 }
             }
@@ -130,7 +142,7 @@ impl Draft {
     }
 
     fn file(&self) -> io::Result<&File> {
-        let file = self.file.as_ref().and_then(PrivateFile::get);
+        let file = self.file.get();
         file.ok_or_else(|| io::Error::other("it belongs to another process"))
     }
 
@@ -162,9 +174,9 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for DraftName {
     fn drop(&mut self) {
-        if self.file().is_ok() {
+        if !self.is_published && self.owner.check("a draft").is_ok() {
             let _ = shm::unlink(&self.name);
         }
     }
@@ -173,13 +185,19 @@ impl Drop for Draft {
 /// Writes a region into an object that appears under its name all at once.
 pub(super) fn publish(region: &Region, name: &str) -> Result<Publication> {
     check_name(name)?;
-    let draft = Draft::create().map_err(failed(name, "create"))?;
+    let mut draft = Draft::create().map_err(failed(name, "create"))?;
     draft.lock().map_err(failed(name, "lock (flock)"))?;
     draft.write(region).map_err(failed(name, "write"))?;
     draft.date(region).map_err(failed(name, "date"))?;
     for _ in 0..ATTEMPTS {
-        match shm::rename(&draft.name, name) {
-            Ok(()) => return Ok(published(draft, name)),
+        match shm::rename(&draft.name.name, name) {
+            Ok(()) => {
+                draft.name.is_published = true;
+                return Ok(Publication {
+                    name: name.to_owned(),
+                    file: draft.file,
+                });
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed(name, "name (renameat2)")(error).into()),
         }
@@ -205,14 +223,6 @@ fn make_way(name: &str) -> Result<()> {
             let (expected, got) = ("that an owner has published", "another file");
             Err(refused(name, "an object", expected, got).into())
         }
-    }
-}
-
-fn published(mut draft: Draft, name: &str) -> Publication {
-    Publication {
-        name: name.to_owned(),
-        // It was there when the object was renamed.
-        file: draft.file.take().expect("a draft has its file until here"),
     }
 }
 

@@ -413,9 +413,14 @@ pub(crate) fn closed_on_fork(fd: RawFd) -> Option<&'static AtomicI32> {
             }
         }
     }
-    if !REGISTERED.swap(true, Relaxed) {
+    // Two threads may both register it, which does no harm; one that went on before it is there would.
+    if !REGISTERED.load(Relaxed) {
         // SAFETY: the handler makes system calls and changes atomics of its own.
-        unsafe { libc::pthread_atfork(None, None, Some(close_all)) };
+        let failed = unsafe { libc::pthread_atfork(None, None, Some(close_all)) };
+        if failed != 0 {
+            return None;
+        }
+        REGISTERED.store(true, Relaxed);
     }
     let take = |place: &&AtomicI32| place.compare_exchange(-1, fd, Relaxed, Relaxed).is_ok();
     PLACES.iter().find(take)
