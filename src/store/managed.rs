@@ -35,6 +35,7 @@ use crate::store::policy::Policy;
 use crate::sys::panics::catch;
 pub(super) use invalid::Invalid;
 use invalid::Invalidated;
+pub(super) use merging::Join;
 use showing::Shown;
 use state::Work;
 

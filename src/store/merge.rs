@@ -1,6 +1,7 @@
 //! Caches that grow by what workers hand back.
 
 mod bounds;
+mod joining;
 mod recorded;
 
 use std::collections::HashSet;
@@ -10,7 +11,7 @@ use std::time::Instant;
 use super::build::{Build, Built, Counts, Due, Earlier, Job};
 use super::cache::Cache;
 use super::keyed::StoreKey;
-use super::managed::ManagedCache;
+use super::managed::{Join, ManagedCache};
 use super::refresh::sleep;
 use super::{BuildResult, Store, Turns};
 use crate::error::{DeltaError, Error, Result};
@@ -69,11 +70,13 @@ impl Store {
     /// With a [directory](Self::open), the merge takes the turn of the cache, starts from what another
     /// process has saved meanwhile, and saves its own generation: so nothing of two owners is lost.
     /// That writes the whole cache; merge many deltas at once there. What cannot be saved just now is
-    /// merged all the same, and saved by a later refresh, unless another process has saved a later
-    /// generation by then: the report says whether it [is saved](MergeReport::saved).
+    /// merged all the same, and saved by a later refresh, together with what another process has saved by
+    /// then: the report says whether it [is saved](MergeReport::saved). Until then, it ends with this
+    /// process.
     ///
-    /// A delta does not tell under which value of [`keyed_by`](Policy::keyed_by) its entries were
-    /// found out. One that was kept in a file is not to be merged under another.
+    /// A delta of an overlay over a generation under another value of [`keyed_by`](Policy::keyed_by) is
+    /// refused: [`DeltaError::OtherKey`]. One of an overlay over a map that no store has made tells of
+    /// none.
     ///
     /// ```
     /// use floe::overlay::Rule;
@@ -143,7 +146,7 @@ impl<K: StoreKey, V: OverlayValue> Build<Map<K, V>> for Merged {
         match (job.earlier, &job.due) {
             (Some(earlier), Some(due)) => {
                 let plan = Plan::dropping(due_entries(job, earlier, due)?);
-                next_generation(job, earlier, plan, &[], &Recorded::none())
+                next_generation(job, earlier, plan, &[], &Recorded::none(), false)
             }
             _ => empty(job),
         }
@@ -175,12 +178,16 @@ impl<K: StoreKey, V: OverlayValue> ManagedCache<Map<K, V>> {
     ) -> Result<MergeReport> {
         let start = Instant::now();
         let mut reports = Vec::new();
-        let extended = self.extend(turns, |job, earlier| {
+        let build = |job: &Job<'_, Map<K, V>>, earlier: Earlier<'_, Map<K, V>>| {
             let recorded = Recorded::of(deltas, earlier);
             let mut plan = Plan::of(earlier.frozen, deltas, rule, &recorded);
             reports = std::mem::take(&mut plan.reports);
-            next_generation(job, earlier, plan, deltas, &recorded)
-        })?;
+            next_generation(job, earlier, plan, deltas, &recorded, false)
+        };
+        let rule = rule.clone();
+        let join: Arc<Join<Map<K, V>>> =
+            Arc::new(move |job, ours, base| joining::join(job, ours, base, &rule));
+        let extended = self.extend(turns, build, join)?;
         Ok(MergeReport {
             name: extended.frozen.region().name().to_owned(),
             generation: extended.frozen.region().generation(),
@@ -200,7 +207,12 @@ fn empty<K: StoreKey, V: OverlayValue>(job: &Job<'_, Map<K, V>>) -> Result<Built
     let sets = Sets::of_whole([]).with_keyed_by(job.policy.keyed_by);
     let dropped = job.earlier.map_or(0, |earlier| earlier.frozen.len() as u64);
     let frozen = match job.earlier {
-        Some(earlier) if earlier.frozen.is_empty() => earlier.frozen.clone(),
+        // Overlays know by the generation what it was built under.
+        Some(earlier)
+            if earlier.frozen.is_empty() && earlier.sets.keyed_by() == job.policy.keyed_by =>
+        {
+            earlier.frozen.clone()
+        }
         _ => {
             let builder = MapBuilder::next_generation(job.label.clone(), Backing::Memfd)?;
             builder.finish_with(|_| encode(&sets))?
@@ -238,13 +250,14 @@ fn due_entries<'a, K: StoreKey, V: OverlayValue>(
 }
 
 /// The next generation by a plan, within the bounds of the policy; the earlier one if that stays as
-/// it is.
+/// it is, unless it is to have another number.
 fn next_generation<'a, K: StoreKey, V: OverlayValue>(
     job: &Job<'_, Map<K, V>>,
     earlier: Earlier<'a, Map<K, V>>,
     mut plan: Plan<'a, K, V>,
     deltas: &[Delta<K, V>],
     recorded: &Recorded<'_>,
+    renumbers: bool,
 ) -> Result<Built<Map<K, V>>> {
     let dropped = plan.going.len() as u64;
     let mut uses = job.policy.evicts().then(|| Uses::of(earlier, deltas));
@@ -282,11 +295,12 @@ fn next_generation<'a, K: StoreKey, V: OverlayValue>(
     };
     let mut sets = Ok(Sets::default());
     let frozen = match plan.changes_nothing() {
-        true => {
+        // What has a higher number is followed, and this one shall be.
+        true if !renumbers => {
             sets = compose(&Stands::as_they_are());
             earlier.frozen.clone()
         }
-        false => plan.write(earlier.frozen, job.label.clone(), |stands| {
+        _ => plan.write(earlier.frozen, job.label.clone(), |stands| {
             sets = compose(stands);
             sets.as_ref().map(encode).unwrap_or_default()
         })?,

@@ -1,5 +1,6 @@
 //! What workers add to maps, and what becomes of it.
 
+mod apart;
 mod bounds;
 mod deltas;
 mod fixture;

@@ -1,13 +1,16 @@
 //! Caches of a store that grow by merges.
 
 use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
 use floe::error::DeltaError;
 use floe::overlay::{Rule, merge};
 use floe::store::Outcome;
-use floe::{Cache, Error, Overlay, Policy, Publisher, Store};
+use floe::{Cache, Error, Overlay, Policy, Publisher, Store, Verdict};
 
 use crate::fixture::{Texts, counts, delta, texts, told};
 
@@ -94,6 +97,35 @@ fn what_is_no_longer_valid_is_dropped() {
     );
     merge_into(&store, &cache, &["d=4"]);
     assert_eq!(told(&cache.get().unwrap()), "d=4");
+}
+
+/// A verdict ends the serving of a generation, and what takes its place cannot be built.
+#[test]
+fn a_merge_serves_nothing_that_is_no_longer_served() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let judge = Arc::clone(&asked);
+    let policy = Policy::new().custom(move |_, _| match judge.load(Relaxed) {
+        0 => Verdict::Fresh,
+        _ if judge.fetch_add(1, Relaxed) < 3 => Verdict::Expired("of the test".to_owned()),
+        _ => panic!("no more verdicts"),
+    });
+    let store = Store::new();
+    let cache: Cache<Texts> = store.merged("texts", policy).unwrap();
+    store.refresh().unwrap();
+    merge_into(&store, &cache, &["a=1"]);
+    asked.store(1, Relaxed);
+    let refreshed = store.refresh().unwrap().caches.remove(0);
+    assert_eq!(refreshed.outcome, Outcome::Failed);
+    let is_ended = || matches!(cache.get(), Err(Error::Expired { .. }));
+    assert!(is_ended());
+    let deltas = [delta(&texts(""), "b=1")];
+    let report = store.merge("texts", &deltas, &FIRST).unwrap();
+    assert_eq!((report.changed, report.entries), (true, 2));
+    assert!(is_ended());
+    assert!(store.status().unwrap()[0].last_error.is_some());
+    asked.store(0, Relaxed);
+    store.refresh().unwrap();
+    assert_eq!(told(&cache.get().unwrap()), "a=1 b=1");
 }
 
 #[test]

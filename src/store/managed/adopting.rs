@@ -28,10 +28,12 @@ impl<T: Content> ManagedCache<T> {
         notes: &mut Vec<String>,
     ) -> bool {
         let own = work.generation();
+        work.keeping.unread = None;
+        let known = work.keeping.generation;
+        let loaded = directory.load::<T>(Kept::Generation, &self.name, known);
         let newest = work.newest.as_mut();
         let keeping = &mut work.keeping;
-        keeping.unread = None;
-        match directory.load::<T>(Kept::Generation, &self.name, keeping.generation) {
+        match loaded {
             LoadOutcome::Known => false,
             LoadOutcome::Nothing => {
                 keeping.generation = None;
@@ -41,6 +43,10 @@ impl<T: Content> ManagedCache<T> {
             LoadOutcome::New(frozen, stamp) => {
                 keeping.generation = Some(stamp);
                 keeping.sees_generation(frozen.region().generation());
+                if self.is_apart_from(work, &frozen) {
+                    return self.join_or_wait(work, frozen, known);
+                }
+                let newest = work.newest.as_mut();
                 if frozen.region().generation() <= own {
                     // Another process may have numbered so too, that could not tell of it.
                     let is_older = frozen.region().generation() < own;
@@ -72,16 +78,38 @@ impl<T: Content> ManagedCache<T> {
         }
     }
 
+    /// Brings what was merged here and not saved to what another process has saved. If that fails, the
+    /// file is left as it is, and joined later.
+    fn join_or_wait(&self, work: &mut Work<T>, frozen: Frozen<T>, known: LastSeen) -> bool {
+        let joined = self.as_saved(frozen);
+        let joined = joined.and_then(|theirs| self.join(work, theirs));
+        let failed = joined.err();
+        if let Some(error) = &failed {
+            work.keeping.generation = known;
+            work.keeping.unread = Some(format!(
+                "{error}; what another process has saved is kept, and nothing is saved over it"
+            ));
+        }
+        failed.is_none()
+    }
+
     fn take_over(&self, work: &mut Work<T>, frozen: Frozen<T>) -> Result<()> {
+        let saved = self.as_saved(frozen)?;
+        // What was seen of the inputs of the one before is nothing to this one.
+        work.keeping.inputs = None;
+        work.unsaved = None;
+        work.newest = Some(saved);
+        self.show(work);
+        Ok(())
+    }
+
+    /// What comes from a file.
+    fn as_saved(&self, frozen: Frozen<T>) -> Result<Generation<T>> {
         let known = Known {
             sets: self.sets_of(&frozen, &frozen)?,
             built: frozen.region().header().created,
         };
-        // What was seen of the inputs of the one before is nothing to this one.
-        work.keeping.inputs = None;
-        work.newest = Some(Generation::saved(frozen, known));
-        self.show(work);
-        Ok(())
+        Ok(Generation::saved(frozen, known))
     }
 
     /// Takes over what is known of the inputs of the current generation.

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::super::Turns;
-use super::super::build::{Built, Counts, Due, Job};
+use super::super::build::{Built, Counts, Due, Earlier, Job};
 use super::super::directory::{Claim, Turn, TurnTaken};
 use super::super::report::{CacheReport, Outcome};
 use super::judging::Reason;
@@ -122,7 +122,8 @@ impl<T: Content> ManagedCache<T> {
         };
         let counts = built.counts;
         let newest = Generation::built(built, since, checked, work.newest.as_ref());
-        let outcome = self.conclude(work, newest, kind, turn, numbered);
+        work.attempts = Attempts::succeeded();
+        let (outcome, _) = self.conclude(work, newest, kind, turn, numbered);
         lock(&self.invalid).settle(&said);
         self.counted(outcome, why, counts)
     }
@@ -147,7 +148,7 @@ impl<T: Content> ManagedCache<T> {
         Label { built, ..label }
     }
 
-    /// Takes over what was built, and keeps it.
+    /// Takes over what was built, and keeps it; also gives the generation before.
     pub(super) fn conclude(
         &self,
         work: &mut Work<T>,
@@ -155,8 +156,8 @@ impl<T: Content> ManagedCache<T> {
         kind: &'static str,
         turn: Option<&Turn>,
         numbered: Numbered,
-    ) -> Outcome {
-        let outcome = self.succeeded(work, newest, kind);
+    ) -> (Outcome, Option<Generation<T>>) {
+        let (outcome, earlier) = self.succeeded(work, newest, kind);
         if outcome == Outcome::Unchanged {
             give_back(turn, numbered.claim);
         }
@@ -165,7 +166,7 @@ impl<T: Content> ManagedCache<T> {
             None if self.shared.directory.is_none() => {}
             None => work.keeping.sees_generation(numbered.number),
         }
-        outcome
+        (outcome, earlier)
     }
 
     /// Runs the closures; the second are the inputs of those that failed.
@@ -176,33 +177,47 @@ impl<T: Content> ManagedCache<T> {
         due: Option<Due>,
         build: impl FnOnce(&Job<'_, T>) -> Result<Built<T>>,
     ) -> (Result<Built<T>>, Sets) {
-        let job = Job {
-            label,
-            earlier: work.newest.as_ref().map(Generation::as_earlier),
-            due,
-            policy: &self.policy,
-            clock: &self.shared.clock,
-            values: &self.shared.values,
-            failed: Mutex::default(),
-        };
+        let earlier = work.newest.as_ref().map(Generation::as_earlier);
+        let job = self.job(label, earlier, due);
         // A closure may also panic where keys are compared.
         let built = catch(|| build(&job));
         let built = built.unwrap_or_else(|message| Err(self.panicked(message)));
         (built, job.into_failed())
     }
 
-    fn succeeded(&self, work: &mut Work<T>, newest: Generation<T>, kind: &'static str) -> Outcome {
+    pub(super) fn job<'a>(
+        &'a self,
+        label: Label,
+        earlier: Option<Earlier<'a, T>>,
+        due: Option<Due>,
+    ) -> Job<'a, T> {
+        Job {
+            label,
+            earlier,
+            due,
+            policy: &self.policy,
+            clock: &self.shared.clock,
+            values: &self.shared.values,
+            failed: Mutex::default(),
+        }
+    }
+
+    fn succeeded(
+        &self,
+        work: &mut Work<T>,
+        newest: Generation<T>,
+        kind: &'static str,
+    ) -> (Outcome, Option<Generation<T>>) {
         let outcome = match newest.frozen().region().generation() == work.generation() {
             true => Outcome::Unchanged,
             false => Outcome::Published,
         };
-        work.newest = Some(newest);
-        work.attempts = Attempts::succeeded();
+        let earlier = work.newest.replace(newest);
         work.tally.published += u64::from(outcome == Outcome::Published);
         work.tally.unchanged += u64::from(outcome == Outcome::Unchanged);
         *work.tally.reasons.entry(kind).or_default() += 1;
         self.show(work);
-        outcome
+        (outcome, earlier)
     }
 
     pub(super) fn failed(

@@ -119,7 +119,10 @@ impl<T: Content> ManagedCache<T> {
             return;
         }
         match self.save(directory, newest, &mut work.keeping) {
-            Ok(()) => work.keeping.save_error = None,
+            Ok(()) => {
+                work.keeping.save_error = None;
+                work.unsaved = None;
+            }
             Err(error) => work.keeping.failed(&error, self.shared.clock.now()),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::super::build::{Built, Earlier};
 use super::keeping::Keeping;
+use super::merging::Unsaved;
 use crate::frozen::{Content, Frozen};
 use crate::store::inputs::{Changed, Sets, Values};
 use crate::sys::clock::{Clock, Moment};
@@ -15,6 +16,8 @@ use crate::sys::clock::{Clock, Moment};
 pub(super) struct Work<T: Content> {
     /// Replaced as a whole.
     pub(super) newest: Option<Generation<T>>,
+    /// Merges that are in the newest generation and not in the directory.
+    pub(super) unsaved: Option<Unsaved<T>>,
     pub(super) attempts: Attempts,
     pub(super) keeping: Keeping,
     pub(super) tally: Tally,
@@ -75,6 +78,7 @@ impl<T: Content> Work<T> {
     pub(super) fn new() -> Self {
         Self {
             newest: None,
+            unsaved: None,
             attempts: Attempts::none(draw()),
             keeping: Keeping::default(),
             tally: Tally::default(),
