@@ -8,6 +8,8 @@
 //! - it unlinks by name when it is dropped, whoever has the name by then, and in a forked child,
 //!   too: so it is told that it owns nothing, and the object is removed by who knows that it is the
 //!   same one;
+//! - it takes descriptor 0 for none, and neither closes nor removes what got it: where nothing has that
+//!   number, something else takes it meanwhile;
 //! - it makes files of holes and writes through its map, which on a full file system is a `SIGBUS`:
 //!   what is in the object is written by `write`.
 #![forbid(unsafe_code)]
@@ -40,6 +42,10 @@ pub(crate) fn path(name: &str) -> PathBuf {
 /// # Errors
 /// `AlreadyExists` if there is anything of this name.
 pub(crate) fn create(name: &str) -> io::Result<File> {
+    let _taken = match rustix::io::fcntl_getfd(io::stdin()) {
+        Err(Errno::BADF) => Some(File::open("/dev/null")?),
+        _ => None,
+    };
     // Of one byte, the least that the crate makes: writing gives the file its length.
     let made = ShmemConf::new().os_id(format!("/{name}")).size(1).create();
     let mut made = made.map_err(|error| match error {

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         refusals::content_is_checked,
         refusals::absent_names_are_told,
         owners::a_child_removes_no_name,
+        owners::descriptor_0_is_one_like_others,
         owners::what_others_put_under_the_name_stays,
         owners::readers_keep_what_they_have,
         leftovers::a_killed_owner_is_swept,

@@ -5,7 +5,7 @@ use std::fs;
 
 use floe::{Error, prefork};
 
-use crate::fixture::{Name, map, numbers, open};
+use crate::fixture::{Name, in_child, map, numbers, open};
 
 pub(crate) fn a_child_removes_no_name() {
     let (name, frozen) = (Name::new(), numbers(5));
@@ -29,6 +29,22 @@ pub(crate) fn a_child_removes_no_name() {
     assert!(other.listed().unwrap().owner_runs);
     drop(published.take());
     assert!(!name.path().exists());
+}
+
+/// Where a process has closed its standard input, the first file that is opened gets its number.
+pub(crate) fn descriptor_0_is_one_like_others() {
+    let (name, frozen) = (Name::new(), numbers(5));
+    in_child(|| {
+        nix::unistd::close(0).unwrap();
+        let open = || {
+            let entries = fs::read_dir("/proc/self/fd").unwrap();
+            entries.count()
+        };
+        let before = open();
+        drop(frozen.region().publish_posix(&name.0).unwrap());
+        assert_eq!(open(), before);
+        assert!(!name.path().exists());
+    });
 }
 
 pub(crate) fn what_others_put_under_the_name_stays() {
