@@ -38,12 +38,14 @@ fn uss() -> u64 {
 pub fn an_overlay_grows_by_its_additions_only() {
     const ADDED: u64 = 8 << 10;
     let map = texts(32 << 10);
+    let read = |overlay: &Overlay<u64, String>| {
+        let bytes = overlay.iter().map(|(_, value)| value.len() as u64);
+        bytes.sum::<u64>()
+    };
+    // So the pages of the map are never those of a worker alone, whichever of them ends first.
+    assert_eq!(read(&Overlay::over(&map)), 32 * MIB);
     let pool = prefork::spawn(2, |_| {
         let mut overlay = Overlay::over(&map);
-        let read = |overlay: &Overlay<u64, String>| {
-            let bytes = overlay.iter().map(|(_, value)| value.len() as u64);
-            bytes.sum::<u64>()
-        };
         // What a first reading needs anyway.
         assert_eq!(read(&overlay), 32 * MIB);
         assert!((0..32 << 10).all(|number: u64| overlay.contains_key(&number)));
