@@ -33,7 +33,7 @@ pub use archived::ArchivedMap;
 pub(crate) use assembly::{LoneEntry, LoneWriter};
 pub use builder::MapBuilder;
 pub(crate) use builder::{Moved, Places, offset_of_unit, unit};
-pub(crate) use check::{MapError, Search, check_lines, entries_are_independent};
+pub(crate) use check::{MapError, Search, check_lines, entries_are_independent, expanded};
 pub(crate) use entry::{ENTRY_LIMIT, entry_alignment, entry_length};
 pub(crate) use garbage::GarbageList;
 pub(crate) use index::{INDEX_HEADER_LENGTH, IndexHeader, Line, home, next, tag};

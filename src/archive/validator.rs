@@ -47,6 +47,8 @@ pub struct Validator {
     shared: HashMap<(usize, TypeId), Shared>,
     /// What self-describing values were found to lead to.
     pub(crate) visited: Visited,
+    /// Bytes that would be claimed again, if what is shared was written out at each use.
+    again: u64,
 }
 
 #[derive(Debug)]
@@ -57,10 +59,15 @@ struct Shared {
 
 #[derive(Debug)]
 enum Progress {
-    /// The value is being checked: the depth at which it was found, and the deepest level before.
-    Started { depth: u32, deepest: u32 },
-    /// The value is valid, and reaches so many levels below itself.
-    Finished { height: u32 },
+    /// The value is being checked: the depth at which it was found, the deepest level before, and
+    /// what all came to before.
+    Started {
+        depth: u32,
+        deepest: u32,
+        expanded: u64,
+    },
+    /// The value is valid, reaches so many levels below itself, and comes to so many bytes.
+    Finished { height: u32, expanded: u64 },
 }
 
 /// Why a pointer was refused.
@@ -122,6 +129,18 @@ impl Validator {
     /// How many bytes were claimed.
     pub(crate) fn claimed(&self) -> usize {
         self.granted - self.budget
+    }
+
+    /// How many bytes were claimed, and would be if what is shared was written out at each use: about
+    /// what values come to that are thawed. Of what self-describing values share that is known only if
+    /// their [sizes are noted](Visited::note_sizes).
+    pub(crate) fn expanded(&self) -> u64 {
+        self.again.saturating_add(self.claimed() as u64)
+    }
+
+    /// Counts so many bytes as those of a shared value that is used again.
+    pub(crate) fn use_again(&mut self, expanded: u64) {
+        self.again = self.again.saturating_add(expanded);
     }
 
     /// How many bytes pointers may claim in an archive of a length.
@@ -289,12 +308,14 @@ impl Validator {
         is_same: impl FnOnce(Metadata) -> bool,
     ) -> Result<ValidationState, PointerError> {
         let key = self.key(pointer, pointer_type);
+        let expanded = self.expanded();
         let Some(known) = self.shared.get(&key) else {
             let started = Shared {
                 metadata: pointer.metadata(),
                 progress: Progress::Started {
                     depth: self.depth,
                     deepest: std::mem::replace(&mut self.deepest, self.depth),
+                    expanded,
                 },
             };
             self.shared.insert(key, started);
@@ -303,9 +324,10 @@ impl Validator {
         if !is_same(known.metadata) {
             return Err(PointerError::Metadata);
         }
-        let Progress::Finished { height } = known.progress else {
+        let Progress::Finished { height, expanded } = known.progress else {
             return Ok(ValidationState::Pending);
         };
+        self.again = self.again.saturating_add(expanded);
         self.deepest = self.deepest.max(self.depth + height);
         if self.deepest > DEPTH_LIMIT {
             return Err(PointerError::Depth);
@@ -320,14 +342,23 @@ impl Validator {
         pointer: ErasedPtr,
     ) -> Result<(), PointerError> {
         let key = self.key(pointer, pointer_type);
+        let now = self.expanded();
         let Some(known) = self.shared.get_mut(&key) else {
             return Err(PointerError::NotStarted);
         };
-        let Progress::Started { depth, deepest } = known.progress else {
+        let Progress::Started {
+            depth,
+            deepest,
+            expanded,
+        } = known.progress
+        else {
             return Err(PointerError::NotStarted);
         };
         let height = self.deepest - depth;
-        known.progress = Progress::Finished { height };
+        known.progress = Progress::Finished {
+            height,
+            expanded: now.saturating_sub(expanded),
+        };
         self.deepest = self.deepest.max(deepest);
         Ok(())
     }

@@ -14,6 +14,8 @@ pub(crate) struct Visited {
     heights: HashMap<usize, u8, BuildHasherDefault<PlaceHasher>>,
     /// Hashes of keys that have parts.
     hashes: HashMap<usize, u64, BuildHasherDefault<PlaceHasher>>,
+    /// How many bytes values come to, where that is asked for.
+    sizes: Option<HashMap<usize, u64, BuildHasherDefault<PlaceHasher>>>,
 }
 
 /// Places, as a bit for each: an archive has millions of them.
@@ -47,6 +49,29 @@ impl Visited {
         self.heights
             .get(&place)
             .map_or(1, |height| u32::from(*height))
+    }
+
+    /// Lets sizes be noted from here on.
+    pub(crate) fn note_sizes(&mut self) {
+        self.sizes.get_or_insert_default();
+    }
+
+    /// Whether sizes are noted.
+    #[inline]
+    pub(crate) fn notes_sizes(&self) -> bool {
+        self.sizes.is_some()
+    }
+
+    /// Remembers how many bytes the value at a place comes to.
+    pub(crate) fn set_size(&mut self, place: usize, size: u64) {
+        self.sizes.iter_mut().for_each(|sizes| {
+            sizes.insert(place, size);
+        });
+    }
+
+    /// How many bytes the value at a place comes to, if it was found before.
+    pub(crate) fn size(&self, place: usize) -> Option<u64> {
+        self.sizes.as_ref()?.get(&place).copied()
     }
 
     pub(crate) fn set_hash(&mut self, place: usize, hash: u64) {

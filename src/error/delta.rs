@@ -34,6 +34,16 @@ pub enum DeltaError {
         /// The key, as `Debug` prints it.
         key: String,
     },
+    /// What its entries share comes to very much where each use of it is written out, as a merge does.
+    #[error(
+        "what its entries share comes to {got} bytes where it is written out at each use, expected at most {most}"
+    )]
+    Expands {
+        /// The limit.
+        most: u64,
+        /// What it comes to.
+        got: u64,
+    },
     /// The recorded inputs of an entry cannot be read.
     #[error("the inputs of the entry {key} cannot be read: {reason}")]
     Inputs {

@@ -7,7 +7,6 @@ mod parts;
 
 use std::borrow::Cow;
 
-use super::MapKey;
 use super::garbage::GarbageList;
 use super::index::{
     INDEX_HEADER_LENGTH, IndexHeader, Line, home, leads_on, leads_to, most_steps, next, tag,
@@ -15,9 +14,11 @@ use super::index::{
 use super::key::Key;
 use super::raw::{Entry, EntryRef, check_entry};
 use super::slots::{SlotHeader, check_slots};
+use super::{ArchivedMap, Map, MapKey};
 use crate::archive::findings::Findings;
 use crate::archive::{Validator, Value};
 use crate::error::Error;
+use crate::frozen::Content;
 use crate::region::format::SectionKind;
 use crate::schema::{Description, Shape};
 
@@ -153,6 +154,28 @@ fn check_in_slots<K: MapKey, V: Value>(
             key.map(|key| Some(key.key_hash())).map_err(at)
         },
     )
+}
+
+/// How many bytes the entries of a map from elsewhere come to where what they share is written out at
+/// each use, about as if they were thawed; 0 for entries that share nothing. Takes the time of a
+/// check.
+pub(crate) fn expanded<K: MapKey, V: Value>(map: &ArchivedMap<K, V>) -> u64 {
+    if entries_are_independent(&Map::<K, V>::describe()) {
+        return 0;
+    }
+    let archive = map.archive();
+    let mut validator = Validator::new(archive);
+    validator.share();
+    validator.visited.note_sizes();
+    for entry in map.entries() {
+        let (start, length) = (entry.offset() as usize, entry.length() as usize);
+        validator.enter(start..start + length);
+        if check_entry::<K, V>(archive, start, &mut validator).is_err() {
+            // Once it was valid.
+            return u64::MAX;
+        }
+    }
+    validator.expanded()
 }
 
 /// Whether entries point to nothing in other entries, by their description.

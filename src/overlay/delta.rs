@@ -14,7 +14,7 @@ use crate::archive::{Value, thaw};
 use crate::error::{DeltaError, Error, Result, shown};
 use crate::frozen::Content;
 use crate::frozen::Frozen;
-use crate::map::{ArchivedMap, EntryRef, Key, Map, entries_are_independent};
+use crate::map::{ArchivedMap, EntryRef, Key, Map, entries_are_independent, expanded};
 use crate::region::format::inputs_head::without_inputs;
 use crate::region::{Backing, Label, Region, Unsealed};
 use crate::roots::RootsBuilder;
@@ -46,7 +46,14 @@ pub use shard::DeltaShard;
 /// ```
 pub struct Delta<K: OverlayKey, V: OverlayValue> {
     frozen: Frozen<Changes<K, V>>,
+    /// What the entries come to where each use of what they share is written out, if somebody else has
+    /// made it.
+    expanded: u64,
 }
+
+/// What a delta from elsewhere may come to: 64 bytes for each of its region, and 1 GiB.
+const EXPANSION: u64 = 64;
+const EXPANDED: u64 = 1 << 30;
 
 impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
     /// Seals changes, in a memfd of their own.
@@ -61,7 +68,10 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
         let inputs = keyed_by.map(without_inputs);
         let roots = Self::roots_in(unsealed, own)?;
         let frozen = roots.finish_with(inputs.as_deref())?;
-        Ok(Self { frozen })
+        Ok(Self {
+            frozen,
+            expanded: 0,
+        })
     }
 
     /// The same in a memfd that is there already, for another process, which opens it with every
@@ -77,15 +87,16 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
     }
 
     /// Entries of a map, with their inputs if they have any, as an overlay would add them.
-    pub(crate) fn of_entries(
+    pub(crate) fn of_entries<'a>(
         region: &Region,
-        entries: &[(EntryRef<'_, K, V>, Option<Vec<u8>>)],
-    ) -> Result<Self> {
-        let added = entries.iter();
+        entries: impl Iterator<Item = (EntryRef<'a, K, V>, Option<&'a [u8]>)>,
+    ) -> Result<Self>
+    where
+        K: 'a,
+        V: 'a,
+    {
         let changes = OwnChanges {
-            added: added
-                .map(|(entry, inputs)| (*entry, inputs.as_deref()))
-                .collect(),
+            added: entries.collect(),
             removed: Vec::new(),
             used: Vec::new(),
         };
@@ -134,7 +145,7 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
     ///
     /// # Errors
     /// As [`Frozen::from_fd`](crate::Frozen::from_fd); [`Error::Root`] for a delta of other types;
-    /// [`DeltaError::Contradiction`] and [`DeltaError::Twice`].
+    /// [`DeltaError::Contradiction`], [`DeltaError::Twice`] and [`DeltaError::Expands`].
     pub fn from_fds(fds: Vec<OwnedFd>) -> Result<Self> {
         Self::opened(Frozen::from_fds(fds)?)
     }
@@ -155,12 +166,19 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
         // The check of a map leaves that to whoever minds.
         let twice = || key_twice(&frozen.added).or_else(|| key_twice(&frozen.removed));
         let twice = || twice().map(|key| DeltaError::Twice { key: shown(key) });
-        match contradiction.or_else(twice) {
+        let expanded = expanded(&*frozen.added);
+        let most = frozen.region().size().saturating_mul(EXPANSION);
+        let most = most.saturating_add(EXPANDED);
+        let expands = (expanded > most).then_some(DeltaError::Expands {
+            most,
+            got: expanded,
+        });
+        match expands.or(contradiction).or_else(twice) {
             Some(reason) => Err(Error::Delta {
                 name: frozen.region().name().to_owned(),
                 reason,
             }),
-            None => Ok(Self { frozen }),
+            None => Ok(Self { frozen, expanded }),
         }
     }
 
@@ -206,6 +224,12 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
     /// Hashes of the keys that were read, where reads are noted.
     pub(crate) fn used(&self) -> impl Iterator<Item = u64> {
         self.frozen.used.iter().map(|hash| hash.to_native())
+    }
+
+    /// What its entries come to where each use of what they share is written out, in bytes of archives;
+    /// 0 for those that share nothing.
+    pub(crate) fn expanded(&self) -> u64 {
+        self.expanded
     }
 
     /// How many keys it adds or removes.
@@ -262,6 +286,7 @@ impl<K: OverlayKey, V: OverlayValue> Clone for Delta<K, V> {
     fn clone(&self) -> Self {
         Self {
             frozen: self.frozen.clone(),
+            expanded: self.expanded,
         }
     }
 }

@@ -199,7 +199,7 @@ fn open<K: OverlayKey, V: OverlayValue>(
             false => NotTaken::Failed { reason },
         }
     })?;
-    acceptor.count_entries(offer, delta.len() as u64)?;
+    acceptor.count_content(offer, delta.len() as u64, delta.expanded())?;
     let contributor = offer.contributor();
     let forbidden = delta.added().keys().chain(delta.removed());
     let forbidden = forbidden.filter(|key| !allows(contributor, key));

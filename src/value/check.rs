@@ -91,7 +91,36 @@ impl<'a> Check<'a> {
 
     /// Checks the word at an offset; what it leads to starts before `end`. Returns how many levels lie
     /// below.
+    #[inline]
     fn word(&mut self, at: usize, word: u32, end: usize, depth: u32) -> Checked<u32> {
+        match self.validator.visited.notes_sizes() && tag(word) > INTEGER {
+            true => self.sized(self.target(at, word, end)?, |check| {
+                check.word_alone(at, word, end, depth)
+            }),
+            false => self.word_alone(at, word, end, depth),
+        }
+    }
+
+    /// Checks what stands at a place, and notes how many bytes it comes to; or counts them again.
+    fn sized<T>(
+        &mut self,
+        place: usize,
+        check: impl FnOnce(&mut Self) -> Checked<T>,
+    ) -> Checked<T> {
+        let known = self.validator.visited.size(place / WORD);
+        let before = self.validator.expanded();
+        let checked = check(self)?;
+        match known {
+            Some(size) => self.validator.use_again(size),
+            None => {
+                let size = self.validator.expanded().saturating_sub(before);
+                self.validator.visited.set_size(place / WORD, size);
+            }
+        }
+        Ok(checked)
+    }
+
+    fn word_alone(&mut self, at: usize, word: u32, end: usize, depth: u32) -> Checked<u32> {
         match tag(word) {
             CONSTANT if matches!(word, NONE | FALSE | TRUE) => return Ok(0),
             CONSTANT if word == OUT_OF_REACH => return Err(ValueError::OutOfReach),
@@ -196,6 +225,13 @@ impl<'a> Check<'a> {
     /// many levels lie below.
     fn shape(&mut self, from: usize, word: u32, depth: u32) -> Checked<(u32, u32)> {
         let place = self.target(from, word, from)?;
+        match self.validator.visited.notes_sizes() {
+            true => self.sized(place, |check| check.shape_at(from, place, depth)),
+            false => self.shape_at(from, place, depth),
+        }
+    }
+
+    fn shape_at(&mut self, from: usize, place: usize, depth: u32) -> Checked<(u32, u32)> {
         let head = self.read(place)?;
         if tag(head) != SHAPE {
             return Err(ValueError::Kind { at: from, place });

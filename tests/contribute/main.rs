@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         refusals::what_nobody_accepts_is_not_sent,
         refusals::what_is_no_delta_of_the_cache_is_refused,
         refusals::keys_are_for_those_who_may_write_them,
+        refusals::what_comes_to_more_than_its_bytes_is_limited_too,
         refusals::a_rule_that_panics_costs_one_delta,
         refusals::a_restriction_that_panics_costs_one_delta,
         refusals::an_owner_without_memory_says_so,

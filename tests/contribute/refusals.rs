@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use floe::contribute::{Limits, Measure, NotTaken, Outcome};
 use floe::error::ChannelError;
 use floe::overlay::{Choice, Rule};
-use floe::{Error, Live, Map, Overlay, Policy, Store, prefork};
+use floe::{Error, Intern, Live, Map, Overlay, Policy, Schema, Store, prefork};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
@@ -130,6 +130,51 @@ pub(crate) fn keys_are_for_those_who_may_write_them() {
         assert!(matches!(refusal, NotTaken::Forbidden { key } if key.contains("secret")));
     }
     assert_eq!(entries(&store), [("open".to_owned(), 4)]);
+}
+
+/// Texts that are written once.
+#[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(derive(Schema))]
+struct Shared {
+    #[rkyv(with = rkyv::with::Map<Intern>)]
+    texts: Vec<String>,
+}
+
+pub(crate) fn what_comes_to_more_than_its_bytes_is_limited_too() {
+    let store = Store::new();
+    let policy = Policy::new();
+    store.merged::<String, Shared>("shared", policy).unwrap();
+    let limits = unlimited().delta_bytes(64 << 10);
+    let rule = Rule::FirstWins;
+    store
+        .accept::<String, Shared>("shared", rule, limits)
+        .unwrap();
+    store.refresh().unwrap();
+    let mut live = store.live::<Map<String, Shared>>("shared").unwrap();
+    let mut outcome = |uses: usize| {
+        let mut overlay = Overlay::over(&live.pin());
+        let texts = vec!["x".repeat(10_000); uses];
+        overlay
+            .insert(&uses.to_string(), &Shared { texts })
+            .unwrap();
+        let mut contribution = live.contribute(&overlay).unwrap();
+        assert!(contribution.delta().region().size() < 32 << 10);
+        store.fold().unwrap();
+        contribution.wait(LONG).unwrap().clone()
+    };
+    assert!(matches!(outcome(10), Outcome::Merged(_)));
+    let most = 4 * (64 << 10);
+    match outcome(100) {
+        Outcome::NotTaken(NotTaken::TooLarge {
+            what,
+            most: told,
+            got,
+        }) => {
+            assert_eq!((what, told), (Measure::Bytes, most));
+            assert!((900_000..1_100_000).contains(&got), "{got}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 pub(crate) fn a_rule_that_panics_costs_one_delta() {

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use floe::value::{ArchivedValue, Expansion, Value};
-use floe::{Error, Frozen, Map, MapBuilder};
+use floe::error::DeltaError;
+use floe::value::{ArchivedValue, AsValue, Expansion, ToValue, Value, WriteError, Writer, Written};
+use floe::{Delta, Error, Frozen, Intern, Map, MapBuilder, Root, RootsBuilder, Schema};
 use floe_testkit::forge::Forgery;
 
 use super::hostile::{DICT, LIST, TEXT, TUPLE, Words, tag_of};
@@ -49,6 +50,73 @@ fn shared_parts_do_not_grow_without_end() {
     );
     // Where it lies, it can be read.
     assert_eq!(frozen[699][0].len(), Some(700));
+}
+
+/// The roots of a delta, so that one can be made that no overlay makes.
+#[derive(floe::Roots)]
+#[expect(dead_code, reason = "they are read as those of a delta")]
+struct Changes {
+    added: Root<Map<String, Value>>,
+    removed: Root<Map<String, ()>>,
+    recorded: Root<Map<String, Recorded>>,
+    used: Root<Vec<u64>>,
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize)]
+#[rkyv(derive(Schema))]
+struct Recorded {
+    #[rkyv(with = Intern)]
+    inputs: Vec<u8>,
+}
+
+/// Lists of so many levels, each with the one below so often.
+struct Tower(usize, usize);
+
+impl ToValue for Tower {
+    fn write(&self, writer: &mut Writer<'_>) -> Result<Written, WriteError> {
+        let mut below = writer.text("text")?;
+        for _ in 0..self.0 {
+            below = writer.list(&vec![below; self.1])?;
+        }
+        Ok(below)
+    }
+}
+
+/// A merge writes out each use, whoever has made the delta.
+#[test]
+fn a_delta_that_grows_without_end_is_refused() {
+    let open = |towers: &[Tower]| {
+        let roots = RootsBuilder::new("values").unwrap();
+        let roots = roots.map_with(Changes::ADDED, |map| {
+            let mut towers = towers.iter().enumerate();
+            towers.try_for_each(|(at, tower)| map.insert_as(&at.to_string(), &AsValue(tower)))
+        });
+        let roots = roots
+            .unwrap()
+            .map(Changes::REMOVED, Vec::<(String, ())>::new())
+            .unwrap()
+            .map_with(Changes::RECORDED, |_| Ok::<(), Error>(()))
+            .unwrap()
+            .value(Changes::USED, &Vec::new())
+            .unwrap();
+        let forged = roots.finish::<Changes>().unwrap();
+        Delta::<String, Value>::from_fds(forged.region().try_clone_fds().unwrap())
+    };
+    assert_eq!(open(&[Tower(20, 2)]).unwrap().len(), 1);
+    for towers in [
+        &[Tower(100, 2)][..],
+        &[Tower(28, 2)],
+        &[Tower(3, 700)],
+        // All together.
+        &[Tower(26, 2), Tower(25, 2), Tower(24, 2), Tower(26, 2)],
+    ] {
+        let refused = open(towers).unwrap_err();
+        let is_told = |reason: &DeltaError| matches!(reason, DeltaError::Expands { .. });
+        assert!(
+            matches!(&refused, Error::Delta { reason, .. } if is_told(reason)),
+            "{refused}"
+        );
+    }
 }
 
 #[test]

@@ -192,13 +192,20 @@ impl Acceptor {
         offers
     }
 
-    /// Counts the entries of a delta.
+    /// Counts the entries of a delta, and the bytes that they come to beyond those of its region.
     ///
     /// # Errors
     /// If they are too many.
-    pub(crate) fn count_entries(&self, offer: &Offer, entries: u64) -> Result<(), NotTaken> {
+    pub(crate) fn count_content(
+        &self,
+        offer: &Offer,
+        entries: u64,
+        expanded: u64,
+    ) -> Result<(), NotTaken> {
         let now = clock::boot_now();
-        self.lock().peers.entries(offer.peer, entries, now)
+        let more = expanded.saturating_sub(offer.length);
+        let mut state = self.lock();
+        state.peers.content(offer.peer, entries, more, now)
     }
 
     /// Lets a contributor know that its delta was merged.

@@ -85,7 +85,9 @@ impl Limits {
         }
     }
 
-    /// Most bytes of the region of one delta.
+    /// Most bytes of the region of one delta. Where its entries share [interned](crate::Intern) or
+    /// self-describing values, which a merge writes out, it may come to four times as many more; they
+    /// count for the quotas, too.
     pub fn delta_bytes(mut self, most: u64) -> Self {
         self.delta_bytes = most;
         self

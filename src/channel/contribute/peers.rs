@@ -8,6 +8,9 @@ use crate::error::{Measure, NotTaken};
 
 /// Connections of one process: its handles may each have one.
 const MOST_LANES: usize = 64;
+/// How much larger a delta may be where what its entries share is written out at each use, as a merge
+/// does.
+const EXPANSION: u64 = 4;
 /// Processes that are remembered beyond those that are connected: those cut off, and those that
 /// have contributed in this window.
 const MOST_REMEMBERED: usize = 4096;
@@ -103,17 +106,22 @@ impl Peers {
         self.count(id, used, now)
     }
 
-    /// Counts the entries of a delta that was offered before.
-    pub(super) fn entries(
+    /// Counts the entries of a delta that was offered before, and the bytes that they come to beyond
+    /// those that were counted.
+    pub(super) fn content(
         &mut self,
         id: Contributor,
-        count: u64,
+        entries: u64,
+        bytes: u64,
         now: Duration,
     ) -> Result<(), NotTaken> {
-        check_size(Measure::Entries, count, self.limits.delta_entries)?;
+        check_size(Measure::Entries, entries, self.limits.delta_entries)?;
+        let most = self.limits.delta_bytes.saturating_mul(EXPANSION);
+        check_size(Measure::Bytes, bytes, most)?;
         let used = Used {
-            entries: count,
-            ..Used::default()
+            deltas: 0,
+            bytes,
+            entries,
         };
         self.count(id, used, now)
     }
@@ -289,11 +297,11 @@ mod tests {
             too_large(Measure::Bytes, 60, 61)
         );
         assert_eq!(
-            peers.entries(ONE, 9, SECOND),
+            peers.content(ONE, 9, 0, SECOND),
             too_large(Measure::Entries, 8, 9)
         );
         peers.offer(ONE, 60, SECOND).unwrap();
-        peers.entries(ONE, 8, SECOND).unwrap();
+        peers.content(ONE, 8, 0, SECOND).unwrap();
         assert!(matches!(
             peers.offer(ONE, 60, SECOND),
             Err(NotTaken::OverQuota {
@@ -302,7 +310,7 @@ mod tests {
             })
         ));
         assert!(matches!(
-            peers.entries(ONE, 8, SECOND),
+            peers.content(ONE, 8, 0, SECOND),
             Err(NotTaken::OverQuota {
                 what: Measure::Entries,
                 ..

@@ -31,7 +31,7 @@ pub(super) fn join<K: StoreKey, V: OverlayValue>(
         let before = base.and_then(|base| find(base, entry));
         if before.is_none_or(|before| !equality.is_equal(before, entry)) {
             let inputs = ours.sets.of_entry(unit(name, entry.offset())?);
-            added.push((entry, Some(encode(&Sets::of_whole(inputs)))));
+            added.push((entry, encode(&Sets::of_whole(inputs))));
         }
     }
     let mut gone = HashSet::new();
@@ -43,7 +43,9 @@ pub(super) fn join<K: StoreKey, V: OverlayValue>(
             gone.insert(there);
         }
     }
-    let deltas = [Delta::of_entries(ours.frozen.region(), &added)?];
+    let added = added.iter();
+    let added = added.map(|(entry, inputs)| (*entry, Some(inputs.as_slice())));
+    let deltas = [Delta::of_entries(ours.frozen.region(), added)?];
     let recorded = Recorded::of(&deltas, theirs);
     let mut plan = Plan::of(theirs.frozen, &deltas, rule, &recorded);
     if let Some(reason) = plan.reports.iter().find_map(|it| it.refused.clone()) {
