@@ -9,6 +9,7 @@ use super::unsealed::memfd_name;
 use super::{Region, check_length, failed};
 use crate::error::{Error, Result};
 use crate::region::format::{HEADER_LENGTH, Header, Spacing};
+use crate::sys::mapping;
 use crate::sys::memfd::{self, SealedFile};
 
 /// How the names of files begin that are being written.
@@ -187,6 +188,7 @@ fn read_header(mut file: File, path: &Path) -> Result<(File, Vec<u8>, Header)> {
 
 fn copy_sealed(mut file: File, start: &[u8], header: &Header) -> Result<Region> {
     sealed_copy(header, |memory| {
+        mapping::make_room(memory, header.length);
         memory
             .write_all(start)
             .and_then(|()| copy_rest(&mut file, memory, header.length, start.len() as u64))
@@ -218,16 +220,56 @@ pub(super) fn write_failed(header: &Header) -> impl FnOnce(io::Error) -> Error {
 }
 
 /// Copies a file behind its start, which is copied already, up to a length. It may grow meanwhile;
-/// what was not announced is not copied.
+/// what was not announced is not copied. If it has become shorter, so does the copy.
 fn copy_rest(file: &mut File, copy: &mut File, length: u64, start: u64) -> io::Result<()> {
     let mut copied = start;
     loop {
         match io::copy(&mut (&mut *file).take(length.saturating_sub(copied)), copy) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                copied = copy.seek(SeekFrom::End(0))?;
+                copied = copy.stream_position()?;
                 file.seek(SeekFrom::Start(copied))?;
             }
-            done => return done.map(drop),
+            rest => break copied += rest?,
+        }
+    }
+    match copied < length {
+        true => copy.set_len(copied),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Fingerprint, HeaderError};
+    use crate::region::{Backing, Label, Unsealed};
+
+    fn saved(bytes: usize) -> (tempfile::NamedTempFile, Region) {
+        let label = Label::first("copied").unwrap();
+        let mut unsealed = Unsealed::create(label, Backing::Memfd).unwrap();
+        unsealed.append(&vec![7; bytes]).unwrap();
+        let region = unsealed.seal(Fingerprint::from_le_bytes([7; 16]));
+        let (file, region) = (tempfile::NamedTempFile::new().unwrap(), region.unwrap());
+        save(&region, file.path()).unwrap();
+        (file, region)
+    }
+
+    /// Of lengths that are filled in one way and the other.
+    #[test]
+    fn a_file_that_gets_shorter_while_it_is_copied_is_refused() {
+        for length in [1 << 20, 9 << 20] {
+            let (saved, region) = saved(length);
+            assert_eq!(load(saved.path()).unwrap().bytes(), region.bytes());
+            let (file, start, header) = open(saved.path()).unwrap();
+            let cut = header.length - 5000;
+            saved.as_file().set_len(0).unwrap();
+            std::fs::write(saved.path(), &region.bytes()[..cut as usize]).unwrap();
+            match copy_sealed(file, &start, &header) {
+                Err(Error::Header(HeaderError::Length { expected, got })) => {
+                    assert_eq!((expected, got), (header.length, cut));
+                }
+                other => panic!("{other:?}"),
+            }
         }
     }
 }

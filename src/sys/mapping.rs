@@ -4,8 +4,10 @@
 
 mod covers;
 mod page;
+mod room;
 
 use std::ffi::c_void;
+use std::fs::File;
 use std::io;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
@@ -19,13 +21,17 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
-use self::covers::{Cover, covers};
+use self::covers::{Cover, covers, length_of};
 use super::memfd::{self, FixedFile, SealedFile, UnsealedFile};
 use super::owner::Owner;
 use crate::error::Advice;
 
+pub(crate) use self::room::make_room;
+
 /// Size and alignment of a huge page of memfds.
 const HUGE_PAGE: usize = 2 << 20;
+/// `MADV_COLLAPSE` (Linux 6.1), which `libc` has for glibc alone.
+const COLLAPSE: libc::c_int = 25;
 
 /// Read-only bytes of a file, mapped until dropped.
 #[derive(Debug)]
@@ -77,20 +83,7 @@ impl Mapping {
     /// `InvalidInput` for no bytes, for those that a file does not have, and for stretches but the
     /// last that do not end with a page.
     pub(crate) fn joined(stretches: &[Stretch<'_>]) -> io::Result<Self> {
-        let page = rustix::param::page_size() as u64;
-        let last = stretches.len().saturating_sub(1);
-        let mut length = 0_u64;
-        for (number, stretch) in stretches.iter().enumerate() {
-            let end = stretch.offset.checked_add(stretch.length);
-            let is_there = end.is_some_and(|end| end <= stretch.file.length());
-            let is_whole = stretch.length.is_multiple_of(page) || number == last;
-            if stretch.length == 0 || !is_there || !is_whole {
-                return Err(io::ErrorKind::InvalidInput.into());
-            }
-            length = length.saturating_add(stretch.length);
-        }
-        let length = usize::try_from(length).map_err(io::Error::other)?;
-        let length = NonZeroUsize::new(length).ok_or(io::ErrorKind::InvalidInput)?;
+        let length = length_of(stretches)?;
         let map = |flags| match (Reservation::new(length), stretches) {
             (Ok(reservation), _) => reservation.fill(stretches, flags),
             (Err(_), [whole]) => map_anywhere(whole, length, flags),
@@ -106,8 +99,7 @@ impl Mapping {
             Advice::NoDump => (libc::MADV_DONTDUMP, self.length.get()),
             Advice::Dump => (libc::MADV_DODUMP, self.length.get()),
             Advice::Populate => (libc::MADV_POPULATE_READ, self.length.get()),
-            // `MADV_COLLAPSE`, which `libc` has for glibc alone.
-            Advice::HugePages => (25, self.length.get() / HUGE_PAGE * HUGE_PAGE),
+            Advice::HugePages => (COLLAPSE, self.length.get() / HUGE_PAGE * HUGE_PAGE),
         };
         if length == 0 {
             return Ok(());
@@ -136,6 +128,19 @@ impl Drop for Mapping {
         // lost, no more.
         let _ = unsafe { munmap(self.start.cast(), self.length.get()) };
     }
+}
+
+/// Lets the kernel put huge pages into the place of small ones, in a file that is so many whole huge
+/// pages long, or longer. Each has to have a page already; what is not there is zeros then.
+///
+/// The map that this takes is a private one and gone at the end: a child that is forked meanwhile
+/// does not keep the file from its seals.
+fn collapse(file: &File, length: NonZeroUsize) -> Result<(), Errno> {
+    let reservation = Reservation::new(length)?;
+    let start = reservation.put(0, length, file, 0, MapFlags::MAP_PRIVATE)?;
+    // SAFETY: the range is the one that was just mapped, and no byte of it changes.
+    Errno::result(unsafe { libc::madvise(start.as_ptr(), length.get(), COLLAPSE) })?;
+    Ok(())
 }
 
 /// Maps a stretch wherever the kernel likes: where a sandbox refuses reservations.
@@ -195,25 +200,28 @@ impl Reservation {
     /// returns where they are. After an error nothing stays mapped.
     fn fill(self, stretches: &[Stretch<'_>], flags: MapFlags) -> Result<NonNull<u8>, Errno> {
         for Cover { at, stretch } in covers(stretches) {
-            let (at, length) = (at as usize, stretch.length as usize);
-            assert!(at + length <= self.pages);
-            let address = NonZeroUsize::new(self.start.as_ptr() as usize + self.place + at);
-            let length = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
-            let offset = i64::try_from(stretch.offset).map_err(|_| Errno::EINVAL)?;
-            // SAFETY: the fixed range lies in the place of the pages in the reservation, which
-            // nobody else knows.
-            unsafe {
-                mmap(
-                    address,
-                    length,
-                    ProtFlags::PROT_READ,
-                    flags | MapFlags::MAP_FIXED,
-                    stretch.file,
-                    offset,
-                )?
-            };
+            let length = NonZeroUsize::new(stretch.length as usize).ok_or(Errno::EINVAL)?;
+            self.put(at as usize, length, stretch.file, stretch.offset, flags)?;
         }
         Ok(self.keep())
+    }
+
+    /// Maps a part of a file at a distance from the place of the pages.
+    fn put(
+        &self,
+        at: usize,
+        length: NonZeroUsize,
+        file: impl AsFd,
+        offset: u64,
+        flags: MapFlags,
+    ) -> Result<NonNull<c_void>, Errno> {
+        assert!(at + length.get() <= self.pages);
+        let address = NonZeroUsize::new(self.start.as_ptr() as usize + self.place + at);
+        let offset = i64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        let flags = flags | MapFlags::MAP_FIXED;
+        // SAFETY: the fixed range lies in the place of the pages in the reservation, which nobody
+        // else knows.
+        unsafe { mmap(address, length, ProtFlags::PROT_READ, flags, file, offset) }
     }
 
     /// Gives back all but the pages.

@@ -82,6 +82,9 @@ fn save(folder: &Path) -> Outcome {
     let path = folder.join("n.floe");
     numbers("n", &["a", "b"])?.region().save(&path)?;
     assert_eq!(Frozen::<Numbers>::load(&path)?["b"], 1);
+    let large = Frozen::freeze("large", &text::long(7, 3 * LARGE))?;
+    large.region().save(&path)?;
+    assert_eq!(Frozen::<String>::load(&path)?.len(), 3 * LARGE);
     Ok(())
 }
 
