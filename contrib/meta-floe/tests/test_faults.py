@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import time
 from pathlib import Path
 
@@ -93,29 +92,15 @@ def test_a_cooker_that_is_killed_leaves_nothing_wrong(build: bed.Build) -> None:
         build.edit(build.layer / "classes/base.bbclass", "# edited")
         client = build.begin("-p")
         time.sleep(after)  # Any moment will do.
-        _kill_all(build.top)
-        client.wait()
+        build.kill()
+        build.end(client)
         assert build.state()[0]["indexes"] == good["indexes"], after
     assert build.state()[1] == 0
 
 
-def _kill_all(top: Path) -> None:
-    """The client, its server, which is in another session, and the server's children."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                mine = os.readlink(entry / "cwd") == str(top)
-            except OSError:
-                continue
-            if mine:
-                os.kill(int(entry.name), signal.SIGKILL)
-
-
 def test_two_clients_on_one_build_directory(build: bed.Build) -> None:
     build.run("-p")
-    clients = [build.begin("-p"), build.begin("-p")]
-    assert [client.wait(timeout=120) for client in clients] == [0, 0]
-    build.wait()
+    assert build.end(build.begin("-p"), build.begin("-p")) == [0, 0]
 
 
 def test_the_layer_is_removed_and_added_again(build: bed.Build) -> None:

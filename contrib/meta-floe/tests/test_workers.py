@@ -70,7 +70,7 @@ def in_a_worker(data: Any, hashes: Any = None) -> dict[str, Any]:
     message = pickle.dumps((data, hashes, TASKS[7]))
     command = [sys.executable, "-W", "ignore", "-c", IN_A_WORKER, *sys.path[:3]]
     command.append(str(Path(bb.__file__).parent.parent))
-    done = subprocess.run(command, input=message, capture_output=True)
+    done = subprocess.run(command, input=message, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
     return pickle.loads(done.stdout)
 

@@ -23,13 +23,14 @@ def install() -> None:
 
     @wrap.method(Cache, "load_cachefile")
     def load_cachefile(original: Any, self: Cache, progress: Any) -> int:
-        ours = self.caches_array == [CoreRecipeInfo]
-        try:
-            self._floe = store.load(self) if ours else None
-        except Exception as error:
-            say.surprise(_SEAM, error)
-            self._floe = None
-        self._floe_wanted = self._floe is None and ours
+        self._floe = self._floe_wanted = None
+        if self.caches_array == [CoreRecipeInfo]:
+            try:
+                # Of the file that BitBake reads next, and of no later one.
+                self._floe_wanted = store.identity(self)
+                self._floe = store.load(self)
+            except Exception as error:
+                say.surprise(_SEAM, error)
         gc.unfreeze()
         if self._floe is None:
             return original(self, progress)
@@ -81,11 +82,10 @@ def _warm(cache: Cache) -> Any | None:
     return getattr(cache, "_floe", None)
 
 
-def _save(cache: Cache, pickle: Any = None) -> None:
+def _save(cache: Cache, pickle: Any) -> None:
     infos = cache.depends_cache
-    if pickle is not None:
-        pickle(cache)
-    store.save(cache, infos, cache.checked)
+    pickle(cache)
+    store.save(cache, infos, cache.checked, store.identity(cache))
 
 
 def _take_over(parser: CookerParser, mc: str, names: set[str]) -> set[str]:
@@ -121,13 +121,13 @@ def _after(cooker: BBCooker) -> None:
     # What is here now stays as long as the parse. A child that collects would write to all of it.
     gc.freeze()
     for cache in cooker.parser.bb_caches.values():
-        if getattr(cache, "_floe_wanted", False) and cache.cacheclean:
-            cache._floe_wanted = False
-            threading.Thread(target=_save_aside, args=(cache,), name="FloeSave").start()
+        wanted, cache._floe_wanted = getattr(cache, "_floe_wanted", None), None
+        if wanted and _warm(cache) is None and cache.cacheclean:
+            threading.Thread(target=_save_aside, args=(cache, wanted), name="FloeSave").start()
 
 
-def _save_aside(cache: Cache) -> None:
+def _save_aside(cache: Cache, of: Any) -> None:
     try:
-        child.run(lambda: _save(cache))
+        child.run(lambda: store.save(cache, cache.depends_cache, cache.checked, of))
     except Exception as error:
         say.surprise(_SEAM, error)
