@@ -4,11 +4,14 @@ FLOE_BITBAKE_CACHES names, or small ones of the same shape."""
 import inspect
 import os
 import shutil
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import dumps
 import pytest
 from bb.cache import Cache, CacheData, CoreRecipeInfo
+from bb.cooker import CookerParser
 from floebb import indexes, state, store, warm
 
 FOLDER = os.environ.get("FLOE_BITBAKE_CACHES")
@@ -61,11 +64,27 @@ def test_a_region_is_of_the_file_that_was_read(saved: Saved, tmp_path: Path) -> 
         cache.checked = saved.names
         if replaced:
             os.utime(cache.getCacheFile("bb_cache.dat"))
-        warm._save_aside(cache, cache._floe_wanted)
+        warm._save_aside([(cache, cache._floe_wanted)], None)
         assert len(list(tmp_path.glob("bb_cache.floe*"))) == 2
         again = dumps.cache(tmp_path)
         again.load_cachefile(lambda done: None)
         assert (again._floe is None) == replaced
+
+
+def test_bitbake_waits_for_the_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it gives back the lock of the build directory, by `final_cleanup`."""
+    go, done = threading.Event(), []
+    parser = object.__new__(CookerParser)
+    parser.syncthread = threading.Thread(target=go.wait, args=(60,))
+    parser.syncthread.start()
+    cache = SimpleNamespace(_floe_wanted="of", cacheclean=True, depends_cache={}, checked=set())
+    parser.bb_caches = {"": cache}
+    monkeypatch.setattr("floebb.child.run", lambda work: done.append(work.args))
+    warm._after(SimpleNamespace(parser=parser))
+    assert not done  # BitBake's own thread is at work.
+    go.set()
+    parser.final_cleanup()
+    assert done == [(cache, {}, set(), "of")]
 
 
 def test_every_field_of_every_recipe(saved: Saved) -> None:

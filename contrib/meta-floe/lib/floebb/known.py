@@ -31,6 +31,7 @@ STANDS_ON = {
         "bb.cooker.CookerParser.load_cached": "106a75cfc13e",
         "bb.cooker.CookerParser.parse_next": "7be9e4cd264a",
         "bb.cooker.CookerParser.shutdown": "6abc7f89f304",
+        "bb.cooker.CookerParser.final_cleanup": "ad011e1c72dc",
         "bb.cooker.BBCooker.updateCache": "54f2a88d3aa0",
         "bb.cooker.BBCooker.revalidateCaches": "bbc80d67c47c",
         "bb.cooker.BBCooker.add_filewatch": "5f2925184093",

@@ -8,6 +8,7 @@ goes BitBake's way, into overlays.
 import gc
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from bb.cache import Cache, CoreRecipeInfo
@@ -120,14 +121,25 @@ def _after(cooker: BBCooker) -> None:
     """The parse is done: makes the regions if there were none."""
     # What is here now stays as long as the parse. A child that collects would write to all of it.
     gc.freeze()
+    wanted = []
     for cache in cooker.parser.bb_caches.values():
-        wanted, cache._floe_wanted = getattr(cache, "_floe_wanted", None), None
-        if wanted and _warm(cache) is None and cache.cacheclean:
-            threading.Thread(target=_save_aside, args=(cache, wanted), name="FloeSave").start()
+        of, cache._floe_wanted = getattr(cache, "_floe_wanted", None), None
+        if of and _warm(cache) is None and cache.cacheclean:
+            wanted.append((cache, of))
+    if wanted:
+        before = cooker.parser.syncthread
+        # The thread that BitBake waits for before it gives its lock back.
+        cooker.parser.syncthread = threading.Thread(
+            target=_save_aside, args=(wanted, before), name="FloeSave"
+        )
+        cooker.parser.syncthread.start()
 
 
-def _save_aside(cache: Cache, of: Any) -> None:
-    try:
-        child.run(lambda: store.save(cache, cache.depends_cache, cache.checked, of))
-    except Exception as error:
-        say.surprise(_SEAM, error)
+def _save_aside(wanted: list[tuple[Cache, Any]], before: threading.Thread | None) -> None:
+    if before is not None:
+        before.join()
+    for cache, of in wanted:
+        try:
+            child.run(partial(store.save, cache, cache.depends_cache, cache.checked, of))
+        except Exception as error:
+            say.surprise(_SEAM, error)
