@@ -1,5 +1,6 @@
 """What goes wrong costs time, and nothing else."""
 
+import contextlib
 import os
 import shutil
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 import bed
 import floe
 import pytest
-from floebb import files, store
+from floebb import child, files, store
 
 
 def _cut(path: Path) -> None:
@@ -99,8 +100,26 @@ def test_a_cooker_that_is_killed_leaves_nothing_wrong(build: bed.Build) -> None:
 
 
 def test_two_clients_on_one_build_directory(build: bed.Build) -> None:
-    build.run("-p")
+    """One server at a time: BitBake's lock sees to that, and whoever comes later waits for it or
+    is served by the first."""
+    good, _ = build.state()
+    build.edit(build.recipe("part14"), "# read again")
     assert build.end(build.begin("-p"), build.begin("-p")) == [0, 0]
+    state, parsed = build.state()
+    assert parsed == 0
+    assert state["indexes"] == good["indexes"]
+
+
+def test_a_child_that_saves_does_not_hold_the_lock(tmp_path: Path) -> None:
+    """It may outlive a cooker that is killed."""
+
+    def work() -> None:
+        for fd in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                assert not os.path.samefile(f"/proc/self/fd/{fd}", lock.name), fd
+
+    with open(tmp_path / "lock", "w") as lock:
+        child.run(work)
 
 
 def test_the_layer_is_removed_and_added_again(build: bed.Build) -> None:
