@@ -1,19 +1,40 @@
 """BitBake from PyPI at work on the small layer, in a build directory of a test's own."""
 
+import contextlib
 import fcntl
 import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import layer as small
 
+# Seconds that anything may take; on an idle machine nothing takes ten.
+PATIENCE = 120
 HERE = Path(__file__).parent
 CACHES = ("tmp/cache", "cache")
 LIB = HERE.parent / "lib"
+
+
+@contextlib.contextmanager
+def within(what: str) -> Iterator[None]:
+    """Ends a wait that lasts too long, and tells what was waited for."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError(f"waited {PATIENCE} s for {what}")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(PATIENCE)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def bitbake_library() -> Path:
@@ -31,12 +52,12 @@ def install(top: Path) -> Path:
 class Build:
     """One build directory."""
 
-    def __init__(self, top: Path, bitbake: Path) -> None:
+    def __init__(self, top: Path, bitbake: Path, recipes: int = small.COUNT) -> None:
         """Makes it below `top`, over the small layer and with meta-floe."""
         self.top = top
         self.bitbake = bitbake
         (top / "conf").mkdir(parents=True)
-        self.layer = small.write(top)
+        self.layer = small.write(top, recipes)
         self.configure()
         self.use(layer=True)
 
@@ -65,9 +86,26 @@ class Build:
     def begin(self, *arguments: str) -> subprocess.Popen:
         """Starts bitbake and does not wait for it."""
         command = [sys.executable, str(self.bitbake / "bin/bitbake"), *arguments]
+        null = subprocess.DEVNULL
         return subprocess.Popen(
-            command, cwd=self.top, env=self._environment(), stdout=subprocess.DEVNULL, stderr=2
+            command, cwd=self.top, env=self._environment(), stdin=null, stdout=null, stderr=2
         )
+
+    def end(self, *clients: subprocess.Popen) -> list[int]:
+        """Waits for clients that were begun, and for the server. Returns their exit codes."""
+        with within(f"bitbake in {self.top}, whose server says:\n{self.log()}"):
+            codes = [client.wait() for client in clients]
+        self.wait()
+        return codes
+
+    def kill(self) -> None:
+        """Ends all processes at work here: clients, servers, which are in other sessions, and
+        their children."""
+        with within(f"the end of what was killed in {self.top}"):
+            while found := [pid for pid in _processes() if _folder(pid) == self.top]:
+                for pid in found:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
 
     def _environment(self, off: bool = False, server: str = "0") -> dict[str, str]:
         return {
@@ -76,18 +114,20 @@ class Build:
             "LANG": "C.UTF-8",
             "BB_SERVER_TIMEOUT": server,
             **({"FLOE_BITBAKE": "off"} if off else {}),
+            **{name: os.environ[name] for name in ("PYTHONHASHSEED",) if name in os.environ},
         }
 
     def _start(self, arguments: list[str], **options: object) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.top,
-            env=self._environment(**options),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-        )
+        with within(f"{' '.join(arguments)[:200]} in {self.top}"):
+            done = subprocess.run(
+                [sys.executable, *arguments],
+                cwd=self.top,
+                env=self._environment(**options),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
         assert done.returncode == 0, done.stdout
         if options.get("server", "0") == "0":
             self.wait()
@@ -95,7 +135,8 @@ class Build:
 
     def wait(self) -> None:
         """Until the server has gone, which writes its caches after its client has left."""
-        with open(self.top / "bitbake.lock", "a") as lock:
+        told = f"the lock of {self.top}, whose server says:\n{self.log()}"
+        with open(self.top / "bitbake.lock", "a") as lock, within(told):
             fcntl.flock(lock, fcntl.LOCK_EX)
 
     def log(self) -> str:
@@ -105,9 +146,14 @@ class Build:
 
     def state(self, *arguments: str, **options: object) -> tuple[dict, int]:
         """Everything that a cooker holds after its parse, and how many recipes it parsed."""
-        (self.top / "state.json").unlink(missing_ok=True)
         self.run(*(arguments or ("-p",)), **options)
-        found = json.loads((self.top / "state.json").read_text())
+        return self.last_state()
+
+    def last_state(self) -> tuple[dict, int]:
+        """The same, of the last run."""
+        path = self.top / "state.json"
+        found = json.loads(path.read_text())
+        path.unlink()
         return found["state"], found["parsed"]
 
     def forget(self) -> None:
@@ -151,3 +197,15 @@ class Build:
         """Appends a line to a file."""
         with path.open("a") as out:
             out.write(text + "\n")
+
+
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _folder(pid: int) -> Path | None:
+    """Where a process is at work; None for one that has ended."""
+    try:
+        return Path(os.readlink(f"/proc/{pid}/cwd"))
+    except OSError:
+        return None

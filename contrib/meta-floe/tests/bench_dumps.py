@@ -63,7 +63,12 @@ def _save(saved: str, folder: Path | None) -> None:
     cache = dumps.cache(Path(saved))
     cache.depends_cache = arrays = {name: [info] for name, info in infos.items()}
     inspect.unwrap(Cache.sync)(cache)
-    store.save(cache, arrays, {name for name in infos if not name.startswith("virtual:")})
+    store.save(
+        cache,
+        arrays,
+        {name for name in infos if not name.startswith("virtual:")},
+        store.identity(cache),
+    )
 
 
 def _side(side: str, saved: str, folder: Path | None) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Makes BitBake importable, and gives each test a build directory."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ def bitbake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def build(tmp_path: Path, bitbake: Path) -> bed.Build:
+def build(tmp_path: Path, bitbake: Path) -> Iterator[bed.Build]:
     """A build directory over the small layer, with meta-floe in use."""
-    return bed.Build(tmp_path, bitbake)
+    made = bed.Build(tmp_path, bitbake)
+    yield made
+    made.kill()  # What a test that failed has left.

@@ -3,12 +3,16 @@ FLOE_BITBAKE_CACHES names, or small ones of the same shape."""
 
 import inspect
 import os
+import shutil
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import dumps
 import pytest
 from bb.cache import Cache, CacheData, CoreRecipeInfo
-from floebb import indexes, state, store
+from bb.cooker import CookerParser
+from floebb import indexes, state, store, warm
 
 FOLDER = os.environ.get("FLOE_BITBAKE_CACHES")
 
@@ -26,7 +30,7 @@ class Saved:
         cache = dumps.cache(folder)
         cache.depends_cache = infos = {name: [info] for name, info in self.infos.items()}
         inspect.unwrap(Cache.sync)(cache)
-        store.save(cache, infos, self.names)
+        store.save(cache, infos, self.names, store.identity(cache))
 
     def bitbake(self) -> Cache:
         """BitBake's own cache."""
@@ -47,6 +51,40 @@ class Saved:
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
     return Saved(tmp_path_factory.mktemp("cache"))
+
+
+def test_a_region_is_of_the_file_that_was_read(saved: Saved, tmp_path: Path) -> None:
+    """BitBake's file is replaced after it was read, and before the region is made."""
+    shutil.copytree(saved.folder, tmp_path, dirs_exist_ok=True)
+    for replaced in (False, True):
+        for region in tmp_path.glob("bb_cache.floe*"):
+            region.unlink()
+        cache = dumps.cache(tmp_path)
+        cache.load_cachefile(lambda done: None)
+        cache.checked = saved.names
+        if replaced:
+            os.utime(cache.getCacheFile("bb_cache.dat"))
+        warm._save_aside([(cache, cache._floe_wanted)], None)
+        assert len(list(tmp_path.glob("bb_cache.floe*"))) == 2
+        again = dumps.cache(tmp_path)
+        again.load_cachefile(lambda done: None)
+        assert (again._floe is None) == replaced
+
+
+def test_bitbake_waits_for_the_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it gives back the lock of the build directory, by `final_cleanup`."""
+    go, done = threading.Event(), []
+    parser = object.__new__(CookerParser)
+    parser.syncthread = threading.Thread(target=go.wait, args=(60,))
+    parser.syncthread.start()
+    cache = SimpleNamespace(_floe_wanted="of", cacheclean=True, depends_cache={}, checked=set())
+    parser.bb_caches = {"": cache}
+    monkeypatch.setattr("floebb.child.run", lambda work: done.append(work.args))
+    warm._after(SimpleNamespace(parser=parser))
+    assert not done  # BitBake's own thread is at work.
+    go.set()
+    parser.final_cleanup()
+    assert done == [(cache, {}, set(), "of")]
 
 
 def test_every_field_of_every_recipe(saved: Saved) -> None:

@@ -279,9 +279,12 @@ print("as it should be")
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     own_mounts = ["unshare", "--mount"]
     tried = [*own_mounts, "mount", "-t", "tmpfs", "none", str(tmp_path)]
-    if shutil.which("unshare") is None or subprocess.run(tried, capture_output=True).returncode:
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run(tried, capture_output=True, timeout=60).returncode
+    ):
         pytest.skip("needs a mount namespace of its own")
     library = str(Path(bb.__file__).parent.parent)
     command = [*own_mounts, sys.executable, "-c", ON_A_FULL_DISK, str(tmp_path), *sys.path[:3]]
-    done = subprocess.run([*command, library], capture_output=True, text=True)
+    done = subprocess.run([*command, library], capture_output=True, text=True, timeout=60)
     assert done.stdout.endswith("as it should be\n"), done.stdout + done.stderr

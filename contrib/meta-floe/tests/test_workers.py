@@ -70,7 +70,7 @@ def in_a_worker(data: Any, hashes: Any = None) -> dict[str, Any]:
     message = pickle.dumps((data, hashes, TASKS[7]))
     command = [sys.executable, "-W", "ignore", "-c", IN_A_WORKER, *sys.path[:3]]
     command.append(str(Path(bb.__file__).parent.parent))
-    done = subprocess.run(command, input=message, capture_output=True)
+    done = subprocess.run(command, input=message, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
     return pickle.loads(done.stdout)
 
@@ -83,6 +83,41 @@ def test_signature_data_by_a_handle() -> None:
     want = fields(made)
     want["basehash"][TASKS[7]] = "written by the task"
     assert in_a_worker(data) == want
+
+
+BEFORE_A_FORK = """
+import gc, os, pickle, sys
+sys.path[:0] = sys.argv[1:]
+import bb.siggen, bb.parse
+bb.parse.siggen = made = bb.siggen.SignatureGenerator(None)
+made.unitaskhashes = {"all": "unihashes"}
+import floebb
+def seen():
+    return len(made.unitaskhashes), bool(gc.get_freeze_count()), (
+        "multiprocessing.synchronize" in sys.modules)
+def in_a_child():
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.write(writer, pickle.dumps(seen()))
+        os._exit(0)
+    os.wait()
+    return pickle.loads(os.read(reader, 999))
+before = seen(), in_a_child()
+data = pickle.load(sys.stdin.buffer)
+first = in_a_child()
+made.set_taskdata(data)
+assert in_a_child() == (len(made.unitaskhashes), True, True)
+print(before, first, seen())
+"""
+
+
+def test_what_a_worker_does_before_its_first_fork() -> None:
+    message = pickle.dumps(generator().get_taskdata())
+    command = [sys.executable, "-W", "ignore", "-c", BEFORE_A_FORK, *sys.path[:3]]
+    command.append(str(Path(bb.__file__).parent.parent))
+    done = subprocess.run(command, input=message, capture_output=True, timeout=60)
+    as_it_was, ready, with_data = (1, False, False), (0, True, True), (len(TASKS), True, True)
+    assert done.stdout.decode().strip() == f"{(as_it_was,) * 2} {ready} {with_data}", done.stderr
 
 
 def test_signature_data_by_the_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,7 +160,8 @@ def write_extras(cache: MultiProcessCache, out: Any) -> None:
 
 
 def _read_extras(file: str, version: int) -> tuple[list[Any], list[Any]]:
-    """Nothing from a file that another version wrote, or that is cut."""
+    """What was found, and what was asked for; nothing from a file that another version wrote, or
+    that is cut."""
     try:
         with open(file, "rb") as read:
             found, written_by = pickle.load(read)
@@ -180,19 +181,19 @@ def merge(cache: MultiProcessCache, generation: bool) -> None:
     paths = extras(cache)
     read = [_read_extras(file, type(cache).CACHE_VERSION) for file in paths]
     merged, idle = {}, {}
+    known = _on_disk(cache)
     for number, part in enumerate(PARTS[type(cache)]):
-        now = cache.cachedata[number]
-        if not isinstance(now, Entries):
-            plain = {key: part.plain(value) for key, value in now.items()}
-            now = Entries(part, plain, {})
-        asked = now.asked()
-        overlay = now.overlay
+        now, (overlay, was_idle) = cache.cachedata[number], known[number]
+        asked = now.asked() if isinstance(now, Entries) else set()
+        own = now.overlay.changes().set if isinstance(now, Entries) else {}
+        for key, value in own.items():
+            put(overlay, key, value, part.replaces)
         for found, keys in read:
             for key, value in found[number].items() if found else ():
                 put(overlay, key, part.plain(value), part.replaces)
                 asked.add(key)
             asked |= keys[number] if keys else set()
-        idle[part.name] = age(overlay, asked, now.idle, generation)
+        idle[part.name] = age(overlay, asked, was_idle, generation)
         merged[part.name] = overlay.copy()
     if paths:
         _write(cache, [merged[part.name] for part in PARTS[type(cache)]])
@@ -200,6 +201,23 @@ def merge(cache: MultiProcessCache, generation: bool) -> None:
             os.unlink(file)
     root = {"of": _identity(cache), "entries": merged, "idle": idle}
     files.save(root, os.path.basename(path(cache)), path(cache))
+
+
+def _on_disk(cache: MultiProcessCache) -> list[tuple[Any, Mapping[str, int]]]:
+    """What is known of each part, and for how long some of it was idle: from the files as they are
+    now. Another cooker, with a build directory of its own, may have written them since they were
+    opened here."""
+    try:
+        entries = load(cache)
+        if entries is not None:
+            return [(e.overlay, e.idle) for e in entries]
+    except Exception:
+        pass  # It was told when the cache was opened, or will be.
+    found = _read_extras(cache.cachefile, type(cache).CACHE_VERSION)[0] or cache.cachedata
+    return [
+        (floe.Overlay({k: part.plain(v) for k, v in values.items()}), {})
+        for part, values in zip(PARTS[type(cache)], found)
+    ]
 
 
 def put(

@@ -6,7 +6,6 @@ cooker has put beside its caches, and that goes with the cooker.
 
 import atexit
 import contextlib
-import gc
 import itertools
 import os
 import pickle
@@ -55,10 +54,6 @@ class Received:
 
 
 def _receive(key: tuple[int, int], sent: bytes, file: str) -> Received:
-    if not _opened:
-        # From here on this worker forks: what it has is not for the collector, which would write
-        # to each object of it in every child.
-        gc.freeze()
     if key not in _opened:
         try:
             frozen = pickle.loads(sent)
@@ -66,6 +61,11 @@ def _receive(key: tuple[int, int], sent: bytes, file: str) -> Received:
             frozen = floe.load(file)
         _opened[key] = Received(frozen)
     return _opened[key]
+
+
+def any_received() -> bool:
+    """Whether this is a worker, or a child of one, that has data from a cooker with the layer."""
+    return bool(_opened)
 
 
 def _file(pid: int, number: int) -> str:

@@ -15,7 +15,7 @@ def install() -> None:
     """Once in each process."""
     # A worker has no cooker, and is to stay without what a cooker is made of.
     cooker = "bb.cooker" in sys.modules
-    for seam in ("parsers", "signatures", "taskdeps", *["warm"] * cooker):
+    for seam in ("parsers", "signatures", "taskdeps", "warm" if cooker else "worker"):
         _put_in(seam)
     if cooker:
         _follow_commands()

@@ -37,10 +37,10 @@ def load(cache: Cache) -> "Warm | None":
     return None if root is None or inputs is None else Warm(root, inputs)
 
 
-def save(cache: Cache, infos: Any, asked: set[str]) -> None:
-    """Freezes what `cache` holds. `asked` are the recipe files of this run: BitBake never drops
-    what it knows of others, which must not get into the indexes."""
-    of = identity(cache)
+def save(cache: Cache, infos: Any, asked: set[str], of: Mapping[str, Any]) -> None:
+    """Freezes what `cache` holds, which is what BitBake's file has, as `of` tells. `asked` are the
+    recipe files of this run: BitBake never drops what it knows of others, which must not get into
+    the indexes."""
     objects = {name: array[0] for name, array in infos.items()}
     for part, value in contents(objects, asked, cache.mc).items():
         files.save({"of": of, **value}, "bb_cache" + part, path(cache, part))

@@ -8,6 +8,7 @@ goes BitBake's way, into overlays.
 import gc
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from bb.cache import Cache, CoreRecipeInfo
@@ -23,13 +24,14 @@ def install() -> None:
 
     @wrap.method(Cache, "load_cachefile")
     def load_cachefile(original: Any, self: Cache, progress: Any) -> int:
-        ours = self.caches_array == [CoreRecipeInfo]
-        try:
-            self._floe = store.load(self) if ours else None
-        except Exception as error:
-            say.surprise(_SEAM, error)
-            self._floe = None
-        self._floe_wanted = self._floe is None and ours
+        self._floe = self._floe_wanted = None
+        if self.caches_array == [CoreRecipeInfo]:
+            try:
+                # Of the file that BitBake reads next, and of no later one.
+                self._floe_wanted = store.identity(self)
+                self._floe = store.load(self)
+            except Exception as error:
+                say.surprise(_SEAM, error)
         gc.unfreeze()
         if self._floe is None:
             return original(self, progress)
@@ -81,11 +83,10 @@ def _warm(cache: Cache) -> Any | None:
     return getattr(cache, "_floe", None)
 
 
-def _save(cache: Cache, pickle: Any = None) -> None:
+def _save(cache: Cache, pickle: Any) -> None:
     infos = cache.depends_cache
-    if pickle is not None:
-        pickle(cache)
-    store.save(cache, infos, cache.checked)
+    pickle(cache)
+    store.save(cache, infos, cache.checked, store.identity(cache))
 
 
 def _take_over(parser: CookerParser, mc: str, names: set[str]) -> set[str]:
@@ -120,14 +121,25 @@ def _after(cooker: BBCooker) -> None:
     """The parse is done: makes the regions if there were none."""
     # What is here now stays as long as the parse. A child that collects would write to all of it.
     gc.freeze()
+    wanted = []
     for cache in cooker.parser.bb_caches.values():
-        if getattr(cache, "_floe_wanted", False) and cache.cacheclean:
-            cache._floe_wanted = False
-            threading.Thread(target=_save_aside, args=(cache,), name="FloeSave").start()
+        of, cache._floe_wanted = getattr(cache, "_floe_wanted", None), None
+        if of and _warm(cache) is None and cache.cacheclean:
+            wanted.append((cache, of))
+    if wanted:
+        before = cooker.parser.syncthread
+        # The thread that BitBake waits for before it gives its lock back.
+        cooker.parser.syncthread = threading.Thread(
+            target=_save_aside, args=(wanted, before), name="FloeSave"
+        )
+        cooker.parser.syncthread.start()
 
 
-def _save_aside(cache: Cache) -> None:
-    try:
-        child.run(lambda: _save(cache))
-    except Exception as error:
-        say.surprise(_SEAM, error)
+def _save_aside(wanted: list[tuple[Cache, Any]], before: threading.Thread | None) -> None:
+    if before is not None:
+        before.join()
+    for cache, of in wanted:
+        try:
+            child.run(partial(store.save, cache, cache.depends_cache, cache.checked, of))
+        except Exception as error:
+            say.surprise(_SEAM, error)
