@@ -4,6 +4,7 @@ mod builder;
 mod errors;
 mod freeze;
 mod frozen;
+mod functions;
 mod inputs;
 mod keys;
 mod live;

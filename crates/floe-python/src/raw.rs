@@ -9,6 +9,8 @@
 //!    makes instances of them.
 //! 3. A proxy holds a reference to its [`Frozen`], whose region never moves or changes and is unmapped
 //!    when that goes. So `value` and `texts` live as long as any proxy that has them.
+//! 4. What a proxy leads to are that handle, and from there plain texts: no proxy is ever part of a
+//!    cycle, and the collector need not know it.
 #![allow(unsafe_code)]
 
 mod budget;

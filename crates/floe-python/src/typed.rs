@@ -2,15 +2,17 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use floe::dynamic::{Described, Dynamic, Fields, Items, View};
 use floe::schema::{FieldStyle, TypeIndex};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::errors::{OrRaise, invalid};
+use crate::frozen::{Content, Frozen};
 use crate::methods::EACH;
 
 /// A region with its schema, and the classes of its records.
@@ -29,6 +31,20 @@ impl Typed {
         &self.described
     }
 
+    /// Shows the collector what this holds.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Held by nobody that does not have the interpreter.
+        let classes = self.classes.try_lock();
+        let mut classes = classes.iter().flat_map(|classes| classes.values());
+        classes.try_for_each(|class| visit.call(class))
+    }
+
+    /// Lets go of the classes, which are made anew where they are needed.
+    pub(crate) fn clear(&self) {
+        let classes = self.classes.try_lock();
+        drop(classes.map(|mut classes| std::mem::take(&mut *classes)));
+    }
+
     /// The region, or one of its roots.
     fn of(&self, root: Option<&str>) -> Result<&Described, floe::Error> {
         root.map_or(Ok(&self.described), |root| self.described.named(root))
@@ -36,24 +52,30 @@ impl Typed {
 }
 
 /// What a region holds: maps stay in the region, and everything else is made at once.
-pub(crate) fn value(typed: &Arc<Typed>, py: Python<'_>) -> PyResult<Py<PyAny>> {
+pub(crate) fn value(handle: &Bound<'_, Frozen>, typed: &Typed) -> PyResult<Py<PyAny>> {
+    let py = handle.py();
     let roots: Vec<&str> = typed.described.roots().map(|(name, _)| name).collect();
     if roots.is_empty() {
-        return root_value(typed, None, py);
+        return root_value(handle, typed, None);
     }
     let values = PyDict::new(py);
     for root in roots {
-        values.set_item(root, root_value(typed, Some(root.to_owned()), py)?)?;
+        values.set_item(root, root_value(handle, typed, Some(root.to_owned()))?)?;
     }
     let make = py.import("floe._record")?.getattr("record")?;
     Ok(make.call1(("Roots", values))?.unbind())
 }
 
-fn root_value(typed: &Arc<Typed>, root: Option<String>, py: Python<'_>) -> PyResult<Py<PyAny>> {
+fn root_value(
+    handle: &Bound<'_, Frozen>,
+    typed: &Typed,
+    root: Option<String>,
+) -> PyResult<Py<PyAny>> {
+    let py = handle.py();
     let described = typed.of(root.as_deref()).or_raise(py)?;
     if described.entry_count().is_some() {
-        let typed = Arc::clone(typed);
-        return Ok(Py::new(py, TypedMap { typed, root })?.into_any());
+        let handle = handle.clone().unbind();
+        return Ok(Py::new(py, TypedMap { handle, root })?.into_any());
     }
     let reader = Reader {
         py,
@@ -69,7 +91,7 @@ fn root_value(typed: &Arc<Typed>, root: Option<String>, py: Python<'_>) -> PyRes
 /// The entries of a map in a region of another type, by the text of their keys.
 #[pyclass(frozen, mapping, module = "floe")]
 pub(crate) struct TypedMap {
-    typed: Arc<Typed>,
+    handle: Py<Frozen>,
     root: Option<String>,
 }
 
@@ -153,6 +175,10 @@ impl TypedMap {
     ) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyDict>,))> {
         Ok((py.get_type::<PyDict>(), (self.thaw(py)?,)))
     }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.handle)
+    }
 }
 
 /// Which part of the entries is wanted.
@@ -164,18 +190,25 @@ enum Part {
 }
 
 impl TypedMap {
-    fn described(&self, py: Python<'_>) -> PyResult<&Described> {
-        self.typed.of(self.root.as_deref()).or_raise(py)
+    fn typed(&self, py: Python<'_>) -> PyResult<&Typed> {
+        match self.handle.get().content() {
+            Content::Typed(typed, _) => Ok(typed),
+            _ => Err(invalid(py, "not a region of another type".to_owned())),
+        }
     }
 
-    fn reader<'a, 'py>(&'a self, py: Python<'py>) -> Reader<'a, 'py> {
-        Reader {
+    fn described(&self, py: Python<'_>) -> PyResult<&Described> {
+        self.typed(py)?.of(self.root.as_deref()).or_raise(py)
+    }
+
+    fn reader<'a, 'py>(&'a self, py: Python<'py>) -> PyResult<Reader<'a, 'py>> {
+        Ok(Reader {
             py,
-            typed: &self.typed,
+            typed: self.typed(py)?,
             root: self.root.as_deref(),
             spent: Cell::new(0),
             is_hashed: Cell::new(false),
-        }
+        })
     }
 
     fn find<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -184,11 +217,12 @@ impl TypedMap {
         };
         let py = key.py();
         let found = self.described(py)?.get(&text).or_raise(py)?;
-        found.map(|value| self.reader(py).value(value)).transpose()
+        let reader = self.reader(py)?;
+        found.map(|value| reader.value(value)).transpose()
     }
 
     fn pairs<'py>(&self, py: Python<'py>, part: Part) -> PyResult<Bound<'py, PyList>> {
-        let reader = self.reader(py);
+        let reader = self.reader(py)?;
         let list = PyList::empty(py);
         for entry in self.described(py)?.entries().into_iter().flatten() {
             let (key, value) = entry.or_raise(py)?;
