@@ -20,25 +20,33 @@ mod show;
 mod store;
 mod typed;
 
+use pyo3::PyClass;
 use pyo3::prelude::*;
+
+/// Adds a class. The memory of its instances comes from Python, which aligns it to 16 bytes, whatever
+/// PyO3 is given.
+fn add<T: PyClass>(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    const { assert!(align_of::<T>() <= 16) };
+    module.add_class::<T>()
+}
 
 #[pymodule]
 fn _floe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     raw::add_types(module)?;
-    module.add_class::<frozen::Frozen>()?;
-    module.add_class::<map::FrozenMap>()?;
-    module.add_class::<typed::TypedMap>()?;
-    module.add_class::<builder::Builder>()?;
-    module.add_class::<builder::Part>()?;
-    module.add_class::<inputs::Inputs>()?;
-    module.add_class::<live::Broker>()?;
-    module.add_class::<live::Live>()?;
-    module.add_class::<live::Publisher>()?;
-    module.add_class::<policy::Policy>()?;
-    module.add_class::<store::Background>()?;
-    module.add_class::<store::Cache>()?;
-    module.add_class::<store::Store>()?;
+    add::<frozen::Frozen>(module)?;
+    add::<map::FrozenMap>(module)?;
+    add::<typed::TypedMap>(module)?;
+    add::<builder::Builder>(module)?;
+    add::<builder::Part>(module)?;
+    add::<inputs::Inputs>(module)?;
+    add::<live::Broker>(module)?;
+    add::<live::Live>(module)?;
+    add::<live::Publisher>(module)?;
+    add::<policy::Policy>(module)?;
+    add::<store::Background>(module)?;
+    add::<store::Cache>(module)?;
+    add::<store::Store>(module)?;
     module.add_function(wrap_pyfunction!(frozen::connect, module)?)?;
     module.add_function(wrap_pyfunction!(frozen::freeze, module)?)?;
     module.add_function(wrap_pyfunction!(frozen::load, module)?)?;
