@@ -11,6 +11,7 @@ use floe::value::{AsValue, Value};
 use floe::{Error, Map, Watch};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::errors::{OrRaise, exception, invalid};
@@ -393,13 +394,8 @@ impl Broker {
         slf
     }
 
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        _kind: &Bound<'_, PyAny>,
-        _error: &Bound<'_, PyAny>,
-        _traceback: &Bound<'_, PyAny>,
-    ) {
+    #[pyo3(signature = (*_raised))]
+    fn __exit__(&self, py: Python<'_>, _raised: &Bound<'_, PyTuple>) {
         self.stop(py);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use floe::dynamic::{Described, Dynamic, Fields, Items, View};
 use floe::schema::{FieldStyle, TypeIndex};
+use floe::value::Expansion;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
@@ -260,11 +261,6 @@ struct Reader<'a, 'py> {
     is_hashed: Cell<bool>,
 }
 
-/// What is made of any region, in bytes, and for each byte of it beyond: shared parts are made at each
-/// use.
-const ANY: u64 = 1 << 30;
-const FACTOR: u64 = 64;
-
 impl<'py> Reader<'_, 'py> {
     fn value(&self, value: Dynamic<'_>) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
@@ -316,7 +312,7 @@ impl<'py> Reader<'_, 'py> {
                 }
                 map.into_any()
             }
-            View::Tuple(fields) => PyTuple::new(py, self.fields(fields)?)?.into_any(),
+            View::Tuple(fields) => PyTuple::new(py, self.fields(fields)?.1)?.into_any(),
             View::Struct { style, fields } => self.structure(&value, style, fields)?,
             View::Enum {
                 variant,
@@ -355,8 +351,7 @@ impl<'py> Reader<'_, 'py> {
     fn spend(&self, length: usize) -> PyResult<()> {
         let spent = self.spent.get().saturating_add(EACH as u64 + length as u64);
         self.spent.set(spent);
-        let size = self.typed.described.size();
-        let most = ANY.saturating_add(size.saturating_mul(FACTOR));
+        let most = Expansion::on_heap(1).most_of(self.typed.described.size());
         match spent <= most {
             true => Ok(()),
             false => Err(invalid(
@@ -374,8 +369,11 @@ impl<'py> Reader<'_, 'py> {
             .collect()
     }
 
-    fn fields(&self, fields: Fields<'_>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        fields.map(|(_, field)| self.value(field)).collect()
+    /// Names and values of fields.
+    fn fields<'a>(&self, fields: Fields<'a>) -> PyResult<(Vec<&'a str>, Vec<Bound<'py, PyAny>>)> {
+        let read = fields.map(|(name, field)| Ok((name, self.value(field)?)));
+        read.collect::<PyResult<Vec<_>>>()
+            .map(|read| read.into_iter().unzip())
     }
 
     /// A record, a tuple, or the only part of a struct without names.
@@ -386,8 +384,7 @@ impl<'py> Reader<'_, 'py> {
         fields: Fields<'_>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
-        let names: Vec<&str> = fields.clone().map(|(name, _)| name).collect();
-        let mut parts = self.fields(fields)?;
+        let (names, mut parts) = self.fields(fields)?;
         match style {
             FieldStyle::Unit => Ok(py.None().into_bound(py)),
             FieldStyle::Tuple if parts.len() == 1 => Ok(parts.remove(0)),
@@ -403,8 +400,7 @@ impl<'py> Reader<'_, 'py> {
         fields: Fields<'_>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
-        let names: Vec<&str> = fields.clone().map(|(name, _)| name).collect();
-        let mut parts = self.fields(fields)?;
+        let (names, mut parts) = self.fields(fields)?;
         match style {
             FieldStyle::Named => {
                 let values = PyDict::new(py);

@@ -10,7 +10,7 @@ from collections.abc import (
 )
 from collections.abc import Set as AbstractSet
 from os import PathLike
-from types import GenericAlias, TracebackType
+from types import GenericAlias
 from typing import Any, SupportsIndex, TypeVar, final, overload
 
 from ._report import Report, Status
@@ -296,12 +296,7 @@ class Background:
     def wake(self) -> None: ...
     def stop(self) -> None: ...
     def __enter__(self) -> Background: ...
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_raised: object) -> None: ...
 
 @final
 class Live:
@@ -347,9 +342,4 @@ class Broker:
     def offer(self, publisher: Publisher) -> None: ...
     def stop(self) -> None: ...
     def __enter__(self) -> Broker: ...
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_raised: object) -> None: ...
