@@ -37,7 +37,7 @@ pub(crate) enum Content {
     Value(Values),
     Map(Maps),
     /// What a Rust program froze as types of its own, and its descriptors, if it came by these.
-    Typed(Typed, Vec<OwnedFd>),
+    Typed(Box<Typed>, Vec<OwnedFd>),
 }
 
 impl Frozen {
@@ -103,7 +103,7 @@ impl Frozen {
             Err(Error::SchemaMismatch { .. }) => {}
             opened => return opened.map(Content::Map).map(Self::new),
         }
-        let typed = Typed::new(Described::from_fds(copies()?)?);
+        let typed = Box::new(Typed::new(Described::from_fds(copies()?)?));
         Ok(Self::new(Content::Typed(typed, copies()?)))
     }
 }
@@ -308,7 +308,7 @@ pub(crate) fn load(py: Python<'_>, path: PathBuf) -> PyResult<Frozen> {
             Err(error) if is_other_type(&error) => {}
             loaded => return loaded.map(Content::Map).map(Frozen::new),
         }
-        let typed = Typed::new(Described::load(&path)?);
+        let typed = Box::new(Typed::new(Described::load(&path)?));
         Ok(Frozen::new(Content::Typed(typed, Vec::new())))
     })
     .or_raise(py)

@@ -71,22 +71,16 @@ impl Functions {
 }
 
 impl Function {
-    /// Runs it with inputs, and keeps what it raises.
-    pub(crate) fn run<T>(
+    /// Calls it, and keeps what it raises.
+    pub(crate) fn ask<T>(
         &self,
-        inputs: &mut floe::Inputs,
-        call: impl for<'py> FnOnce(&Bound<'py, PyAny>, &Bound<'py, Inputs>) -> PyResult<T>,
+        call: impl for<'py> FnOnce(&Bound<'py, PyAny>) -> PyResult<T>,
     ) -> Result<T, Failed> {
         Python::attach(|py| {
             let gone = || Failed::from("the store of this cache, and its functions, are gone");
             let functions = self.functions.upgrade().ok_or_else(gone)?;
             let function = functions.get(py, self.place).ok_or_else(gone)?;
-            let lent = Inputs::lend(py, std::mem::take(inputs))?;
-            let made = call(function.bind(py), &lent);
-            if let Some(returned) = lent.get().take_back(py) {
-                *inputs = returned;
-            }
-            made.map_err(|error| {
+            call(function.bind(py)).map_err(|error| {
                 // Older interpreters keep the traceback beside the exception.
                 if let Some(traceback) = error.traceback(py) {
                     let _ = error.value(py).setattr("__traceback__", traceback);
@@ -96,6 +90,23 @@ impl Function {
                 raised.entry(self.cache.clone()).or_insert(error);
                 told
             })
+        })
+    }
+
+    /// The same of a function that reads through inputs.
+    pub(crate) fn build<T>(
+        &self,
+        inputs: &mut floe::Inputs,
+        call: impl for<'py> FnOnce(&Bound<'py, PyAny>, &Bound<'py, Inputs>) -> PyResult<T>,
+    ) -> Result<T, Failed> {
+        self.ask(|function| {
+            let py = function.py();
+            let lent = Inputs::lend(py, std::mem::take(inputs))?;
+            let made = call(function, &lent);
+            if let Some(returned) = lent.get().take_back(py) {
+                *inputs = returned;
+            }
+            made
         })
     }
 }

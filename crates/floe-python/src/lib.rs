@@ -1,6 +1,8 @@
 //! The extension module behind the Python package `floe`.
 
 mod builder;
+mod contribution;
+mod delta;
 mod errors;
 mod freeze;
 mod frozen;
@@ -39,6 +41,8 @@ fn _floe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     add::<typed::TypedMap>(module)?;
     add::<builder::Builder>(module)?;
     add::<builder::Part>(module)?;
+    add::<contribution::Contribution>(module)?;
+    add::<delta::Delta>(module)?;
     add::<inputs::Inputs>(module)?;
     add::<live::Broker>(module)?;
     add::<live::Live>(module)?;
@@ -47,6 +51,7 @@ fn _floe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     add::<store::Background>(module)?;
     add::<store::Cache>(module)?;
     add::<store::Store>(module)?;
+    module.add_function(wrap_pyfunction!(delta::merge, module)?)?;
     module.add_function(wrap_pyfunction!(frozen::connect, module)?)?;
     module.add_function(wrap_pyfunction!(frozen::freeze, module)?)?;
     module.add_function(wrap_pyfunction!(frozen::load, module)?)?;

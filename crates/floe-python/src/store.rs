@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use floe::contribute::Limits;
 use floe::value::Value;
 use floe::{Error, Map};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -11,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
+use crate::delta::{self, Delta, Given};
 use crate::errors::{OrRaise, invalid};
 use crate::freeze::owned;
 use crate::frozen::{Content, Frozen};
@@ -71,7 +73,7 @@ impl Store {
         callable(&build, "build")?;
         let build = self.functions.add(name, build);
         let added = self.store.cache(name, chosen(policy), move |inputs| {
-            build.run(inputs, |build, inputs| {
+            build.build(inputs, |build, inputs| {
                 owned(&build.call1((inputs,))?, false)
             })
         });
@@ -97,18 +99,94 @@ impl Store {
             name,
             chosen(policy),
             move |inputs| {
-                keys.run(inputs, |keys, inputs| {
+                keys.build(inputs, |keys, inputs| {
                     let listed = keys.call1((inputs,))?.try_iter()?;
                     listed.map(|key| key?.extract::<String>()).collect()
                 })
             },
             move |key: &String, inputs| {
-                build.run(inputs, |build, inputs| {
+                build.build(inputs, |build, inputs| {
                     owned(&build.call1((key, inputs))?, false)
                 })
             },
         );
         Ok(Cache(Held::Map(added.or_raise(py)?)))
+    }
+
+    /// Adds a cache from texts to values that no function builds: it begins empty, and grows by what
+    /// is merged into it.
+    #[pyo3(signature = (name, policy = None))]
+    fn merged(&self, py: Python<'_>, name: &str, policy: Option<&Policy>) -> PyResult<Cache> {
+        let added = self.store.merged::<String, Value>(name, chosen(policy));
+        Ok(Cache(Held::Map(added.or_raise(py)?)))
+    }
+
+    /// Merges deltas into such a cache, in their order, and publishes the next generation; see
+    /// `merge` for the rules. Returns a report.
+    #[pyo3(
+        signature = (name, deltas, rule = Given::first()),
+        text_signature = "($self, name, deltas, rule='first')"
+    )]
+    fn merge<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        deltas: Vec<Py<Delta>>,
+        rule: Given,
+    ) -> Made<'py> {
+        let functions = Arc::default();
+        let rule = rule.for_cache(py, &functions, name)?;
+        let deltas = delta::all(&deltas);
+        let report = py.detach(|| self.store.merge(name, &deltas, &rule));
+        delta::report(py, &report.or_raise(py)?, &functions.take_raised(py))
+    }
+
+    /// Lets whoever follows such a cache hand deltas over, by handles that are made from now on; see
+    /// `Overlay.contribute`. They are folded in by `refresh`, `fold` and the thread that refreshes.
+    ///
+    /// Who contributes is believed: it may put any data under any key, where the rule does not keep
+    /// what is there.
+    #[pyo3(
+        signature = (
+            name, rule = Given::first(), *, delta_bytes = None, delta_entries = None,
+            other_users = false,
+        ),
+        text_signature = "($self, name, rule='first', *, delta_bytes=None, delta_entries=None, \
+                          other_users=False)"
+    )]
+    fn accept(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        rule: Given,
+        delta_bytes: Option<u64>,
+        delta_entries: Option<u64>,
+        other_users: bool,
+    ) -> PyResult<()> {
+        let rule = rule.for_cache(py, &self.functions, name)?;
+        let mut limits = Limits::new();
+        if let Some(most) = delta_bytes {
+            limits = limits.delta_bytes(most);
+        }
+        if let Some(most) = delta_entries {
+            limits = limits.delta_entries(most);
+        }
+        if other_users {
+            limits = limits.other_users();
+        }
+        self.store.accept(name, rule, limits).or_raise(py)
+    }
+
+    /// Takes no more contributions to a cache.
+    fn stop_accepting(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        py.detach(|| self.store.stop_accepting(name)).or_raise(py)
+    }
+
+    /// Folds in what has been contributed to all caches, and looks for nothing else. Returns the
+    /// reports of merges.
+    fn fold<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let reports = py.detach(|| self.store.fold());
+        delta::reports(py, &reports.or_raise(py)?, &self.functions.take_raised(py))
     }
 
     /// Judges every cache by its policy, and builds what is due. Returns a report.
@@ -212,12 +290,13 @@ impl Store {
         let report = report.or_raise(py)?;
         let json = serde_json::to_string(&report).map_err(failed)?;
         let lines: Vec<String> = report.caches.iter().map(ToString::to_string).collect();
+        let merges = delta::reports(py, &report.merges, &raised)?;
         let exceptions = PyDict::new(py);
         for (name, error) in raised {
             exceptions.set_item(name, error.into_value(py))?;
         }
         let make = py.import("floe._report")?.getattr("report")?;
-        make.call1((json, lines, exceptions))
+        make.call1((json, lines, exceptions, merges))
     }
 }
 

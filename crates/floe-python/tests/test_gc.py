@@ -54,6 +54,13 @@ def bound(program: Program) -> None:
     program.store.cache("a", program.store.status)
 
 
+def accepting(program: Program) -> None:
+    """A store whose rule for what is contributed leads back to it."""
+    program.store = floe.Store()
+    program.store.merged("a")
+    program.store.accept("a", program.build)
+
+
 def cache(program: Program) -> None:
     """A store that is only known by its cache, which a function of it leads back to."""
     program.part = floe.Store().cache("a", program.build)
@@ -112,6 +119,7 @@ CYCLES = [
     whole,
     keyed,
     bound,
+    accepting,
     cache,
     raised,
     listener,
