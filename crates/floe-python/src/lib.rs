@@ -21,6 +21,7 @@ mod sets;
 mod show;
 mod store;
 mod typed;
+mod typed_keys;
 
 use pyo3::PyClass;
 use pyo3::prelude::*;

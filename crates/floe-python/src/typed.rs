@@ -9,12 +9,13 @@ use floe::schema::{FieldStyle, TypeIndex};
 use floe::value::Expansion;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::errors::{OrRaise, invalid};
 use crate::frozen::{Content, Frozen};
 use crate::methods::EACH;
+use crate::typed_keys;
 
 /// A region with its schema, and the classes of its records.
 pub(crate) struct Typed {
@@ -89,7 +90,9 @@ fn root_value(
     Ok(reader.value(value)?.unbind())
 }
 
-/// The entries of a map in a region of another type, by the text of their keys.
+/// The entries of a map in a region of another type, by their keys.
+///
+/// Where keys are structs, a record finds its entry, and so does a tuple of the fields.
 #[pyclass(frozen, mapping, module = "floe")]
 pub(crate) struct TypedMap {
     handle: Py<Frozen>,
@@ -105,18 +108,15 @@ impl TypedMap {
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         match self.find(key)? {
             Some(value) => Ok(value),
-            None => Err(PyKeyError::new_err(key.clone().unbind())),
+            None => Err(PyKeyError::new_err((key.clone().unbind(),))),
         }
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let Some(text) = key_text(key)? else {
-            return Ok(false);
-        };
-        let py = key.py();
-        Ok(self.described(py)?.get(&text).or_raise(py)?.is_some())
+        Ok(self.look_up(key)?.is_some())
     }
 
+    /// The value of a key, or the default.
     #[pyo3(signature = (key, default = None, /))]
     fn get<'py>(
         &self,
@@ -213,13 +213,23 @@ impl TypedMap {
     }
 
     fn find<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(text) = key_text(key)? else {
-            return Ok(None);
-        };
-        let py = key.py();
-        let found = self.described(py)?.get(&text).or_raise(py)?;
-        let reader = self.reader(py)?;
+        let reader = self.reader(key.py())?;
+        let found = self.look_up(key)?;
         found.map(|value| reader.value(value)).transpose()
+    }
+
+    fn look_up(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Dynamic<'_>>> {
+        let py = key.py();
+        if !key.hasattr("_fields")? {
+            // Raises for what cannot be a key of a dict either.
+            key.hash()?;
+        }
+        let described = self.described(py)?;
+        let (types, map) = (described.description(), described.root_type());
+        match typed_keys::json(key, types, map)? {
+            Some(json) => described.get_json(&json).or_raise(py),
+            None => Ok(None),
+        }
     }
 
     fn pairs<'py>(&self, py: Python<'py>, part: Part) -> PyResult<Bound<'py, PyList>> {
@@ -238,16 +248,6 @@ impl TypedMap {
         }
         Ok(list)
     }
-}
-
-/// The text that a key is looked up by; none for what is no key of any map.
-fn key_text(key: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
-    if let Ok(text) = key.cast::<PyString>() {
-        return Ok(text.to_str().ok().map(str::to_owned));
-    }
-    // Raises for what cannot be a key of a dict either.
-    key.hash()?;
-    Ok(Some(key.str()?.to_string()))
 }
 
 /// Makes Python's objects of values, as JSON has them, with records and tuples beside.
@@ -324,9 +324,10 @@ impl<'py> Reader<'_, 'py> {
                     PyString::new(py, variant).into_any()
                 } else {
                     let content = self.variant(variant, style, fields)?;
-                    let map = PyDict::new(py);
-                    map.set_item(variant, content)?;
-                    map.into_any()
+                    match self.is_hashed.get() {
+                        true => PyFrozenSet::new(py, [(variant, content)])?.into_any(),
+                        false => [(variant, content)].into_py_dict(py)?.into_any(),
+                    }
                 }
             }
             View::Option(Some(inner)) | View::Pointer(inner) => self.value(inner)?,
