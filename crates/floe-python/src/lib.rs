@@ -20,6 +20,7 @@ mod refused;
 mod sets;
 mod show;
 mod store;
+mod tool;
 mod typed;
 mod typed_keys;
 
@@ -57,5 +58,6 @@ fn _floe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(frozen::freeze, module)?)?;
     module.add_function(wrap_pyfunction!(frozen::load, module)?)?;
     module.add_function(wrap_pyfunction!(frozen::thaw, module)?)?;
-    module.add_function(wrap_pyfunction!(memory::_memory, module)?)
+    module.add_function(wrap_pyfunction!(memory::_memory, module)?)?;
+    module.add_function(wrap_pyfunction!(tool::_tool, module)?)
 }
