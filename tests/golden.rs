@@ -178,6 +178,65 @@ fn any_value(number: i64) -> Value {
     ])
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Key, rkyv::Archive, rkyv::Serialize)]
+#[rkyv(derive(Debug, PartialEq, Eq, Key, Schema), compare(PartialEq))]
+enum Step {
+    All,
+    Named(String),
+    Of { target: Nested, number: i64 },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Key, rkyv::Archive, rkyv::Serialize)]
+#[rkyv(derive(Debug, PartialEq, Eq, Key, Schema), compare(PartialEq))]
+struct Nested(Vec<Target>);
+
+/// Maps that are keyed by all that can key one.
+#[derive(Roots)]
+struct Keyed {
+    bytes: Root<Map<Vec<u8>, u32>>,
+    flags: Root<Map<bool, u32>>,
+    nested: Root<Map<Nested, u32>>,
+    options: Root<Map<Option<u16>, u32>>,
+    steps: Root<Map<Step, u32>>,
+    texts: Root<Map<String, u32>>,
+    tuples: Root<Map<(u8, Target, char), u32>>,
+    wide: Root<Map<i128, u32>>,
+}
+
+fn keyed() -> Frozen<Keyed> {
+    fn fill<K: floe::map::MapKey>(
+        keys: Vec<K>,
+    ) -> impl FnOnce(&mut RootMapBuilder<K, u32>) -> floe::Result<()> {
+        move |map| {
+            keys.iter()
+                .zip(0..)
+                .try_for_each(|(key, number)| map.insert(key, &number))
+        }
+    }
+    let nested = |number: u32| Nested((0..number).map(target).collect());
+    let steps = vec![
+        Step::All,
+        Step::Named("compile".to_owned()),
+        Step::Of {
+            target: nested(2),
+            number: -3,
+        },
+    ];
+    let texts = ["17", "zlib", "\"quoted\"", "true", "null"].map(str::to_owned);
+    let tuples = (0..3).map(|number| (number as u8, target(number), 'ß'));
+    RootsBuilder::new("golden keys")
+        .and_then(|it| it.map_with(Keyed::BYTES, fill(vec![vec![], vec![0, 255]])))
+        .and_then(|it| it.map_with(Keyed::FLAGS, fill(vec![false, true])))
+        .and_then(|it| it.map_with(Keyed::NESTED, fill((0..3).map(nested).collect())))
+        .and_then(|it| it.map_with(Keyed::OPTIONS, fill(vec![None, Some(0), Some(17)])))
+        .and_then(|it| it.map_with(Keyed::STEPS, fill(steps)))
+        .and_then(|it| it.map_with(Keyed::TEXTS, fill(texts.into())))
+        .and_then(|it| it.map_with(Keyed::TUPLES, fill(tuples.collect())))
+        .and_then(|it| it.map_with(Keyed::WIDE, fill(vec![-1, 1 << 100])))
+        .and_then(RootsBuilder::finish)
+        .unwrap()
+}
+
 fn path(file: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests/golden", file]
         .iter()
@@ -195,6 +254,7 @@ const MAP: &str = "map-2.floe";
 const SLOTS: &str = "slots-2.floe";
 const VALUE: &str = "value-2.floe";
 const ROOTS: &str = "roots-2.floe";
+const KEYS: &str = "keys-2.floe";
 const SELF_DESCRIBING: &str = "self-describing-2.floe";
 
 /// The bytes of a region without those that differ from time to time and from build to build:
@@ -246,6 +306,11 @@ fn roots_are_frozen_into_the_same_bytes_for_ever() {
 }
 
 #[test]
+fn keys_of_all_kinds_are_frozen_into_the_same_bytes_for_ever() {
+    assert_golden(&keyed(), KEYS);
+}
+
+#[test]
 fn self_describing_values_are_frozen_into_the_same_bytes_for_ever() {
     assert_golden(&self_describing(), SELF_DESCRIBING);
 }
@@ -276,6 +341,24 @@ fn roots_of_version_2_can_be_read() {
         assert_eq!(thawed(&golden.map[&target(number)]), package(number));
     }
     assert!(golden.value.iter().map(thawed).eq((0..3).map(package)));
+}
+
+#[test]
+fn keys_of_version_2_lead_to_their_entries() {
+    let golden = Frozen::<Keyed>::load(path(KEYS)).unwrap();
+    let nested = |number: u32| Nested((0..number).map(target).collect());
+    assert_eq!(golden.bytes[&[0_u8, 255][..]], 1);
+    assert_eq!(golden.flags[&true], 1);
+    assert_eq!(golden.nested[&nested(2)], 2);
+    assert_eq!(golden.options[&Some(17_u16)], 2);
+    let step = Step::Of {
+        target: nested(2),
+        number: -3,
+    };
+    assert_eq!(golden.steps[&step], 2);
+    assert_eq!(golden.texts["null"], 4);
+    assert_eq!(golden.tuples[&(1_u8, target(1), 'ß')], 1);
+    assert_eq!(golden.wide[&(1_i128 << 100)], 1);
 }
 
 fn thawed(archived: &ArchivedPackage) -> Package {

@@ -4,6 +4,7 @@ mod changes;
 mod shard;
 
 use std::fmt;
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -26,7 +27,8 @@ pub use shard::DeltaShard;
 /// their way to the owner of the cache.
 ///
 /// It has the name and the lineage of the cache, the number of the generation that the overlay lay
-/// over, and what value of [`Policy::keyed_by`](crate::Policy::keyed_by) that was built under. It travels as a region does: by its descriptors, or as a file. Whoever opens it, and did
+/// over, and what value of [`Policy::keyed_by`](crate::Policy::keyed_by) that was built under. It
+/// travels as a region does: by its descriptors, as a file, or in a stream. Whoever opens it, and did
 /// not make it, checks every byte.
 ///
 /// ```
@@ -156,6 +158,15 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
     /// As [`Frozen::load`](crate::Frozen::load), and [`from_fds`](Self::from_fds).
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         Self::opened(Frozen::load(path)?)
+    }
+
+    /// Reads a delta from a stream, where [`Region::write_to`] has written it, as
+    /// [`Frozen::from_reader`](crate::Frozen::from_reader) does.
+    ///
+    /// # Errors
+    /// As [`Frozen::from_reader`](crate::Frozen::from_reader), and [`from_fds`](Self::from_fds).
+    pub fn from_reader(reader: impl Read) -> Result<Self> {
+        Self::opened(Frozen::from_reader(reader)?)
     }
 
     /// What is left to check of a delta from elsewhere.

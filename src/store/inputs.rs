@@ -98,7 +98,7 @@ pub(crate) const READ_LIMIT: u64 = 1 << 30;
 /// assert!(changed[1].ends_with("machine.conf: content changed"));
 /// # Ok::<(), floe::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Inputs {
     found: BTreeSet<Input>,
     clock: Clock,

@@ -32,6 +32,7 @@ const WRITTEN: u64 = 1 << 28;
 /// // The list has two values, and each time that it is used, the dict a key, a value and a letter.
 /// assert!(Expansion::up_to(8, 1).check(&frozen.view()).is_ok());
 /// assert!(Expansion::up_to(7, 1).check(&frozen.view()).is_err());
+/// assert_eq!(Expansion::on_heap(1).most_of(1 << 20), (1 << 30) + (64 << 20));
 /// # Ok::<(), floe::Error>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -101,6 +102,12 @@ impl Expansion {
         self
     }
 
+    /// The limit of a value that takes so many bytes of its region, for who counts as they go.
+    #[must_use]
+    pub const fn most_of(&self, bytes: u64) -> u64 {
+        self.most.saturating_add(bytes.saturating_mul(self.factor))
+    }
+
     /// Counts all that a value comes to.
     ///
     /// # Errors
@@ -158,7 +165,7 @@ impl Expansion {
     #[cold]
     fn limit(&self) -> Result<(), TooLarge> {
         let met = self.highest.saturating_sub(self.lowest) as u64;
-        let most = self.most.saturating_add(met.saturating_mul(self.factor));
+        let most = self.most_of(met);
         match self.spent > most {
             true => Err(TooLarge {
                 most,

@@ -82,6 +82,8 @@ fn found<K: floe::map::MapKey + Ord + Serialize + Debug>(keys: Vec<K>) {
         let value = described.get(&text).unwrap();
         let value = value.unwrap_or_else(|| panic!("{text} is not found"));
         assert_eq!(serde_json::to_string(&value).unwrap(), number.to_string());
+        let same = described.get_json(&text).unwrap().unwrap();
+        assert_eq!(same.offset(), value.offset());
     }
     for absent in [
         "", "nobody", "{}", "[]", "[1]", "null", "-7", "1e99", "\"?\"", "{", "77777777",
@@ -89,6 +91,10 @@ fn found<K: floe::map::MapKey + Ord + Serialize + Debug>(keys: Vec<K>) {
         let is_key = |key| serde_json::to_string(key).is_ok_and(|text| text == absent);
         let found = described.get(absent).unwrap().is_some();
         assert_eq!(found, keys.iter().any(is_key), "{absent}");
+        assert!(
+            described.get_json(absent).unwrap().is_none() || found,
+            "{absent}"
+        );
     }
 }
 
@@ -169,6 +175,8 @@ fn a_key_of_text_is_given_plainly_or_quoted() {
     assert_eq!(get("17").as_deref(), Some("3"));
     assert_eq!(get("\"17\"").as_deref(), Some("3"));
     assert_eq!(get("18"), None);
+    let is_key = |json| described.get_json(json).unwrap().is_some();
+    assert!(is_key("\"17\"") && !is_key("17") && !is_key("zlib"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn told(delta: &Delta<String, String>) -> Vec<String> {
 }
 
 #[test]
-fn deltas_travel_as_descriptors_and_as_files() {
+fn deltas_travel_as_descriptors_as_files_and_in_streams() {
     let sealed = delta(&texts("a=1 b=2"), "c=3 -a b=4");
     let expected = ["c=3", "b=4", "-a"];
     assert_eq!(told(&sealed), expected);
@@ -31,6 +31,17 @@ fn deltas_travel_as_descriptors_and_as_files() {
         ("texts", 1, 3)
     );
     assert!(format!("{loaded:?}").contains("added: 2, removed: 1"));
+
+    let mut stream = Vec::new();
+    sealed.region().write_to(&mut stream).unwrap();
+    let read = Delta::<String, String>::from_reader(&stream[..]).unwrap();
+    assert_eq!(told(&read), expected);
+    let middle = stream.len() / 2;
+    stream[middle] ^= 1;
+    assert!(Delta::<String, String>::from_reader(&stream[..]).is_err());
+    let other = Frozen::freeze("texts", &1_u32).unwrap();
+    let refused = Delta::<String, String>::from_reader(other.region().bytes());
+    assert!(refused.is_err());
 }
 
 #[test]

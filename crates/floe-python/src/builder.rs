@@ -14,10 +14,13 @@ use crate::lock::locked;
 
 /// Builds a map from texts to values, entry by entry: none of them is kept on the heap.
 #[pyclass(frozen, module = "floe")]
-pub(crate) struct Builder(Mutex<Option<MapBuilder<String, Value>>>);
+pub(crate) struct Builder(Mutex<Option<Boxed>>);
+
+/// A builder is aligned to lines of the cache, and objects of Python are not.
+type Boxed = Box<MapBuilder<String, Value>>;
 
 impl Builder {
-    fn taken(&self, py: Python<'_>) -> MutexGuard<'_, Option<MapBuilder<String, Value>>> {
+    fn taken(&self, py: Python<'_>) -> MutexGuard<'_, Option<Boxed>> {
         locked(py, &self.0)
     }
 }
@@ -40,7 +43,7 @@ impl Builder {
         } else {
             builder
         };
-        Ok(Self(Mutex::new(Some(builder))))
+        Ok(Self(Mutex::new(Some(Box::new(builder)))))
     }
 
     /// Adds an entry.
@@ -86,7 +89,7 @@ impl Builder {
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {
-        self.taken(py).as_ref().map_or(0, MapBuilder::len)
+        self.taken(py).as_ref().map_or(0, |builder| builder.len())
     }
 }
 
@@ -114,7 +117,10 @@ impl Part {
     /// The builder that fills this part, in whatever process it is asked for; once over all of them.
     fn builder(&self, py: Python<'_>) -> PyResult<Builder> {
         match &*locked(py, &self.0) {
-            Some(shard) => Ok(Builder(Mutex::new(Some(shard.builder().or_raise(py)?)))),
+            Some(shard) => {
+                let builder = Box::new(shard.builder().or_raise(py)?);
+                Ok(Builder(Mutex::new(Some(builder))))
+            }
             None => Err(invalid(py, "this part was appended before".to_owned())),
         }
     }

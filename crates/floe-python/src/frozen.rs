@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use floe::dynamic::Described;
@@ -12,6 +11,7 @@ use floe::{Error, Map, Region, broker};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::errors::{OrRaise, invalid};
 use crate::freeze::Source;
@@ -37,7 +37,7 @@ pub(crate) enum Content {
     Value(Values),
     Map(Maps),
     /// What a Rust program froze as types of its own, and its descriptors, if it came by these.
-    Typed(Arc<Typed>, Vec<OwnedFd>),
+    Typed(Box<Typed>, Vec<OwnedFd>),
 }
 
 impl Frozen {
@@ -103,7 +103,7 @@ impl Frozen {
             Err(Error::SchemaMismatch { .. }) => {}
             opened => return opened.map(Content::Map).map(Self::new),
         }
-        let typed = Arc::new(Typed::new(Described::from_fds(copies()?)?));
+        let typed = Box::new(Typed::new(Described::from_fds(copies()?)?));
         Ok(Self::new(Content::Typed(typed, copies()?)))
     }
 }
@@ -132,7 +132,7 @@ impl Frozen {
                 let map = FrozenMap::new(slf.clone().unbind());
                 Ok(Bound::new(py, map)?.into_any())
             }
-            Content::Typed(typed, _) => Ok(typed::value(typed, py)?.into_bound(py)),
+            Content::Typed(typed, _) => Ok(typed::value(slf, typed)?.into_bound(py)),
         }
     }
 
@@ -266,6 +266,19 @@ impl Frozen {
         let size = floe::error::bytes(self.size());
         format!("<Frozen {name:?}, generation {generation}, {size}>")
     }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match &self.held {
+            Content::Typed(typed, _) => typed.traverse(&visit),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        if let Content::Typed(typed, _) = &self.held {
+            typed.clear();
+        }
+    }
 }
 
 /// Freezes a value under a name: copies it into a sealed region of shared memory.
@@ -295,7 +308,7 @@ pub(crate) fn load(py: Python<'_>, path: PathBuf) -> PyResult<Frozen> {
             Err(error) if is_other_type(&error) => {}
             loaded => return loaded.map(Content::Map).map(Frozen::new),
         }
-        let typed = Arc::new(Typed::new(Described::load(&path)?));
+        let typed = Box::new(Typed::new(Described::load(&path)?));
         Ok(Frozen::new(Content::Typed(typed, Vec::new())))
     })
     .or_raise(py)

@@ -17,7 +17,7 @@ use crate::store::Cache;
 
 /// What a build reads, and so depends on: files, absent files, listings, environment, named values.
 ///
-/// A build function gets one, and reads through it; it is of no use after that.
+/// A build function gets one, and reads through it; that of a store is of no use after that.
 #[pyclass(frozen, module = "floe")]
 pub(crate) struct Inputs(Mutex<Option<floe::Inputs>>);
 
@@ -28,6 +28,11 @@ impl Inputs {
 
     pub(crate) fn take_back(&self, py: Python<'_>) -> Option<floe::Inputs> {
         locked(py, &self.0).take()
+    }
+
+    /// What was read so far.
+    pub(crate) fn so_far(&self, py: Python<'_>) -> PyResult<floe::Inputs> {
+        self.with(py, |inputs| Ok(inputs.clone()))
     }
 
     fn with<T>(
@@ -47,6 +52,11 @@ impl Inputs {
 
 #[pymethods]
 impl Inputs {
+    #[new]
+    fn new() -> Self {
+        Self(Mutex::new(Some(floe::Inputs::new())))
+    }
+
     /// The bytes of a file; None if it is absent, which is recorded too.
     fn read<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let bytes = self.with(py, |inputs| inputs.read(path))?;

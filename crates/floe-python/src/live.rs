@@ -11,8 +11,11 @@ use floe::value::{AsValue, Value};
 use floe::{Error, Map, Watch};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::contribution::Contribution;
+use crate::delta::Delta;
 use crate::errors::{OrRaise, exception, invalid};
 use crate::freeze::Source;
 use crate::frozen::{Content, Frozen};
@@ -53,6 +56,9 @@ macro_rules! both {
         }
     };
 }
+
+/// Variables of the environment, and what is added to each.
+type Rows = Vec<(String, String)>;
 
 /// How long a look at a cache takes at most, and how often it is looked whether the owner lives.
 const LOOK: Duration = Duration::from_millis(1);
@@ -239,6 +245,26 @@ impl Live {
         both!(&self.follower(py).live, live => live.last_error().map(ToString::to_string))
     }
 
+    /// Hands changes over to the owner of the cache, without waiting: a delta, or an overlay, which
+    /// goes on with its changes. The owner has to accept them: see `Store.accept`.
+    fn contribute(&self, changes: &Bound<'_, PyAny>) -> PyResult<Contribution> {
+        let py = changes.py();
+        let delta = match changes.cast::<Delta>() {
+            Ok(delta) => delta.clone(),
+            Err(_) => changes.call_method0("delta")?.cast_into::<Delta>()?,
+        };
+        match &mut self.follower(py).live {
+            Following::Map(live) => {
+                let sent = live.contribute_delta(delta.get().delta());
+                sent.map(Contribution::new).or_raise(py)
+            }
+            Following::Value(_) => {
+                let told = "this cache is one value; only caches of entries take contributions";
+                Err(invalid(py, told.to_owned()))
+            }
+        }
+    }
+
     /// A descriptor that is readable while there is a newer generation, for `select` and its like.
     fn fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
         let mut follower = self.follower(py);
@@ -258,13 +284,13 @@ impl Live {
 #[pyclass(frozen, module = "floe")]
 pub(crate) struct Publisher {
     publisher: floe::Publisher,
-    /// Keeps descriptors open that were passed.
-    passed: Mutex<Option<Command>>,
+    /// Keeps descriptors open that were passed, with those for contributions or without.
+    passed: Mutex<Vec<(bool, Command)>>,
 }
 
 impl Publisher {
     pub(crate) fn new(publisher: floe::Publisher) -> Self {
-        let passed = Mutex::new(None);
+        let passed = Mutex::default();
         Self { publisher, passed }
     }
 }
@@ -336,26 +362,34 @@ impl Publisher {
             .or_raise(py)
     }
 
-    /// What `passing` puts into the environment, and the descriptors that go along.
-    fn _passing(&self, py: Python<'_>) -> PyResult<(String, Vec<RawFd>)> {
+    /// What `passing` puts into the environment, by the names of variables, and the descriptors that
+    /// go along.
+    fn _passing(&self, py: Python<'_>) -> PyResult<(Rows, Vec<RawFd>)> {
         let mut passed = locked(py, &self.passed);
-        if passed.is_none() {
+        let accepts = self
+            .publisher
+            .status()
+            .or_raise(py)?
+            .contributions
+            .is_some();
+        if passed
+            .last()
+            .is_none_or(|(accepted, _)| *accepted != accepts)
+        {
             let mut command = Command::new("");
             self.publisher.pass_to(&mut command).or_raise(py)?;
-            *passed = Some(command);
+            passed.push((accepts, command));
         }
-        let envs = passed.iter().flat_map(Command::get_envs);
-        let value = envs
-            .filter_map(|(name, value)| {
-                (name == OsStr::new("FLOE_LIVE")).then_some(value?.to_str()?)
-            })
-            .next()
-            .unwrap_or_default();
-        let numbers = value
-            .split('/')
-            .skip(1)
-            .filter_map(|number| number.parse().ok());
-        Ok((value.to_owned(), numbers.collect()))
+        let envs = passed
+            .last()
+            .into_iter()
+            .flat_map(|(_, command)| command.get_envs());
+        let text = |text: &OsStr| text.to_str().unwrap_or_default().to_owned();
+        let rows = envs.filter_map(|(name, value)| Some((text(name), text(value?))));
+        let rows: Rows = rows.collect();
+        let fields = rows.iter().flat_map(|(_, row)| row.split('/').skip(1));
+        let numbers = fields.filter_map(|field| field.parse().ok()).collect();
+        Ok((rows, numbers))
     }
 
     fn __repr__(&self) -> String {
@@ -393,13 +427,8 @@ impl Broker {
         slf
     }
 
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        _kind: &Bound<'_, PyAny>,
-        _error: &Bound<'_, PyAny>,
-        _traceback: &Bound<'_, PyAny>,
-    ) {
+    #[pyo3(signature = (*_raised))]
+    fn __exit__(&self, py: Python<'_>, _raised: &Bound<'_, PyTuple>) {
         self.stop(py);
     }
 }

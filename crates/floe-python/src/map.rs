@@ -102,6 +102,12 @@ impl FrozenMap {
         items.call1((slf,))
     }
 
+    /// The handle that this was read from.
+    #[getter]
+    fn _handle(&self, py: Python<'_>) -> Py<Frozen> {
+        self.handle.clone_ref(py)
+    }
+
     #[pyo3(name = "_pairs")]
     fn pairs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let pairs = PyList::empty(py);

@@ -9,6 +9,8 @@
 //!    makes instances of them.
 //! 3. A proxy holds a reference to its [`Frozen`], whose region never moves or changes and is unmapped
 //!    when that goes. So `value` and `texts` live as long as any proxy that has them.
+//! 4. What a proxy leads to are that handle, and from there plain texts: no proxy is ever part of a
+//!    cycle, and the collector need not know it.
 #![allow(unsafe_code)]
 
 mod budget;
@@ -257,7 +259,27 @@ unsafe fn object(
     }
 }
 
-/// The same within a budget: what is made whole, and not shared, is taken from that.
+/// The object of a text within a budget.
+///
+/// # Safety
+/// As [`make`].
+#[inline]
+unsafe fn bounded_text(
+    owner: *mut PyObject,
+    texts: *const Texts,
+    text: &str,
+    budget: &Budget,
+) -> *mut PyObject {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match budget.text(owner, text.len()) {
+            true => text_object(texts, text),
+            false => null_mut(),
+        }
+    }
+}
+
+/// The same of any value: what is made whole, and not shared, is taken from that.
 ///
 /// # Safety
 /// As [`make`].
@@ -270,10 +292,7 @@ unsafe fn bounded_object(
     // SAFETY: the caller's promise.
     unsafe {
         if let Some(text) = value.as_str() {
-            return match budget.text(owner, text.len()) {
-                true => text_object(texts, text),
-                false => null_mut(),
-            };
+            return bounded_text(owner, texts, text, budget);
         }
         match value.kind() {
             Kind::List => make(LIST, owner, texts, value, 0, false),

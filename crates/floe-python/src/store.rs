@@ -1,62 +1,35 @@
 //! Caches that functions of Python build, kept fresh.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use floe::contribute::Limits;
 use floe::value::Value;
 use floe::{Error, Map};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
 
+use crate::delta::{self, Delta, Given};
 use crate::errors::{OrRaise, invalid};
 use crate::freeze::owned;
 use crate::frozen::{Content, Frozen};
-use crate::inputs::Inputs;
+use crate::functions::Functions;
 use crate::live::{Broker, Live, Publisher};
 use crate::lock::locked;
 use crate::methods::Made;
 use crate::policy::{Policy, Text};
 
-/// The exceptions of builds that failed, by the names of their caches.
-type Raised = Arc<Mutex<HashMap<String, PyErr>>>;
-
 /// The owner's set of named caches, each built by functions from what they read through `Inputs`.
 ///
 /// `refresh` builds what is due, and of a keyed cache only the entries whose inputs changed. With a
 /// directory, every generation is saved there, and the next process starts from it.
-#[pyclass(frozen, module = "floe")]
+#[pyclass(frozen, weakref, module = "floe")]
 pub(crate) struct Store {
     store: floe::Store,
-    raised: Raised,
-}
-
-/// Runs a function of Python with inputs, and keeps what it raises.
-fn run<T>(
-    raised: &Raised,
-    name: &str,
-    inputs: &mut floe::Inputs,
-    call: impl for<'py> FnOnce(Python<'py>, &Bound<'py, Inputs>) -> PyResult<T>,
-) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
-    Python::attach(|py| {
-        let lent = Inputs::lend(py, std::mem::take(inputs))?;
-        let made = call(py, &lent);
-        if let Some(returned) = lent.get().take_back(py) {
-            *inputs = returned;
-        }
-        made.map_err(|error| {
-            // Older interpreters keep the traceback beside the exception.
-            if let Some(traceback) = error.traceback(py) {
-                let _ = error.value(py).setattr("__traceback__", traceback);
-            }
-            let mut raised = locked(py, raised);
-            raised
-                .entry(name.to_owned())
-                .or_insert_with(|| error.clone_ref(py));
-            Box::from(error.to_string())
-        })
-    })
+    functions: Arc<Functions>,
 }
 
 fn callable(function: &Bound<'_, PyAny>, what: &str) -> PyResult<()> {
@@ -84,8 +57,8 @@ impl Store {
             let time = time.map_err(|error| invalid(py, format!("lock_timeout: {error}")))?;
             store = store.with_lock_timeout(time);
         }
-        let raised = Raised::default();
-        Ok(Self { store, raised })
+        let functions = Arc::default();
+        Ok(Self { store, functions })
     }
 
     /// Adds a cache that is one value, which `build(inputs)` returns.
@@ -98,10 +71,10 @@ impl Store {
         policy: Option<&Policy>,
     ) -> PyResult<Cache> {
         callable(&build, "build")?;
-        let (build, raised, cache) = (build.unbind(), Arc::clone(&self.raised), name.to_owned());
+        let build = self.functions.add(name, build);
         let added = self.store.cache(name, chosen(policy), move |inputs| {
-            run(&raised, &cache, inputs, |py, inputs| {
-                owned(&build.bind(py).call1((inputs,))?, false)
+            build.build(inputs, |build, inputs| {
+                owned(&build.call1((inputs,))?, false)
             })
         });
         Ok(Cache(Held::Value(added.or_raise(py)?)))
@@ -120,44 +93,112 @@ impl Store {
     ) -> PyResult<Cache> {
         callable(&keys, "keys")?;
         callable(&build, "build")?;
-        let (keys, build) = (keys.unbind(), build.unbind());
-        let raised = [Arc::clone(&self.raised), Arc::clone(&self.raised)];
-        let [list_raised, build_raised] = raised;
-        let names = [name.to_owned(), name.to_owned()];
-        let [list_name, build_name] = names;
+        let keys = self.functions.add(name, keys);
+        let build = self.functions.add(name, build);
         let added = self.store.keyed(
             name,
             chosen(policy),
             move |inputs| {
-                run(&list_raised, &list_name, inputs, |py, inputs| {
-                    let listed = keys.bind(py).call1((inputs,))?;
-                    listed
-                        .try_iter()?
-                        .map(|key| key?.extract::<String>())
-                        .collect()
+                keys.build(inputs, |keys, inputs| {
+                    let listed = keys.call1((inputs,))?.try_iter()?;
+                    listed.map(|key| key?.extract::<String>()).collect()
                 })
             },
             move |key: &String, inputs| {
-                run(&build_raised, &build_name, inputs, |py, inputs| {
-                    owned(&build.bind(py).call1((key, inputs))?, false)
+                build.build(inputs, |build, inputs| {
+                    owned(&build.call1((key, inputs))?, false)
                 })
             },
         );
         Ok(Cache(Held::Map(added.or_raise(py)?)))
     }
 
+    /// Adds a cache from texts to values that no function builds: it begins empty, and grows by what
+    /// is merged into it.
+    #[pyo3(signature = (name, policy = None))]
+    fn merged(&self, py: Python<'_>, name: &str, policy: Option<&Policy>) -> PyResult<Cache> {
+        let added = self.store.merged::<String, Value>(name, chosen(policy));
+        Ok(Cache(Held::Map(added.or_raise(py)?)))
+    }
+
+    /// Merges deltas into such a cache, in their order, and publishes the next generation; see
+    /// `merge` for the rules. Returns a report.
+    #[pyo3(
+        signature = (name, deltas, rule = Given::first()),
+        text_signature = "($self, name, deltas, rule='first')"
+    )]
+    fn merge<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        deltas: Vec<Py<Delta>>,
+        rule: Given,
+    ) -> Made<'py> {
+        let functions = Arc::default();
+        let rule = rule.for_cache(py, &functions, name)?;
+        let deltas = delta::all(&deltas);
+        let report = py.detach(|| self.store.merge(name, &deltas, &rule));
+        delta::report(py, &report.or_raise(py)?, &functions.take_raised(py))
+    }
+
+    /// Lets whoever follows such a cache hand deltas over, by handles that are made from now on; see
+    /// `Overlay.contribute`. They are folded in by `refresh`, `fold` and the thread that refreshes.
+    ///
+    /// Who contributes is believed: it may put any data under any key, where the rule does not keep
+    /// what is there.
+    #[pyo3(
+        signature = (
+            name, rule = Given::first(), *, delta_bytes = None, delta_entries = None,
+            other_users = false,
+        ),
+        text_signature = "($self, name, rule='first', *, delta_bytes=None, delta_entries=None, \
+                          other_users=False)"
+    )]
+    fn accept(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        rule: Given,
+        delta_bytes: Option<u64>,
+        delta_entries: Option<u64>,
+        other_users: bool,
+    ) -> PyResult<()> {
+        let rule = rule.for_cache(py, &self.functions, name)?;
+        let mut limits = Limits::new();
+        if let Some(most) = delta_bytes {
+            limits = limits.delta_bytes(most);
+        }
+        if let Some(most) = delta_entries {
+            limits = limits.delta_entries(most);
+        }
+        if other_users {
+            limits = limits.other_users();
+        }
+        self.store.accept(name, rule, limits).or_raise(py)
+    }
+
+    /// Takes no more contributions to a cache.
+    fn stop_accepting(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        py.detach(|| self.store.stop_accepting(name)).or_raise(py)
+    }
+
+    /// Folds in what has been contributed to all caches, and looks for nothing else. Returns the
+    /// reports of merges.
+    fn fold<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let reports = py.detach(|| self.store.fold());
+        delta::reports(py, &reports.or_raise(py)?, &self.functions.take_raised(py))
+    }
+
     /// Judges every cache by its policy, and builds what is due. Returns a report.
     fn refresh<'py>(&self, py: Python<'py>) -> Made<'py> {
-        self.raised(py).clear();
-        let report = py.detach(|| self.store.refresh()).or_raise(py)?;
-        self.report(py, &report)
+        let report = py.detach(|| self.store.refresh());
+        self.report(py, report)
     }
 
     /// The same, but skips what another thread or process is building.
     fn refresh_idle<'py>(&self, py: Python<'py>) -> Made<'py> {
-        self.raised(py).clear();
-        let report = py.detach(|| self.store.refresh_idle()).or_raise(py)?;
-        self.report(py, &report)
+        let report = py.detach(|| self.store.refresh_idle());
+        self.report(py, report)
     }
 
     /// Refreshes now and after each interval, in a thread, until the result is stopped. A process
@@ -172,19 +213,19 @@ impl Store {
         let interval = Duration::try_from_secs_f64(interval);
         let interval = interval.map_err(|error| invalid(py, format!("interval: {error}")))?;
         let store = slf.clone().unbind();
+        let on_report = Mutex::new(on_report);
+        let listener = Arc::new(Listener { store, on_report });
+        let told = Arc::downgrade(&listener);
         let report = move |report: &floe::store::Report| {
             Python::attach(|py| {
-                let Some(on_report) = &on_report else { return };
-                let told = store.get().report(py, report);
-                let told = told.and_then(|report| on_report.call1(py, (report,)));
-                store.get().raised(py).clear();
-                if let Err(error) = told {
-                    error.write_unraisable(py, None);
+                if let Some(listener) = told.upgrade() {
+                    listener.tell(py, report);
                 }
             });
         };
         let started = slf.get().store.refresh_in_background(interval, report);
-        let started = Background(Mutex::new(Some(started.or_raise(py)?)));
+        let thread = Mutex::new(Some(started.or_raise(py)?));
+        let started = Background { thread, listener };
         let started = Bound::new(py, started)?;
         // A thread cannot enter an interpreter that has ended.
         let exit = py.import("floe._exit")?;
@@ -228,23 +269,34 @@ impl Store {
     fn serve(&self, py: Python<'_>, path: PathBuf) -> PyResult<Broker> {
         self.store.serve(path).map(Broker::new).or_raise(py)
     }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.functions.traverse(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.functions.clear();
+    }
 }
 
 impl Store {
-    fn raised(&self, py: Python<'_>) -> std::sync::MutexGuard<'_, HashMap<String, PyErr>> {
-        locked(py, &self.raised)
-    }
-
     /// A report as Python's objects, with the exceptions of builds that failed.
-    fn report<'py>(&self, py: Python<'py>, report: &floe::store::Report) -> Made<'py> {
-        let json = serde_json::to_string(report).map_err(failed)?;
+    fn report<'py>(
+        &self,
+        py: Python<'py>,
+        report: Result<floe::store::Report, Error>,
+    ) -> Made<'py> {
+        let raised = self.functions.take_raised(py);
+        let report = report.or_raise(py)?;
+        let json = serde_json::to_string(&report).map_err(failed)?;
         let lines: Vec<String> = report.caches.iter().map(ToString::to_string).collect();
-        let raised = pyo3::types::PyDict::new(py);
-        for (name, error) in self.raised(py).iter() {
-            raised.set_item(name, error.value(py))?;
+        let merges = delta::reports(py, &report.merges, &raised)?;
+        let exceptions = PyDict::new(py);
+        for (name, error) in raised {
+            exceptions.set_item(name, error.into_value(py))?;
         }
         let make = py.import("floe._report")?.getattr("report")?;
-        make.call1((json, lines, raised))
+        make.call1((json, lines, exceptions, merges))
     }
 }
 
@@ -306,18 +358,40 @@ impl Cache {
 
 /// The thread that refreshes a store, until it is stopped.
 #[pyclass(frozen, weakref, module = "floe")]
-pub(crate) struct Background(Mutex<Option<floe::store::Background>>);
+pub(crate) struct Background {
+    thread: Mutex<Option<floe::store::Background>>,
+    listener: Arc<Listener>,
+}
+
+/// Whom the thread tells of its refreshes. It knows this weakly, as the collector does not see what
+/// threads hold.
+struct Listener {
+    store: Py<Store>,
+    /// Not held without the interpreter.
+    on_report: Mutex<Option<Py<PyAny>>>,
+}
+
+impl Listener {
+    fn tell(&self, py: Python<'_>, report: &floe::store::Report) {
+        let on_report = locked(py, &self.on_report);
+        let on_report = on_report.as_ref().map(|it| it.clone_ref(py));
+        let report = self.store.get().report(py, Ok(report.clone()));
+        let told = match on_report {
+            Some(on_report) => report.and_then(|report| on_report.call1(py, (report,)).map(drop)),
+            None => report.map(drop),
+        };
+        if let Err(error) = told {
+            error.write_unraisable(py, None);
+        }
+    }
+}
 
 impl Drop for Background {
     /// Its thread may be waiting for the interpreter.
     fn drop(&mut self) {
-        if let Some(background) = self
-            .0
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
-            Python::attach(|py| py.detach(|| drop(background)));
+        let thread = self.thread.get_mut();
+        if let Some(thread) = thread.unwrap_or_else(PoisonError::into_inner).take() {
+            Python::attach(|py| py.detach(|| drop(thread)));
         }
     }
 }
@@ -326,14 +400,14 @@ impl Drop for Background {
 impl Background {
     /// Lets the thread refresh now.
     fn wake(&self, py: Python<'_>) {
-        if let Some(background) = &*locked(py, &self.0) {
+        if let Some(background) = &*locked(py, &self.thread) {
             background.wake();
         }
     }
 
     /// Ends the thread, after the refresh that it is at.
     fn stop(&self, py: Python<'_>) {
-        let background = locked(py, &self.0).take();
+        let background = locked(py, &self.thread).take();
         py.detach(|| drop(background));
     }
 
@@ -341,13 +415,20 @@ impl Background {
         slf
     }
 
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        _kind: &Bound<'_, PyAny>,
-        _error: &Bound<'_, PyAny>,
-        _traceback: &Bound<'_, PyAny>,
-    ) {
+    #[pyo3(signature = (*_raised))]
+    fn __exit__(&self, py: Python<'_>, _raised: &Bound<'_, PyTuple>) {
         self.stop(py);
+    }
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.listener.store)?;
+        match self.listener.on_report.try_lock() {
+            Ok(on_report) => visit.call(on_report.as_ref()),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        let on_report = self.listener.on_report.try_lock();
+        drop(on_report.map(|mut on_report| on_report.take()));
     }
 }

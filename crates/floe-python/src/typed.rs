@@ -2,16 +2,20 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use floe::dynamic::{Described, Dynamic, Fields, Items, View};
 use floe::schema::{FieldStyle, TypeIndex};
+use floe::value::Expansion;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::errors::{OrRaise, invalid};
+use crate::frozen::{Content, Frozen};
 use crate::methods::EACH;
+use crate::typed_keys;
 
 /// A region with its schema, and the classes of its records.
 pub(crate) struct Typed {
@@ -29,6 +33,20 @@ impl Typed {
         &self.described
     }
 
+    /// Shows the collector what this holds.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Held by nobody that does not have the interpreter.
+        let classes = self.classes.try_lock();
+        let mut classes = classes.iter().flat_map(|classes| classes.values());
+        classes.try_for_each(|class| visit.call(class))
+    }
+
+    /// Lets go of the classes, which are made anew where they are needed.
+    pub(crate) fn clear(&self) {
+        let classes = self.classes.try_lock();
+        drop(classes.map(|mut classes| std::mem::take(&mut *classes)));
+    }
+
     /// The region, or one of its roots.
     fn of(&self, root: Option<&str>) -> Result<&Described, floe::Error> {
         root.map_or(Ok(&self.described), |root| self.described.named(root))
@@ -36,24 +54,30 @@ impl Typed {
 }
 
 /// What a region holds: maps stay in the region, and everything else is made at once.
-pub(crate) fn value(typed: &Arc<Typed>, py: Python<'_>) -> PyResult<Py<PyAny>> {
+pub(crate) fn value(handle: &Bound<'_, Frozen>, typed: &Typed) -> PyResult<Py<PyAny>> {
+    let py = handle.py();
     let roots: Vec<&str> = typed.described.roots().map(|(name, _)| name).collect();
     if roots.is_empty() {
-        return root_value(typed, None, py);
+        return root_value(handle, typed, None);
     }
     let values = PyDict::new(py);
     for root in roots {
-        values.set_item(root, root_value(typed, Some(root.to_owned()), py)?)?;
+        values.set_item(root, root_value(handle, typed, Some(root.to_owned()))?)?;
     }
     let make = py.import("floe._record")?.getattr("record")?;
     Ok(make.call1(("Roots", values))?.unbind())
 }
 
-fn root_value(typed: &Arc<Typed>, root: Option<String>, py: Python<'_>) -> PyResult<Py<PyAny>> {
+fn root_value(
+    handle: &Bound<'_, Frozen>,
+    typed: &Typed,
+    root: Option<String>,
+) -> PyResult<Py<PyAny>> {
+    let py = handle.py();
     let described = typed.of(root.as_deref()).or_raise(py)?;
     if described.entry_count().is_some() {
-        let typed = Arc::clone(typed);
-        return Ok(Py::new(py, TypedMap { typed, root })?.into_any());
+        let handle = handle.clone().unbind();
+        return Ok(Py::new(py, TypedMap { handle, root })?.into_any());
     }
     let reader = Reader {
         py,
@@ -66,10 +90,12 @@ fn root_value(typed: &Arc<Typed>, root: Option<String>, py: Python<'_>) -> PyRes
     Ok(reader.value(value)?.unbind())
 }
 
-/// The entries of a map in a region of another type, by the text of their keys.
+/// The entries of a map in a region of another type, by their keys.
+///
+/// Where keys are structs, a record finds its entry, and so does a tuple of the fields.
 #[pyclass(frozen, mapping, module = "floe")]
 pub(crate) struct TypedMap {
-    typed: Arc<Typed>,
+    handle: Py<Frozen>,
     root: Option<String>,
 }
 
@@ -82,18 +108,15 @@ impl TypedMap {
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         match self.find(key)? {
             Some(value) => Ok(value),
-            None => Err(PyKeyError::new_err(key.clone().unbind())),
+            None => Err(PyKeyError::new_err((key.clone().unbind(),))),
         }
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let Some(text) = key_text(key)? else {
-            return Ok(false);
-        };
-        let py = key.py();
-        Ok(self.described(py)?.get(&text).or_raise(py)?.is_some())
+        Ok(self.look_up(key)?.is_some())
     }
 
+    /// The value of a key, or the default.
     #[pyo3(signature = (key, default = None, /))]
     fn get<'py>(
         &self,
@@ -153,6 +176,10 @@ impl TypedMap {
     ) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyDict>,))> {
         Ok((py.get_type::<PyDict>(), (self.thaw(py)?,)))
     }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.handle)
+    }
 }
 
 /// Which part of the entries is wanted.
@@ -164,31 +191,49 @@ enum Part {
 }
 
 impl TypedMap {
-    fn described(&self, py: Python<'_>) -> PyResult<&Described> {
-        self.typed.of(self.root.as_deref()).or_raise(py)
-    }
-
-    fn reader<'a, 'py>(&'a self, py: Python<'py>) -> Reader<'a, 'py> {
-        Reader {
-            py,
-            typed: &self.typed,
-            root: self.root.as_deref(),
-            spent: Cell::new(0),
-            is_hashed: Cell::new(false),
+    fn typed(&self, py: Python<'_>) -> PyResult<&Typed> {
+        match self.handle.get().content() {
+            Content::Typed(typed, _) => Ok(typed),
+            _ => Err(invalid(py, "not a region of another type".to_owned())),
         }
     }
 
+    fn described(&self, py: Python<'_>) -> PyResult<&Described> {
+        self.typed(py)?.of(self.root.as_deref()).or_raise(py)
+    }
+
+    fn reader<'a, 'py>(&'a self, py: Python<'py>) -> PyResult<Reader<'a, 'py>> {
+        Ok(Reader {
+            py,
+            typed: self.typed(py)?,
+            root: self.root.as_deref(),
+            spent: Cell::new(0),
+            is_hashed: Cell::new(false),
+        })
+    }
+
     fn find<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(text) = key_text(key)? else {
-            return Ok(None);
-        };
+        let reader = self.reader(key.py())?;
+        let found = self.look_up(key)?;
+        found.map(|value| reader.value(value)).transpose()
+    }
+
+    fn look_up(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Dynamic<'_>>> {
         let py = key.py();
-        let found = self.described(py)?.get(&text).or_raise(py)?;
-        found.map(|value| self.reader(py).value(value)).transpose()
+        if !key.hasattr("_fields")? {
+            // Raises for what cannot be a key of a dict either.
+            key.hash()?;
+        }
+        let described = self.described(py)?;
+        let (types, map) = (described.description(), described.root_type());
+        match typed_keys::json(key, types, map)? {
+            Some(json) => described.get_json(&json).or_raise(py),
+            None => Ok(None),
+        }
     }
 
     fn pairs<'py>(&self, py: Python<'py>, part: Part) -> PyResult<Bound<'py, PyList>> {
-        let reader = self.reader(py);
+        let reader = self.reader(py)?;
         let list = PyList::empty(py);
         for entry in self.described(py)?.entries().into_iter().flatten() {
             let (key, value) = entry.or_raise(py)?;
@@ -205,16 +250,6 @@ impl TypedMap {
     }
 }
 
-/// The text that a key is looked up by; none for what is no key of any map.
-fn key_text(key: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
-    if let Ok(text) = key.cast::<PyString>() {
-        return Ok(text.to_str().ok().map(str::to_owned));
-    }
-    // Raises for what cannot be a key of a dict either.
-    key.hash()?;
-    Ok(Some(key.str()?.to_string()))
-}
-
 /// Makes Python's objects of values, as JSON has them, with records and tuples beside.
 struct Reader<'a, 'py> {
     py: Python<'py>,
@@ -225,11 +260,6 @@ struct Reader<'a, 'py> {
     /// Whether what is made must have a hash.
     is_hashed: Cell<bool>,
 }
-
-/// What is made of any region, in bytes, and for each byte of it beyond: shared parts are made at each
-/// use.
-const ANY: u64 = 1 << 30;
-const FACTOR: u64 = 64;
 
 impl<'py> Reader<'_, 'py> {
     fn value(&self, value: Dynamic<'_>) -> PyResult<Bound<'py, PyAny>> {
@@ -282,7 +312,7 @@ impl<'py> Reader<'_, 'py> {
                 }
                 map.into_any()
             }
-            View::Tuple(fields) => PyTuple::new(py, self.fields(fields)?)?.into_any(),
+            View::Tuple(fields) => PyTuple::new(py, self.fields(fields)?.1)?.into_any(),
             View::Struct { style, fields } => self.structure(&value, style, fields)?,
             View::Enum {
                 variant,
@@ -294,9 +324,10 @@ impl<'py> Reader<'_, 'py> {
                     PyString::new(py, variant).into_any()
                 } else {
                     let content = self.variant(variant, style, fields)?;
-                    let map = PyDict::new(py);
-                    map.set_item(variant, content)?;
-                    map.into_any()
+                    match self.is_hashed.get() {
+                        true => PyFrozenSet::new(py, [(variant, content)])?.into_any(),
+                        false => [(variant, content)].into_py_dict(py)?.into_any(),
+                    }
                 }
             }
             View::Option(Some(inner)) | View::Pointer(inner) => self.value(inner)?,
@@ -321,8 +352,7 @@ impl<'py> Reader<'_, 'py> {
     fn spend(&self, length: usize) -> PyResult<()> {
         let spent = self.spent.get().saturating_add(EACH as u64 + length as u64);
         self.spent.set(spent);
-        let size = self.typed.described.size();
-        let most = ANY.saturating_add(size.saturating_mul(FACTOR));
+        let most = Expansion::on_heap(1).most_of(self.typed.described.size());
         match spent <= most {
             true => Ok(()),
             false => Err(invalid(
@@ -340,8 +370,11 @@ impl<'py> Reader<'_, 'py> {
             .collect()
     }
 
-    fn fields(&self, fields: Fields<'_>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        fields.map(|(_, field)| self.value(field)).collect()
+    /// Names and values of fields.
+    fn fields<'a>(&self, fields: Fields<'a>) -> PyResult<(Vec<&'a str>, Vec<Bound<'py, PyAny>>)> {
+        let read = fields.map(|(name, field)| Ok((name, self.value(field)?)));
+        read.collect::<PyResult<Vec<_>>>()
+            .map(|read| read.into_iter().unzip())
     }
 
     /// A record, a tuple, or the only part of a struct without names.
@@ -352,8 +385,7 @@ impl<'py> Reader<'_, 'py> {
         fields: Fields<'_>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
-        let names: Vec<&str> = fields.clone().map(|(name, _)| name).collect();
-        let mut parts = self.fields(fields)?;
+        let (names, mut parts) = self.fields(fields)?;
         match style {
             FieldStyle::Unit => Ok(py.None().into_bound(py)),
             FieldStyle::Tuple if parts.len() == 1 => Ok(parts.remove(0)),
@@ -369,8 +401,7 @@ impl<'py> Reader<'_, 'py> {
         fields: Fields<'_>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
-        let names: Vec<&str> = fields.clone().map(|(name, _)| name).collect();
-        let mut parts = self.fields(fields)?;
+        let (names, mut parts) = self.fields(fields)?;
         match style {
             FieldStyle::Named => {
                 let values = PyDict::new(py);

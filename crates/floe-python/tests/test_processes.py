@@ -70,6 +70,18 @@ def test_programs_inherit(recipes: floe.Frozen) -> None:
     assert run(code, **floe.passing(recipes, other)) == "1.3.1 [1, 2] recipes"
 
 
+def test_what_is_passed_stays_until_it_was() -> None:
+    code = (
+        "import floe; print(floe.Frozen.inherited('one').value, floe.Live.inherited('two').value)"
+    )
+    passed = floe.passing(floe.freeze(1, "one"), floe.Publisher(floe.freeze(2, "two")))
+    assert run(code, **passed) == "1 2"
+    # A program that was passed something does not pass it on.
+    inner = "import floe, os; print([name for name in os.environ if name.startswith('FLOE_')])"
+    code = f"import floe, subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}]"
+    assert run(f"{code}, check=True, **floe.passing())", **passed) == "[]"
+
+
 def test_programs_follow(tmp_path: Path) -> None:
     publisher = floe.Publisher(floe.freeze({"n": 1}, "config"))
     code = (

@@ -131,3 +131,62 @@ def test_what_python_reads_is_what_the_tool_prints(name: str) -> None:
     value, form = floe.load(region).value, json.loads(text)
     same(value, form)
     same(floe.thaw(value), form)
+
+
+KEYS = floe.load(GOLDEN / "keys-2.floe").value
+
+
+@pytest.mark.parametrize("name", KEYS._fields)
+def test_every_key_finds_its_entry(name: str) -> None:
+    entries = getattr(KEYS, name)
+    assert len(entries) == len(entries.items()) > 1
+    for key, value in entries.items():
+        assert key in entries
+        assert entries[key] == value
+        assert entries.get(key) == value
+    assert dict(entries.items()) == entries.thaw() == entries
+
+
+def test_records_and_tuples_find_structs() -> None:
+    packages = floe.load(GOLDEN / "map-2.floe").value
+    key = next(key for key in packages if key.number == 3)
+    assert key == floe.load(GOLDEN / "map-2.floe").value.keys()[list(packages).index(key)]
+    name = "a package with the number 3"
+    assert packages[key].name == name
+    assert packages["x86_64 with a long suffix", 3].name == name
+    assert packages.get(("x86_64 with a long suffix", 4)) is None
+    for absent in [("aarch64",), ("aarch64", 1, 2), (3, "aarch64"), "aarch64", 3, None, ()]:
+        assert absent not in packages
+        with pytest.raises(KeyError) as raised:
+            packages[absent]
+        assert raised.value.args == (absent,)
+    # A record of another struct with the same fields, as records are equal by their fields.
+    other = pickle.loads(pickle.dumps(key))
+    assert packages[other].name == name
+    first, second = (("aarch64", 0), ("x86_64 with a long suffix", 1))
+    assert KEYS.nested[first,] == 1
+    assert KEYS.nested[first, second] == 2
+    assert KEYS.tuples[1, second, "ß"] == 1
+    assert (1, second, "s") not in KEYS.tuples
+    assert KEYS.steps["All"] == 0
+    assert KEYS.steps[frozenset([("Named", "compile")])] == 1
+
+
+def test_keys_are_of_the_kind_that_the_map_has() -> None:
+    assert KEYS.texts["17"] == 0
+    assert 17 not in KEYS.texts
+    assert True not in KEYS.texts
+    assert None not in KEYS.texts
+    assert "17" not in KEYS.options
+    assert KEYS.options[None] == 0
+    assert 0 not in KEYS.flags
+    assert KEYS.bytes[b"\0\xff"] == KEYS.bytes[0, 255] == 1
+    assert 1 << 101 not in KEYS.wide
+    assert "\ud800" not in KEYS.texts
+    assert 0.5 not in KEYS.wide
+    deep: Any = ()
+    for _ in range(1000):
+        deep = (deep,)
+    assert deep not in KEYS.nested
+    with pytest.raises(TypeError, match="unhashable"):
+        KEYS.tuples[1, ["aarch64", 0], "ß"]

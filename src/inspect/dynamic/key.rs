@@ -48,7 +48,30 @@ impl Described {
     /// archive do not hold what the schema says.
     pub fn get(&self, key: &str) -> Result<Option<Dynamic<'_>>> {
         let entries = self.keyed()?;
-        let found = self.find(&entries, key);
+        let wanted = Wanted::readings(self, entries.key_type(), key);
+        let found = self.find(&entries, wanted);
+        found.map_err(|fault| self.archive().error(*fault))
+    }
+
+    /// The same of a key that is JSON without exception: a text stands in quotes, so that a number is
+    /// not taken for one. What is no JSON is no key.
+    ///
+    /// ```
+    /// # use floe::{Map, dynamic::Described};
+    /// let frozen = Map::freeze("texts", [("80".to_owned(), 1_u8)])?;
+    /// let described = Described::of(&frozen)?;
+    /// assert!(described.get_json(r#""80""#)?.is_some());
+    /// assert!(described.get("80")?.is_some() && described.get_json("80")?.is_none());
+    /// # Ok::<(), floe::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_json(&self, key: &str) -> Result<Option<Dynamic<'_>>> {
+        let entries = self.keyed()?;
+        let wanted = Wanted::of_json(key);
+        let wanted = wanted.filter(|it| it.value.is_string() || !self.is_text(entries.key_type()));
+        let found = self.find(&entries, wanted.into_iter());
         found.map_err(|fault| self.archive().error(*fault))
     }
 
@@ -58,9 +81,13 @@ impl Described {
             .ok_or(Error::Header(HeaderError::MissingSection { section }))
     }
 
-    fn find<'a>(&'a self, entries: &Entries<'a>, key: &str) -> Read<Option<Dynamic<'a>>> {
+    fn find<'a>(
+        &'a self,
+        entries: &Entries<'a>,
+        wanted: impl Iterator<Item = Wanted>,
+    ) -> Read<Option<Dynamic<'a>>> {
         let has_known_hash = self.has_known_hash(entries.key_type());
-        for wanted in Wanted::readings(self, entries.key_type(), key) {
+        for wanted in wanted {
             let hash = wanted.hash(self, entries.key_type());
             if let Some(hash) = hash
                 && let Some(value) = self.probe(entries, hash, &wanted)?
@@ -154,23 +181,32 @@ struct Wanted {
 
 impl Wanted {
     /// What a text can mean as a key of a type.
-    fn readings(described: &Described, key: TypeIndex, text: &str) -> Vec<Self> {
-        let plain = Value::String(text.to_owned());
-        let parsed = serde_json::from_str::<Value>(text).ok();
-        let values = match (described.is_text(key), parsed) {
-            (true, Some(parsed @ Value::String(_))) => vec![plain, parsed],
-            (true, _) | (false, None) => vec![plain],
-            // Numbers of more than 64 bits are compared and hashed as text.
-            (false, Some(parsed)) => vec![parsed],
-        };
-        let reading = |value: Value| Self {
-            text: match &value {
-                Value::Number(_) => text.trim().to_owned(),
-                value => value.to_string(),
-            },
+    fn readings(
+        described: &Described,
+        key: TypeIndex,
+        text: &str,
+    ) -> impl Iterator<Item = Self> + use<> {
+        let value = Value::String(text.to_owned());
+        let plain = Self {
+            text: value.to_string(),
             value,
         };
-        values.into_iter().map(reading).collect()
+        let readings = match (described.is_text(key), Self::of_json(text)) {
+            (true, Some(parsed)) if parsed.value.is_string() => [Some(plain), Some(parsed)],
+            (true, _) | (false, None) => [Some(plain), None],
+            (false, Some(parsed)) => [Some(parsed), None],
+        };
+        readings.into_iter().flatten()
+    }
+
+    fn of_json(text: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let text = match &value {
+            // Numbers of more than 64 bits are compared and hashed as text.
+            Value::Number(_) => text.trim().to_owned(),
+            value => value.to_string(),
+        };
+        Some(Self { text, value })
     }
 
     fn is(&self, key: &Dynamic<'_>) -> bool {

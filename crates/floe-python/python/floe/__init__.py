@@ -24,6 +24,8 @@ from ._floe import (
     Broker,
     Builder,
     Cache,
+    Contribution,
+    Delta,
     Frozen,
     FrozenDict,
     FrozenItems,
@@ -43,6 +45,7 @@ from ._floe import (
     connect,
     freeze,
     load,
+    merge,
     thaw,
 )
 from ._handle import passing
@@ -53,7 +56,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._memory import MemoryTable, memory
     from ._overlay import Changes, MergeConflict, Overlay
-    from ._report import CacheReport, Report, Status
+    from ._report import CacheReport, DeltaReport, MergeReport, Outcome, Report, Status
 
 Mapping.register(FrozenDict)
 Mapping.register(FrozenMap)
@@ -71,6 +74,9 @@ __all__ = [
     "Cache",
     "CacheReport",
     "Changes",
+    "Contribution",
+    "Delta",
+    "DeltaReport",
     "Error",
     "Frozen",
     "FrozenDict",
@@ -85,9 +91,11 @@ __all__ = [
     "Live",
     "MemoryTable",
     "MergeConflict",
+    "MergeReport",
     "MissingFileError",
     "NotPermittedError",
     "OtherTypeError",
+    "Outcome",
     "Overlay",
     "Part",
     "Policy",
@@ -104,6 +112,7 @@ __all__ = [
     "freeze",
     "load",
     "memory",
+    "merge",
     "passing",
     "thaw",
 ]
@@ -111,8 +120,11 @@ __all__ = [
 _LAZY = {
     "CacheReport": "_report",
     "Changes": "_overlay",
+    "DeltaReport": "_report",
     "MemoryTable": "_memory",
     "MergeConflict": "_overlay",
+    "MergeReport": "_report",
+    "Outcome": "_report",
     "Overlay": "_overlay",
     "Report": "_report",
     "Status": "_report",

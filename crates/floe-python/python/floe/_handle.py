@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import sys
 
+from ._floe import Frozen, Publisher
+
 # Reading starts sooner without the module `typing`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ._floe import Frozen, Publisher
-
 #: ``NAME/DESCRIPTORS/`` for each handle that a program passes, the descriptors joined by commas.
 VARIABLE = "FLOE_FROZEN"
-#: The same for publishers, as the library has it.
-LIVE_VARIABLE = "FLOE_LIVE"
+#: The same for publishers, and for who may contribute to them, as the library has it.
+LIVE_VARIABLES = ("FLOE_LIVE", "FLOE_ACCEPT")
+
+
+class Descriptors(tuple[int, ...]):
+    """Descriptors, and the handles that they belong to, which are kept as long as these."""
+
+    handles: tuple[Frozen | Publisher, ...]
 
 
 def passing(*handles: Frozen | Publisher, env: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -27,20 +33,28 @@ def passing(*handles: Frozen | Publisher, env: Mapping[str, str] | None = None) 
     `env` is the environment of the program, by default that of this one.
     """
     environment = dict(os.environ if env is None else env)
-    frozen: list[str] = []
-    live: list[str] = []
+    # What this program was passed itself is not passed on.
+    rows: dict[str, list[str]] = {name: [] for name in (VARIABLE, *LIVE_VARIABLES)}
     descriptors: list[int] = []
     for handle in handles:
-        if hasattr(handle, "fds"):
+        if isinstance(handle, Frozen):
             passed = handle.fds
-            frozen.append(f"{handle.name}/{','.join(map(str, passed))}")
+            rows[VARIABLE].append(f"{handle.name}/{','.join(map(str, passed))}")
+        elif isinstance(handle, Publisher):
+            variables, passed = handle._passing()
+            for variable, row in variables:
+                rows[variable].append(row)
         else:
-            row, passed = handle._passing()
-            live.append(row)
+            told = f"handles and publishers can be passed, not {type(handle).__name__}"
+            raise TypeError(told)
         descriptors += passed
-    environment[VARIABLE] = "/".join(frozen)
-    environment[LIVE_VARIABLE] = "/".join(live)
-    return {"env": environment, "pass_fds": tuple(descriptors)}
+    for variable, told in rows.items():
+        environment.pop(variable, None)
+        if told:
+            environment[variable] = "/".join(told)
+    passed_fds = Descriptors(descriptors)
+    passed_fds.handles = handles
+    return {"env": environment, "pass_fds": passed_fds}
 
 
 def inherited(name: str) -> list[int]:
@@ -75,8 +89,6 @@ def reduce(frozen: Frozen) -> tuple[Any, ...]:
 
 def receive(sent: list[Any]) -> Frozen:
     """Open the descriptors that came along with a new process."""
-    from ._floe import Frozen
-
     fds = [descriptor.detach() for descriptor in sent]
     try:
         return Frozen.from_fds(fds, trust=True)
@@ -90,7 +102,6 @@ def open_sent(
 ) -> Frozen:
     """Open the descriptors of the process that has pickled a handle, if they are still its."""
     from ._errors import InvalidError, system_call_error
-    from ._floe import Frozen
 
     opened = []
     try:

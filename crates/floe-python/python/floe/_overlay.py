@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Generic, TypeVar
 
-from ._floe import Frozen, FrozenDict, FrozenList, FrozenSet, Live, thaw
+from ._floe import (
+    Contribution,
+    Delta,
+    Frozen,
+    FrozenDict,
+    FrozenList,
+    FrozenMap,
+    FrozenSet,
+    Inputs,
+    Live,
+    thaw,
+)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -20,7 +31,7 @@ class MergeConflict(ValueError):  # noqa: N818 - what happened, not what class i
     """Two sides have different values for one key, and the rule is ``"equal"``."""
 
     def __init__(self, key: object, earlier: object, later: object) -> None:
-        """Tell the key and both values, the later one being `_ABSENT` where it was removed."""
+        """Take the key and both values; the later one is `_ABSENT` where it was removed."""
         told = "removed" if later is _ABSENT else repr(later)
         super().__init__(f"{key!r}: {earlier!r} there, {told} here; a rule says which one stays")
         self.key = key
@@ -65,6 +76,9 @@ class Overlay(MutableMapping[K, V]):
     changed reads the base; nothing is copied. Over a `Live`, `advance` moves to the newest
     generation.
 
+    What was changed goes back to its owner by `changes`, over any base; over a map that a builder
+    or a store has made also by `delta` and `contribute`, with the inputs of what was built.
+
     :param base: any mapping; usually a `FrozenDict`, or a `Frozen` or `Live` whose value is one.
     :param missing: makes the value of a key that is read and not there, as in a `defaultdict`.
     :param thaw: gives containers of the base as ordinary ones, which may be changed in place. Each
@@ -72,9 +86,11 @@ class Overlay(MutableMapping[K, V]):
     """
 
     __slots__ = (
+        "__weakref__",
         "_added",
         "_base",
         "_gone",
+        "_inputs",
         "_live",
         "_missing",
         "_name",
@@ -112,6 +128,8 @@ class Overlay(MutableMapping[K, V]):
         self._read: set[K] = set()
         # How many keys of `_own` the base lacks.
         self._added = 0
+        # What values of `_own` were built from, where that is known.
+        self._inputs: dict[K, Inputs] = {}
 
     @property
     def base(self) -> Mapping[K, V]:
@@ -161,6 +179,7 @@ class Overlay(MutableMapping[K, V]):
         self._own[key] = value
         self._read.discard(key)
         self._gone.discard(key)
+        self._inputs.pop(key, None)
 
     def __delitem__(self, key: K) -> None:
         if key not in self:
@@ -191,6 +210,22 @@ class Overlay(MutableMapping[K, V]):
         if found is _ABSENT:
             self[key] = found = default
         return found
+
+    def get_or_build(self, key: K, build: Callable[[Inputs], V]) -> V:
+        """Return the value of a key; build it first, if there is none, and record its inputs.
+
+        What ``build(inputs)`` reads through its inputs goes along with a `delta`. A cache that it
+        is merged into drops the entry when an input changes, and the rule ``"newest"`` compares
+        them.
+        """
+        found = self.get(key, _ABSENT)
+        if found is _ABSENT and self.advance():
+            found = self.get(key, _ABSENT)
+        if found is _ABSENT:
+            inputs = Inputs()
+            self[key] = found = build(inputs)
+            self._inputs[key] = inputs
+        return found  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[K]:
         if not self._gone and not self._added:
@@ -268,6 +303,39 @@ class Overlay(MutableMapping[K, V]):
         }
         return Changes(self._name, values, self._gone)
 
+    def delta(self) -> Delta:
+        """Seal what differs from the base, to be sent to its owner.
+
+        For `merge`, `Store.merge` and `contribute`. The overlay goes on with its changes.
+
+        :raises InvalidError: over anything but a map that a builder or a store has made.
+        """
+        if not isinstance(self._base, FrozenMap):
+            from ._errors import InvalidError
+
+            told = (
+                "only overlays over maps that a builder or a store has made give deltas, not over "
+                f"{type(self._base).__name__}; send changes() instead"
+            )
+            raise InvalidError(told)
+        changes = self.changes()
+        return Delta._over(self._base._handle, changes.set, list(changes.removed), self._inputs)
+
+    def contribute(self) -> Contribution:
+        """Hand the changes over to the owner of the `Live` below, without waiting.
+
+        The owner has to accept them: see `Store.accept`. The overlay keeps them until it advances
+        to a generation that has them.
+
+        :raises InvalidError: over anything else.
+        """
+        if self._live is None:
+            from ._errors import InvalidError
+
+            told = "only overlays over a Live contribute: nothing else knows an owner"
+            raise InvalidError(told)
+        return self._live.contribute(self.delta())
+
     def advance(self) -> bool:
         """Move to the newest generation of a `Live`; whether there was a newer one.
 
@@ -289,6 +357,7 @@ class Overlay(MutableMapping[K, V]):
             if not _equal(value, base.get(key, _ABSENT))
         }
         self._read.clear()
+        self._inputs = {key: self._inputs[key] for key in self._own if key in self._inputs}
         self._gone = {key for key in changes.removed if key in base}
         self._added = sum(key not in base for key in self._own)
         return True
@@ -359,7 +428,14 @@ def _settle(key: Any, earlier: Any, later: Any, rule: Rule) -> Any:
         return later
     if rule != "equal":
         told = f'rule must be "equal", "first", "last" or a function, not {rule!r}'
+        if rule == "newest":
+            told += "; inputs go along with deltas, and Store.merge compares them"
         raise ValueError(told)
     if earlier != later:
         raise MergeConflict(key, earlier, later)
     return earlier
+
+
+def conflict(key: object, earlier: object, later: object) -> None:
+    """Decide nothing: the rule ``"equal"`` where deltas are merged."""
+    raise MergeConflict(key, earlier, later)

@@ -36,11 +36,76 @@ class CacheReport:
 
 
 @dataclass(frozen=True)
+class DeltaReport:
+    """What became of the entries of a delta."""
+
+    #: Values that were taken, under keys that the cache did not have.
+    added: int
+    #: Values that were taken, or made by the rule, in the place of others.
+    replaced: int
+    #: Keys that were removed.
+    removed: int
+    #: Values that the cache has already, and removed keys that it does not have.
+    equal: int
+    #: Values, and removals, that the rule gave up for what was there.
+    kept: int
+    #: Why nothing of the delta was taken.
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
+class MergeReport:
+    """What a merge did: prints one line, and one for each delta."""
+
+    name: str
+    generation: int
+    #: Whether that is a new one.
+    changed: bool
+    #: Whether the directory of the store has it.
+    saved: bool
+    entries: int
+    evicted: int
+    deltas: tuple[DeltaReport, ...]
+    seconds: float
+    #: What is wrong with the directory, or with the channel; the merge counts all the same.
+    trouble: str | None
+    #: What the rule has raised, of deltas that were refused for that.
+    exception: BaseException | None = field(default=None, compare=False)
+    text: str = field(default="", compare=False)
+
+    @property
+    def has_refusals(self) -> bool:
+        """Whether nothing was taken of some delta."""
+        return any(delta.refused is not None for delta in self.deltas)
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a contribution."""
+
+    #: The generation that has what was taken; none, if nothing was.
+    generation: int | None = None
+    #: Whether the store has saved it.
+    saved: bool = False
+    #: Values and removals that were taken; for which the cache kept what it has; that it had.
+    taken: int = 0
+    kept: int = 0
+    equal: int = 0
+    #: Why nothing was taken.
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
 class Report:
     """What a refresh did: prints one line for each cache."""
 
     caches: tuple[CacheReport, ...]
     seconds: float
+    #: What was made of contributions.
+    merges: tuple[MergeReport, ...] = ()
 
     @property
     def has_failures(self) -> bool:
@@ -66,7 +131,8 @@ class Report:
         return len(self.caches)
 
     def __repr__(self) -> str:
-        return "\n".join(cache.line for cache in self.caches)
+        lines = [cache.line for cache in self.caches]
+        return "\n".join(lines + [merge.text for merge in self.merges])
 
 
 def _known(class_: type, read: dict[str, Any]) -> dict[str, Any]:
@@ -74,14 +140,37 @@ def _known(class_: type, read: dict[str, Any]) -> dict[str, Any]:
     return {field.name: read[field.name] for field in fields(class_) if field.name in read}
 
 
-def report(text: str, lines: list[str], raised: dict[str, BaseException]) -> Report:
+def report(
+    text: str,
+    lines: list[str],
+    raised: dict[str, BaseException],
+    merges: tuple[MergeReport, ...] = (),
+) -> Report:
     """Make a report of its JSON, of how its caches print, and of what builds have raised."""
     read = json.loads(text)
     caches = (
         CacheReport(**_known(CacheReport, cache), exception=raised.get(cache["name"]), line=line)
         for cache, line in zip(read["caches"], lines, strict=True)
     )
-    return Report(tuple(caches), read["seconds"])
+    return Report(tuple(caches), read["seconds"], merges)
+
+
+def merge_report(
+    text: str, shown: str, refused: list[str | None], raised: BaseException | None
+) -> MergeReport:
+    """Make a report of its JSON, of how it prints, and of what the rule has raised."""
+    read = json.loads(text)
+    deltas = tuple(
+        DeltaReport(**{**_known(DeltaReport, delta), "refused": why})
+        for delta, why in zip(read["deltas"], refused, strict=True)
+    )
+    known = {**_known(MergeReport, read), "deltas": deltas}
+    return MergeReport(**known, exception=raised, text=shown)
+
+
+def outcome(text: str, refused: str | None) -> Outcome:
+    """Make an outcome of its JSON, and of why nothing was taken."""
+    return Outcome(**_known(Outcome, json.loads(text)), refused=refused)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use floe::value::Expansion;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 
@@ -11,10 +12,8 @@ use crate::frozen::Frozen;
 
 use super::{LONGEST, guarded};
 
-/// Bytes that any value may come to, and those for each byte of its region beyond that: honest values
-/// come to less than a tenth of it.
-const ANY: isize = 1 << 30;
-const FACTOR: u64 = 64;
+/// In bytes.
+const LIMIT: Expansion = Expansion::on_heap(1);
 
 /// What one call may still make.
 pub(crate) struct Budget {
@@ -25,7 +24,7 @@ pub(crate) struct Budget {
 impl Budget {
     pub(crate) fn new() -> Self {
         Self {
-            left: Cell::new(ANY),
+            left: Cell::new(bytes(LIMIT.most_of(0))),
             is_extended: Cell::new(false),
         }
     }
@@ -67,14 +66,14 @@ impl Budget {
         let done = unsafe {
             guarded(|py| {
                 let frozen = Bound::ref_from_ptr(py, &owner).cast::<Frozen>()?.get();
-                let more = isize::try_from(frozen.size().saturating_mul(FACTOR));
-                let more = more.unwrap_or(isize::MAX);
+                let most = LIMIT.most_of(frozen.size());
                 if !self.is_extended.replace(true) {
+                    let more = bytes(most - LIMIT.most_of(0));
                     self.left.set(self.left.get().saturating_add(more));
                 }
                 match self.left.get() >= 0 {
                     true => Ok(0),
-                    false => Err(invalid(py, told(ANY.saturating_add(more)))),
+                    false => Err(invalid(py, told(most))),
                 }
             })
         };
@@ -82,7 +81,11 @@ impl Budget {
     }
 }
 
-fn told(most: isize) -> String {
+fn bytes(number: u64) -> isize {
+    isize::try_from(number).unwrap_or(isize::MAX)
+}
+
+fn told(most: u64) -> String {
     format!(
         "a self-describing value comes to more than {most} bytes when its shared parts are written \
          out at each use; read it where it lies"

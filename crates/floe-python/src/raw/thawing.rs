@@ -7,7 +7,7 @@ use floe::value::{ArchivedList, ArchivedValue, Kind};
 use pyo3::ffi::*;
 
 use super::slots::{dict_of, list_of, set_of};
-use super::{Budget, Texts, bounded_object, text_object, view_object};
+use super::{Budget, Texts, bounded_object, bounded_text, view_object};
 
 /// A new reference to an ordinary copy, or null with an error set. Values are at most 128 levels deep;
 /// what their shared parts grow to is taken from the budget.
@@ -24,10 +24,7 @@ pub(super) unsafe fn thawed(
     // all that is put into it is a new reference.
     unsafe {
         if let Some(text) = value.as_str() {
-            return match budget.text(owner, text.len()) {
-                true => text_object(texts, text),
-                false => null_mut(),
-            };
+            return bounded_text(owner, texts, text, budget);
         }
         match value.kind() {
             Kind::Dict => dict(owner, texts, value, budget),
