@@ -75,6 +75,10 @@ impl<K: OverlayKey, V: OverlayValue> Ages<K, V> for NoAges {
         None
     }
 
+    fn is_outdated(&self, _: &Delta<K, V>, _: EntryRef<'_, K, V>) -> bool {
+        false
+    }
+
     fn refuses(&self, _: usize) -> Option<DeltaError> {
         None
     }

@@ -46,6 +46,9 @@ pub struct DeltaReport {
     pub equal: u64,
     /// Entries, and removals, that the rule gave up for what was there.
     pub kept: u64,
+    /// Entries that were not taken because a recorded input has changed since, where the policy of the
+    /// cache checks inputs.
+    pub outdated: u64,
     /// Why nothing of the delta was taken; `None` if it was merged.
     pub refused: Option<DeltaError>,
 }
@@ -86,6 +89,7 @@ impl fmt::Display for DeltaReport {
             (self.removed, "removed"),
             (self.equal, "there already"),
             (self.kept, "kept as it was"),
+            (self.outdated, "outdated"),
         ];
         let told: Vec<String> = counts
             .iter()

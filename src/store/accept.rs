@@ -232,6 +232,7 @@ fn answer(acceptor: &Acceptor, offer: Offer, report: &MergeReport, delta: &Delta
                 taken: delta.added + delta.replaced + delta.removed,
                 kept: delta.kept,
                 equal: delta.equal,
+                outdated: delta.outdated,
             },
         ),
     }

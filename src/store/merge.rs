@@ -179,7 +179,7 @@ impl<K: StoreKey, V: OverlayValue> ManagedCache<Map<K, V>> {
         let start = Instant::now();
         let mut reports = Vec::new();
         let build = |job: &Job<'_, Map<K, V>>, earlier: Earlier<'_, Map<K, V>>| {
-            let recorded = Recorded::of(deltas, earlier);
+            let recorded = Recorded::of(job, deltas, earlier);
             let mut plan = Plan::of(earlier.frozen, deltas, rule, &recorded);
             reports = std::mem::take(&mut plan.reports);
             next_generation(job, earlier, plan, deltas, &recorded, false)
@@ -327,7 +327,9 @@ fn recorded_of<'a, K: OverlayKey, V: OverlayValue>(
 impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
     /// Adds an entry with what it was built from: what was read through `inputs`, which go with it
     /// into the cache. There the entry is dropped when one of them changes, where the policy
-    /// [checks inputs](Policy::revalidate_inputs), and [`Rule::Newest`] compares them.
+    /// [checks inputs](Policy::revalidate_inputs), and not taken if one has changed by then;
+    /// [`Rule::Newest`] compares them. The overlay itself looks at none: it keeps the entry until
+    /// a generation has it.
     ///
     /// ```
     /// use floe::{Inputs, MapBuilder, Overlay};

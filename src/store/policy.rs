@@ -232,8 +232,8 @@ impl Policy {
     }
 
     /// Adds a verdict of your own. If it says that a generation has expired, that generation is not
-    /// served, whatever the other statements say, until there is a newer one or the verdict
-    /// changes.
+    /// served, whatever the other statements say, until a newer one is built or the verdict changes. A
+    /// [merge](crate::Store::merge) builds none: what has expired stays so.
     #[must_use]
     pub fn custom(
         self,

@@ -63,6 +63,39 @@ fn an_entry_goes_when_its_inputs_change() {
     }
 }
 
+/// However seldom inputs are checked: what has changed by then is not served until the next check.
+#[test]
+fn what_is_outdated_does_not_come_back_with_an_early_delta() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+    let hour = Duration::from_secs(3600);
+    let checked = Policy::new().revalidate_inputs().revalidate_every(hour);
+    for (policy, expected) in [(checked, "b=2 c=3"), (Policy::new(), "a=1 b=2 c=3")] {
+        write(&one, "1", 100);
+        write(&other, "2", 100);
+        let store = Store::new();
+        let cache = store.merged("texts", policy).unwrap();
+        store.refresh().unwrap();
+        let map = cache.get().unwrap();
+        let deltas = [
+            read_from(&map, "a", &one),
+            read_from(&map, "b", &other),
+            read_from(&map, "a", &one),
+            crate::fixture::delta(&map, "c=3"),
+        ];
+        write(&one, "11", 50);
+        let report = store.merge("texts", &deltas, &Rule::FirstWins).unwrap();
+        assert_eq!(told(&cache.get().unwrap()), expected);
+        let outdated = report.deltas.iter().map(|it| it.outdated);
+        let all = u64::from(expected.starts_with('b'));
+        assert_eq!(outdated.collect::<Vec<_>>(), [all, 0, all, 0]);
+        let told = report.deltas[0].to_string();
+        assert_eq!(told == "1 outdated", all == 1, "{told}");
+        store.refresh().unwrap();
+        assert_eq!(cache.get().unwrap().region().generation(), 2);
+    }
+}
+
 #[test]
 fn inputs_are_kept_over_later_merges() {
     let folder = tempfile::tempdir().unwrap();

@@ -30,4 +30,7 @@ pub struct Merged {
     pub kept: u64,
     /// Additions that the cache had already.
     pub equal: u64,
+    /// Additions of which a recorded input has changed since.
+    #[serde(default)]
+    pub outdated: u64,
 }

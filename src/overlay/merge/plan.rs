@@ -17,6 +17,8 @@ pub(crate) trait Ages<K: OverlayKey, V: OverlayValue> {
     fn of_kept(&self, entry: EntryRef<'_, K, V>) -> Option<i64>;
     /// Of an entry of a delta.
     fn of_offered(&self, delta: &Delta<K, V>, entry: EntryRef<'_, K, V>) -> Option<i64>;
+    /// Whether something of what an entry of a delta was built from has changed since.
+    fn is_outdated(&self, delta: &Delta<K, V>, entry: EntryRef<'_, K, V>) -> bool;
     /// Why a delta is refused, by its number.
     fn refuses(&self, delta: usize) -> Option<DeltaError>;
 }
@@ -308,6 +310,10 @@ impl<'a, K: OverlayKey, V: OverlayValue> Planner<'a, '_, K, V> {
         report: &mut DeltaReport,
     ) -> Result<Option<Change<'a, K, V>>, DeltaError> {
         let key = offered.key();
+        if self.ages.is_outdated(&self.deltas[number], offered) {
+            report.outdated += 1;
+            return Ok(None);
+        }
         let (place, there) = self.find(hash, key, || kept);
         let change = |replaced, now| Change {
             hash,

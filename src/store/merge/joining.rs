@@ -46,7 +46,7 @@ pub(super) fn join<K: StoreKey, V: OverlayValue>(
     let added = added.iter();
     let added = added.map(|(entry, inputs)| (*entry, Some(inputs.as_slice())));
     let deltas = [Delta::of_entries(ours.frozen.region(), added)?];
-    let recorded = Recorded::of(&deltas, theirs);
+    let recorded = Recorded::of(job, &deltas, theirs);
     let mut plan = Plan::of(theirs.frozen, &deltas, rule, &recorded);
     if let Some(reason) = plan.reports.iter().find_map(|it| it.refused.clone()) {
         let name = name.to_owned();

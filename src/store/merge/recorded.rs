@@ -1,13 +1,13 @@
 //! What was recorded of the inputs of entries.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::StoreKey;
 use crate::error::{DeltaError, shown};
 use crate::map::{EntryRef, Key, Map, unit};
 use crate::overlay::{Ages, Delta, Origin, OverlayValue};
-use crate::store::build::Earlier;
+use crate::store::build::{Earlier, Job};
 use crate::store::inputs::{Input, Sets, SetsBuilder, decode};
 
 /// The inputs of the entries of deltas, decoded once where entries share them.
@@ -16,6 +16,8 @@ pub(super) struct Recorded<'a> {
     decoded: HashMap<*const u8, Sets>,
     /// Their numbers in the sets of the next generation.
     numbers: RefCell<HashMap<*const u8, u32>>,
+    /// Those of which something has changed since they were recorded.
+    changed: HashSet<*const u8>,
     /// Why deltas are refused.
     refused: HashMap<usize, DeltaError>,
     earlier: Option<&'a Sets>,
@@ -27,14 +29,18 @@ impl<'a> Recorded<'a> {
         Self {
             decoded: HashMap::new(),
             numbers: RefCell::default(),
+            changed: HashSet::new(),
             refused: HashMap::new(),
             earlier: None,
             name: "",
         }
     }
 
-    /// Decodes those of deltas.
+    /// Decodes those of deltas, and compares them with what is there now, where the policy checks
+    /// inputs: otherwise what was dropped for a change would come back with a delta that is older, and
+    /// be served until the next check.
     pub(super) fn of<K: StoreKey, V: OverlayValue>(
+        job: &Job<'_, Map<K, V>>,
         deltas: &[Delta<K, V>],
         earlier: Earlier<'a, Map<K, V>>,
     ) -> Self {
@@ -63,7 +69,32 @@ impl<'a> Recorded<'a> {
                 }
             }
         }
+        if job.policy.inputs && !recorded.decoded.is_empty() {
+            recorded.compare(job);
+        }
         recorded
+    }
+
+    /// Finds those that have changed; looks at each input once.
+    fn compare<K: StoreKey, V: OverlayValue>(&mut self, job: &Job<'_, Map<K, V>>) {
+        let mut builder = SetsBuilder::default();
+        let whole = builder.add([]);
+        let all: Vec<(*const u8, u32)> = self.decoded.keys().copied().zip(0..).collect();
+        for (place, number) in &all {
+            if let Some(sets) = self.decoded.get(place) {
+                let set = builder.add(sets.of_value());
+                builder.set_of(*number, set);
+            }
+        }
+        let mut sets = builder.finish(whole, all.len());
+        let changed = sets.check(job.values, job.clock, job.policy.settle_time());
+        let touched = sets.touched(&changed);
+        let is_touched = |number: &u32| match sets.is_common(*number) {
+            true => touched.common,
+            false => touched.entries.binary_search(number).is_ok(),
+        };
+        let changed = all.iter().filter(|(_, number)| is_touched(number));
+        self.changed = changed.map(|(place, _)| *place).collect();
     }
 
     /// The inputs of an entry of which the rule has made another.
@@ -111,6 +142,14 @@ impl<K: StoreKey, V: OverlayValue> Ages<K, V> for Recorded<'_> {
     fn of_offered(&self, delta: &Delta<K, V>, entry: EntryRef<'_, K, V>) -> Option<i64> {
         let inputs = delta.recorded(entry.key().key_hash(), entry.key())?;
         self.decoded.get(&inputs.as_ptr())?.last_change_of_value()
+    }
+
+    fn is_outdated(&self, delta: &Delta<K, V>, entry: EntryRef<'_, K, V>) -> bool {
+        if self.changed.is_empty() {
+            return false;
+        }
+        let inputs = delta.recorded(entry.key().key_hash(), entry.key());
+        inputs.is_some_and(|inputs| self.changed.contains(&inputs.as_ptr()))
     }
 
     fn refuses(&self, delta: usize) -> Option<DeltaError> {
