@@ -1,6 +1,7 @@
 //! Functions of Python that a store calls, where the collector sees them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::error::Error;
 use std::sync::{Arc, Mutex, Weak};
 
@@ -14,7 +15,8 @@ use crate::lock::locked;
 ///
 /// The store alone holds them, and its caches know them weakly: the collector does not see what the
 /// library holds, and a function that leads back to its store would never be freed. Neither mutex
-/// is held without the interpreter, so no other thread takes one while the collector is at work.
+/// is held without the interpreter, nor while code of Python's may run: so no other thread takes one
+/// while the collector is at work.
 #[derive(Default)]
 pub(crate) struct Functions {
     held: Mutex<Vec<Py<PyAny>>>,
@@ -86,8 +88,18 @@ impl Function {
                     let _ = error.value(py).setattr("__traceback__", traceback);
                 }
                 let told = Failed::from(error.to_string());
+                // The first one is kept. The other is dropped once the lock is free, since that may
+                // run code of Python's.
                 let mut raised = locked(py, &functions.raised);
-                raised.entry(self.cache.clone()).or_insert(error);
+                let spare = match raised.entry(self.cache.clone()) {
+                    Entry::Vacant(place) => {
+                        place.insert(error);
+                        None
+                    }
+                    Entry::Occupied(_) => Some(error),
+                };
+                drop(raised);
+                drop(spare);
                 told
             })
         })

@@ -122,7 +122,8 @@ impl Store {
     }
 
     /// Merges deltas into such a cache, in their order, and publishes the next generation; see
-    /// `merge` for the rules. Returns a report.
+    /// `merge` for the rules, of which a function must not use its own store, and `"newest"` keeps
+    /// the value whose inputs changed last. Returns a report.
     #[pyo3(
         signature = (name, deltas, rule = Given::first()),
         text_signature = "($self, name, deltas, rule='first')"
@@ -373,8 +374,10 @@ struct Listener {
 
 impl Listener {
     fn tell(&self, py: Python<'_>, report: &floe::store::Report) {
-        let on_report = locked(py, &self.on_report);
-        let on_report = on_report.as_ref().map(|it| it.clone_ref(py));
+        // Not held while it runs.
+        let on_report = locked(py, &self.on_report)
+            .as_ref()
+            .map(|it| it.clone_ref(py));
         let report = self.store.get().report(py, Ok(report.clone()));
         let told = match on_report {
             Some(on_report) => report.and_then(|report| on_report.call1(py, (report,)).map(drop)),
