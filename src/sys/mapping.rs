@@ -91,10 +91,14 @@ impl Mapping {
         }
         let length = usize::try_from(length).map_err(io::Error::other)?;
         let length = NonZeroUsize::new(length).ok_or(io::ErrorKind::InvalidInput)?;
-        let map = |flags| match (Reservation::new(length), stretches) {
-            (Ok(reservation), _) => reservation.fill(stretches, flags),
-            (Err(_), [whole]) => map_anywhere(whole, length, flags),
-            (Err(errno), _) => Err(errno),
+        let map = |flags| match stretches {
+            // It has no huge page.
+            [whole] if length.get() < HUGE_PAGE => map_anywhere(whole, length, flags),
+            _ => match (Reservation::new(length), stretches) {
+                (Ok(reservation), _) => reservation.fill(stretches, flags),
+                (Err(_), [whole]) => map_anywhere(whole, length, flags),
+                (Err(errno), _) => Err(errno),
+            },
         };
         let start = map(MapFlags::MAP_SHARED).or_else(|_| map(MapFlags::MAP_PRIVATE))?;
         Ok(Self { start, length })
