@@ -127,9 +127,7 @@ impl<K: OverlayKey, V: OverlayValue> OwnTable<K, V> {
 
     /// All of it, in the order in which it was told.
     pub(super) fn in_order(&self) -> Vec<&Own<K, V>> {
-        // Numbers that stand beside each other are compared fast.
-        let all = self.table.iter().map(|(number, own)| (*number, own));
-        let mut all: Vec<(u64, &Own<K, V>)> = all.collect();
+        let mut all: Vec<&Told<K, V>> = self.table.iter().collect();
         all.sort_unstable_by_key(|(number, _)| *number);
         all.into_iter().map(|(_, own)| own).collect()
     }
@@ -148,7 +146,7 @@ pub(super) struct OwnChanges<'a, K: OverlayKey, V: OverlayValue> {
 impl<'a, K: OverlayKey, V: OverlayValue> OwnChanges<'a, K, V> {
     pub(super) fn of(own: &'a OwnTable<K, V>, used: Vec<u64>) -> Self {
         let mut changes = Self {
-            added: Vec::with_capacity(own.len()),
+            added: Vec::new(),
             removed: Vec::new(),
             used,
         };
