@@ -124,6 +124,13 @@ impl<T: Content> Frozen<T> {
         unsealed.seal(description.fingerprint())
     }
 
+    /// The same in a memfd that others have and this process does not read.
+    pub(crate) fn seal_for_others(mut unsealed: Unsealed, description: &Described) -> Result<()> {
+        unsealed.begin(SectionKind::Schema)?;
+        unsealed.append(description.json())?;
+        unsealed.seal_for_others(description.fingerprint())
+    }
+
     /// Opens a sealed memfd from anywhere: another process, an inherited descriptor.
     ///
     /// Checks, in this order: the four seals, the header, the digest of every memfd, the

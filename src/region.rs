@@ -8,6 +8,7 @@ mod digested;
 mod file;
 pub mod format;
 mod heap;
+mod held;
 mod pages;
 #[cfg(feature = "posix-shm")]
 pub mod posix;

@@ -80,7 +80,7 @@ use crate::archive::{ArchivedAs, Freezer, Scratch, Sink, Value};
 use crate::error::{Error, Result, RootError, SectionKind};
 use crate::frozen::{Content, Frozen};
 use crate::map::{ENTRY_LIMIT, Map, MapKey, Pair, RootMapBuilder, sorted};
-use crate::region::{Backing, Label, Region, Unsealed};
+use crate::region::{Backing, Label, Unsealed};
 
 pub use crate::archive::checked::RootList;
 pub use crate::archive::roots::{Root, RootField, RootName, Roots, Several};
@@ -136,8 +136,15 @@ impl RootsBuilder {
         Ok(Self::in_unsealed(Unsealed::create(label, backing)?))
     }
 
-    /// No roots yet, in an empty region.
-    pub(crate) fn in_unsealed(unsealed: Unsealed) -> Self {
+    /// No roots yet, in an empty region; the archive will have about so many bytes.
+    pub(crate) fn expecting(bytes: u64, mut unsealed: Unsealed) -> Result<Self> {
+        unsealed.expect_archive(bytes)?;
+        let mut roots = Self::in_unsealed(unsealed);
+        roots.sink.expect(bytes);
+        Ok(roots)
+    }
+
+    fn in_unsealed(unsealed: Unsealed) -> Self {
         Self {
             sink: Sink::new(unsealed),
             scratch: Scratch::default(),
@@ -259,12 +266,17 @@ impl RootsBuilder {
 
     /// The same with an inputs section.
     pub(crate) fn finish_with<R: Roots>(self, inputs: Option<&[u8]>) -> Result<Frozen<R>> {
-        let region = self.seal::<R>(inputs)?;
+        let region = Frozen::<R>::seal(self.complete::<R>(inputs)?, &R::describe())?;
         Ok(Frozen::from_checked(Checked::from_region(region, None)?))
     }
 
-    /// The region alone, whose roots are not checked: for whoever does not read it.
-    pub(crate) fn seal<R: Roots>(mut self, inputs: Option<&[u8]>) -> Result<Region> {
+    /// The same in a memfd that others have, who check the roots. It is not mapped here.
+    pub(crate) fn seal_for_others<R: Roots>(self, inputs: Option<&[u8]>) -> Result<()> {
+        Frozen::<R>::seal_for_others(self.complete::<R>(inputs)?, &R::describe())
+    }
+
+    /// All sections but that of the schema.
+    fn complete<R: Roots>(mut self, inputs: Option<&[u8]>) -> Result<Unsealed> {
         let table = self.table::<R>()?;
         self.sink.pad(ROOT_ALIGNMENT);
         self.sink.append(&table)?;
@@ -283,7 +295,7 @@ impl RootsBuilder {
             unsealed.begin(SectionKind::Inputs)?;
             unsealed.append(inputs)?;
         }
-        Frozen::<R>::seal(unsealed, &R::describe())
+        Ok(unsealed)
     }
 
     /// The table of where each declared root lies.

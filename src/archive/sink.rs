@@ -65,6 +65,12 @@ impl Sink {
         }
     }
 
+    /// Makes room for so many bytes at once, as far as they are collected.
+    pub(crate) fn expect(&mut self, bytes: u64) {
+        self.buffer
+            .reserve(bytes.min(BUFFER_LENGTH as u64) as usize);
+    }
+
     /// Keeps what follows, and counts it from 0. Nothing may be buffered.
     pub(crate) fn keep(&mut self) {
         debug_assert!(self.buffer.is_empty());

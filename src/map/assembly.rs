@@ -139,6 +139,26 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         Ok(shift)
     }
 
+    /// Adds an entry that was checked where it is. It must be independent.
+    pub(super) fn copy_entry(&mut self, entry: EntryRef<'_, K, V>) -> Result<()> {
+        assert!(
+            self.check.takes_independent_entries(),
+            "an entry that points to others is none without them"
+        );
+        if self.sink.offset() != self.check.offset() || self.compared < self.records.len() {
+            self.check_all()?;
+        }
+        let hash = entry.key().key_hash();
+        let offset = self.append_bytes(entry.bytes())?;
+        self.records.push(Record { hash, offset });
+        self.compared = self.records.len();
+        // SAFETY: everything before was checked, and an `EntryRef` is a valid entry. It points to
+        // nothing but its own bytes, so it leads to the same ones here, and lengths of entries are
+        // multiples of their alignment.
+        unsafe { self.check.skip_to(self.complete) };
+        Ok(())
+    }
+
     /// The entries inserted so far, checked.
     pub(super) fn inserted(&mut self) -> Result<Inserted<'_, K, V>> {
         self.check_all()?;
@@ -163,7 +183,7 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
     /// Checks the entries that were written since the last check. rkyv's traits are safe to
     /// implement, so what they wrote is no more trusted than bytes from elsewhere.
     fn check_flushed(&mut self) -> Result<()> {
-        if self.records.is_empty() && self.complete == self.check.offset() {
+        if self.compared == self.records.len() && self.complete == self.check.offset() {
             return Ok(());
         }
         let view = self.sink.readable()?;

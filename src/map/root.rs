@@ -67,7 +67,8 @@ impl<K: MapKey, V: Value> RootMapBuilder<K, V> {
         self.assembly.insert(key, value)
     }
 
-    /// Adds an entry that was serialised before, and has all that it points to.
+    /// Adds an entry that was checked where it is, and that
+    /// [is independent](crate::map::entries_are_independent).
     pub(crate) fn copy(&mut self, entry: EntryRef<'_, K, V>) -> Result<()> {
         self.assembly.copy_entry(entry)
     }

@@ -5,14 +5,16 @@ mod small;
 
 use std::collections::HashSet;
 
-use rkyv::rancor::Fallible;
-use rkyv::string::ArchivedString;
+use rkyv::rancor::{Fallible, Source};
+use rkyv::ser::Writer;
+use rkyv::string::{ArchivedString, StringResolver};
 use rkyv::with::{ArchiveWith, Identity, SerializeWith};
-use rkyv::{Archive, Place, Serialize};
+use rkyv::{Archive, Place, Serialize, SerializeUnsized};
 
 use super::{EntryRef, Key, Map, MapBuilder, MapKey};
 use crate::archive::Value;
 use crate::archive::intern::{Intern, Interned, InternedResolver};
+use crate::error::Error;
 use crate::frozen::Frozen;
 use crate::region::{Backing, Label};
 
@@ -175,4 +177,61 @@ fn a_generation_that_outgrows_its_index_has_a_new_one() {
         assert!(next.keys().eq(&(2..6).chain(10..20).collect::<Vec<u64>>()));
         assert!(has_no_others(&next) && next.region().fds().is_none());
     }
+}
+
+#[test]
+fn entries_that_were_checked_elsewhere_stand_between_others() {
+    let text = |key: u64| format!("a text of more than eight bytes, number {key}");
+    let map = freeze((0..10).map(|key| (key, text(key))));
+    let mut builder = MapBuilder::on_heap("entries").unwrap();
+    for (entry, key) in map.entries().zip(10..) {
+        builder.copy(entry).unwrap();
+        builder.insert(&key, &text(key)).unwrap();
+    }
+    let next = builder.finish().unwrap();
+    assert!((0..20).all(|key| next[&key] == *text(key)) && has_no_others(&next));
+}
+
+/// Serialises one text and resolves another.
+struct Told {
+    said: &'static str,
+    meant: &'static str,
+}
+
+impl Archive for Told {
+    type Archived = ArchivedString;
+    type Resolver = StringResolver;
+
+    fn resolve(&self, resolver: StringResolver, out: Place<ArchivedString>) {
+        ArchivedString::resolve_from_str(self.meant, resolver, out);
+    }
+}
+
+impl<S: Fallible<Error: Source> + Writer + ?Sized> Serialize<S> for Told
+where
+    str: SerializeUnsized<S>,
+{
+    fn serialize(&self, serializer: &mut S) -> Result<StringResolver, S::Error> {
+        ArchivedString::serialize_from_str(self.said, serializer)
+    }
+}
+
+#[test]
+fn entries_before_one_that_is_copied_are_checked() {
+    let [said, meant] = ["what is serialised", "what is said to be, which is longer"];
+    let map = freeze([(1_u64, Told { said, meant: said })]);
+    let mut builder = MapBuilder::<u64, Told>::on_heap("entries").unwrap();
+    builder.insert(&2, &Told { said, meant }).unwrap();
+    let copied = builder.copy(map.entries().next().unwrap());
+    let finished = copied.and_then(|()| builder.finish());
+    assert!(matches!(finished, Err(Error::Invalid { .. })));
+}
+
+#[test]
+#[should_panic(expected = "points to others")]
+fn entries_that_share_are_not_copied_alone() {
+    let shared = || Shared("a text that is written once".to_owned());
+    let map = freeze([(shared(), shared())]);
+    let mut builder = MapBuilder::<Shared, Shared>::on_heap("entries").unwrap();
+    let _ = builder.copy(map.entries().next().unwrap());
 }

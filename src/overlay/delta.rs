@@ -85,7 +85,7 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
     ) -> Result<()> {
         let roots = Self::roots_in(unsealed, own)?;
         let inputs = keyed_by.map(without_inputs);
-        roots.seal::<Changes<K, V>>(inputs.as_deref()).map(drop)
+        roots.seal_for_others::<Changes<K, V>>(inputs.as_deref())
     }
 
     /// Entries of a map, with their inputs if they have any, as an overlay would add them.
@@ -106,12 +106,11 @@ impl<K: OverlayKey, V: OverlayValue> Delta<K, V> {
         Self::seal(label, region.keyed_by(), &changes)
     }
 
-    fn roots_in(mut unsealed: Unsealed, own: &OwnChanges<'_, K, V>) -> Result<RootsBuilder> {
-        // A memfd that was made before a fork is the one that has to be filled.
-        unsealed.expect_archive(own.most_bytes())?;
+    fn roots_in(unsealed: Unsealed, own: &OwnChanges<'_, K, V>) -> Result<RootsBuilder> {
         let independent = entries_are_independent(&Map::<K, V>::describe());
         let independent_keys = entries_are_independent(&Map::<K, ()>::describe());
-        let roots = RootsBuilder::in_unsealed(unsealed)
+        // A memfd that was made before a fork is the one that has to be filled.
+        let roots = RootsBuilder::expecting(own.most_bytes(), unsealed)?
             .map_with(Changes::<K, V>::ADDED, |map| {
                 own.added
                     .iter()

@@ -10,6 +10,8 @@ use crate::sys::threads;
 
 /// Bytes that are digested and written together: they stay in the processor's caches in between.
 const PIECE: usize = 1 << 18;
+/// Small pieces are joined to about so many bytes, in memory that stays in the caches.
+const JOINED: usize = 1 << 16;
 /// From so many bytes on they are digested beside the writing.
 pub(super) const MANY_BYTES: usize = 4 << 20;
 
@@ -153,13 +155,13 @@ fn together<'a, E>(
     pieces: impl Iterator<Item = &'a [u8]>,
     mut take: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut waiting: Vec<u8> = Vec::new();
+    let mut waiting: Vec<u8> = Vec::with_capacity(JOINED);
     for piece in pieces {
-        if waiting.len() + piece.len() > PIECE {
+        if waiting.len() + piece.len() > JOINED {
             take(&waiting)?;
             waiting.clear();
         }
-        match piece.len() < PIECE {
+        match piece.len() < JOINED {
             true => waiting.extend_from_slice(piece),
             false => take(piece)?,
         }

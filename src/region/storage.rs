@@ -7,8 +7,8 @@ use std::ops::Deref;
 use rkyv::util::AlignedVec;
 
 use super::heap::HeapFile;
+use super::held::{self, HeldFile};
 use crate::error::Result;
-use crate::sys::mapping;
 use crate::sys::memfd::{SealedFile, UnsealedFile};
 
 /// What holds the bytes of a region.
@@ -21,15 +21,21 @@ pub enum Backing {
 /// Bytes that only their maker writes, wherever they are.
 #[derive(Debug)]
 pub(super) enum Storage {
-    Memfd(UnsealedFile),
+    Memfd(HeldFile),
     Heap(HeapFile),
+}
+
+impl From<UnsealedFile> for Storage {
+    fn from(file: UnsealedFile) -> Self {
+        Self::Memfd(HeldFile::new(file))
+    }
 }
 
 impl Storage {
     /// An empty one; a memfd gets the label.
     pub(super) fn create(backing: Backing, label: &str) -> io::Result<Self> {
         Ok(match backing {
-            Backing::Memfd => Self::Memfd(UnsealedFile::create(label)?),
+            Backing::Memfd => UnsealedFile::create(label)?.into(),
             Backing::Heap => Self::Heap(HeapFile::create()),
         })
     }
@@ -51,7 +57,7 @@ impl Storage {
 
     pub(super) fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         match self {
-            Self::Memfd(file) => file.write_all_at(bytes, offset)?,
+            Self::Memfd(file) => file.write_at(bytes, offset)?,
             Self::Heap(heap) => heap.write_at(bytes, offset),
         }
         Ok(())
@@ -60,7 +66,7 @@ impl Storage {
     /// Drops what stands behind the first bytes.
     pub(super) fn cut(&mut self, length: usize) -> io::Result<()> {
         match self {
-            Self::Memfd(file) => file.cut(length as u64)?,
+            Self::Memfd(file) => file.cut(length)?,
             Self::Heap(heap) => heap.bytes.resize(length, 0),
         }
         Ok(())
@@ -69,7 +75,7 @@ impl Storage {
     /// The bytes written so far.
     pub(super) fn view(&self) -> io::Result<StorageView<'_>> {
         Ok(match self {
-            Self::Memfd(file) => StorageView::Memfd(mapping::View::of(file)?),
+            Self::Memfd(file) => StorageView::Memfd(file.view()?),
             Self::Heap(heap) => StorageView::Heap(&heap.bytes),
         })
     }
@@ -91,7 +97,7 @@ pub(super) enum Sealed {
 
 /// Bytes of a storage, borrowed from its only writer.
 pub(super) enum StorageView<'a> {
-    Memfd(mapping::View<'a>),
+    Memfd(held::View<'a>),
     Heap(&'a [u8]),
 }
 
@@ -100,8 +106,8 @@ impl Deref for StorageView<'_> {
 
     fn deref(&self) -> &[u8] {
         match self {
-            Self::Memfd(map) => map,
-            Self::Heap(bytes) => bytes,
+            Self::Memfd(held::View::Held(bytes)) | Self::Heap(bytes) => bytes,
+            Self::Memfd(held::View::Written(map)) => map,
         }
     }
 }

@@ -133,7 +133,7 @@ impl Unsealed {
     /// # Errors
     /// [`Error::Write`].
     pub(crate) fn adopt(label: Label, file: UnsealedFile) -> Result<Self> {
-        Self::from_storage(Storage::Memfd(file), label)
+        Self::from_storage(file.into(), label)
     }
 
     fn from_storage(storage: Storage, label: Label) -> Result<Self> {
@@ -203,6 +203,21 @@ impl Unsealed {
         Ok(())
     }
 
+    /// Writes pieces at the end of the open section, small ones together.
+    pub(crate) fn append_all<'a>(
+        &mut self,
+        pieces: impl Iterator<Item = &'a [u8]> + Clone + Sync,
+    ) -> Result<()> {
+        self.check_owner()?;
+        let length = pieces.clone().map(|piece| piece.len() as u64).sum();
+        self.expect_archive(length)?;
+        self.file.append_all(pieces)?;
+        if let Some(section) = self.sections.last_mut() {
+            section.length += length;
+        }
+        Ok(())
+    }
+
     /// The bytes written so far, for reading them back before the seal.
     pub fn view(&self) -> Result<View<'_>> {
         let bytes = self.file.storage().view();
@@ -224,7 +239,24 @@ impl Unsealed {
     }
 
     /// Writes the header, seals and maps.
-    pub fn seal(mut self, fingerprint: Fingerprint) -> Result<Region> {
+    pub fn seal(self, fingerprint: Fingerprint) -> Result<Region> {
+        let (sealed, header) = self.seal_unmapped(fingerprint)?;
+        let bytes = match sealed {
+            Sealed::Memfd(file) => {
+                let image = Image::whole(file, header.digests);
+                image.map_err(failed(&header.name, "map"))?.into()
+            }
+            Sealed::Heap(bytes) => Bytes::Heap(bytes),
+        };
+        Ok(Region::trusted(bytes, header))
+    }
+
+    /// The same without a mapping, for others who have the memfd.
+    pub(crate) fn seal_for_others(self, fingerprint: Fingerprint) -> Result<()> {
+        self.seal_unmapped(fingerprint).map(drop)
+    }
+
+    fn seal_unmapped(mut self, fingerprint: Fingerprint) -> Result<(Sealed, Header)> {
         self.check_owner()?;
         self.file.pad(self.spacing.end(self.file.end()))?;
         let header = Header {
@@ -235,14 +267,7 @@ impl Unsealed {
             digests: self.file.digests(),
             ..self.file.label().header(fingerprint)
         };
-        let bytes = match self.file.seal(&header)? {
-            Sealed::Memfd(file) => {
-                let image = Image::whole(file, header.digests);
-                image.map_err(failed(&header.name, "map"))?.into()
-            }
-            Sealed::Heap(bytes) => Bytes::Heap(bytes),
-        };
-        Ok(Region::trusted(bytes, header))
+        Ok((self.file.seal(&header)?, header))
     }
 
     /// A forked child shares the memfd with its parent; writes of both would mix.

@@ -1,6 +1,7 @@
 //! Moments on the wall clock and on the boot clock, and where they come from.
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -193,10 +194,36 @@ fn nanos(clock: ClockId) -> u64 {
 
 /// The kernel's random name of this boot: 32 hexadecimal digits and hyphens. None where `/proc` is
 /// hidden, or has processes alone.
+///
+/// It is read once in a process, which no boot outlives. Nobody waits for another who reads it: a
+/// process may be forked meanwhile.
 fn boot_id() -> Option<[u8; 16]> {
+    static IS_KNOWN: AtomicBool = AtomicBool::new(false);
+    static KNOWN: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+    if IS_KNOWN.load(Ordering::Acquire) {
+        let [high, low] = KNOWN.each_ref().map(|it| it.load(Ordering::Relaxed));
+        return Some((u128::from(high) << 64 | u128::from(low)).to_be_bytes());
+    }
+    let read = read_boot_id()?;
+    KNOWN[0].store((read >> 64) as u64, Ordering::Relaxed);
+    KNOWN[1].store(read as u64, Ordering::Relaxed);
+    IS_KNOWN.store(true, Ordering::Release);
+    Some(read.to_be_bytes())
+}
+
+fn read_boot_id() -> Option<u128> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let digits = text.trim().replace('-', "");
-    u128::from_str_radix(&digits, 16)
-        .ok()
-        .map(u128::to_be_bytes)
+    u128::from_str_radix(&digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_boot_that_is_remembered_is_the_one_that_was_read() {
+        let read = read_boot_id().map(u128::to_be_bytes);
+        assert_eq!([boot_id(), boot_id()], [read, read]);
+    }
 }

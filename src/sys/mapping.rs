@@ -84,10 +84,14 @@ impl Mapping {
     /// last that do not end with a page.
     pub(crate) fn joined(stretches: &[Stretch<'_>]) -> io::Result<Self> {
         let length = length_of(stretches)?;
-        let map = |flags| match (Reservation::new(length), stretches) {
-            (Ok(reservation), _) => reservation.fill(stretches, flags),
-            (Err(_), [whole]) => map_anywhere(whole, length, flags),
-            (Err(errno), _) => Err(errno),
+        let map = |flags| match stretches {
+            // It has no huge page.
+            [whole] if length.get() < HUGE_PAGE => map_anywhere(whole, length, flags),
+            _ => match (Reservation::new(length), stretches) {
+                (Ok(reservation), _) => reservation.fill(stretches, flags),
+                (Err(_), [whole]) => map_anywhere(whole, length, flags),
+                (Err(errno), _) => Err(errno),
+            },
         };
         let start = map(MapFlags::MAP_SHARED).or_else(|_| map(MapFlags::MAP_PRIVATE))?;
         Ok(Self { start, length })

@@ -41,7 +41,7 @@ pub struct ParserCosts {
     pub entries: u64,
     /// All deltas sealed, handed over, opened with every check and merged.
     pub merge_seconds: f64,
-    /// Of these, until all were sealed,
+    /// Of these, until all were sealed, and all but the last opened,
     pub seal_seconds: f64,
     /// and the merge alone.
     pub fold_seconds: f64,
@@ -178,24 +178,26 @@ fn by_deltas<'a>(
             let own = &shards[worker.index()];
             own.shell.seal(shell)?;
             own.python.seal(python)?;
-            Ok(gate.tell()?)
+            Ok(gate.pass()?)
         };
         sealed().map_err(|error| error.to_string())
     })?;
     let mut gates = gates.of_owner();
     open(&mut gates)?;
     let start = Instant::now();
-    gates.iter_mut().try_for_each(Gate::wait)?;
-    let seal_seconds = start.elapsed().as_secs_f64();
-    let shards = shards.into_iter().map(|shards| {
-        let (shell, python) = (shards.shell.open(), shards.python.open());
-        Ok((shell?, python?))
-    });
-    let deltas: (Vec<Delta<_, _>>, Vec<Delta<_, _>>) = shards.collect::<floe::Result<_>>()?;
+    let mut deltas: (Vec<Delta<_, _>>, Vec<Delta<_, _>>) = Default::default();
+    let mut seal_seconds = 0.0;
+    for (gate, shards) in gates.iter_mut().zip(shards) {
+        gate.wait()?;
+        seal_seconds = start.elapsed().as_secs_f64();
+        deltas.0.push(shards.shell.open()?);
+        deltas.1.push(shards.python.open()?);
+    }
     let opened = start.elapsed().as_secs_f64();
     let (shell, shell_report) = merge(&shell, &deltas.0, &Rule::FirstWins)?;
     let (python, python_report) = merge(&python, &deltas.1, &Rule::FirstWins)?;
     let seconds = start.elapsed().as_secs_f64();
+    gates.iter_mut().try_for_each(Gate::tell)?;
     pool.join()?.into_iter().collect::<Result<Vec<()>, _>>()?;
     let caches = CodeCaches {
         shell: thawed::<FoundShell, ShellCode>(&shell)?,
@@ -261,7 +263,7 @@ impl Gate {
         self.0.read_exact(&mut [0])
     }
 
-    /// Says that a parser has parsed, and waits until all have.
+    /// Says that a parser is through with a step, and waits until the owner lets it go on.
     fn pass(&mut self) -> io::Result<()> {
         self.tell().and_then(|()| self.wait())
     }

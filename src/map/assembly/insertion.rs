@@ -6,8 +6,7 @@ use crate::archive::{ArchivedAs, Freezer, Value};
 use crate::error::Result;
 use crate::map::MapKey;
 use crate::map::entry::ENTRY_LIMIT;
-use crate::map::key::Key;
-use crate::map::raw::{Entry, EntryRef};
+use crate::map::raw::Entry;
 use crate::map::table::Record;
 
 /// Position that rkyv is told for the first byte of every entry: far enough from zero that
@@ -66,14 +65,6 @@ impl<K: MapKey, V: Value> Assembly<K, V> {
         let entry = self.sink.buffered_mut(start);
         let (key, value) = ((key, key_resolver), (value, value_resolver));
         place::<K, V, _>(entry, ENTRY_POSITION as usize, key, value);
-        Ok(())
-    }
-
-    /// Adds an entry that was serialised before, for a check with the others.
-    pub(in crate::map) fn copy_entry(&mut self, entry: EntryRef<'_, K, V>) -> Result<()> {
-        let hash = entry.key().key_hash();
-        let offset = self.append_bytes(entry.bytes())?;
-        self.records.push(Record { hash, offset });
         Ok(())
     }
 }

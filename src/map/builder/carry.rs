@@ -135,7 +135,7 @@ impl<K: MapKey, V: Value> MapBuilder<K, V> {
     }
 
     /// The same without garbage, by copying each entry for itself. Only for entries that
-    /// [are independent](crate::map::entries_are_independent); every byte is checked anew.
+    /// [are independent](crate::map::entries_are_independent).
     pub(crate) fn compact(
         self,
         earlier: &Frozen<Map<K, V>>,

@@ -104,6 +104,11 @@ impl<K: Value, V: Value> EntryCheck<K, V> {
         }
     }
 
+    /// Whether entries point to nothing in other entries.
+    pub(in crate::map) fn takes_independent_entries(&self) -> bool {
+        !self.validator.shares()
+    }
+
     pub(in crate::map) fn description(&self) -> &Described {
         &self.description
     }

@@ -165,9 +165,14 @@ impl<'a, K: OverlayKey, V: OverlayValue> Plan<'a, K, V> {
         let deltas = deltas.iter().zip(looked_up).enumerate();
         let reports = deltas.map(|(number, delta)| planner.fold(number, delta, &mut writer));
         let reports = reports.collect();
+        #[expect(
+            clippy::filter_map_identity,
+            reason = "`flatten` would move all to other memory"
+        )]
+        let fresh = planner.fresh.into_iter().filter_map(|it| it).collect();
         Self {
             going: planner.going,
-            fresh: planner.fresh.into_iter().flatten().collect(),
+            fresh,
             reports,
         }
     }

@@ -49,6 +49,16 @@ enum Piece<'a> {
     Written(Cow<'a, [u8]>),
 }
 
+impl Piece<'_> {
+    /// Its bytes; those of the region before, if it keeps them.
+    fn bytes_in<'b>(&'b self, earlier: &'b Region) -> &'b [u8] {
+        match self {
+            Self::Kept(range) => &earlier.bytes()[range.start as usize..range.end as usize],
+            Self::Written(bytes) => bytes,
+        }
+    }
+}
+
 impl<'a> Successor<'a> {
     pub(crate) fn new(label: Label, earlier: &'a Region) -> Self {
         let page = match (earlier.header().spacing, earlier.image()) {
@@ -200,12 +210,8 @@ impl<'a> Successor<'a> {
             if section.kind != SectionKind::Archive {
                 unsealed.begin(section.kind)?;
             }
-            for piece in &section.pieces {
-                match piece {
-                    Piece::Kept(range) => unsealed.append(bytes_in(self.earlier, range))?,
-                    Piece::Written(bytes) => unsealed.append(bytes)?,
-                }
-            }
+            let pieces = section.pieces.iter();
+            unsealed.append_all(pieces.map(|piece| piece.bytes_in(self.earlier)))?;
         }
         unsealed.seal(fingerprint)
     }
@@ -293,7 +299,7 @@ impl<'a> Successor<'a> {
             length: (runs.len() * layout::RUN_LENGTH) as u64,
         };
         sections.push(layout);
-        let (storage, label) = (Storage::Memfd(own), self.label.clone());
+        let (storage, label) = (Storage::from(own), self.label.clone());
         let write = || -> Result<DigestedFile> {
             let mut file = DigestedFile::create(storage, label, page as usize)?;
             file.append(&layout::encode(&runs))?;
@@ -343,9 +349,4 @@ fn most_files(own: impl AsFd) -> usize {
     usize::try_from(left / 4)
         .unwrap_or(MOST_FILES)
         .clamp(1, MOST_FILES)
-}
-
-/// Bytes of the image of a region.
-fn bytes_in<'a>(region: &'a Region, range: &Range<u64>) -> &'a [u8] {
-    &region.bytes()[range.start as usize..range.end as usize]
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use floe::prefork::{self, Worker};
 
-use super::{CodeCaches, Gates, Share, open};
+use super::{CodeCaches, Gate, Gates, Share, open};
 use crate::Result;
 use crate::code::{CodeHash, PythonCode, ShellCode};
 
@@ -44,14 +44,18 @@ pub(super) fn parse<'a>(parsers: usize, share: &dyn Fn(Worker) -> Share<'a>) -> 
         let send = || -> Result<()> {
             parsed?;
             gate.pass()?;
-            Ok(pipe.write_all(&postcard::to_stdvec(&found)?)?)
+            pipe.write_all(&postcard::to_stdvec(&found)?)?;
+            drop(pipe);
+            // As parsers that seal: that processes end is no part of what is measured.
+            Ok(gate.pass()?)
         };
         send().map_err(|error| error.to_string())
     })?;
     // A pipe ends when nobody has its other end any more.
     let readers = pipes.take().into_iter().map(|(reader, _)| reader);
     let readers: Vec<PipeReader> = readers.collect();
-    open(&mut gates.of_owner())?;
+    let mut gates = gates.of_owner();
+    open(&mut gates)?;
     let start = Instant::now();
     let mut shell: HashMap<CodeHash, ShellCode> = HashMap::new();
     let mut python: HashMap<CodeHash, PythonCode> = HashMap::new();
@@ -68,6 +72,7 @@ pub(super) fn parse<'a>(parsers: usize, share: &dyn Fn(Worker) -> Share<'a>) -> 
         }
     }
     let seconds = start.elapsed().as_secs_f64();
+    gates.iter_mut().try_for_each(Gate::tell)?;
     pool.join()?.into_iter().collect::<Result<Vec<()>, _>>()?;
     Ok(Pickled {
         caches: CodeCaches {
