@@ -2,9 +2,11 @@
 //! word by word.
 #![allow(unsafe_code)]
 
-mod covers;
 mod page;
 mod room;
+mod stretch;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::c_void;
 use std::fs::File;
@@ -21,12 +23,11 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
-use self::covers::{Cover, covers, length_of};
-use super::memfd::{self, FixedFile, SealedFile, UnsealedFile};
+pub(crate) use self::room::make_room;
+pub(crate) use self::stretch::Stretch;
+use super::memfd::{FixedFile, SealedFile, UnsealedFile};
 use super::owner::Owner;
 use crate::error::Advice;
-
-pub(crate) use self::room::make_room;
 
 /// Size and alignment of a huge page of memfds.
 const HUGE_PAGE: usize = 2 << 20;
@@ -44,25 +45,6 @@ pub(crate) struct Mapping {
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
-
-/// Bytes of a sealed file, from a multiple of the page size on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stretch<'a> {
-    pub(crate) file: &'a SealedFile,
-    pub(crate) offset: u64,
-    pub(crate) length: u64,
-}
-
-impl<'a> Stretch<'a> {
-    pub(crate) fn whole(file: &'a SealedFile) -> Self {
-        let (offset, length) = (0, file.length());
-        Self {
-            file,
-            offset,
-            length,
-        }
-    }
-}
 
 impl Mapping {
     /// Maps a sealed file, shared with all who map it; on an address that allows huge pages where
@@ -83,15 +65,15 @@ impl Mapping {
     /// `InvalidInput` for no bytes, for those that a file does not have, and for stretches but the
     /// last that do not end with a page.
     pub(crate) fn joined(stretches: &[Stretch<'_>]) -> io::Result<Self> {
-        let length = length_of(stretches)?;
+        let length = stretch::length_of(stretches)?;
+        let reservation = || Reservation::new(length);
         let map = |flags| match stretches {
-            // It has no huge page.
-            [whole] if length.get() < HUGE_PAGE => map_anywhere(whole, length, flags),
-            _ => match (Reservation::new(length), stretches) {
-                (Ok(reservation), _) => reservation.fill(stretches, flags),
-                (Err(_), [whole]) => map_anywhere(whole, length, flags),
-                (Err(errno), _) => Err(errno),
+            [whole] if length.get() < HUGE_PAGE => map_anywhere(whole, flags),
+            [whole] => match reservation() {
+                Ok(reservation) => reservation.fill(stretches, flags),
+                Err(_) => map_anywhere(whole, flags),
             },
+            _ => reservation()?.fill(stretches, flags),
         };
         let start = map(MapFlags::MAP_SHARED).or_else(|_| map(MapFlags::MAP_PRIVATE))?;
         Ok(Self { start, length })
@@ -141,31 +123,81 @@ impl Drop for Mapping {
 /// does not keep the file from its seals.
 fn collapse(file: &File, length: NonZeroUsize) -> Result<(), Errno> {
     let reservation = Reservation::new(length)?;
-    let start = reservation.put(0, length, file, 0, MapFlags::MAP_PRIVATE)?;
-    // SAFETY: the range is the one that was just mapped, and no byte of it changes.
-    Errno::result(unsafe { libc::madvise(start.as_ptr(), length.get(), COLLAPSE) })?;
+    let address = NonZeroUsize::new(reservation.target().as_ptr().addr());
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED;
+    // SAFETY: the fixed range is the place of the pages in the reservation, which nobody else knows
+    // and which is given back at the end; no byte of it changes.
+    unsafe {
+        let start = mmap(address, length, ProtFlags::PROT_READ, flags, file, 0)?;
+        Errno::result(libc::madvise(start.as_ptr(), length.get(), COLLAPSE))?;
+    }
     Ok(())
 }
 
-/// Maps a stretch wherever the kernel likes: where a sandbox refuses reservations.
-fn map_anywhere(
-    stretch: &Stretch<'_>,
-    length: NonZeroUsize,
+/// Maps a stretch wherever the kernel likes: a small one, or where a sandbox refuses reservations.
+fn map_anywhere(stretch: &Stretch<'_>, flags: MapFlags) -> Result<NonNull<u8>, Errno> {
+    // SAFETY: without an address, a new mapping touches no memory in use.
+    let start = unsafe { map_stretch(None, stretch, flags)? };
+    Ok(start.cast())
+}
+
+/// Maps stretches from an address on; the error also tells how many bytes were mapped before.
+///
+/// # Safety
+/// If `flags` have `MAP_FIXED`, nobody else uses what is mapped there.
+unsafe fn map_at(
+    start: NonNull<c_void>,
+    stretches: &[Stretch<'_>],
+    flags: MapFlags,
+) -> Result<NonNull<u8>, (Errno, usize)> {
+    let mut at = 0;
+    for stretch in stretches {
+        let address = start.as_ptr().addr() + at;
+        // SAFETY: the caller's promise.
+        let mapped = unsafe { map_stretch(NonZeroUsize::new(address), stretch, flags) };
+        let mapped = mapped.map_err(|errno| (errno, at))?;
+        let length = stretch.length as usize;
+        if mapped.as_ptr().addr() != address {
+            // `MAP_FIXED_NOREPLACE` is a mere wish before Linux 4.17.
+            unmap(mapped, length);
+            return Err((Errno::EEXIST, at));
+        }
+        at += length;
+    }
+    Ok(start.cast())
+}
+
+/// Maps stretches to addresses that were free a moment ago. After an error nothing stays mapped.
+///
+/// # Errors
+/// `EEXIST` if something is there by now, which stays.
+fn map_free(
+    start: NonNull<c_void>,
+    stretches: &[Stretch<'_>],
     flags: MapFlags,
 ) -> Result<NonNull<u8>, Errno> {
+    // SAFETY: it replaces nothing.
+    let mapped = unsafe { map_at(start, stretches, flags | MapFlags::MAP_FIXED_NOREPLACE) };
+    mapped.map_err(|(errno, length)| {
+        unmap(start, length);
+        errno
+    })
+}
+
+/// Maps a stretch, at an address if there is one.
+///
+/// # Safety
+/// As [`map_at`].
+unsafe fn map_stretch(
+    address: Option<NonZeroUsize>,
+    stretch: &Stretch<'_>,
+    flags: MapFlags,
+) -> Result<NonNull<c_void>, Errno> {
+    let length = NonZeroUsize::new(stretch.length as usize).ok_or(Errno::EINVAL)?;
     let offset = i64::try_from(stretch.offset).map_err(|_| Errno::EINVAL)?;
-    // SAFETY: without an address, a new mapping touches no memory in use.
-    let start = unsafe {
-        mmap(
-            None,
-            length,
-            ProtFlags::PROT_READ,
-            flags,
-            stretch.file,
-            offset,
-        )?
-    };
-    Ok(start.cast())
+    let read = ProtFlags::PROT_READ;
+    // SAFETY: a mapping that replaces none touches no memory in use; otherwise the caller's promise.
+    unsafe { mmap(address, length, read, flags, stretch.file, offset) }
 }
 
 /// Addresses that nothing else is mapped to.
@@ -200,44 +232,45 @@ impl Reservation {
         })
     }
 
-    /// Puts stretches into their place, which together have as many pages, and gives back the rest;
-    /// returns where they are. After an error nothing stays mapped.
-    fn fill(self, stretches: &[Stretch<'_>], flags: MapFlags) -> Result<NonNull<u8>, Errno> {
-        for Cover { at, stretch } in covers(stretches) {
-            let length = NonZeroUsize::new(stretch.length as usize).ok_or(Errno::EINVAL)?;
-            self.put(at as usize, length, stretch.file, stretch.offset, flags)?;
-        }
-        Ok(self.keep())
+    /// Where the pages go.
+    fn target(&self) -> NonNull<c_void> {
+        // SAFETY: the offset lies in the reservation.
+        unsafe { self.start.byte_add(self.place) }
     }
 
-    /// Maps a part of a file at a distance from the place of the pages.
-    fn put(
-        &self,
-        at: usize,
-        length: NonZeroUsize,
-        file: impl AsFd,
-        offset: u64,
-        flags: MapFlags,
-    ) -> Result<NonNull<c_void>, Errno> {
-        assert!(at + length.get() <= self.pages);
-        let address = NonZeroUsize::new(self.start.as_ptr() as usize + self.place + at);
-        let offset = i64::try_from(offset).map_err(|_| Errno::EINVAL)?;
-        let flags = flags | MapFlags::MAP_FIXED;
+    /// Puts stretches into their place, which together have as many pages, and gives back the rest;
+    /// returns where they are. After an error nothing stays mapped.
+    ///
+    /// All is given back first: to map over something takes a quarter more time. What another
+    /// thread maps there meanwhile stays, and the stretches get another place.
+    fn fill(self, stretches: &[Stretch<'_>], flags: MapFlags) -> Result<NonNull<u8>, Errno> {
+        let (target, pages) = (self.target(), NonZeroUsize::new(self.pages));
+        drop(self);
+        match (map_free(target, stretches, flags), pages) {
+            (Err(Errno::EEXIST), Some(pages)) => Self::new(pages)?.fill_over(stretches, flags),
+            (filled, _) => filled,
+        }
+    }
+
+    /// The same, at addresses that stay reserved until they are mapped over.
+    fn fill_over(self, stretches: &[Stretch<'_>], flags: MapFlags) -> Result<NonNull<u8>, Errno> {
+        let total: u64 = stretches.iter().map(|it| it.length).sum();
+        assert!(total as usize <= self.pages);
         // SAFETY: the fixed range lies in the place of the pages in the reservation, which nobody
         // else knows.
-        unsafe { mmap(address, length, ProtFlags::PROT_READ, flags, file, offset) }
+        let filled = unsafe { map_at(self.target(), stretches, flags | MapFlags::MAP_FIXED) };
+        filled.map_err(|(errno, _)| errno)?;
+        Ok(self.keep())
     }
 
     /// Gives back all but the pages.
     fn keep(self) -> NonNull<u8> {
         let this = std::mem::ManuallyDrop::new(self);
-        let behind = this.place + this.pages;
         unmap(this.start, this.place);
-        // SAFETY: both offsets lie in the reservation.
-        let (start, end) =
-            unsafe { (this.start.byte_add(this.place), this.start.byte_add(behind)) };
-        unmap(end, this.length - behind);
-        start.cast()
+        // SAFETY: the offset lies in the reservation, or is its end.
+        let end = unsafe { this.target().byte_add(this.pages) };
+        unmap(end, this.length - this.place - this.pages);
+        this.target().cast()
     }
 }
 
@@ -250,8 +283,8 @@ impl Drop for Reservation {
 /// Gives back what this file has mapped and nothing refers to.
 fn unmap(start: NonNull<c_void>, length: usize) {
     if length > 0 {
-        // SAFETY: a `Reservation` passes parts of itself, and `wiped_page` and `find_place` a page
-        // that nobody else knows. Refused, the addresses are lost, no more.
+        // SAFETY: each caller passes what it has mapped, or reserved, and nobody else knows. Refused,
+        // the addresses are lost, no more.
         let _ = unsafe { munmap(start, length) };
     }
 }
@@ -317,22 +350,6 @@ pub(crate) struct PageWriter {
 }
 
 impl PageWriter {
-    /// Makes a page of zeros, and the reader's half of it. From then on nobody else can get a
-    /// writable map of it.
-    pub(crate) fn create(label: &str) -> io::Result<(Self, PageReader)> {
-        let file = memfd::create(label)?;
-        file.set_len(PAGE_LENGTH as u64)?;
-        let map = MmapOptions::new().len(PAGE_LENGTH).map_raw(&file)?;
-        map.advise(memmap2::Advice::DontFork)?;
-        let writer = Self {
-            map: Some(map),
-            owner: Owner::here(),
-        };
-        // Only a map that is made after the seal can never be made writable.
-        let reader = PageReader::new(FixedFile::seal(file)?)?;
-        Ok((writer, reader))
-    }
-
     /// `None` in a child.
     fn page(&self) -> Option<&Page> {
         let map = self.map.as_ref().filter(|_| self.is_here())?;
@@ -340,18 +357,6 @@ impl PageWriter {
         // of this length for ever (`FixedFile`). `Page` is made of atomics, for which any bytes are
         // valid, and page-aligned.
         Some(unsafe { &*map.as_ptr().cast() })
-    }
-
-    fn is_here(&self) -> bool {
-        self.owner.check("a control page").is_ok()
-    }
-}
-
-impl Drop for PageWriter {
-    fn drop(&mut self) {
-        if !self.is_here() {
-            std::mem::forget(self.map.take());
-        }
     }
 }
 
@@ -363,19 +368,6 @@ pub(crate) struct PageReader {
 }
 
 impl PageReader {
-    /// Maps a file that is as long as a page.
-    ///
-    /// # Errors
-    /// `InvalidInput` for one that is not.
-    pub(crate) fn new(file: FixedFile) -> io::Result<Self> {
-        if !Self::fits(&file) {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let raw = file.as_fd().as_raw_fd();
-        let map = MmapOptions::new().len(PAGE_LENGTH).map_raw_read_only(raw)?;
-        Ok(Self { map, file })
-    }
-
     /// Stays in this file: nobody may store to what it gives.
     #[inline]
     fn page(&self) -> &Page {

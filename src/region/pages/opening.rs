@@ -7,9 +7,10 @@ use std::sync::Arc;
 use rkyv::util::AlignedVec;
 
 use super::layout::{self, Run};
+use super::origin::PageFileStart;
 use super::page_file::PageFile;
 use crate::error::{Error, HeaderError, Result, SectionKind};
-use crate::region::format::{Digests, FileRow, HEADER_LENGTH, Header, Spacing};
+use crate::region::format::{Digests, FileRow, HEADER_LENGTH, Header};
 use crate::sys::mapping::{Mapping, Stretch};
 use crate::sys::memfd::SealedFile;
 use crate::sys::memfd_id::MemfdId;
@@ -80,29 +81,15 @@ impl Image {
         let refuse = |expected| Error::Header(HeaderError::Files { expected, got });
         let own = SealedFile::open(fds.next().ok_or_else(|| refuse(1))?)?;
         let unmappable = |source| Error::Descriptor { reason: source };
-        let map = match own.length() {
-            0 => {
-                return Err(Error::Header(HeaderError::Length {
-                    expected: HEADER_LENGTH as u64,
-                    got: 0,
-                }));
-            }
-            _ => Mapping::sealed(&own).map_err(unmappable)?,
-        };
-        let header = Header::decode(&map)?;
+        if fds.len() == 0 {
+            return Self::open_whole(own);
+        }
+        let PageFileStart { header, runs, .. } = PageFileStart::read(&own)?;
         let expected = 1 + header.others.len();
         if got != expected {
             return Err(refuse(expected));
         }
-        let page = match header.spacing {
-            Spacing::Pages(page) if !header.others.is_empty() => page,
-            _ => {
-                check_length(&header, &own)?;
-                let own = PageFile::from_elsewhere(own, header.digests);
-                return Ok((header, Self::mapped(own, map)));
-            }
-        };
-        let runs = read_layout(&header, &map, own.length(), page)?;
+        let page = header.page_size();
         let own = PageFile::from_elsewhere(own, header.digests);
         let mut files = vec![Arc::new(own)];
         let known = KnownFiles::of(earlier);
@@ -114,6 +101,26 @@ impl Image {
         }
         let image = Self::of_runs(files, runs, page).map_err(unmappable)?;
         Ok((header, image))
+    }
+
+    /// Maps a page file of unknown origin that shall be an image.
+    fn open_whole(own: SealedFile) -> Result<(Header, Self)> {
+        if own.length() == 0 {
+            return Err(Error::Header(HeaderError::Length {
+                expected: HEADER_LENGTH as u64,
+                got: 0,
+            }));
+        }
+        let map = Mapping::sealed(&own);
+        let map = map.map_err(|source| Error::Descriptor { reason: source })?;
+        let header = Header::decode(&map)?;
+        if !header.others.is_empty() {
+            let (expected, got) = (1 + header.others.len(), 1);
+            return Err(Error::Header(HeaderError::Files { expected, got }));
+        }
+        check_length(&header, &own)?;
+        let own = PageFile::from_elsewhere(own, header.digests);
+        Ok((header, Self::mapped(own, map)))
     }
 
     /// Compares every file with its digest that was not before.

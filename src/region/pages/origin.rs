@@ -4,7 +4,7 @@
 
 use super::layout::{MOST_RUNS, RUN_LENGTH, Run};
 use super::opening::{check_length, read_layout, whole_runs};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SectionKind};
 use crate::region::Region;
 use crate::region::format::{HEADER_LENGTH, Header, Spacing};
 use crate::sys::memfd::SealedFile;
@@ -19,17 +19,27 @@ pub(crate) struct PageFileStart {
     pub(crate) runs: Vec<Run>,
 }
 
+/// Most headers, and the layouts behind them, take no more bytes.
+const AT_ONCE: u64 = 8192;
+
 impl PageFileStart {
     /// Reads header and layout, and nothing behind them.
     ///
     /// # Errors
     /// Those of the header, of its layout, and of the length; [`Error::Descriptor`].
     pub(crate) fn read(file: &SealedFile) -> Result<Self> {
-        let start = start_of(file, HEADER_LENGTH as u64)?;
+        let mut start = start_of(file, AT_ONCE)?;
         let spacing = Spacing::of(&start)?;
-        let layout = (MOST_RUNS * RUN_LENGTH) as u64;
-        let start = start_of(file, spacing.header_length() + layout)?;
+        let end = spacing.header_length();
+        if end > AT_ONCE {
+            start = start_of(file, end)?;
+        }
         let header = Header::decode(&start)?;
+        let layout = header.section(SectionKind::Layout);
+        let layout = layout.map_or(0, |it| it.length.min((MOST_RUNS * RUN_LENGTH) as u64));
+        if end + layout > AT_ONCE {
+            start = start_of(file, end + layout)?;
+        }
         let runs = match spacing {
             Spacing::Pages(page) if !header.others.is_empty() => {
                 read_layout(&header, &start, file.length(), page)?

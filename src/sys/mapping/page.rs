@@ -1,17 +1,35 @@
-//! What is done with the words of a page.
+//! Making a page, and what is done with its words.
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use memmap2::MmapOptions;
 use rustix::thread::futex;
 
 use super::{PAGE_LENGTH, PageReader, PageWriter};
-use crate::sys::memfd::FixedFile;
+use crate::sys::memfd::{self, FixedFile};
+use crate::sys::owner::Owner;
 
 impl PageWriter {
+    /// Makes a page of zeros, and the reader's half of it. From then on nobody else can get a
+    /// writable map of it.
+    pub(crate) fn create(label: &str) -> io::Result<(Self, PageReader)> {
+        let file = memfd::create(label)?;
+        file.set_len(PAGE_LENGTH as u64)?;
+        let map = MmapOptions::new().len(PAGE_LENGTH).map_raw(&file)?;
+        map.advise(memmap2::Advice::DontFork)?;
+        let writer = Self {
+            map: Some(map),
+            owner: Owner::here(),
+        };
+        // Only a map that is made after the seal can never be made writable.
+        let reader = PageReader::new(FixedFile::seal(file)?)?;
+        Ok((writer, reader))
+    }
+
     pub(crate) fn store(&self, word: usize, value: u64, order: Ordering) {
         if let Some(page) = self.page() {
             page.words[word].store(value, order);
@@ -26,9 +44,34 @@ impl PageWriter {
             let _ = futex::wake(&page.events, futex::Flags::empty(), i32::MAX as u32);
         }
     }
+
+    pub(super) fn is_here(&self) -> bool {
+        self.owner.check("a control page").is_ok()
+    }
+}
+
+impl Drop for PageWriter {
+    fn drop(&mut self) {
+        if !self.is_here() {
+            std::mem::forget(self.map.take());
+        }
+    }
 }
 
 impl PageReader {
+    /// Maps a file that is as long as a page.
+    ///
+    /// # Errors
+    /// `InvalidInput` for one that is not.
+    pub(crate) fn new(file: FixedFile) -> io::Result<Self> {
+        if !Self::fits(&file) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let raw = file.as_fd().as_raw_fd();
+        let map = MmapOptions::new().len(PAGE_LENGTH).map_raw_read_only(raw)?;
+        Ok(Self { map, file })
+    }
+
     /// Whether a file is as long as a page.
     pub(crate) fn fits(file: &FixedFile) -> bool {
         file.length() == PAGE_LENGTH as u64
