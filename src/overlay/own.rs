@@ -122,12 +122,15 @@ impl<K: OverlayKey, V: OverlayValue> OwnTable<K, V> {
         found: Option<EntryRef<'_, K, V>>,
         equality: &mut Equality<'_, K, V>,
     ) {
-        let before = self.take(hash, own.key(), found.is_some());
+        // Types of users may panic when they are compared: then all is as it was.
+        let before = self.table.find(hash, |said| said.own.key() == own.key());
         let corrects = before.is_some_and(|before| match before.told.load(Relaxed) {
             true => !own.says_what(before.own.added(), equality),
             false => before.corrects,
         });
-        if corrects || !own.says_what(found, equality) {
+        let is_kept = corrects || !own.says_what(found, equality);
+        self.take(hash, own.key(), found.is_some());
+        if is_kept {
             let told = AtomicBool::new(false);
             self.put(
                 hash,
