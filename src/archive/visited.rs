@@ -63,7 +63,7 @@ impl Places {
     #[inline]
     fn contains(&self, place: usize) -> bool {
         let word = self.0.get(place / 64).copied().unwrap_or_default();
-        word & 1_u64 << (place % 64) != 0
+        word & (1_u64 << (place % 64)) != 0
     }
 }
 

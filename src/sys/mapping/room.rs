@@ -8,8 +8,9 @@ use std::os::unix::fs::FileExt;
 
 use super::{HUGE_PAGE, collapse};
 
-/// From so many bytes on huge pages pay. The kernel waits for all processors before it makes any, a
-/// tenth of a millisecond where they are idle and some milliseconds where they are not.
+/// From so many bytes on huge pages pay. Before it makes any, the kernel empties the page lists of
+/// all processors by a task of its own on each: a tenth of a millisecond where they are idle, some
+/// milliseconds where they are not, and until it yields where a real-time thread keeps one.
 const MANY_BYTES: u64 = 8 << 20;
 
 /// Makes an empty memfd that will have many bytes so long, in huge pages where the kernel has some:

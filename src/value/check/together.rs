@@ -226,7 +226,7 @@ mod tests {
         assert!(together.is_some_and(|height| height > 20) && whole);
         // One byte differs: what parts accept, the whole accepts, and as deep.
         let (mut accepted, mut refused) = (0, 0);
-        for at in (0..archive.len()).step_by(archive.len() / 500 | 1) {
+        for at in (0..archive.len()).step_by((archive.len() / 500) | 1) {
             let mut changed = archive.clone();
             changed[at] ^= 1 << (at % 8);
             match both(&changed) {
