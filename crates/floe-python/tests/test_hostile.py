@@ -240,6 +240,7 @@ def test_a_program_ends_with_a_thread_that_refreshes() -> None:
             built[0] += 1
             return list(range(built[0], built[0] + 1000))
         store.cache("x", build, floe.Policy(refresh_after=0.0))
+        store.refresh()
         thread = store.refresh_in_background(0.0001, lambda report: None)
         time.sleep(float(sys.argv[1]))
         kept = store.live("x").value
