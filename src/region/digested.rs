@@ -139,6 +139,8 @@ impl DigestedFile {
     /// Puts the header into its room and seals.
     pub(super) fn seal(mut self, header: &Header) -> Result<Sealed> {
         self.write_at(&header.encode(), 0)?;
+        let released = self.storage.release();
+        released.map_err(|source| self.label.not_written(source))?;
         self.storage
             .seal()
             .map_err(failed(&self.label.name, "seal"))

@@ -55,7 +55,7 @@ impl HeldFile {
     }
 
     /// Writes what was held back; after an error it still is.
-    fn release(&mut self) -> io::Result<()> {
+    pub(super) fn release(&mut self) -> io::Result<()> {
         if let Some(held) = &self.held {
             self.file.write_all_at(held, 0)?;
             self.held = None;
@@ -80,7 +80,7 @@ impl HeldFile {
         })
     }
 
-    /// Makes what was written immutable.
+    /// Writes what was held back, and makes all immutable.
     pub(super) fn seal(mut self) -> io::Result<SealedFile> {
         self.release()?;
         self.file.seal()

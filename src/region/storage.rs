@@ -63,6 +63,14 @@ impl Storage {
         Ok(())
     }
 
+    /// Writes what is held back.
+    pub(super) fn release(&mut self) -> io::Result<()> {
+        match self {
+            Self::Memfd(file) => file.release(),
+            Self::Heap(_) => Ok(()),
+        }
+    }
+
     /// Drops what stands behind the first bytes.
     pub(super) fn cut(&mut self, length: usize) -> io::Result<()> {
         match self {
