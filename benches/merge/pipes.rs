@@ -13,7 +13,7 @@ pub(crate) struct Pipes {
     pub(crate) costs: ParserCosts,
     /// Medians, from when all had parsed.
     pub(crate) merge_millis: f64,
-    /// Of these, from when all had sealed: deltas opened with every check, and merged.
+    /// Of these, while the owner did not wait for seals: deltas opened with every check, and merged.
     pub(crate) owner_millis: f64,
     pub(crate) pipe_millis: f64,
 }

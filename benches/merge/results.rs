@@ -64,7 +64,7 @@ fn print_pipes(pipes: &Pipes) {
         beside(pipes.ratio(), 0.2)
     );
     println!(
-        "  from when all have sealed {:.2} ms{}",
+        "  without the waits for seals {:.2} ms{}",
         pipes.owner_millis,
         beside(pipes.owner_ratio(), 0.2)
     );

@@ -41,7 +41,7 @@ pub struct ParserCosts {
     pub entries: u64,
     /// All deltas sealed, handed over, opened with every check and merged.
     pub merge_seconds: f64,
-    /// Of these, until all were sealed, and all but the last opened,
+    /// Of these, while the owner waited for a parser to seal,
     pub seal_seconds: f64,
     /// and the merge alone.
     pub fold_seconds: f64,
@@ -56,8 +56,8 @@ impl fmt::Display for ParserCosts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} parser processes found {} code entries, {} different ones: merged in {:.2} ms (sealed \
-             after {:.2} ms, folded in {:.2} ms), pickled through pipes in {:.2} ms",
+            "{} parser processes found {} code entries, {} different ones: merged in {:.2} ms (waited \
+             {:.2} ms for seals, folded in {:.2} ms), pickled through pipes in {:.2} ms",
             self.parsers,
             self.found,
             self.entries,
@@ -188,8 +188,9 @@ fn by_deltas<'a>(
     let mut deltas: (Vec<Delta<_, _>>, Vec<Delta<_, _>>) = Default::default();
     let mut seal_seconds = 0.0;
     for (gate, shards) in gates.iter_mut().zip(shards) {
+        let waiting = Instant::now();
         gate.wait()?;
-        seal_seconds = start.elapsed().as_secs_f64();
+        seal_seconds += waiting.elapsed().as_secs_f64();
         deltas.0.push(shards.shell.open()?);
         deltas.1.push(shards.python.open()?);
     }
