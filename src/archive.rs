@@ -33,7 +33,6 @@ pub use sorted::Sorted;
 pub use thaw::{Thaw, ThawStrategy, thaw};
 pub use validator::Validator;
 pub(crate) use validator::{DEPTH_LIMIT, PointerError};
-pub(crate) use visited::Shared;
 
 /// Most that one whole value may take: relative pointers have 32 bits. Entries of a map, and
 /// interned values that they share, count on them.

@@ -190,18 +190,6 @@ impl Validator {
         (end <= self.length()).then_some(offset)
     }
 
-    /// Whether what is being checked may lie anywhere in the archive.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.floor == 0 && self.own == (0..self.length())
-    }
-
-    /// Counts bytes that were claimed elsewhere, unless that is too many.
-    pub(crate) fn charge(&mut self, claimed: usize) -> bool {
-        let rest = self.budget.checked_sub(claimed);
-        self.budget = rest.unwrap_or(self.budget);
-        rest.is_some()
-    }
-
     /// Accepts bytes at an archive offset that a value leads to, as [`check`](Self::check) does.
     #[inline]
     pub(crate) fn claim(&mut self, offset: usize, size: usize) -> Result<(), PointerError> {

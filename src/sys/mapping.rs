@@ -119,8 +119,8 @@ impl Drop for Mapping {
 /// Lets the kernel put huge pages into the place of small ones, in a file that is so many whole huge
 /// pages long, or longer. Each has to have a page already; what is not there is zeros then.
 ///
-/// The map that this takes is a private one and gone at the end: a child that is forked meanwhile
-/// does not keep the file from its seals.
+/// The map that this takes is a private one, which does not keep the file from its seals; it is gone at
+/// the end, and children that are forked meanwhile do not have it.
 fn collapse(file: &File, length: NonZeroUsize) -> Result<(), Errno> {
     let reservation = Reservation::new(length)?;
     let address = NonZeroUsize::new(reservation.target().as_ptr().addr());
@@ -129,7 +129,9 @@ fn collapse(file: &File, length: NonZeroUsize) -> Result<(), Errno> {
     // and which is given back at the end; no byte of it changes.
     unsafe {
         let start = mmap(address, length, ProtFlags::PROT_READ, flags, file, 0)?;
-        Errno::result(libc::madvise(start.as_ptr(), length.get(), COLLAPSE))?;
+        for advice in [libc::MADV_DONTFORK, COLLAPSE] {
+            Errno::result(libc::madvise(start.as_ptr(), length.get(), advice))?;
+        }
     }
     Ok(())
 }

@@ -4,8 +4,6 @@
 //! shape lead backwards only, so there is no way around in a circle.
 #![forbid(unsafe_code)]
 
-mod together;
-
 use std::ops::Range;
 
 use super::format::{
@@ -55,9 +53,6 @@ type Checked<T> = Result<T, ValueError>;
 
 /// Checks the value whose word stands at an archive offset, a multiple of four.
 pub(crate) fn check(archive: &[u8], at: usize, validator: &mut Validator) -> Checked<()> {
-    if let Some(height) = together::check(archive, at, validator) {
-        return Ok(validator.reach_down(height)?);
-    }
     let depth = validator.depth();
     let mut check = Check { archive, validator };
     let word = check.read(at)?;
@@ -146,11 +141,7 @@ impl<'a> Check<'a> {
             return self.text(place, head);
         }
         match (tag(word), self.is_first(place)) {
-            (OTHER, true) => {
-                let height = self.other(place, payload(head))?;
-                self.validator.visited.note_leaf(place / WORD);
-                Ok(height)
-            }
+            (OTHER, true) => self.other(place, payload(head)),
             (OTHER, false) => Ok(0),
             (_, false) => {
                 let height = self.validator.visited.height(place / WORD);
@@ -162,11 +153,12 @@ impl<'a> Check<'a> {
             (_, true) if depth == DEPTH_LIMIT => Err(PointerError::Depth.into()),
             (kind, true) => {
                 let below = match kind {
-                    SET => self.set(place, head, depth + 1)?,
-                    _ => {
-                        let (values, keys) = self.values(place, head, depth + 1)?;
-                        keys.max(self.words(values, place, depth + 1)?)
+                    LIST | TUPLE => {
+                        let items = self.items(place, WORD, payload(head))?;
+                        self.words(items, place, depth + 1)?
                     }
+                    DICT => self.dict(place, head, depth + 1)?,
+                    _ => self.set(place, head, depth + 1)?,
                 };
                 self.validator.visited.set_height(place / WORD, below + 1);
                 Ok(below + 1)
@@ -175,11 +167,11 @@ impl<'a> Check<'a> {
     }
 
     fn is_first(&mut self, place: usize) -> bool {
-        self.validator.visited.is_first(place / WORD)
+        self.validator.visited.others.is_first(place / WORD)
     }
 
     fn is_first_text(&mut self, place: usize) -> bool {
-        self.validator.visited.is_first_text(place / WORD)
+        self.validator.visited.texts.is_first(place / WORD)
     }
 
     fn text(&mut self, place: usize, head: u32) -> Checked<u32> {
@@ -214,14 +206,10 @@ impl<'a> Check<'a> {
         Ok(height)
     }
 
-    /// The words of the items of a list or tuple, or the values of a dict, the keys of which are
-    /// checked; and how many levels lie below these.
-    fn values(&mut self, place: usize, head: u32, depth: u32) -> Checked<(Range<usize>, u32)> {
-        let (number, keys) = match tag(head) {
-            DICT => self.shape(place, head, depth)?,
-            _ => (payload(head), 0),
-        };
-        Ok((self.items(place, WORD, number)?, keys))
+    fn dict(&mut self, place: usize, head: u32, depth: u32) -> Checked<u32> {
+        let (number, keys) = self.shape(place, head, depth)?;
+        let values = self.items(place, WORD, number)?;
+        Ok(keys.max(self.words(values, place, depth)?))
     }
 
     fn set(&mut self, place: usize, head: u32, depth: u32) -> Checked<u32> {
@@ -323,31 +311,25 @@ impl<'a> Check<'a> {
         let place = self.target(at, word, usize::MAX)?;
         let number = payload(self.read(place)?) as usize;
         let archive = self.archive;
-        // A text that another thread looks at may lie about its length yet.
-        let run = |start: usize, length: usize| {
-            let bytes = archive.get(start..start + length);
-            bytes.ok_or(ValueError::Unknown { place })
-        };
+        let run = |start: usize, length: usize| &archive[start..start + length];
         match tag(word) {
             TEXT => {
-                let text = run(place + WORD, number >> 1)?;
+                let text = run(place + WORD, number >> 1);
                 return Ok(Some(self.run_hash(place, text, format::text_hash)));
             }
             OTHER => {
                 let start = place + 2 * WORD;
                 let length = self.read(place + WORD)? as usize;
                 let eight = || {
-                    let bytes = run(place + WORD, 8)?.first_chunk();
-                    Checked::Ok(bytes.copied().unwrap_or_default())
+                    let bytes = run(place + WORD, 8).first_chunk();
+                    bytes.copied().unwrap_or_default()
                 };
                 return Ok(match number as u32 {
-                    FLOAT => format::float_hash(f64::from_le_bytes(eight()?)),
-                    LONG => Some(format::int_hash(i64::from_le_bytes(eight()?))),
-                    BIG => Some(self.run_hash(place, run(start, length)?, format::big_hash)),
-                    BYTES => Some(self.run_hash(place, run(start, length)?, format::bytes_hash)),
-                    SURROGATES => {
-                        Some(self.run_hash(place, run(start, length)?, format::text_hash))
-                    }
+                    FLOAT => format::float_hash(f64::from_le_bytes(eight())),
+                    LONG => Some(format::int_hash(i64::from_le_bytes(eight()))),
+                    BIG => Some(self.run_hash(place, run(start, length), format::big_hash)),
+                    BYTES => Some(self.run_hash(place, run(start, length), format::bytes_hash)),
+                    SURROGATES => Some(self.run_hash(place, run(start, length), format::text_hash)),
                     _ => None,
                 });
             }
