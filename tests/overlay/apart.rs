@@ -114,6 +114,21 @@ fn nothing_of_two_owners_that_merged_apart_is_lost() {
     }
 }
 
+/// Another owner has saved the very generation that this one could not save.
+#[test]
+fn what_others_have_saved_is_apart_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] = two(folder.path());
+    without_turn(folder.path(), || one.merge_by("c=1", &Rule::LastWins));
+    other.saves("c=1");
+    assert_eq!(one.generation(), other.generation());
+    assert_eq!(one.sees(), "a=1 b=1 c=1");
+    without_turn(folder.path(), || one.merge_by("d=1", &Rule::LastWins));
+    other.saves("-c");
+    assert_eq!(one.sees(), "a=1 b=1 d=1");
+    assert_eq!(other.sees(), "a=1 b=1 d=1");
+}
+
 #[test]
 fn a_rule_joins_what_was_merged_apart() {
     let longest = Rule::<String, String>::by(|_, kept, offered| match offered {
