@@ -378,9 +378,9 @@ impl<K: OverlayKey, V: OverlayValue> Overlay<K, V> {
             live.get_stale();
             let newest = live.current();
             if !std::ptr::eq(newest.region(), self.current.region()) {
-                self.current = newest.clone();
                 let equality = Equality::with(&mut self.writer);
-                self.own.move_over(&self.current, equality);
+                self.own.move_over(newest, equality);
+                self.current = newest.clone();
                 return true;
             }
         }

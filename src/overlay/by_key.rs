@@ -57,6 +57,12 @@ impl<T> ByKey<T> {
         self.things.values()
     }
 
+    /// All of them, with the hashes.
+    pub(super) fn with_hashes(&self) -> impl Iterator<Item = (u64, &T)> {
+        let things = self.things.iter();
+        things.map(|((hash, _), thing)| (*hash, thing))
+    }
+
     /// Takes out everything, with the hashes.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = (u64, T)> {
         let things = std::mem::take(&mut self.things);

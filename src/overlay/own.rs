@@ -1,5 +1,6 @@
 //! What a worker has added and removed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -171,14 +172,19 @@ impl<K: OverlayKey, V: OverlayValue> OwnTable<K, V> {
 
     /// Goes over to another map: what that has already is dropped.
     pub(super) fn move_over(&mut self, map: &ArchivedMap<K, V>, mut equality: Equality<'_, K, V>) {
-        (self.fresh, self.marks) = (0, 0);
-        let earlier: Vec<(u64, Said<K, V>)> = self.table.drain().collect();
-        for (hash, said) in earlier {
+        // Types of users may panic when they are compared: then all is as it was.
+        let judge = |(hash, said): (u64, &Said<K, V>)| {
             let found = map.find_entry(hash, said.own.key());
             let is_done =
                 said.is_told_or_corrects_nothing() && said.own.says_what(found, &mut equality);
-            if !is_done {
-                self.put(hash, found.is_some(), said);
+            (said.number, (!is_done).then_some(found.is_some()))
+        };
+        let stay: HashMap<u64, Option<bool>> = self.table.with_hashes().map(judge).collect();
+        (self.fresh, self.marks) = (0, 0);
+        let earlier: Vec<(u64, Said<K, V>)> = self.table.drain().collect();
+        for (hash, said) in earlier {
+            if let Some(Some(is_there)) = stay.get(&said.number) {
+                self.put(hash, *is_there, said);
             }
         }
     }

@@ -54,12 +54,19 @@ impl HeldFile {
         Ok(())
     }
 
-    /// Writes what was held back; after an error it still is.
+    /// Writes what was held back; after an error it still is, and nothing of it is in the file.
     pub(super) fn release(&mut self) -> io::Result<()> {
-        if let Some(held) = &self.held {
-            self.file.write_all_at(held, 0)?;
-            self.held = None;
+        let Some(held) = &self.held else {
+            return Ok(());
+        };
+        // A file that was claimed keeps the first byte, which tells others so.
+        let before = self.file.length();
+        if let Err(error) = self.file.write_all_at(held, 0) {
+            // That a memfd cannot be cut before its seal does not happen.
+            let _ = self.file.cut(before);
+            return Err(error);
         }
+        self.held = None;
         Ok(())
     }
 
@@ -91,9 +98,10 @@ impl HeldFile {
 mod tests {
     use std::os::fd::AsFd;
 
-    use rustix::fs::{SealFlags, fcntl_add_seals, fstat};
+    use rustix::fs::{SealFlags, fcntl_add_seals, fstat, ftruncate};
 
     use super::*;
+    use crate::sys::memfd::UnclaimedFile;
 
     fn held() -> HeldFile {
         HeldFile::new(UnsealedFile::create("held").unwrap())
@@ -152,5 +160,21 @@ mod tests {
         file.write_at(&[2; MOST_HELD], 5).unwrap_err();
         assert_eq!(bytes(&file), b"first");
         file.seal().unwrap_err();
+    }
+
+    #[test]
+    fn a_write_that_stops_half_way_leaves_nothing_behind() {
+        const PAGE: usize = 4096;
+        let unclaimed = UnclaimedFile::create("claimed").unwrap();
+        let claimed = unclaimed.claim().unwrap().unwrap();
+        for (file, before) in [(UnsealedFile::create("held").unwrap(), 0), (claimed, 1)] {
+            let mut file = HeldFile::new(file);
+            file.write_at(&[1; 3 * PAGE], 0).unwrap();
+            // The kernel takes page by page.
+            ftruncate(file.file.as_fd(), PAGE as u64).unwrap();
+            fcntl_add_seals(file.file.as_fd(), SealFlags::GROW).unwrap();
+            file.release().unwrap_err();
+            assert_eq!((bytes(&file).len(), written(&file)), (3 * PAGE, before));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Contributors that mean harm.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, RawFd};
@@ -203,22 +204,62 @@ pub(crate) fn an_answer_of_a_sibling_is_not_believed() {
     let thief = prefork::spawn(1, |_| {
         go.open();
         sent.pass();
-        let mut taken = 0;
-        for entry in fs::read_dir("/proc/self/fd").unwrap() {
-            let path = entry.unwrap().path();
-            let is_socket = fs::read_link(&path)
-                .is_ok_and(|link| link.to_string_lossy().starts_with("socket:"));
-            if is_socket {
-                let number = path.file_name().unwrap().to_str().unwrap();
-                taken += usize::from(steal(number.parse().unwrap()));
-            }
-        }
+        let taken = steal_all();
         stolen.open();
         taken
     })
     .unwrap();
     assert_eq!(thief.join().unwrap(), [1]);
     worker.join().unwrap();
+}
+
+/// A child of a contributor leaves what is no answer where it is, for its parent.
+pub(crate) fn a_child_waits_quietly_behind_what_is_no_answer() {
+    let store = owner(unlimited());
+    let mut live = live(&store);
+    let mut overlay = floe::Overlay::over(&live.pin());
+    overlay.insert(&"word".to_owned(), &4).unwrap();
+    let first = live.contribute(&overlay).unwrap();
+    fold(&store);
+    let waiting = RefCell::new(Some(live.contribute(&overlay).unwrap()));
+    let thief = prefork::spawn(1, |_| {
+        // It would take the answer too.
+        drop(waiting.take());
+        steal_all()
+    });
+    assert_eq!(thief.unwrap().join().unwrap(), [1]);
+    let child = prefork::spawn(1, |_| {
+        let mut contribution = waiting.take().unwrap();
+        let before = processor_time();
+        assert_eq!(contribution.wait(Duration::from_secs(2)), None);
+        processor_time() - before
+    });
+    let used = child.unwrap().join().unwrap()[0];
+    assert!(used < Duration::from_millis(200), "{used:?}");
+    let outcome = waiting.take().unwrap().wait(LONG).cloned();
+    assert_eq!(outcome, Some(Outcome::NotTaken(NotTaken::Lost)));
+    drop(first);
+}
+
+/// What this process has taken of the processors.
+fn processor_time() -> Duration {
+    let clock = nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID;
+    nix::time::clock_gettime(clock).unwrap().into()
+}
+
+/// Takes a contribution out of each socket of this process that has one.
+fn steal_all() -> usize {
+    let mut taken = 0;
+    for entry in fs::read_dir("/proc/self/fd").unwrap() {
+        let path = entry.unwrap().path();
+        let is_socket =
+            fs::read_link(&path).is_ok_and(|link| link.to_string_lossy().starts_with("socket:"));
+        if is_socket {
+            let number = path.file_name().unwrap().to_str().unwrap();
+            taken += usize::from(steal(number.parse().unwrap()));
+        }
+    }
+    taken
 }
 
 /// Takes a contribution out of a socket, and says that it was merged.

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         hostile::a_flood_harms_its_sender_alone,
         hostile::nonsense_costs_no_descriptor,
         hostile::an_answer_of_a_sibling_is_not_believed,
+        hostile::a_child_waits_quietly_behind_what_is_no_answer,
         refusals::what_nobody_accepts_is_not_sent,
         refusals::what_is_no_delta_of_the_cache_is_refused,
         refusals::keys_are_for_those_who_may_write_them,

@@ -114,6 +114,21 @@ fn nothing_of_two_owners_that_merged_apart_is_lost() {
     }
 }
 
+/// Another owner has saved the very generation that this one could not save.
+#[test]
+fn what_others_have_saved_is_apart_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] = two(folder.path());
+    without_turn(folder.path(), || one.merge_by("c=1", &Rule::LastWins));
+    other.saves("c=1");
+    assert_eq!(one.generation(), other.generation());
+    assert_eq!(one.sees(), "a=1 b=1 c=1");
+    without_turn(folder.path(), || one.merge_by("d=1", &Rule::LastWins));
+    other.saves("-c");
+    assert_eq!(one.sees(), "a=1 b=1 d=1");
+    assert_eq!(other.sees(), "a=1 b=1 d=1");
+}
+
 #[test]
 fn a_rule_joins_what_was_merged_apart() {
     let longest = Rule::<String, String>::by(|_, kept, offered| match offered {
@@ -175,6 +190,69 @@ fn what_was_merged_apart_has_its_inputs() {
     fs::write(&source, "2").unwrap();
     assert_eq!(other.sees(), "b=1 c=1");
     assert_eq!(one.sees(), "b=1 c=1");
+}
+
+/// Both drop an entry as its file was changed, and one has built it again without the turn, which
+/// gave the same value.
+#[test]
+fn what_was_built_again_apart_is_there_with_its_new_inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    fs::write(&source, "1").unwrap();
+    let policy = || Policy::new().revalidate_inputs();
+    let [one, other] = [(); 2].map(|()| Owner::of(folder.path(), policy()));
+    let built = |owner: &Owner| {
+        let mut overlay = Overlay::over(&owner.cache.get().unwrap());
+        let mut inputs = Inputs::new();
+        inputs.read_to_string(&source).unwrap().unwrap();
+        let (key, value) = ("a".to_owned(), "same".to_owned());
+        overlay.insert_with_inputs(&key, &value, inputs).unwrap();
+        let deltas = [overlay.into_delta().unwrap()];
+        let rule = Rule::FirstWins;
+        owner.store.merge("texts", &deltas, &rule).unwrap()
+    };
+    assert!(built(&one).saved);
+    assert_eq!(other.sees(), "a=same");
+    without_turn(folder.path(), || {
+        one.merge_by("b=1", &Rule::FirstWins);
+        fs::write(&source, "2").unwrap();
+        one.store.refresh().unwrap();
+        assert_eq!(one.told(), "b=1");
+        built(&one);
+        assert_eq!(one.told(), "a=same b=1");
+    });
+    assert_eq!(other.sees(), "");
+    other.saves("c=1");
+    assert_eq!(one.sees(), "a=same b=1 c=1");
+    assert_eq!(other.sees(), "a=same b=1 c=1");
+    fs::write(&source, "3").unwrap();
+    assert_eq!(one.sees(), "b=1 c=1");
+}
+
+/// A file that was only touched is no change of what was read from it.
+#[test]
+fn what_was_touched_apart_is_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    fs::write(&source, "1").unwrap();
+    let policy = || Policy::new().revalidate_inputs();
+    let [one, other] = [(); 2].map(|()| Owner::of(folder.path(), policy()));
+    let mut overlay = Overlay::over(&one.cache.get().unwrap());
+    let mut inputs = Inputs::new();
+    let text = inputs.read_to_string(&source).unwrap().unwrap();
+    let key = "a".to_owned();
+    overlay.insert_with_inputs(&key, &text, inputs).unwrap();
+    let deltas = [overlay.into_delta().unwrap()];
+    one.store.merge("texts", &deltas, &Rule::LastWins).unwrap();
+    assert_eq!(other.sees(), "a=1");
+    without_turn(folder.path(), || {
+        one.merge_by("b=1", &Rule::LastWins);
+        fs::write(&source, "1").unwrap();
+        one.store.refresh().unwrap();
+        one.merge_by("c=1", &Rule::LastWins);
+    });
+    other.saves("a=2");
+    assert_eq!(one.sees(), "a=2 b=1 c=1");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod deltas;
 mod fixture;
 mod inputs;
 mod model;
+mod panics;
 mod reading;
 mod rules;
 mod store;

@@ -10,6 +10,7 @@ mod killed;
 mod overlays;
 mod owners;
 mod sharing;
+mod undurable;
 
 use floe_testkit::forking;
 use std::process::ExitCode;
@@ -17,7 +18,10 @@ use std::process::ExitCode;
 use forking::{Need, trials, trials_needing};
 
 fn main() -> ExitCode {
-    if let Some(code) = faults::work().or_else(killed::work) {
+    if let Some(code) = faults::work()
+        .or_else(killed::work)
+        .or_else(undurable::work)
+    {
         return code;
     }
     let mut trials = trials![
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         faults::what_a_file_system_lacks_is_done_without,
         killed::an_owner_killed_in_a_rebuild_harms_nobody,
         killed::an_owner_killed_in_a_repack_harms_nobody,
+        undurable::what_may_not_last_is_there_for_others,
     ]);
     forking::run(trials)
 }

@@ -23,6 +23,17 @@ use crate::sys::peer::{self, Process};
 const MOST_FORGED: usize = 64;
 /// How often those who wait see whether the owner still lives, where the kernel cannot say so.
 const OWNER_LOOKED_AFTER: Duration = Duration::from_secs(1);
+/// How long a child of the contributor waits behind a message that is no answer, which it leaves
+/// where it is, before it looks whether that is gone.
+const LOOKED_BEHIND_AFTER: Duration = Duration::from_millis(50);
+
+/// What a look finds.
+enum Look {
+    Outcome(Outcome),
+    /// A message that is no answer, and stays for the parent of this process.
+    Blocked,
+    Nothing,
+}
 
 /// A contribution whose answer may come.
 #[derive(Debug)]
@@ -116,8 +127,10 @@ fn is_closed(error: &io::Error) -> bool {
 impl Sent {
     /// What has become of it, if that is known by now.
     pub(crate) fn outcome(&mut self) -> Option<&Outcome> {
-        if self.outcome.is_none() {
-            self.outcome = self.look(true);
+        if self.outcome.is_none()
+            && let Look::Outcome(outcome) = self.look(true)
+        {
+            self.outcome = Some(outcome);
         }
         self.outcome.as_ref()
     }
@@ -131,25 +144,35 @@ impl Sent {
                 Process::Known(owner) => Some(owner),
                 Process::Ended | Process::Unknown => None,
             };
-            self.outcome = self.look(true);
+            let look = self.look(true);
             let left = timeout.saturating_sub(began.elapsed());
-            if self.outcome.is_some() || left.is_zero() {
+            let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+            let (mut polled, longest) = match look {
+                Look::Outcome(outcome) => {
+                    self.outcome = Some(outcome);
+                    break;
+                }
+                Look::Blocked => (Vec::new(), LOOKED_BEHIND_AFTER),
+                Look::Nothing => {
+                    let mut polled = vec![readable(self.answer.as_fd())];
+                    polled.extend(owner.as_ref().map(|owner| readable(owner.as_fd())));
+                    (polled, OWNER_LOOKED_AFTER)
+                }
+            };
+            if left.is_zero() {
                 break;
             }
-            let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
-            let mut polled = vec![readable(self.answer.as_fd())];
-            polled.extend(owner.as_ref().map(|owner| readable(owner.as_fd())));
             // Rounded up, so that it does not look again before its time.
-            let pause = left.min(OWNER_LOOKED_AFTER).as_millis() as u16 + 1;
+            let pause = left.min(longest).as_millis() as u16 + 1;
             if let Err(Errno::ENOMEM | Errno::EINVAL) = poll(&mut polled, pause) {
-                std::thread::sleep(left.min(OWNER_LOOKED_AFTER));
+                std::thread::sleep(left.min(longest));
             }
         }
         self.outcome.as_ref()
     }
 
     /// Looks once for an answer, and for the end of the owner.
-    fn look(&self, again: bool) -> Option<Outcome> {
+    fn look(&self, again: bool) -> Look {
         let mut bytes = [0; LONGEST_REPLY];
         // A child of the contributor leaves the answer to its parent.
         let peeks = !self.lane.is_of_this_process();
@@ -164,29 +187,34 @@ impl Sent {
                             .then_some(NotTaken::OwnerEnded)
                     };
                     let why = why.or_else(ended).unwrap_or(NotTaken::Lost);
-                    return Some(Outcome::NotTaken(why));
+                    return Look::Outcome(Outcome::NotTaken(why));
                 }
                 Ok((length, sender)) => {
                     let is_owner = sender.is_some_and(|it| it.pid() == self.owner);
                     if let Some(outcome) = read_answer(&bytes[..length]).filter(|_| is_owner) {
-                        return Some(outcome);
+                        return Look::Outcome(outcome);
                     }
                     // A child of the owner pretends to be it.
+                    if peeks {
+                        return Look::Blocked;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                    return Some(Outcome::NotTaken(NotTaken::Lost));
+                    return Look::Outcome(Outcome::NotTaken(NotTaken::Lost));
                 }
-                Err(_) if !self.subscription.is_orphaned() => return None,
+                Err(_) if !self.subscription.is_orphaned() => return Look::Nothing,
                 // It may have answered before it ended.
                 Err(_) if again => {
-                    let last = self.look(false);
-                    return last.or(Some(Outcome::NotTaken(NotTaken::OwnerEnded)));
+                    return match self.look(false) {
+                        Look::Nothing => Look::Outcome(Outcome::NotTaken(NotTaken::OwnerEnded)),
+                        last => last,
+                    };
                 }
-                Err(_) => return None,
+                Err(_) => return Look::Nothing,
             }
         }
-        None
+        Look::Nothing
     }
 }
 

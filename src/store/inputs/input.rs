@@ -16,6 +16,16 @@ pub(crate) struct Input {
 }
 
 impl Input {
+    /// The same content, or names, whichever stamp they have: a check renews that.
+    pub(super) fn without_stamp(mut self) -> Self {
+        if let Seen::Content { stamp, proof, .. } | Seen::Listing { stamp, proof, .. } =
+            &mut self.seen
+        {
+            (*stamp, *proof) = (Stamp::default(), Proof::Nothing);
+        }
+        self
+    }
+
     /// When a file was last written; in nanoseconds since 1970.
     pub(super) fn last_change(&self) -> Option<i64> {
         match &self.seen {

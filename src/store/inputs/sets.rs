@@ -1,6 +1,6 @@
 //! The inputs of a generation: each distinct one once, each distinct set of them once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -84,6 +84,17 @@ impl Sets {
     /// The inputs of an entry.
     pub(crate) fn of_entry(&self, unit: u32) -> impl Iterator<Item = Input> {
         self.inputs_of(self.set_of(unit)).cloned()
+    }
+
+    /// Whether an entry was built from the same as one of other sets. A check renews stamps, so
+    /// these do not count where there is content.
+    pub(crate) fn is_from_same(&self, unit: u32, other: &Self, its: u32) -> bool {
+        let (own, its) = (self.set_of(unit), other.set_of(its));
+        let contents = |sets: &Self, set: u32| -> BTreeSet<Input> {
+            let inputs = sets.inputs_of(set).cloned();
+            inputs.map(Input::without_stamp).collect()
+        };
+        self.inputs_of(own).eq(other.inputs_of(its)) || contents(self, own) == contents(other, its)
     }
 
     fn set_of(&self, unit: u32) -> u32 {

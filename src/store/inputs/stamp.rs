@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, StatxTimestamp, makedev, statx
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Device, inode, size and times of a file, as the kernel gives them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Stamp {
     pub(crate) device: u64,
     pub(crate) inode: u64,

@@ -37,7 +37,10 @@ impl<T: Content> ManagedCache<T> {
             LoadOutcome::Known => false,
             LoadOutcome::Nothing => {
                 keeping.generation = None;
-                newest.into_iter().for_each(|it| it.owes.generation = true);
+                if let Some(newest) = newest {
+                    newest.owes.generation = true;
+                    newest.owes.is_found = false;
+                }
                 false
             }
             LoadOutcome::New(frozen, stamp) => {
@@ -50,9 +53,13 @@ impl<T: Content> ManagedCache<T> {
                 if frozen.region().generation() <= own {
                     // Another process may have numbered so too, that could not tell of it.
                     let is_older = frozen.region().generation() < own;
-                    newest
-                        .into_iter()
-                        .for_each(|it| it.owes.generation &= is_older);
+                    if let Some(newest) = newest {
+                        newest.owes.generation &= is_older;
+                        newest.owes.is_found &= !is_older;
+                        if !newest.owes.generation {
+                            work.unsaved = None;
+                        }
+                    }
                     return false;
                 }
                 let taken = self.take_over(work, frozen);

@@ -118,11 +118,12 @@ impl<T: Content> ManagedCache<T> {
         if work.keeping.unread.is_some() {
             return;
         }
-        match self.save(directory, newest, &mut work.keeping) {
-            Ok(()) => {
-                work.keeping.save_error = None;
-                work.unsaved = None;
-            }
+        let saved = self.save(directory, newest, &mut work.keeping);
+        if !newest.owes.is_apart() {
+            work.unsaved = None;
+        }
+        match saved {
+            Ok(()) => work.keeping.save_error = None,
             Err(error) => work.keeping.failed(&error, self.shared.clock.now()),
         }
     }
@@ -138,6 +139,8 @@ impl<T: Content> ManagedCache<T> {
             let saved = directory.save(Kept::Generation, newest.frozen());
             // An error may also mean that it is there, and may not be for long.
             keeping.generation = stamp(Kept::Generation);
+            let is_found = matches!(saved, Ok(()) | Err(Error::PublishedNotDurable { .. }));
+            newest.owes.is_found |= is_found;
             saved?;
             newest.owes.generation = false;
         }

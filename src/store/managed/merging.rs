@@ -13,7 +13,7 @@ use super::super::build::{Built, Counts, Earlier, Job};
 use super::super::directory::{Turn, TurnTaken};
 use super::super::report::Outcome;
 use super::building::give_back;
-use super::state::{Generation, Work};
+use super::state::{Generation, Owes, Work};
 use super::{ManagedCache, joined, lock};
 use crate::error::{DeltaError, Error, Result};
 use crate::frozen::{Content, Frozen};
@@ -111,10 +111,10 @@ impl<T: Content> ManagedCache<T> {
         let mut newest = Generation::built(built, since, checked, work.newest.as_ref());
         newest.revoked = revoked;
         let (outcome, earlier) = self.conclude(work, newest, "merge", turn.as_ref(), numbered);
-        let newest = work.newest.as_ref();
+        let owes = work.newest.as_ref().map(|it| it.owes);
         let has_directory = self.shared.directory.is_some();
-        let is_saved = has_directory && newest.is_some_and(|it| !it.owes.generation);
-        if has_directory && !is_saved {
+        let is_saved = has_directory && owes.is_some_and(|it| !it.generation);
+        if has_directory && owes.is_none_or(Owes::is_apart) {
             let base = match work.unsaved.take() {
                 Some(unsaved) => unsaved.base,
                 None => earlier,

@@ -50,6 +50,8 @@ pub(super) struct Known {
 pub(super) struct Owes {
     pub(super) generation: bool,
     pub(super) inputs: bool,
+    /// Others find the generation there, though it may not last.
+    pub(super) is_found: bool,
 }
 
 /// Attempts to build that failed, since the last that did not.
@@ -122,7 +124,7 @@ impl<T: Content> Generation<T> {
             },
             None => Owes {
                 generation: true,
-                inputs: false,
+                ..Owes::default()
             },
         };
         Self {
@@ -170,6 +172,11 @@ impl<T: Content> Generation<T> {
 impl Owes {
     pub(super) fn any(self) -> bool {
         self.generation || self.inputs
+    }
+
+    /// Whether others go on without the generation.
+    pub(super) fn is_apart(self) -> bool {
+        self.generation && !self.is_found
     }
 }
 

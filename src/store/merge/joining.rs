@@ -28,9 +28,17 @@ pub(super) fn join<K: StoreKey, V: OverlayValue>(
     let mut equality = Equality::with(&mut writer);
     let mut added = Vec::new();
     for entry in ours.frozen.entries() {
-        let before = base.and_then(|base| find(base, entry));
-        if before.is_none_or(|before| !equality.is_equal(before, entry)) {
-            let inputs = ours.sets.of_entry(unit(name, entry.offset())?);
+        let at = unit(name, entry.offset())?;
+        let is_as_before = match base.and_then(|base| Some((base, find(base, entry)?))) {
+            Some((base, before)) => {
+                // It may have been built again from other inputs, and others may have dropped it.
+                let its = unit(name, before.offset())?;
+                ours.sets.is_from_same(at, base.sets, its) && equality.is_equal(before, entry)
+            }
+            None => false,
+        };
+        if !is_as_before {
+            let inputs = ours.sets.of_entry(at);
             added.push((entry, encode(&Sets::of_whole(inputs))));
         }
     }
