@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use floe::overlay::{Choice, MergeReport, Rule};
 use floe::store::Outcome;
-use floe::{Cache, Delta, Inputs, Overlay, Policy, Store};
+use floe::{Cache, Clock, Delta, Inputs, Moment, Overlay, Policy, Store};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::fixture::{Texts, delta, told};
@@ -19,7 +19,12 @@ struct Owner {
 
 impl Owner {
     fn of(directory: &Path, policy: Policy) -> Self {
+        Self::by(directory, policy, Clock::system())
+    }
+
+    fn by(directory: &Path, policy: Policy, clock: Clock) -> Self {
         let store = Store::open(directory.join("store")).unwrap();
+        let store = store.with_clock(clock);
         let store = store.with_lock_timeout(Duration::from_millis(1));
         // What could not be saved is tried again at once.
         let policy = policy.backoff(Duration::from_nanos(1), Duration::from_nanos(1));
@@ -235,8 +240,10 @@ fn what_was_touched_apart_is_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");
     fs::write(&source, "1").unwrap();
+    // So late that no stamp is young.
+    let clock = || Clock::manual(Moment::now() + Duration::from_secs(3600));
     let policy = || Policy::new().revalidate_inputs();
-    let [one, other] = [(); 2].map(|()| Owner::of(folder.path(), policy()));
+    let [one, other] = [(); 2].map(|()| Owner::by(folder.path(), policy(), clock()));
     let mut overlay = Overlay::over(&one.cache.get().unwrap());
     let mut inputs = Inputs::new();
     let text = inputs.read_to_string(&source).unwrap().unwrap();
