@@ -225,6 +225,26 @@ def test_inputs_go_when_the_base_has_their_value(tmp_path: Path) -> None:
     assert cache.value == {"a": ["text", "more"]}
 
 
+def test_what_has_changed_by_the_merge_is_outdated(tmp_path: Path) -> None:
+    write(tmp_path / "file", "text", 100)
+    store = floe.Store()
+    cache = store.merged("texts", floe.Policy(inputs=True))
+    store.accept("texts")
+    store.refresh()
+    overlay: floe.Overlay[str, Any] = floe.Overlay(store.live("texts"))
+    overlay.get_or_build("a", lambda inputs: inputs.read_text(tmp_path / "file"))
+    sent = overlay.contribute()
+    write(tmp_path / "file", "changed", 50)
+    (report,) = store.fold()
+    assert (report.deltas[0].added, report.deltas[0].outdated) == (0, 1)
+    assert "outdated=1" in repr(report.deltas[0])
+    outcome = sent.wait(60)
+    assert outcome is not None
+    assert (outcome.taken, outcome.outdated, outcome.refused) == (0, 1, None)
+    assert "outdated=1" in repr(outcome)
+    assert cache.value == {}
+
+
 def grow(live: floe.Live | floe.Frozen, number: int) -> floe.Delta:
     """Find something out, in a worker."""
     overlay: floe.Overlay[str, Any] = floe.Overlay(live)
