@@ -125,6 +125,7 @@ impl Delta {
         set: &Bound<'_, PyDict>,
         removed: Vec<String>,
         inputs: &Bound<'_, PyDict>,
+        again: Vec<String>,
     ) -> PyResult<Self> {
         let py = base.py();
         let Content::Map(map) = base.get().content() else {
@@ -132,6 +133,17 @@ impl Delta {
             return Err(invalid(py, told.to_owned()));
         };
         let mut overlay = Overlay::over(map);
+        // An overlay leaves out what the map says, too, unless a delta has told something else.
+        for key in &again {
+            match map.contains_key(key.as_str()) {
+                true => overlay.remove(key).map(drop),
+                false => overlay.insert(key, &Value::None),
+            }
+            .or_raise(py)?;
+        }
+        if !again.is_empty() {
+            overlay.to_delta().map(drop).or_raise(py)?;
+        }
         for (key, value) in set.iter() {
             let text = key.extract::<String>().map_err(|_| {
                 PyTypeError::new_err(format!("keys of a map are texts, and {key:?} is none"))
