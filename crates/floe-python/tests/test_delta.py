@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import pickle
@@ -321,6 +322,34 @@ def test_what_was_not_sent_is_not_told() -> None:
     live.contribute(overlay)
     store.fold()
     assert cache.value == {"a": 1, "z": 0}
+
+
+def test_merges_that_were_not_saved_are_joined_by_their_function(tmp_path: Path) -> None:
+    def owner() -> tuple[floe.Store, floe.Cache]:
+        store = floe.Store(tmp_path / "store", lock_timeout=0.001)
+        cache = store.merged("texts")
+        store.refresh().raise_failures()
+        return store, cache
+
+    def longest(_: str, earlier: str, later: str) -> str:
+        return max(earlier, later, key=len)
+
+    (one, mine), (other, theirs) = owner(), owner()
+    assert one.merge("texts", [changed(mine.get(), {"a": "1"})], longest).saved
+    other.refresh().raise_failures()
+    with (tmp_path / "store" / "texts.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        apart = one.merge("texts", [changed(mine.get(), {"a": "22"})], longest)
+        assert not apart.saved
+    # A merge that fails takes nothing from it.
+    with pytest.raises(floe.UnknownNameError):
+        one.merge("unknown", [], "last")
+    assert other.merge("texts", [changed(theirs.get(), {"a": "333", "y": "x"})], longest).saved
+    one.refresh().raise_failures()
+    assert mine.value == {"a": "333", "y": "x"}
+    assert one.merge("texts", [changed(mine.get(), {"z": "1"})], "last").saved
+    assert mine.value == {"a": "333", "y": "x", "z": "1"}
+    assert owner()[1].value == mine.value
 
 
 def grow(live: floe.Live | floe.Frozen, number: int) -> floe.Delta:
