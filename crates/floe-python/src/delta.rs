@@ -1,6 +1,5 @@
 //! Changes of overlays over maps, sealed, and what merges make of them.
 
-use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
@@ -18,7 +17,7 @@ use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyTuple};
 use crate::errors::{OrRaise, invalid};
 use crate::freeze::owned;
 use crate::frozen::{Content, Frozen, Values};
-use crate::functions::Functions;
+use crate::functions::{Functions, Raised};
 use crate::inputs::Inputs;
 use crate::methods::Made;
 use crate::raw::duplicate;
@@ -125,6 +124,7 @@ impl Delta {
         set: &Bound<'_, PyDict>,
         removed: Vec<String>,
         inputs: &Bound<'_, PyDict>,
+        again: Vec<String>,
     ) -> PyResult<Self> {
         let py = base.py();
         let Content::Map(map) = base.get().content() else {
@@ -132,6 +132,17 @@ impl Delta {
             return Err(invalid(py, told.to_owned()));
         };
         let mut overlay = Overlay::over(map);
+        // An overlay leaves out what the map says, too, unless a delta has told something else.
+        for key in &again {
+            match map.contains_key(key.as_str()) {
+                true => overlay.remove(key).map(drop),
+                false => overlay.insert(key, &Value::None),
+            }
+            .or_raise(py)?;
+        }
+        if !again.is_empty() {
+            overlay.to_delta().map(drop).or_raise(py)?;
+        }
         for (key, value) in set.iter() {
             let text = key.extract::<String>().map_err(|_| {
                 PyTypeError::new_err(format!("keys of a map are texts, and {key:?} is none"))
@@ -298,16 +309,12 @@ pub(crate) fn merge<'py>(
 }
 
 /// A report as an object of Python, with the exception of the rule, if it raised one.
-pub(crate) fn report<'py>(
-    py: Python<'py>,
-    report: &MergeReport,
-    raised: &HashMap<String, PyErr>,
-) -> Made<'py> {
+pub(crate) fn report<'py>(py: Python<'py>, report: &MergeReport, raised: &Raised) -> Made<'py> {
     let json = serde_json::to_string(report);
     let json = json.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
     let refused = report.deltas.iter().map(|delta| delta.refused.as_ref());
     let refused: Vec<Option<String>> = refused.map(|why| why.map(ToString::to_string)).collect();
-    let raised = raised.get(&report.name).map(|error| error.value(py));
+    let raised = raised.get(&report.name);
     let make = py.import("floe._report")?.getattr("merge_report")?;
     make.call1((json, report.to_string(), refused, raised))
 }
@@ -316,7 +323,7 @@ pub(crate) fn report<'py>(
 pub(crate) fn reports<'py>(
     py: Python<'py>,
     reports: &[MergeReport],
-    raised: &HashMap<String, PyErr>,
+    raised: &Raised,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let told = reports.iter().map(|it| report(py, it, raised));
     PyTuple::new(py, told.collect::<PyResult<Vec<_>>>()?)

@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::error::Error;
 use std::sync::{Arc, Mutex, Weak};
 
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
@@ -19,9 +20,25 @@ use crate::lock::locked;
 /// while the collector is at work.
 #[derive(Default)]
 pub(crate) struct Functions {
-    held: Mutex<Vec<Py<PyAny>>>,
+    held: Mutex<Places>,
     /// Exceptions since the last report, by the names of the caches.
-    raised: Mutex<HashMap<String, PyErr>>,
+    raised: Mutex<Raised>,
+}
+
+/// What functions have raised, by the names of their caches.
+pub(crate) type Raised = HashMap<String, Py<PyBaseException>>;
+
+/// Functions by their places.
+#[derive(Default)]
+struct Places {
+    all: HashMap<usize, Held>,
+    next: usize,
+}
+
+struct Held {
+    function: Py<PyAny>,
+    /// Lives as long as a cache knows the function.
+    known: Weak<()>,
 }
 
 /// One of the functions of a store, as a cache knows it.
@@ -29,6 +46,8 @@ pub(crate) struct Function {
     functions: Weak<Functions>,
     place: usize,
     cache: String,
+    /// Tells that this is here.
+    _known: Arc<()>,
 }
 
 type Failed = Box<dyn Error + Send + Sync>;
@@ -36,39 +55,67 @@ type Failed = Box<dyn Error + Send + Sync>;
 impl Functions {
     /// Holds one more, for a cache.
     pub(crate) fn add(self: &Arc<Self>, cache: &str, function: Bound<'_, PyAny>) -> Function {
+        let known = Arc::new(());
         let mut held = locked(function.py(), &self.held);
-        let place = held.len();
-        held.push(function.unbind());
+        let place = held.next;
+        held.next += 1;
+        let function = Held {
+            function: function.unbind(),
+            known: Arc::downgrade(&known),
+        };
+        held.all.insert(place, function);
         Function {
             functions: Arc::downgrade(self),
             place,
             cache: cache.to_owned(),
+            _known: known,
         }
     }
 
+    /// Lets go of those that no cache knows any more, for which code of Python's may run.
+    pub(crate) fn drop_unknown(&self, py: Python<'_>) {
+        let mut held = locked(py, &self.held);
+        let all = std::mem::take(&mut held.all).into_iter();
+        let (known, unknown) = all.partition(|(_, held)| held.known.strong_count() > 0);
+        held.all = known;
+        drop(held);
+        drop::<HashMap<usize, Held>>(unknown);
+    }
+
     /// What was raised since this was asked last.
-    pub(crate) fn take_raised(&self, py: Python<'_>) -> HashMap<String, PyErr> {
+    pub(crate) fn take_raised(&self, py: Python<'_>) -> Raised {
         std::mem::take(&mut *locked(py, &self.raised))
+    }
+
+    /// The same of the functions of one cache.
+    pub(crate) fn take_raised_for(&self, py: Python<'_>, cache: &str) -> Raised {
+        let raised = locked(py, &self.raised).remove_entry(cache);
+        raised.into_iter().collect()
     }
 
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         let held = self.held.try_lock();
-        let mut held = held.iter().flat_map(|held| held.iter());
-        held.try_for_each(|function| visit.call(function))
+        let mut held = held.iter().flat_map(|held| held.all.values());
+        held.try_for_each(|held| visit.call(&held.function))?;
+        let raised = self.raised.try_lock();
+        let mut raised = raised.iter().flat_map(|raised| raised.values());
+        raised.try_for_each(|error| visit.call(error))
     }
 
-    /// Lets go of all of them, for which code of Python's may run.
+    /// Lets go of all of them, and of what they have raised. Code of Python's may run for that.
     pub(crate) fn clear(&self) {
-        let held = self
-            .held
-            .try_lock()
-            .map(|mut held| std::mem::take(&mut *held));
+        let held = self.held.try_lock();
+        let held = held.map(|mut held| std::mem::take(&mut held.all));
         drop(held);
+        let raised = self.raised.try_lock();
+        let raised = raised.map(|mut raised| std::mem::take(&mut *raised));
+        drop(raised);
     }
 
     fn get(&self, py: Python<'_>, place: usize) -> Option<Py<PyAny>> {
         let held = locked(py, &self.held);
-        held.get(place).map(|function| function.clone_ref(py))
+        let held = held.all.get(&place);
+        held.map(|held| held.function.clone_ref(py))
     }
 }
 
@@ -88,6 +135,7 @@ impl Function {
                     let _ = error.value(py).setattr("__traceback__", traceback);
                 }
                 let told = Failed::from(error.to_string());
+                let error = error.into_value(py);
                 // The first one is kept. The other is dropped once the lock is free, since that may
                 // run code of Python's.
                 let mut raised = locked(py, &functions.raised);

@@ -249,20 +249,25 @@ impl Live {
     /// goes on with its changes. The owner has to accept them: see `Store.accept`.
     fn contribute(&self, changes: &Bound<'_, PyAny>) -> PyResult<Contribution> {
         let py = changes.py();
-        let delta = match changes.cast::<Delta>() {
-            Ok(delta) => delta.clone(),
-            Err(_) => changes.call_method0("delta")?.cast_into::<Delta>()?,
-        };
-        match &mut self.follower(py).live {
-            Following::Map(live) => {
-                let sent = live.contribute_delta(delta.get().delta());
-                sent.map(Contribution::new).or_raise(py)
+        let (delta, told) = match changes.cast::<Delta>() {
+            Ok(delta) => (delta.clone(), None),
+            Err(_) => {
+                let sealed = changes.call_method0("_seal")?;
+                let (delta, told) = sealed.extract::<(Bound<'_, Delta>, Bound<'_, PyAny>)>()?;
+                (delta, Some(told))
             }
+        };
+        let sent = match &mut self.follower(py).live {
+            Following::Map(live) => live.contribute_delta(delta.get().delta()).or_raise(py)?,
             Following::Value(_) => {
                 let told = "this cache is one value; only caches of entries take contributions";
-                Err(invalid(py, told.to_owned()))
+                return Err(invalid(py, told.to_owned()));
             }
+        };
+        if let Some(told) = told {
+            changes.call_method1("_note_told", (told,))?;
         }
+        Ok(Contribution::new(sent))
     }
 
     /// A descriptor that is readable while there is a newer generation, for `select` and its like.

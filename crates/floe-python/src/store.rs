@@ -16,7 +16,7 @@ use crate::delta::{self, Delta, Given};
 use crate::errors::{OrRaise, invalid};
 use crate::freeze::owned;
 use crate::frozen::{Content, Frozen};
-use crate::functions::Functions;
+use crate::functions::{Functions, Raised};
 use crate::live::{Broker, Live, Publisher};
 use crate::lock::locked;
 use crate::methods::Made;
@@ -30,6 +30,8 @@ use crate::policy::{Policy, Text};
 pub(crate) struct Store {
     store: floe::Store,
     functions: Arc<Functions>,
+    /// Rules of merges. What could not be saved is merged once more, with what others have saved.
+    rules: Arc<Functions>,
 }
 
 fn callable(function: &Bound<'_, PyAny>, what: &str) -> PyResult<()> {
@@ -57,8 +59,12 @@ impl Store {
             let time = time.map_err(|error| invalid(py, format!("lock_timeout: {error}")))?;
             store = store.with_lock_timeout(time);
         }
-        let functions = Arc::default();
-        Ok(Self { store, functions })
+        let (functions, rules) = <(Arc<_>, Arc<_>)>::default();
+        Ok(Self {
+            store,
+            functions,
+            rules,
+        })
     }
 
     /// Adds a cache that is one value, which `build(inputs)` returns.
@@ -77,6 +83,7 @@ impl Store {
                 owned(&build.call1((inputs,))?, false)
             })
         });
+        self.functions.drop_unknown(py);
         Ok(Cache(Held::Value(added.or_raise(py)?)))
     }
 
@@ -110,6 +117,7 @@ impl Store {
                 })
             },
         );
+        self.functions.drop_unknown(py);
         Ok(Cache(Held::Map(added.or_raise(py)?)))
     }
 
@@ -135,11 +143,13 @@ impl Store {
         deltas: Vec<Py<Delta>>,
         rule: Given,
     ) -> Made<'py> {
-        let functions = Arc::default();
-        let rule = rule.for_cache(py, &functions, name)?;
+        let rule = rule.for_cache(py, &self.rules, name)?;
         let deltas = delta::all(&deltas);
         let report = py.detach(|| self.store.merge(name, &deltas, &rule));
-        delta::report(py, &report.or_raise(py)?, &functions.take_raised(py))
+        drop(rule);
+        self.rules.drop_unknown(py);
+        let raised = self.rules.take_raised_for(py, name);
+        delta::report(py, &report.or_raise(py)?, &raised)
     }
 
     /// Lets whoever follows such a cache hand deltas over, by handles that are made from now on; see
@@ -175,19 +185,24 @@ impl Store {
         if other_users {
             limits = limits.other_users();
         }
-        self.store.accept(name, rule, limits).or_raise(py)
+        let accepted = self.store.accept(name, rule, limits);
+        self.functions.drop_unknown(py);
+        accepted.or_raise(py)
     }
 
     /// Takes no more contributions to a cache.
     fn stop_accepting(&self, py: Python<'_>, name: &str) -> PyResult<()> {
-        py.detach(|| self.store.stop_accepting(name)).or_raise(py)
+        let stopped = py.detach(|| self.store.stop_accepting(name));
+        self.functions.drop_unknown(py);
+        stopped.or_raise(py)
     }
 
     /// Folds in what has been contributed to all caches, and looks for nothing else. Returns the
     /// reports of merges.
     fn fold<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let reports = py.detach(|| self.store.fold());
-        delta::reports(py, &reports.or_raise(py)?, &self.functions.take_raised(py))
+        let raised = self.take_raised(py);
+        delta::reports(py, &reports.or_raise(py)?, &raised)
     }
 
     /// Judges every cache by its policy, and builds what is due. Returns a report.
@@ -272,29 +287,41 @@ impl Store {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.functions.traverse(&visit)
+        self.functions.traverse(&visit)?;
+        self.rules.traverse(&visit)
     }
 
     fn __clear__(&self) {
         self.functions.clear();
+        self.rules.clear();
     }
 }
 
 impl Store {
+    /// What functions have raised since this was asked last.
+    fn take_raised(&self, py: Python<'_>) -> Raised {
+        for functions in [&self.functions, &self.rules] {
+            functions.drop_unknown(py);
+        }
+        let mut raised = self.rules.take_raised(py);
+        raised.extend(self.functions.take_raised(py));
+        raised
+    }
+
     /// A report as Python's objects, with the exceptions of builds that failed.
     fn report<'py>(
         &self,
         py: Python<'py>,
         report: Result<floe::store::Report, Error>,
     ) -> Made<'py> {
-        let raised = self.functions.take_raised(py);
+        let raised = self.take_raised(py);
         let report = report.or_raise(py)?;
         let json = serde_json::to_string(&report).map_err(failed)?;
         let lines: Vec<String> = report.caches.iter().map(ToString::to_string).collect();
         let merges = delta::reports(py, &report.merges, &raised)?;
         let exceptions = PyDict::new(py);
         for (name, error) in raised {
-            exceptions.set_item(name, error.into_value(py))?;
+            exceptions.set_item(name, error)?;
         }
         let make = py.import("floe._report")?.getattr("report")?;
         make.call1((json, lines, exceptions, merges))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import pickle
@@ -138,6 +139,10 @@ def test_wrong_uses_are_told() -> None:
         changed(base, {1: 1})  # type: ignore[dict-item]
     with pytest.raises(TypeError, match="value: object cannot be frozen"):
         changed(base, {"a": object()})
+    with pytest.raises(ValueError, match="nested deeper"):
+        endless: list[Any] = []
+        endless.append(endless)
+        changed(base, {"a": endless})
     with pytest.raises(floe.InvalidError):
         floe.Delta._read(b"nothing")
     with pytest.raises(TypeError, match="can be passed, not Delta"):
@@ -206,7 +211,8 @@ def test_inputs_go_when_their_value_does(tmp_path: Path) -> None:
     store.refresh()
     assert cache.value == {"a": "other", "b": "other"}
     overlay.clear()
-    assert len(overlay.delta()) == 0
+    # The deltas before have told of them.
+    assert overlay.delta().removed == set("abcd")
 
 
 def test_inputs_go_when_the_base_has_their_value(tmp_path: Path) -> None:
@@ -223,6 +229,127 @@ def test_inputs_go_when_the_base_has_their_value(tmp_path: Path) -> None:
     write(tmp_path / "file", "changed", 50)
     store.refresh()
     assert cache.value == {"a": ["text", "more"]}
+
+
+def test_what_has_changed_by_the_merge_is_outdated(tmp_path: Path) -> None:
+    write(tmp_path / "file", "text", 100)
+    store = floe.Store()
+    cache = store.merged("texts", floe.Policy(inputs=True))
+    store.accept("texts")
+    store.refresh()
+    overlay: floe.Overlay[str, Any] = floe.Overlay(store.live("texts"))
+    overlay.get_or_build("a", lambda inputs: inputs.read_text(tmp_path / "file"))
+    sent = overlay.contribute()
+    write(tmp_path / "file", "changed", 50)
+    (report,) = store.fold()
+    assert (report.deltas[0].added, report.deltas[0].outdated) == (0, 1)
+    assert "outdated=1" in repr(report.deltas[0])
+    outcome = sent.wait(60)
+    assert outcome is not None
+    assert (outcome.taken, outcome.outdated, outcome.refused) == (0, 1, None)
+    assert "outdated=1" in repr(outcome)
+    assert cache.value == {}
+
+
+def shared(entries: dict[str, Any]) -> tuple[floe.Store, floe.Cache, floe.Overlay[str, Any]]:
+    """Make a cache with these entries that takes the last word, and an overlay that follows it."""
+    store = floe.Store()
+    cache = store.merged("texts")
+    store.accept("texts", "last")
+    store.refresh()
+    store.merge("texts", [changed(cache.get(), entries)])
+    return store, cache, floe.Overlay(store.live("texts"), thaw=True)
+
+
+def test_the_last_word_of_deltas_counts() -> None:
+    store, cache, overlay = shared({"a": 1, "b": [1]})
+    overlay.update({"a": 2, "c": None, "d": 4})
+    overlay["b"].append(2)
+    deltas = [overlay.delta()]
+    # All of this is what the base has.
+    overlay["a"] = 1
+    overlay["b"].pop()
+    del overlay["c"]
+    assert not overlay.changes().removed
+    assert overlay.changes().set == {"d": 4}
+    deltas.append(overlay.delta())
+    assert (deltas[1].set, deltas[1].removed) == ({"a": 1, "b": [1], "d": 4}, {"c"})
+    # It is told until a generation has it: the delta before may be lost.
+    deltas.append(overlay.delta())
+    assert (deltas[2].set, deltas[2].removed) == (deltas[1].set, deltas[1].removed)
+    store.merge("texts", deltas, "last")
+    assert cache.value == {"a": 1, "b": [1], "d": 4}
+    assert overlay.advance()
+    assert len(overlay.delta()) == 0
+
+
+def test_the_last_word_of_contributions_counts() -> None:
+    store, cache, overlay = shared({"a": 1})
+    other: floe.Overlay[str, Any] = floe.Overlay(store.live("texts"))
+    overlay["a"] = 2
+    overlay["k"] = "v"
+    overlay.contribute()
+    overlay["a"] = 1
+    del overlay["k"]
+    other["z"] = 0
+    store.merge("texts", [other.delta()])
+    # This generation says the same, and the contribution is yet to come.
+    assert overlay.advance()
+    assert overlay == {"a": 1, "z": 0}
+    store.fold()
+    assert cache.value == {"a": 2, "k": "v", "z": 0}
+    assert overlay.advance()
+    assert overlay == {"a": 1, "z": 0}
+    assert len(overlay) == 2
+    overlay.contribute()
+    store.fold()
+    assert cache.value == {"a": 1, "z": 0}
+    assert overlay.advance()
+    assert (overlay, len(overlay.delta())) == ({"a": 1, "z": 0}, 0)
+
+
+def test_what_was_not_sent_is_not_told() -> None:
+    store, cache, overlay = shared({"a": 1})
+    live, other = store.live("texts"), floe.Overlay(store.live("texts"))
+    overlay["a"] = 2
+    live.contribute(overlay)
+    overlay["a"] = 1
+    with pytest.raises(floe.InvalidError, match="one value"):
+        floe.Publisher(floe.freeze(1, "one")).live().contribute(overlay)
+    other["z"] = 0
+    store.merge("texts", [other.delta()])
+    assert overlay.advance()
+    live.contribute(overlay)
+    store.fold()
+    assert cache.value == {"a": 1, "z": 0}
+
+
+def test_merges_that_were_not_saved_are_joined_by_their_function(tmp_path: Path) -> None:
+    def owner() -> tuple[floe.Store, floe.Cache]:
+        store = floe.Store(tmp_path / "store", lock_timeout=0.001)
+        cache = store.merged("texts")
+        store.refresh().raise_failures()
+        return store, cache
+
+    def longest(_: str, earlier: str, later: str) -> str:
+        return max(earlier, later, key=len)
+
+    (one, mine), (other, theirs) = owner(), owner()
+    assert one.merge("texts", [changed(mine.get(), {"a": "1"})], longest).saved
+    other.refresh().raise_failures()
+    with (tmp_path / "store" / "texts.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        apart = one.merge("texts", [changed(mine.get(), {"a": "22"})], longest)
+        assert not apart.saved
+    # A merge that fails takes nothing from it.
+    with pytest.raises(floe.UnknownNameError):
+        one.merge("unknown", [], "last")
+    assert other.merge("texts", [changed(theirs.get(), {"a": "333", "y": "x"})], longest).saved
+    one.refresh().raise_failures()
+    assert mine.value == {"a": "333", "y": "x"}
+    assert one.merge("texts", [changed(mine.get(), {"z": "1"})], "last").saved
+    assert mine.value == {"a": "333", "y": "x", "z": "1"}
+    assert owner()[1].value == mine.value
 
 
 def grow(live: floe.Live | floe.Frozen, number: int) -> floe.Delta:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +74,26 @@ def raised(program: Program) -> None:
     assert program.store.refresh()["a"].exception is not None
 
 
+def merging(program: Program) -> None:
+    """A store whose rule of a merge leads back to it."""
+    program.store = floe.Store()
+    cache = program.store.merged("a")
+    program.store.refresh().raise_failures()
+    overlay: floe.Overlay[str, Any] = floe.Overlay(cache.get())
+    overlay["a"] = 1
+    program.store.merge("a", [overlay.delta()], program.build)
+
+
+def unreported(program: Program) -> None:
+    """A thread in whose report there will be what leads back to it."""
+    program.store = floe.Store()
+    program.store.cache("a", program.fail)
+    begun = threading.Event()
+    program.store.cache("b", lambda _: begun.set() or threading.Event().wait(0.5))
+    program.part = program.store.refresh_in_background(3600)
+    assert begun.wait(60)
+
+
 def listener(program: Program) -> None:
     """A thread whose listener leads back to it."""
     program.store = floe.Store()
@@ -122,6 +143,8 @@ CYCLES = [
     accepting,
     cache,
     raised,
+    merging,
+    unreported,
     listener,
     background,
     following,
@@ -148,6 +171,41 @@ def test_cycles_are_freed(make: Callable[[Program], None]) -> None:
     # Weak references go before anything is freed.
     assert living() == before
     assert known() is None
+
+
+class Function:
+    """A function that can be known weakly."""
+
+    def __call__(self, *_: object) -> Any:
+        return []
+
+
+def test_functions_go_when_no_cache_has_them() -> None:
+    store = floe.Store()
+    store.merged("a")
+    known = []
+
+    def made() -> Any:
+        function = Function()
+        known.append(weakref.ref(function))
+        return function
+
+    store.accept("a", made())
+    assert known.pop()() is not None
+    store.accept("a", made())
+    store.accept("a", made())
+    assert [it() is None for it in known] == [True, False]
+    store.stop_accepting("a")
+    assert known[1]() is None
+    with pytest.raises(floe.InvalidError, match="a"):
+        store.cache("a", made())
+    with pytest.raises(floe.InvalidError, match="a"):
+        store.keyed("a", made(), made())
+    store.refresh().raise_failures()
+    store.merge("a", [], made())
+    with pytest.raises(floe.UnknownNameError):
+        store.merge("other", [], made())
+    assert [it() for it in known] == [None] * 7
 
 
 def test_what_is_in_use_is_kept() -> None:

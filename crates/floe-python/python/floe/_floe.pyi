@@ -253,7 +253,11 @@ class Delta:
     def from_fds(fds: Sequence[int]) -> Delta: ...
     @staticmethod
     def _over(
-        base: Frozen, set: dict[Any, Any], removed: Sequence[Any], inputs: dict[Any, Inputs]
+        base: Frozen,
+        set: dict[Any, Any],
+        removed: Sequence[Any],
+        inputs: dict[Any, Inputs],
+        again: Sequence[Any],
     ) -> Delta: ...
     @staticmethod
     def _read(bytes: bytes) -> Delta: ...

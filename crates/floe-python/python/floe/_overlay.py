@@ -98,6 +98,7 @@ class Overlay(MutableMapping[K, V]):
         "_pinned",
         "_read",
         "_thaw",
+        "_told",
     )
 
     def __init__(
@@ -130,6 +131,9 @@ class Overlay(MutableMapping[K, V]):
         self._added = 0
         # What values of `_own` were built from, where that is known.
         self._inputs: dict[K, Inputs] = {}
+        # What the last delta tells, with `_ABSENT` for what was removed. The owner may come to that
+        # at any time: later deltas tell these keys again, also where the base has their value.
+        self._told: dict[K, V] = {}
 
     @property
     def base(self) -> Mapping[K, V]:
@@ -308,18 +312,47 @@ class Overlay(MutableMapping[K, V]):
 
         For `merge`, `Store.merge` and `contribute`. The overlay goes on with its changes.
 
+        Deltas of one overlay are to be merged in the order in which they were made: a later one
+        tells what was changed again since an earlier one, also where that is what the base has.
+
         :raises InvalidError: over anything but a map that a builder or a store has made.
         """
+        delta, told = self._seal()
+        self._note_told(told)
+        return delta
+
+    def _seal(self) -> tuple[Delta, dict[K, V]]:
+        """Make a delta, of which it is open whether it goes anywhere; return what it tells, too."""
         if not isinstance(self._base, FrozenMap):
             from ._errors import InvalidError
 
-            told = (
+            wrong = (
                 "only overlays over maps that a builder or a store has made give deltas, not over "
                 f"{type(self._base).__name__}; send changes() instead"
             )
-            raise InvalidError(told)
+            raise InvalidError(wrong)
+        said, again = self._said()
+        removed = [key for key, value in said.items() if value is _ABSENT]
+        values = {key: value for key, value in said.items() if value is not _ABSENT}
+        delta = Delta._over(self._base._handle, values, removed, self._inputs, again)
+        # Values here may be changed in place.
+        return delta, {key: _copied(value) for key, value in said.items()}
+
+    def _said(self) -> tuple[dict[K, V], list[K]]:
+        """Return the changes and what corrects a delta, and the keys of the latter.
+
+        What is removed has `_ABSENT`.
+        """
         changes = self.changes()
-        return Delta._over(self._base._handle, changes.set, list(changes.removed), self._inputs)
+        said = {**changes.set, **dict.fromkeys(changes.removed, _ABSENT)}
+        again = [key for key in self._told if key not in said]
+        for key in again:
+            said[key] = self._own[key] if key in self._own else self._base.get(key, _ABSENT)
+        return said, again
+
+    def _note_told(self, told: dict[K, V]) -> None:
+        """Note that a delta is on its way that tells this."""
+        self._told = told
 
     def contribute(self) -> Contribution:
         """Hand the changes over to the owner of the `Live` below, without waiting.
@@ -334,14 +367,15 @@ class Overlay(MutableMapping[K, V]):
 
             told = "only overlays over a Live contribute: nothing else knows an owner"
             raise InvalidError(told)
-        return self._live.contribute(self.delta())
+        return self._live.contribute(self)  # type: ignore[arg-type]
 
     def advance(self) -> bool:
         """Move to the newest generation of a `Live`; whether there was a newer one.
 
         Changes that it has with equal values are dropped, and so are removals of keys that it does
-        not have; the others stay. An overlay over anything else stays where it is. Copies that were
-        read and not changed are read anew.
+        not have; the others stay, and what corrects an earlier delta stays until a later one tells
+        it. An overlay over anything else stays where it is. Copies that were read and not changed
+        are read anew.
         """
         if self._live is None:
             return False
@@ -349,16 +383,20 @@ class Overlay(MutableMapping[K, V]):
         if newest is self._pinned:
             return False
         base = _mapping(newest)
-        changes = self.changes()
+        said, _ = self._said()
         self._pinned, self._base = newest, base
-        self._own = {
-            key: value
-            for key, value in changes.set.items()
-            if not _equal(value, base.get(key, _ABSENT))
+        left = {
+            key: value for key, value in said.items() if not _equal(value, base.get(key, _ABSENT))
         }
+        self._told = {
+            key: told
+            for key, told in self._told.items()
+            if key in left or not _equal(said[key], told)
+        }
+        self._own = {key: value for key, value in left.items() if value is not _ABSENT}
         self._read.clear()
         self._inputs = {key: self._inputs[key] for key in self._own if key in self._inputs}
-        self._gone = {key for key in changes.removed if key in base}
+        self._gone = {key for key, value in left.items() if value is _ABSENT}
         self._added = sum(key not in base for key in self._own)
         return True
 
@@ -412,10 +450,22 @@ def _mapping(base: Any) -> Mapping[Any, Any]:
 
 def _equal(value: Any, below: Any) -> bool:
     """Whether a value of an overlay is that of the base, also by its kind: 1 is not True."""
-    if below is _ABSENT or value != below:
+    if value is _ABSENT or below is _ABSENT:
+        return value is below
+    if value != below:
         return False
     plain = (bool, int, float, str, bytes, type(None))
     return type(value) is type(below) or not isinstance(value, plain)
+
+
+def _copied(value: Any) -> Any:
+    """Return a value that stays as it is when what can be frozen is changed in place."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return kind(map(_copied, value))
+    if kind is dict:
+        return {key: _copied(item) for key, item in value.items()}
+    return set(value) if kind is set else value
 
 
 def _settle(key: Any, earlier: Any, later: Any, rule: Rule) -> Any:

@@ -49,6 +49,8 @@ class DeltaReport:
     equal: int
     #: Values, and removals, that the rule gave up for what was there.
     kept: int
+    #: Values that were not taken, as a recorded input has changed since.
+    outdated: int = 0
     #: Why nothing of the delta was taken.
     refused: str | None = None
 
@@ -94,6 +96,8 @@ class Outcome:
     taken: int = 0
     kept: int = 0
     equal: int = 0
+    #: Values that were not taken, as a recorded input has changed since.
+    outdated: int = 0
     #: Why nothing was taken.
     refused: str | None = None
 
