@@ -38,6 +38,18 @@ impl Owner {
         self.store.merge("texts", &[delta], rule).unwrap()
     }
 
+    /// Merges the entry `a`, as built from a file.
+    fn merge_built_from(&self, source: &Path, value: &str) -> MergeReport {
+        let mut overlay = Overlay::over(&self.cache.get().unwrap());
+        let mut inputs = Inputs::new();
+        inputs.read_to_string(source).unwrap().unwrap();
+        let (key, value) = ("a".to_owned(), value.to_owned());
+        overlay.insert_with_inputs(&key, &value, inputs).unwrap();
+        let deltas = [overlay.into_delta().unwrap()];
+        let rule = Rule::FirstWins;
+        self.store.merge("texts", &deltas, &rule).unwrap()
+    }
+
     fn saves(&self, changes: &str) {
         assert!(self.merge_by(changes, &Rule::LastWins).saved);
     }
@@ -206,24 +218,14 @@ fn what_was_built_again_apart_is_there_with_its_new_inputs() {
     fs::write(&source, "1").unwrap();
     let policy = || Policy::new().revalidate_inputs();
     let [one, other] = [(); 2].map(|()| Owner::of(folder.path(), policy()));
-    let built = |owner: &Owner| {
-        let mut overlay = Overlay::over(&owner.cache.get().unwrap());
-        let mut inputs = Inputs::new();
-        inputs.read_to_string(&source).unwrap().unwrap();
-        let (key, value) = ("a".to_owned(), "same".to_owned());
-        overlay.insert_with_inputs(&key, &value, inputs).unwrap();
-        let deltas = [overlay.into_delta().unwrap()];
-        let rule = Rule::FirstWins;
-        owner.store.merge("texts", &deltas, &rule).unwrap()
-    };
-    assert!(built(&one).saved);
+    assert!(one.merge_built_from(&source, "same").saved);
     assert_eq!(other.sees(), "a=same");
     without_turn(folder.path(), || {
         one.merge_by("b=1", &Rule::FirstWins);
         fs::write(&source, "2").unwrap();
         one.store.refresh().unwrap();
         assert_eq!(one.told(), "b=1");
-        built(&one);
+        one.merge_built_from(&source, "same");
         assert_eq!(one.told(), "a=same b=1");
     });
     assert_eq!(other.sees(), "");
@@ -244,13 +246,7 @@ fn what_was_touched_apart_is_as_it_was() {
     let clock = || Clock::manual(Moment::now() + Duration::from_secs(3600));
     let policy = || Policy::new().revalidate_inputs();
     let [one, other] = [(); 2].map(|()| Owner::by(folder.path(), policy(), clock()));
-    let mut overlay = Overlay::over(&one.cache.get().unwrap());
-    let mut inputs = Inputs::new();
-    let text = inputs.read_to_string(&source).unwrap().unwrap();
-    let key = "a".to_owned();
-    overlay.insert_with_inputs(&key, &text, inputs).unwrap();
-    let deltas = [overlay.into_delta().unwrap()];
-    one.store.merge("texts", &deltas, &Rule::LastWins).unwrap();
+    one.merge_built_from(&source, "1");
     assert_eq!(other.sees(), "a=1");
     without_turn(folder.path(), || {
         one.merge_by("b=1", &Rule::LastWins);
